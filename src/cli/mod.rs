@@ -1,0 +1,110 @@
+//! Layer 7: one file a subcommand. Only here are terminals, signals and exit codes known.
+//!
+//! Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 a check that
+//! was asked for did not hold, 2 usage, config or I/O, 130 interrupted.
+
+mod interrupt;
+mod models;
+mod progress;
+mod style;
+mod sweep;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use style::ColorWhen;
+
+/// A laboratory for load-balancing strategies on flaky servers.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, before_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  flakelab sweep --strategy all --seeds 1000     who wins on the fitted servers, and by how much
+  flakelab sweep --config all --strategy v1,v4   two strategies on all three configs
+  flakelab sweep --experiment experiments/horizon.toml
+  flakelab fit traces/*.csv --out models         models from your own recordings";
+
+/// Flags that every subcommand takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OutputArguments {
+    /// No progress and no messages; errors are still printed
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Say more of what is done, on stderr
+    #[arg(long, short, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+    /// Colour: automatic means on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
+    color: ColorWhen,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Play strategies against simulated servers and say which one wins
+    Sweep(sweep::SweepArguments),
+}
+
+/// How a command ended, if not with an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Everything was done.
+    Done,
+    /// Ctrl-C; what was finished is kept.
+    Interrupted,
+}
+
+/// Runs the program on the process's command line.
+pub fn main() -> ExitCode {
+    // First of all, while there is one thread: polars reads the environment when it prints.
+    crate::report::configure_tables();
+    let arguments = Arguments::parse();
+    let output = &arguments.output;
+    let result = match &arguments.command {
+        Command::Sweep(sweep) => sweep::run(sweep, output),
+    };
+    match result {
+        Ok(Ending::Done) => ExitCode::SUCCESS,
+        Ok(Ending::Interrupted) => ExitCode::from(130),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let label = output.color.on_stderr().error("error:");
+            eprintln!("{label} {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Writes to stdout; a reader that went away ends the program quietly, as in `flakelab | head`.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.write_all(b"\n")?;
+    stdout.flush()?;
+    Ok(())
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,52 @@
+//! Where the models of configs 0, 1 and 2 come from: `models/` where the program runs, as
+//! `fit --out models` writes it, else the fitted ones that the binary carries.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+
+use crate::experiment::ModelSource;
+use crate::world::{Document, Model};
+
+/// The fitted models, as committed when this binary was built.
+const FITTED: [&str; 3] = [
+    include_str!("../../models/config-0.toml"),
+    include_str!("../../models/config-1.toml"),
+    include_str!("../../models/config-2.toml"),
+];
+
+/// The configs that `--config` names.
+pub(crate) fn configs(value: &str) -> anyhow::Result<Vec<ModelSource>> {
+    match value {
+        "0" | "1" | "2" => Ok(vec![ModelSource::Config(value.as_bytes()[0] - b'0')]),
+        "all" => Ok((0..3).map(ModelSource::Config).collect()),
+        other => {
+            let number = other.trim_start_matches("config").trim_start_matches(['-', ' ', 'T']);
+            let hint = match number {
+                "0" | "1" | "2" => format!(" (did you mean `--config {number}`?)"),
+                _ if Path::new(other).exists() => {
+                    format!(" (a model file is given with `--model {other}`)")
+                }
+                _ if other.eq_ignore_ascii_case("all") => " (did you mean `all`?)".to_owned(),
+                _ => String::new(),
+            };
+            bail!("unknown config `{other}`: expected 0, 1, 2 or all{hint}")
+        }
+    }
+}
+
+/// Reads a model and calls it what tables call it. Also says where it was.
+pub(crate) fn load(source: &ModelSource) -> anyhow::Result<(Model, PathBuf)> {
+    match source {
+        ModelSource::File(path) => Ok((Model::read(path)?, path.clone())),
+        ModelSource::Config(config) => {
+            let path = PathBuf::from(format!("models/config-{config}.toml"));
+            let document = if path.exists() {
+                Document::read(&path)?
+            } else {
+                Document::from_text(path.clone(), FITTED[usize::from(*config)])
+            };
+            Ok((Model::parse(&config.to_string(), &document)?, path))
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! Experiments as TOML files in `experiments/`. Flags override them; see the README.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::Contender;
+use crate::domain::Rules;
+use crate::strategy::{FIVE, StrategySpec, UnknownStrategy};
+use crate::world::{Document, DocumentError, Traffic, Violation};
+
+/// An experiment as its file says it; what is not said is left to defaults and flags.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExperimentFile {
+    /// Name of the experiment: the key `name`, else the file's stem.
+    pub name: String,
+    /// What the experiment is to find out.
+    pub description: Option<String>,
+    /// What the file says for all scenarios, and for those that flags put in their place.
+    pub settings: Settings,
+    /// Scenarios in order.
+    pub scenarios: Vec<ScenarioEntry>,
+    /// Ranked contenders in order.
+    pub contenders: Vec<Contender>,
+    /// Replications of every scenario.
+    pub replications: Option<u64>,
+    /// Master seed.
+    pub master_seed: Option<u64>,
+}
+
+/// Where a scenario's model is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelSource {
+    /// The fitted model of config 0, 1 or 2.
+    Config(u8),
+    /// A model file.
+    File(PathBuf),
+}
+
+/// A scenario as an experiment file says it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScenarioEntry {
+    /// Its name in tables; the model's name when absent.
+    pub label: Option<String>,
+    /// Its model.
+    pub model: ModelSource,
+    /// Everything else.
+    pub settings: Settings,
+}
+
+/// A scenario without its model.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Settings {
+    /// Requests in a run.
+    pub requests: Option<u64>,
+    /// Mean arrival rate.
+    pub requests_per_second: Option<f64>,
+    /// Kind of traffic.
+    pub traffic: Traffic,
+    /// Rules of the game.
+    pub rules: Rules,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    schema: u32,
+    name: Option<String>,
+    description: Option<String>,
+    replications: Option<u64>,
+    master_seed: Option<u64>,
+    requests: Option<u64>,
+    rps: Option<f64>,
+    traffic: Option<Traffic>,
+    rules: Option<Rules>,
+    #[serde(default)]
+    scenario: Vec<RawScenario>,
+    #[serde(default)]
+    strategies: Vec<String>,
+    #[serde(default)]
+    strategy: Vec<toml::Table>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawScenario {
+    label: Option<String>,
+    config: Option<u8>,
+    model: Option<PathBuf>,
+    requests: Option<u64>,
+    rps: Option<f64>,
+    traffic: Option<Traffic>,
+    rules: Option<Rules>,
+}
+
+impl ExperimentFile {
+    /// Parses a document. Models are named, not read; relative paths are relative to where the
+    /// program runs.
+    pub fn parse(document: &Document) -> Result<Self, DocumentError> {
+        let raw: Raw = document.parse()?;
+        let stem = document.path().file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        raw.into_experiment(stem).map_err(|v| document.violation(&v))
+    }
+}
+
+impl Raw {
+    fn into_experiment(self, stem: String) -> Result<ExperimentFile, Violation> {
+        if self.schema != 1 {
+            let problem = format!("schema {} is not known", self.schema);
+            return Err(Violation::new("schema", problem, "1"));
+        }
+        let name = self.name.clone().unwrap_or(stem);
+        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) {
+            let problem = format!("\"{name}\" cannot name a folder");
+            return Err(Violation::new("name", problem, "letters, digits, - and _"));
+        }
+        let mut scenarios = Vec::new();
+        for (i, entry) in self.scenario.iter().enumerate() {
+            scenarios.push(self.scenario(entry).map_err(|v| v.within(&format!("scenario.{i}")))?);
+        }
+        let mut contenders = Vec::new();
+        for (i, name) in self.strategies.iter().enumerate() {
+            let specs = specs_from_name(name).map_err(|e| {
+                let violation = Violation::new(
+                    format!("strategies.{i}"),
+                    format!("unknown strategy \"{name}\""),
+                    &StrategySpec::known_names().join(", "),
+                );
+                match e.suggestion {
+                    Some(s) => violation.with_help(format!("did you mean \"{s}\"?")),
+                    None => violation,
+                }
+            })?;
+            contenders.extend(specs.into_iter().map(Contender::new));
+        }
+        for (i, table) in self.strategy.into_iter().enumerate() {
+            contenders.push(contender(table).map_err(|v| v.within(&format!("strategy.{i}")))?);
+        }
+        Ok(ExperimentFile {
+            name,
+            description: self.description,
+            settings: Settings {
+                requests: self.requests,
+                requests_per_second: self.rps,
+                traffic: self.traffic.unwrap_or_default(),
+                rules: self.rules.unwrap_or_default(),
+            },
+            scenarios,
+            contenders,
+            replications: self.replications,
+            master_seed: self.master_seed,
+        })
+    }
+
+    fn scenario(&self, entry: &RawScenario) -> Result<ScenarioEntry, Violation> {
+        let model = match (entry.config, &entry.model) {
+            (Some(config @ 0..=2), None) => ModelSource::Config(config),
+            (Some(config), None) => {
+                let problem = format!("config {config} does not exist");
+                return Err(Violation::new("config", problem, "0, 1 or 2"));
+            }
+            (None, Some(path)) => ModelSource::File(path.clone()),
+            (Some(_), Some(_)) => {
+                let problem = "a scenario has one model, here are two";
+                return Err(Violation::new("model", problem, "either `config` or `model`"));
+            }
+            (None, None) => {
+                let problem = "this scenario has no model";
+                return Err(Violation::new("config", problem, "`config = 0` or `model = \"...\"`"));
+            }
+        };
+        Ok(ScenarioEntry {
+            label: entry.label.clone(),
+            model,
+            settings: Settings {
+                requests: entry.requests.or(self.requests),
+                requests_per_second: entry.rps.or(self.rps),
+                traffic: entry.traffic.or(self.traffic).unwrap_or_default(),
+                rules: entry.rules.or(self.rules).unwrap_or_default(),
+            },
+        })
+    }
+}
+
+/// The strategies that a name stands for: `all` for the five, none for the references, which
+/// are always shown.
+pub fn specs_from_name(name: &str) -> Result<Vec<StrategySpec>, UnknownStrategy> {
+    match name.to_ascii_lowercase().as_str() {
+        "all" => FIVE.iter().map(|name| StrategySpec::from_name(name)).collect(),
+        "oracle" | "random" => Ok(Vec::new()),
+        _ => Ok(vec![StrategySpec::from_name(name)?]),
+    }
+}
+
+/// A `[[strategy]]` table: `name`, optional `label` and `strategy_stream`, parameters.
+fn contender(mut table: toml::Table) -> Result<Contender, Violation> {
+    let label = match table.remove("label") {
+        None => None,
+        Some(toml::Value::String(label)) if !label.is_empty() => Some(label),
+        Some(other) => {
+            return Err(Violation::new("label", format!("{other} is no label"), "a text"));
+        }
+    };
+    let strategy_stream = match table.remove("strategy_stream") {
+        None => 0,
+        Some(value) => {
+            let stream = value.as_integer().and_then(|n| u16::try_from(n).ok());
+            stream.ok_or_else(|| {
+                let problem = format!("{value} is no stream");
+                Violation::new("strategy_stream", problem, "a whole number from 0 to 65535")
+            })?
+        }
+    };
+    let Some(name) = table.get("name").and_then(toml::Value::as_str) else {
+        let problem = "this strategy has no name";
+        return Err(Violation::new("name", problem, "`name = \"thompson\"`, say"));
+    };
+    // An alias in the file means the strategy's own name.
+    let named = StrategySpec::from_name(name).map_err(|e| {
+        let violation = Violation::new(
+            "name",
+            format!("unknown strategy \"{name}\""),
+            &StrategySpec::known_names().join(", "),
+        );
+        match e.suggestion {
+            Some(s) => violation.with_help(format!("did you mean \"{s}\"?")),
+            None => violation,
+        }
+    })?;
+    let parameters = toml::Value::try_from(named).ok().and_then(|v| v.as_table().cloned());
+    let known = parameters.unwrap_or_default();
+    if let Some(key) = table.keys().find(|key| !known.contains_key(*key)) {
+        let known: Vec<&str> = known.keys().map(String::as_str).collect();
+        let problem = format!("{} has no such parameter", named.name());
+        return Err(Violation::new(key.as_str(), problem, &known.join(", ")));
+    }
+    table.insert("name".to_owned(), named.name().into());
+    let spec: StrategySpec = table.try_into().map_err(|e: toml::de::Error| {
+        Violation::new("name", e.message().to_owned(), "parameters of the right type")
+    })?;
+    spec.validate()
+        .map_err(|e| Violation::new(e.key, format!("{} is out of range", e.got), e.expected))?;
+    let contender = Contender { strategy_stream, ..Contender::new(spec) };
+    Ok(match label {
+        Some(label) => Contender { label, ..contender },
+        None => contender,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"
+schema = 1
+replications = 500
+requests = 200
+strategies = ["v1", "v4"]
+
+[[scenario]]
+config = 0
+[[scenario]]
+label = "tight"
+model = "models/tight.toml"
+requests = 50
+rules = { give_up_backlog = 2 }
+
+[[strategy]]
+name = "v3"
+label = "UCB, c = 1"
+c = 1.0
+strategy_stream = 3
+"#;
+
+    fn parse(text: &str) -> Result<ExperimentFile, DocumentError> {
+        ExperimentFile::parse(&Document::from_text("experiments/x.toml", text))
+    }
+
+    #[test]
+    fn a_scenario_overrides_what_the_file_says_for_all() {
+        let experiment = parse(TEXT).unwrap();
+        assert_eq!(experiment.name, "x");
+        assert_eq!(experiment.scenarios[0].settings.requests, Some(200));
+        assert_eq!(experiment.scenarios[1].settings.requests, Some(50));
+        assert_eq!(experiment.scenarios[1].settings.rules.give_up_backlog, 2);
+        let labels: Vec<&str> = experiment.contenders.iter().map(|c| c.label.as_str()).collect();
+        assert_eq!(labels, ["V1 larkin", "V4 thompson", "UCB, c = 1"]);
+        assert_eq!(experiment.contenders[2].strategy_stream, 3);
+    }
+
+    #[test]
+    fn mistakes_name_line_key_and_what_was_expected() {
+        let cases = [
+            ("\"v4\"]", "\"tompson\"]", "x.toml:5:21", "did you mean \"thompson\"?"),
+            ("config = 0", "config = 7", "x.toml:8:10", "0, 1 or 2"),
+            ("c = 1.0", "d = 1.0", "x.toml:18:5", "c, exclude_tried, name"),
+            ("c = 1.0", "c = -1.0", "x.toml:18:5", "at least 0"),
+            ("config = 0", "", "scenario.0.config", "`config = 0`"),
+            ("replications", "replication", "x.toml:3:1", "did you mean `replications`?"),
+        ];
+        for (from, to, place, mend) in cases {
+            let message = parse(&TEXT.replacen(from, to, 1)).unwrap_err().to_string();
+            assert!(message.contains(place) && message.contains(mend), "{to}:\n{message}");
+        }
+    }
+}

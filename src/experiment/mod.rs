@@ -1,0 +1,23 @@
+//! Layer 4: scenarios x strategies x replications, in parallel, with the same result whatever
+//! the number of threads.
+//!
+//! A [`Plan`] says what to run. [`sweep`] plays it, hands every finished replication on in
+//! order (rows to a [`RowSink`], numbers to the tally) and ends with a [`Summary`]. Nothing here
+//! prints, draws or writes files.
+
+mod contender;
+mod experiment_file;
+mod plan;
+mod row;
+mod summary;
+mod sweep;
+mod tally;
+
+pub use contender::{Contender, Player};
+pub use experiment_file::{ExperimentFile, ModelSource, ScenarioEntry, Settings, specs_from_name};
+pub use plan::{Plan, PlanError};
+pub use row::{Row, RowSink};
+pub use summary::{
+    ContenderSummary, CurvePoint, Mean, Ranking, ScenarioSummary, ScoreCount, Summary,
+};
+pub use sweep::{Progress, Swept, sweep};

@@ -1,0 +1,139 @@
+//! What to run: scenarios, contenders, replications, master seed.
+
+use std::fmt::Write;
+
+use sha2::{Digest, Sha256};
+
+use super::Contender;
+use crate::world::{Scenario, Violation};
+
+/// Moves when the same plan would give other numbers or other files than before.
+const RESULT_VERSION: u32 = 1;
+
+/// A complete experiment. Build it with [`Plan::new`], which checks it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Name of the experiment; the results folder is called after it.
+    pub name: String,
+    /// Scenarios, each with a name of its own.
+    pub scenarios: Vec<Scenario>,
+    /// The oracle, `random`, then the ranked contenders in the order they were named.
+    pub contenders: Vec<Contender>,
+    /// Replications of every scenario.
+    pub replications: u64,
+    /// The only source of randomness.
+    pub master_seed: u64,
+}
+
+/// A plan that cannot be run.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PlanError {
+    /// Nobody to rank.
+    #[error(
+        "no strategy to rank: name at least one besides the references `oracle` and `random`, \
+         or `all`"
+    )]
+    NoContender,
+    /// Nothing to run in.
+    #[error("no scenario to run: name at least one config or model")]
+    NoScenario,
+    /// Too few or too many replications.
+    #[error("{0} replications are not possible: expected a whole number from 1 to 10^9")]
+    Replications(u64),
+    /// Two contenders of one name.
+    #[error("two strategies are called `{0}`: give one of them another `label`")]
+    SameLabel(String),
+    /// Two scenarios of one name.
+    #[error("two scenarios are called `{0}`: give one of them another `label`")]
+    SameScenario(String),
+    /// A scenario with a value out of range.
+    #[error("scenario `{scenario}`: {}: {}; expected {}{}", .violation.key, .violation.problem,
+        .violation.expected, help(.violation))]
+    Scenario {
+        /// The scenario's name.
+        scenario: String,
+        /// What is wrong.
+        violation: Violation,
+    },
+}
+
+fn help(violation: &Violation) -> String {
+    violation.help.as_ref().map_or_else(String::new, |h| format!(" ({h})"))
+}
+
+impl Plan {
+    /// A plan with the reference rows added; every range checked.
+    pub fn new(
+        name: impl Into<String>,
+        scenarios: Vec<Scenario>,
+        ranked: Vec<Contender>,
+        replications: u64,
+        master_seed: u64,
+    ) -> Result<Self, PlanError> {
+        if ranked.is_empty() {
+            return Err(PlanError::NoContender);
+        }
+        if scenarios.is_empty() {
+            return Err(PlanError::NoScenario);
+        }
+        if !(1..=1_000_000_000).contains(&replications) {
+            return Err(PlanError::Replications(replications));
+        }
+        let contenders: Vec<Contender> =
+            Contender::references().into_iter().chain(ranked).collect();
+        if let Some(label) = first_repeated(contenders.iter().map(|c| c.label.as_str())) {
+            return Err(PlanError::SameLabel(label));
+        }
+        if let Some(name) = first_repeated(scenarios.iter().map(|s| s.name.as_str())) {
+            return Err(PlanError::SameScenario(name));
+        }
+        for scenario in &scenarios {
+            scenario.validate().map_err(|violation| PlanError::Scenario {
+                scenario: scenario.name.clone(),
+                violation,
+            })?;
+        }
+        Ok(Self { name: name.into(), scenarios, contenders, replications, master_seed })
+    }
+
+    /// SHA-256 of everything that the results depend on, in hexadecimal.
+    pub fn hash(&self) -> String {
+        let mut text = format!(
+            "flakelab results {RESULT_VERSION}\nreplications {}\nmaster_seed {}\n",
+            self.replications, self.master_seed
+        );
+        // Writing to a string cannot fail.
+        for s in &self.scenarios {
+            let _ = writeln!(
+                text,
+                "scenario {:?} {:?} {} {}\n{}",
+                s.name,
+                s.traffic,
+                s.requests_per_second,
+                s.requests,
+                s.model.to_toml()
+            );
+            let _ = writeln!(text, "{}", serde_json::to_string(&s.rules).unwrap_or_default());
+        }
+        for contender in &self.contenders {
+            let json = serde_json::to_string(contender).unwrap_or_default();
+            let _ = writeln!(text, "contender {json}");
+        }
+        let mut hex = String::new();
+        for byte in Sha256::digest(text.as_bytes()) {
+            let _ = write!(hex, "{byte:02x}");
+        }
+        hex
+    }
+
+    /// The name of the results folder: the experiment's name and the start of the hash.
+    pub fn folder(&self) -> String {
+        format!("{}-{}", self.name, &self.hash()[..8])
+    }
+}
+
+fn first_repeated<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let mut seen = std::collections::BTreeSet::new();
+    let mut names = names;
+    names.find(|name| !seen.insert(*name)).map(str::to_owned)
+}

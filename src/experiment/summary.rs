@@ -1,0 +1,138 @@
+//! What a sweep found, ready for tables and charts. Every number is final here; reports only
+//! format them.
+
+use serde::Serialize;
+
+use crate::stats::Interval;
+use crate::stats::comparison::Separation;
+
+/// The result of a sweep.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// In order of the plan.
+    pub scenarios: Vec<ScenarioSummary>,
+}
+
+/// The result in one scenario.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ScenarioSummary {
+    /// The scenario's name, for example `0`.
+    pub config: String,
+    /// Requests in a run.
+    pub requests: u64,
+    /// Mean arrival rate.
+    pub requests_per_second: f64,
+    /// Finished replications.
+    pub replications: u64,
+    /// Whether servers refuse; the oracle is then greedy and no bound.
+    pub has_rate_limit: bool,
+    /// Whether `p_best` is the paired normal approximation instead of the bootstrap.
+    pub p_best_is_normal_approximation: bool,
+    /// References first, then the ranked contenders from the best mean score down.
+    pub contenders: Vec<ContenderSummary>,
+}
+
+/// The result of one contender in one scenario.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ContenderSummary {
+    /// Name in tables.
+    pub strategy: String,
+    /// Score of a run.
+    pub score: Mean,
+    /// Share of requests answered 200.
+    pub success_rate: f64,
+    /// Attempts per request.
+    pub attempts_per_request: f64,
+    /// Attempts beyond the first of their request, per run.
+    pub retries_mean: f64,
+    /// Penalty per run.
+    pub penalty_mean: f64,
+    /// Attempts refused with 429, per run.
+    pub rate_limited_mean: f64,
+    /// Attempts without an answer in time, per run.
+    pub timed_out_mean: f64,
+    /// Requests not answered 200, per run.
+    pub regret_mean: f64,
+    /// The oracle's score minus this one, per run, paired.
+    pub oracle_regret: Mean,
+    /// Median of request latency in milliseconds, pooled over replications.
+    pub latency_p50_ms: f64,
+    /// 90th percentile of the same.
+    pub latency_p90_ms: f64,
+    /// 99th percentile of the same.
+    pub latency_p99_ms: f64,
+    /// 99.9th percentile of the same.
+    pub latency_p999_ms: f64,
+    /// Place in the comparison; none for reference rows.
+    pub ranking: Option<Ranking>,
+    /// How often each score occurred, in increasing order of score.
+    pub score_counts: Vec<ScoreCount>,
+    /// Oracle regret after so many requests.
+    pub oracle_regret_curve: Vec<CurvePoint>,
+    /// Share of attempts at the server with the lowest error rate, the second lowest, ...
+    pub attempt_share_by_rank: Vec<f64>,
+}
+
+/// A mean over replications.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Mean {
+    /// The mean.
+    pub mean: f64,
+    /// Standard deviation of one replication.
+    pub std_dev: f64,
+    /// 95 % interval of the mean (Student).
+    pub interval: Interval,
+}
+
+/// The place of a ranked contender.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Ranking {
+    /// From 1, by mean score.
+    pub rank: usize,
+    /// Whether it cannot be told from the best.
+    pub tied_with_best: bool,
+    /// Mean score minus the best one's, at most 0, paired.
+    pub delta: f64,
+    /// Simultaneous 95 % interval of `delta` (multiple comparisons with the best).
+    pub delta_interval: Interval,
+    /// Replications that would separate a tied contender from the best; none beside the best
+    /// and those not tied.
+    pub replications_to_separate: Option<Separation>,
+    /// Probability that it has the highest mean, by paired resampling of the replications.
+    pub p_best: f64,
+    /// How much pairing sharpens the difference from the best: variance unpaired / paired;
+    /// none beside the best, infinite when all differences are equal.
+    pub pairing_gain: Option<f64>,
+}
+
+/// How often a score occurred.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct ScoreCount {
+    /// The score.
+    pub score: f64,
+    /// Replications that had it.
+    pub replications: u64,
+}
+
+/// Oracle regret after so many requests.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct CurvePoint {
+    /// Requests so far.
+    pub requests: u64,
+    /// Mean over replications.
+    pub mean: f64,
+    /// 95 % interval of the mean.
+    pub interval: Interval,
+}
+
+impl ScenarioSummary {
+    /// The ranked contenders, best first.
+    pub fn ranked(&self) -> impl Iterator<Item = (&ContenderSummary, Ranking)> {
+        self.contenders.iter().filter_map(|c| c.ranking.map(|r| (c, r)))
+    }
+
+    /// The reference rows.
+    pub fn references(&self) -> impl Iterator<Item = &ContenderSummary> {
+        self.contenders.iter().filter(|c| c.ranking.is_none())
+    }
+}

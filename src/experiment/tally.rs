@@ -1,0 +1,394 @@
+//! Plays one replication and folds finished ones, in order, into the numbers of a summary.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+
+use super::row::Row;
+use super::summary::{ContenderSummary, CurvePoint, Mean, Ranking, ScenarioSummary, ScoreCount};
+use super::{Contender, Plan};
+use crate::balancer::{Answer, Ledger};
+use crate::domain::{Purpose, RequestId, Rules, Streams};
+use crate::sim::{Record, Replication};
+use crate::stats::bootstrap::{p_best, p_best_normal};
+use crate::stats::quantile::nearest_rank;
+use crate::stats::{Moments, PairedComparison};
+use crate::world::Scenario;
+
+/// Points of the oracle-regret curve.
+const CURVE_POINTS: u64 = 50;
+/// Up to here `p_best` is bootstrapped, above it is the paired normal approximation.
+const BOOTSTRAP_LIMIT: u64 = 100_000;
+const BOOTSTRAP_RESAMPLES: usize = 2_000;
+const NORMAL_DRAWS: usize = 20_000;
+const CONFIDENCE: f64 = 0.95;
+
+/// What one contender did in one replication.
+#[derive(Debug)]
+pub(super) struct Played {
+    ledger: Ledger,
+    /// Latency of every request in nanoseconds, in no particular order.
+    latencies_ns: Vec<u64>,
+    latency_p50_ms: f64,
+    latency_p99_ms: f64,
+    /// Score after each point of the curve.
+    curve: Vec<f64>,
+    /// Attempts by rank of the server's error rate, lowest first.
+    attempts_by_rank: Vec<u64>,
+}
+
+/// Plays every contender in one replication, in order.
+pub(super) fn play(
+    scenario: &Scenario,
+    contenders: &[Contender],
+    streams: &Streams,
+    replication: u64,
+) -> Vec<Played> {
+    let mut world = Replication::new(scenario, streams, replication);
+    let rates = &world.instance().error_rates;
+    let mut by_rate: Vec<usize> = (0..rates.len()).collect();
+    by_rate.sort_by(|a, b| rates[*a].total_cmp(&rates[*b]));
+    contenders
+        .iter()
+        .map(|contender| {
+            let player = contender.build(world.instance(), streams, replication);
+            let mut notes = Notes::new(scenario);
+            let ledger = world.play(player, &mut notes);
+            let attempts_by_rank = by_rate.iter().map(|i| ledger.servers[*i].attempts).collect();
+            notes.accumulate();
+            let mut latencies_ns = notes.latencies_ns;
+            let mut latency_ms =
+                |p| nearest_rank(&mut latencies_ns, p).map_or(f64::NAN, |ns| ns as f64 * 1e-6);
+            Played {
+                ledger,
+                latency_p50_ms: latency_ms(0.5),
+                latency_p99_ms: latency_ms(0.99),
+                latencies_ns,
+                curve: notes.curve,
+                attempts_by_rank,
+            }
+        })
+        .collect()
+}
+
+/// What is written down while a run is played.
+struct Notes {
+    rules: Rules,
+    requests: u64,
+    latencies_ns: Vec<u64>,
+    curve: Vec<f64>,
+}
+
+impl Notes {
+    fn new(scenario: &Scenario) -> Self {
+        Self {
+            rules: scenario.rules,
+            requests: scenario.requests,
+            latencies_ns: Vec::with_capacity(scenario.requests.min(1 << 20) as usize),
+            curve: vec![0.0; curve_points(scenario.requests)],
+        }
+    }
+
+    /// Turns the score within each stretch of requests into the score up to its end.
+    fn accumulate(&mut self) {
+        let mut sum = 0.0;
+        for point in &mut self.curve {
+            sum += *point;
+            *point = sum;
+        }
+    }
+}
+
+impl Record for Notes {
+    #[inline]
+    fn on_answer(&mut self, request: RequestId, answer: Answer) {
+        self.latencies_ns.push(answer.latency.as_nanos());
+        let points = self.curve.len() as u64;
+        let extra = answer.attempts.saturating_sub(self.rules.free_attempts);
+        let worth = f64::from(u8::from(answer.ok)) - self.rules.penalty(u64::from(extra));
+        self.curve[(request.0 * points / self.requests) as usize] += worth;
+    }
+}
+
+fn curve_points(requests: u64) -> usize {
+    requests.min(CURVE_POINTS) as usize
+}
+
+/// The numbers of one scenario, growing replication by replication.
+pub(super) struct Tally<'p> {
+    plan: &'p Plan,
+    scenario: usize,
+    rows: Vec<Row>,
+    sums: Vec<Sums>,
+    /// Positions in the plan of the contenders that are ranked.
+    ranked: Vec<usize>,
+    comparison: PairedComparison,
+    /// Scores of the ranked contenders, replication by replication, for the bootstrap; emptied
+    /// for good when there are too many.
+    scores: Vec<f64>,
+    replications: u64,
+}
+
+/// The numbers of one contender.
+struct Sums {
+    score: Moments,
+    oracle_regret: Moments,
+    requests: u64,
+    answered_ok: u64,
+    attempts: u64,
+    retries: u64,
+    rate_limited: u64,
+    timed_out: u64,
+    penalty: f64,
+    /// Request latency in nanoseconds, three significant digits.
+    latency: Histogram<u64>,
+    curve: Vec<Moments>,
+    attempts_by_rank: Vec<u64>,
+    /// Replications by score; the key orders scores as numbers do.
+    score_counts: BTreeMap<ScoreKey, u64>,
+}
+
+/// A score as a map key.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct ScoreKey(f64);
+
+impl Eq for ScoreKey {}
+
+impl Ord for ScoreKey {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl PartialOrd for ScoreKey {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<'p> Tally<'p> {
+    pub(super) fn new(plan: &'p Plan, scenario: usize) -> Self {
+        let Scenario { requests, ref model, .. } = plan.scenarios[scenario];
+        let sums = |_: &Contender| Sums {
+            score: Moments::default(),
+            oracle_regret: Moments::default(),
+            requests: 0,
+            answered_ok: 0,
+            attempts: 0,
+            retries: 0,
+            rate_limited: 0,
+            timed_out: 0,
+            penalty: 0.0,
+            latency: empty_histogram(),
+            curve: vec![Moments::default(); curve_points(requests)],
+            attempts_by_rank: vec![0; model.servers()],
+            score_counts: BTreeMap::new(),
+        };
+        let ranked: Vec<usize> =
+            (0..plan.contenders.len()).filter(|i| !plan.contenders[*i].reference).collect();
+        Self {
+            plan,
+            scenario,
+            rows: Vec::new(),
+            sums: plan.contenders.iter().map(sums).collect(),
+            comparison: PairedComparison::new(ranked.len()),
+            ranked,
+            scores: Vec::new(),
+            replications: 0,
+        }
+    }
+
+    /// Takes in the next replication: one [`Played`] a contender, the oracle first.
+    pub(super) fn fold(&mut self, replication: u64, played: &[Played]) {
+        let rules = &self.plan.scenarios[self.scenario].rules;
+        let oracle = &played[0];
+        let oracle_score = oracle.ledger.score(rules).score();
+        for (contender, (sums, played)) in self.sums.iter_mut().zip(played).enumerate() {
+            let Played { ledger, latencies_ns, curve, attempts_by_rank, .. } = played;
+            let score = ledger.score(rules);
+            let oracle_regret = oracle_score - score.score();
+            sums.score.push(score.score());
+            sums.oracle_regret.push(oracle_regret);
+            sums.requests += ledger.arrived;
+            sums.answered_ok += ledger.answered_ok;
+            sums.attempts += ledger.attempts;
+            sums.retries += ledger.retries;
+            sums.rate_limited += ledger.rate_limited();
+            sums.timed_out += ledger.timed_out();
+            sums.penalty += score.penalty;
+            *sums.score_counts.entry(ScoreKey(score.score())).or_default() += 1;
+            for latency in latencies_ns {
+                sums.latency.saturating_record(*latency);
+            }
+            for ((point, own), best) in sums.curve.iter_mut().zip(curve).zip(&oracle.curve) {
+                point.push(best - own);
+            }
+            for (sum, attempts) in sums.attempts_by_rank.iter_mut().zip(attempts_by_rank) {
+                *sum += attempts;
+            }
+            self.rows.push(Row {
+                scenario: self.scenario,
+                contender,
+                replication,
+                requests: ledger.arrived,
+                answered_ok: ledger.answered_ok,
+                answered_error: ledger.answered_error,
+                attempts: ledger.attempts,
+                retries: ledger.retries,
+                extra_attempts: ledger.extra_attempts,
+                rate_limited: ledger.rate_limited(),
+                timed_out: ledger.timed_out(),
+                penalty: score.penalty,
+                score: score.score(),
+                oracle_regret,
+                latency_p50_ms: played.latency_p50_ms,
+                latency_p99_ms: played.latency_p99_ms,
+                best_server_attempts: attempts_by_rank[0],
+            });
+        }
+        let scores: Vec<f64> =
+            self.ranked.iter().map(|i| played[*i].ledger.score(rules).score()).collect();
+        self.comparison.push(&scores);
+        self.replications += 1;
+        if self.replications <= BOOTSTRAP_LIMIT {
+            self.scores.extend(scores);
+        } else {
+            self.scores = Vec::new();
+        }
+    }
+
+    /// Rows folded since they were last cleared.
+    pub(super) fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    pub(super) fn clear_rows(&mut self) {
+        self.rows.clear();
+    }
+
+    pub(super) fn replications(&self) -> u64 {
+        self.replications
+    }
+
+    /// The ranked contender with the highest mean score so far.
+    pub(super) fn leader(&self) -> (String, &Moments) {
+        let best = self.comparison.best();
+        let label = self.plan.contenders[self.ranked[best]].label.clone();
+        (label, self.comparison.moments(best))
+    }
+
+    /// The final numbers, of at least one replication.
+    pub(super) fn finish(self, streams: &Streams) -> ScenarioSummary {
+        let scenario = &self.plan.scenarios[self.scenario];
+        let rankings = self.rankings(streams);
+        let summarise = |i: usize, ranking: Option<Ranking>| {
+            self.sums[i].summarise(&self.plan.contenders[i].label, scenario.requests, ranking)
+        };
+        let mut contenders: Vec<ContenderSummary> = (0..self.sums.len())
+            .filter(|i| !self.ranked.contains(i))
+            .map(|i| summarise(i, None))
+            .collect();
+        let mut ranked: Vec<ContenderSummary> = self
+            .ranked
+            .iter()
+            .zip(&rankings)
+            .map(|(i, ranking)| summarise(*i, Some(*ranking)))
+            .collect();
+        ranked.sort_by_key(|c| c.ranking.map(|r| r.rank));
+        contenders.append(&mut ranked);
+        ScenarioSummary {
+            config: scenario.name.clone(),
+            requests: scenario.requests,
+            requests_per_second: scenario.requests_per_second,
+            replications: self.replications,
+            has_rate_limit: !scenario.model.rate_limit.is_none(),
+            p_best_is_normal_approximation: self.replications > BOOTSTRAP_LIMIT,
+            contenders,
+        }
+    }
+
+    fn rankings(&self, streams: &Streams) -> Vec<Ranking> {
+        let k = self.ranked.len();
+        let p_best = if self.replications <= BOOTSTRAP_LIMIT {
+            p_best(&self.scores, k, BOOTSTRAP_RESAMPLES, |resample| {
+                streams.stream(Purpose::Analysis, self.scenario as u16, resample)
+            })
+        } else {
+            let mut rng = streams.stream(Purpose::Analysis, self.scenario as u16, 0);
+            p_best_normal(&self.comparison, NORMAL_DRAWS, &mut rng)
+        };
+        let best = self.comparison.best();
+        let ranks = self.comparison.ranks();
+        let against_best = self.comparison.against_best(CONFIDENCE);
+        (0..k)
+            .map(|i| Ranking {
+                rank: ranks[i],
+                tied_with_best: against_best[i].tied,
+                delta: against_best[i].difference,
+                delta_interval: against_best[i].interval,
+                replications_to_separate: against_best[i].replications_to_separate,
+                p_best: p_best[i],
+                pairing_gain: (i != best).then(|| self.comparison.variance_ratio(i, best)),
+            })
+            .collect()
+    }
+}
+
+impl Sums {
+    fn summarise(
+        &self,
+        label: &str,
+        requests_per_run: u64,
+        ranking: Option<Ranking>,
+    ) -> ContenderSummary {
+        let runs = self.score.count() as f64;
+        let requests = self.requests as f64;
+        let latency_ms = |p| self.latency.value_at_quantile(p) as f64 * 1e-6;
+        let points = self.curve.len() as u64;
+        let curve = (1..).zip(&self.curve).map(|(point, moments): (u64, &Moments)| CurvePoint {
+            // The last request n with n x points / requests below `point`, counted from 1.
+            requests: (point * requests_per_run).div_ceil(points),
+            mean: moments.mean(),
+            interval: moments.mean_interval(CONFIDENCE),
+        });
+        let share = |attempts: &u64| *attempts as f64 / (self.attempts as f64).max(1.0);
+        ContenderSummary {
+            strategy: label.to_owned(),
+            score: mean(&self.score),
+            success_rate: self.answered_ok as f64 / requests,
+            attempts_per_request: self.attempts as f64 / requests,
+            retries_mean: self.retries as f64 / runs,
+            penalty_mean: self.penalty / runs,
+            rate_limited_mean: self.rate_limited as f64 / runs,
+            timed_out_mean: self.timed_out as f64 / runs,
+            regret_mean: (self.requests - self.answered_ok) as f64 / runs,
+            oracle_regret: mean(&self.oracle_regret),
+            latency_p50_ms: latency_ms(0.5),
+            latency_p90_ms: latency_ms(0.9),
+            latency_p99_ms: latency_ms(0.99),
+            latency_p999_ms: latency_ms(0.999),
+            ranking,
+            score_counts: self
+                .score_counts
+                .iter()
+                .map(|(score, count)| ScoreCount { score: score.0, replications: *count })
+                .collect(),
+            oracle_regret_curve: curve.collect(),
+            attempt_share_by_rank: self.attempts_by_rank.iter().map(share).collect(),
+        }
+    }
+}
+
+fn mean(moments: &Moments) -> Mean {
+    Mean {
+        mean: moments.mean(),
+        std_dev: moments.std_dev(),
+        interval: moments.mean_interval(CONFIDENCE),
+    }
+}
+
+/// Latencies from a microsecond to a day, in nanoseconds, to three significant digits.
+fn empty_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1_000, 86_400_000_000_000, 3)
+        .unwrap_or_else(|_| unreachable!("the bounds are constants that the library accepts"))
+}

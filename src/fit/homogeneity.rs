@@ -1,0 +1,87 @@
+//! Do runs share one error rate per server? Pearson's chi-square, summed over servers.
+//!
+//! Beside the Bayes factors of `starts` because everybody knows it: pooled over runs of several
+//! starts it is large, within a start it is near its degrees of freedom.
+//!
+//! When not to use it: servers with few attempts, or chosen by their own outcomes, follow the
+//! chi-square distribution only roughly; read the p-value as an order of magnitude.
+
+use super::population::Tally;
+use crate::stats::goodness::{ChiSquare, chi_square_homogeneity};
+use crate::stats::special::chi_square_sf;
+
+/// A chi-square of homogeneity over some runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Homogeneity {
+    /// Which runs: `all runs`, `runs of 2026-01-20` or `start 3`.
+    pub scope: String,
+    /// How many runs.
+    pub runs: usize,
+    /// Summed over servers: statistic, degrees of freedom, p-value.
+    pub test: ChiSquare,
+}
+
+/// The test that every server has one error rate in all of these runs.
+pub(super) fn homogeneity(scope: String, runs: &[&[Tally]]) -> Homogeneity {
+    let servers = runs.iter().map(|run| run.len()).max().unwrap_or(0);
+    let (mut statistic, mut df) = (0.0, 0);
+    for server in 0..servers {
+        let groups: Vec<(u64, u64)> = runs
+            .iter()
+            .filter_map(|run| run.get(server))
+            .map(|tally| (tally.successes, tally.attempts()))
+            .collect();
+        let test = chi_square_homogeneity(&groups);
+        statistic += test.statistic;
+        df += test.df;
+    }
+    let p_value = if df == 0 { 1.0 } else { chi_square_sf(statistic, df as f64) };
+    Homogeneity { scope, runs: runs.len(), test: ChiSquare { statistic, df, p_value } }
+}
+
+/// The calendar day (UTC) of a Unix time, as `2026-01-20`.
+///
+/// Source: H. Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`.
+pub(super) fn day(unix_s: f64) -> String {
+    let days = libm::floor(unix_s / 86_400.0) as i64 + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        // `date -u -d @...`
+        for (unix_s, expected) in [
+            (0.0, "1970-01-01"),
+            (951_782_400.0, "2000-02-29"),
+            (1_768_909_729.2, "2026-01-20"),
+            (4_107_542_399.0, "2100-02-28"),
+            (4_107_542_400.0, "2100-03-01"),
+        ] {
+            assert_eq!(day(unix_s), expected);
+        }
+        assert!(!day(1e300).is_empty(), "nonsense in a trace is no panic");
+    }
+
+    #[test]
+    fn the_statistic_is_the_sum_over_servers_that_were_tried_twice() {
+        let t = |failures, successes| Tally { failures, successes };
+        let (a, b) = ([t(70, 30), t(2, 2), t(0, 0)], [t(55, 45), t(0, 0), t(0, 0)]);
+        let found = homogeneity("all runs".to_owned(), &[&a, &b]);
+        let first = chi_square_homogeneity(&[(30, 100), (45, 100)]);
+        assert_eq!(found.test, first);
+        assert_eq!((found.runs, found.test.df), (2, 1));
+    }
+}

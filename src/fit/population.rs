@@ -1,0 +1,295 @@
+//! A population of error rates, and what it says of one server's successes and failures.
+//!
+//! Given its rate p, a server's attempts fail independently with probability p; the rates of the
+//! servers are independent draws from the population. With f failures and s successes the
+//! likelihood is p^f (1-p)^s whatever rule chose the servers, as long as that rule saw nothing
+//! but recorded outcomes: its factors do not depend on p and cancel (ignorable design; Rubin,
+//! "Inference and missing data", Biometrika 63 (1976), 581-592). Raw rates f / (f + s) are biased
+//! under such rules and are used nowhere here.
+//!
+//! When not to use it: where refusals (429) hide among the failures, f is not a count of coins.
+
+use crate::stats::special::{inc_beta, inv_inc_beta, ln_beta, ln_gamma};
+use crate::world::ErrorFamily;
+
+/// Below this an incomplete beta function has lost its digits and the asymptote takes over.
+const SMALLEST_MASS: f64 = 1e-280;
+
+/// Attempts of one server since its start, by how they ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Attempts that failed.
+    pub failures: u64,
+    /// Attempts that succeeded.
+    pub successes: u64,
+}
+
+/// A distribution of error rates on \[0, 1\].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Population {
+    /// Uniform on \[low, high\], 0 <= low < high <= 1.
+    Uniform {
+        /// Lowest rate.
+        low: f64,
+        /// Highest rate.
+        high: f64,
+    },
+    /// Beta(alpha, beta), both above 0.
+    Beta {
+        /// First shape.
+        alpha: f64,
+        /// Second shape.
+        beta: f64,
+    },
+}
+
+impl Tally {
+    /// All attempts.
+    #[must_use]
+    pub const fn attempts(self) -> u64 {
+        self.failures + self.successes
+    }
+
+    /// Adds one attempt.
+    pub const fn record(&mut self, failed: bool) {
+        if failed {
+            self.failures += 1;
+        } else {
+            self.successes += 1;
+        }
+    }
+
+    /// Adds the attempts of another tally.
+    pub const fn add(&mut self, other: Self) {
+        self.failures += other.failures;
+        self.successes += other.successes;
+    }
+
+    fn as_floats(self) -> (f64, f64) {
+        (self.failures as f64, self.successes as f64)
+    }
+}
+
+impl Population {
+    /// Every rate is as likely as any other.
+    pub const FLAT: Self = Self::Uniform { low: 0.0, high: 1.0 };
+
+    /// `ln` of the likelihood p^f (1-p)^s averaged over the population.
+    #[must_use]
+    pub fn log_marginal(&self, tally: Tally) -> f64 {
+        if tally.attempts() == 0 {
+            return 0.0;
+        }
+        match *self {
+            Self::Uniform { low, high } => {
+                let server = TruncatedBeta::new(tally);
+                server.log_integral(server.tail(low), server.tail(high)) - libm::log(high - low)
+            }
+            Self::Beta { alpha, beta } => log_beta_marginal(alpha, beta, tally),
+        }
+    }
+
+    /// The chance that the next attempt of a server with this tally fails.
+    #[must_use]
+    pub fn predictive_failure(&self, tally: Tally) -> f64 {
+        let (f, s) = tally.as_floats();
+        match *self {
+            Self::Uniform { low, high } => {
+                let more = Tally { failures: tally.failures + 1, ..tally };
+                let mean = libm::exp(self.log_marginal(more) - self.log_marginal(tally));
+                mean.clamp(low, high)
+            }
+            Self::Beta { alpha, beta } => (alpha + f) / (alpha + beta + f + s),
+        }
+    }
+
+    /// The `u`-quantile of a server's error rate given its tally, for u in \[0, 1\].
+    #[must_use]
+    pub fn posterior_quantile(&self, tally: Tally, u: f64) -> f64 {
+        let (f, s) = tally.as_floats();
+        match *self {
+            Self::Uniform { low, high } => {
+                let (a, b) = (f + 1.0, s + 1.0);
+                // Work in the tail that has the digits: the lower one unless low is beyond the
+                // mode.
+                let rate = if low > f / (f + s).max(1.0) {
+                    let (from, to) = (inc_beta(b, a, 1.0 - low), inc_beta(b, a, 1.0 - high));
+                    1.0 - inv_inc_beta(b, a, from + u * (to - from))
+                } else {
+                    let (from, to) = (inc_beta(a, b, low), inc_beta(a, b, high));
+                    inv_inc_beta(a, b, from + u * (to - from))
+                };
+                rate.clamp(low, high)
+            }
+            Self::Beta { alpha, beta } => inv_inc_beta(alpha + f, beta + s, u),
+        }
+    }
+
+    /// The share of servers with an error rate of at most `rate`.
+    #[must_use]
+    pub fn cdf(&self, rate: f64) -> f64 {
+        match *self {
+            Self::Uniform { low, high } => ((rate - low) / (high - low)).clamp(0.0, 1.0),
+            Self::Beta { alpha, beta } => inc_beta(alpha, beta, rate.clamp(0.0, 1.0)),
+        }
+    }
+
+    /// The mean error rate.
+    #[must_use]
+    pub fn mean(&self) -> f64 {
+        match *self {
+            Self::Uniform { low, high } => 0.5 * (low + high),
+            Self::Beta { alpha, beta } => alpha / (alpha + beta),
+        }
+    }
+
+    /// The family's name in model files.
+    #[must_use]
+    pub const fn family(&self) -> &'static str {
+        match self {
+            Self::Uniform { .. } => "uniform",
+            Self::Beta { .. } => "beta",
+        }
+    }
+}
+
+impl From<Population> for ErrorFamily {
+    fn from(population: Population) -> Self {
+        match population {
+            Population::Uniform { low, high } => Self::Uniform { low, high },
+            Population::Beta { alpha, beta } => Self::Beta { alpha, beta },
+        }
+    }
+}
+
+/// `ln` of B(alpha + f, beta + s) / B(alpha, beta), the beta-binomial likelihood.
+pub(super) fn log_beta_marginal(alpha: f64, beta: f64, tally: Tally) -> f64 {
+    let (f, s) = tally.as_floats();
+    let rising = |x: f64, n: f64| if n == 0.0 { 0.0 } else { ln_gamma(x + n) - ln_gamma(x) };
+    rising(alpha, f) + rising(beta, s) - rising(alpha + beta, f + s)
+}
+
+/// Integrals of p^f (1-p)^s between two rates, for one server and many pairs of rates.
+pub(super) struct TruncatedBeta {
+    f: f64,
+    s: f64,
+    log_beta: f64,
+}
+
+/// What a [`TruncatedBeta`] knows at one rate: the mass on the side away from the mode.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tail {
+    rate: f64,
+    /// Whether the rate is below the mode, and `mass` the mass below it; else it is that above.
+    below: bool,
+    mass: f64,
+}
+
+impl TruncatedBeta {
+    pub(super) fn new(tally: Tally) -> Self {
+        let (f, s) = tally.as_floats();
+        Self { f, s, log_beta: ln_beta(f + 1.0, s + 1.0) }
+    }
+
+    pub(super) fn tail(&self, rate: f64) -> Tail {
+        let (a, b) = (self.f + 1.0, self.s + 1.0);
+        let below = rate * (self.f + self.s) <= self.f;
+        let mass = if below { inc_beta(a, b, rate) } else { inc_beta(b, a, 1.0 - rate) };
+        Tail { rate, below, mass }
+    }
+
+    /// `ln` of the integral from `low` to `high`.
+    pub(super) fn log_integral(&self, low: Tail, high: Tail) -> f64 {
+        let mass = match (low.below, high.below) {
+            (true, true) => high.mass - low.mass,
+            (false, false) => low.mass - high.mass,
+            _ => 1.0 - low.mass - high.mass,
+        };
+        if mass > SMALLEST_MASS {
+            return self.log_beta + libm::log(mass);
+        }
+        // Far out in a tail the integrand falls exponentially from the end that is nearer to the
+        // mode, so the integral is its value there over its logarithmic slope.
+        let end = if high.below { high.rate } else { low.rate };
+        let slope = (self.f - (self.f + self.s) * end) / (end * (1.0 - end));
+        self.f * libm::log(end) + self.s * libm::log1p(-end) - libm::log(slope.abs())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::special::log_sum_exp;
+
+    const POPULATIONS: [Population; 4] = [
+        Population::FLAT,
+        Population::Uniform { low: 0.02, high: 0.75 },
+        Population::Uniform { low: 0.6, high: 0.7 },
+        Population::Beta { alpha: 1.7, beta: 2.4 },
+    ];
+
+    fn tally(failures: u64, successes: u64) -> Tally {
+        Tally { failures, successes }
+    }
+
+    /// The average likelihood by brute force: over 20,000 equally likely rates.
+    fn by_quantiles(population: Population, tally: Tally) -> f64 {
+        let n = 20_000;
+        let terms: Vec<f64> = (0..n)
+            .map(|i| {
+                let u = (f64::from(i) + 0.5) / f64::from(n);
+                let p = population.posterior_quantile(Tally::default(), u);
+                tally.failures as f64 * p.ln() + tally.successes as f64 * (1.0 - p).ln()
+            })
+            .collect();
+        log_sum_exp(&terms) - f64::from(n).ln()
+    }
+
+    #[test]
+    fn the_marginal_likelihood_is_the_average_over_the_population() {
+        for population in POPULATIONS {
+            for tally in [tally(1, 0), tally(0, 7), tally(12, 30), tally(30, 2), tally(0, 0)] {
+                let (got, expected) = (population.log_marginal(tally), by_quantiles(population, tally));
+                assert!((got - expected).abs() < 2e-4, "{population:?} {tally:?} {got} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_deep_tail_joins_the_asymptote_without_a_step() {
+        // Rates of at most 0.1, but every attempt failed: the integral of p^n is closed.
+        let population = Population::Uniform { low: 0.02, high: 0.1 };
+        for n in [100_u32, 270, 290, 2_000, 100_000] {
+            let n1 = f64::from(n) + 1.0;
+            let exact = n1 * 0.1_f64.ln() - n1.ln() - 0.08_f64.ln();
+            let got = population.log_marginal(tally(u64::from(n), 0));
+            assert!((got - exact).abs() < 0.02, "{n}: {got} {exact}");
+        }
+        assert!(Population::Uniform { low: 0.4, high: 0.5 }.log_marginal(tally(0, 90_000)) < -4e4);
+    }
+
+    #[test]
+    fn one_failure_more_is_as_likely_as_predicted() {
+        for population in POPULATIONS {
+            for t in [tally(0, 0), tally(3, 9), tally(40, 1)] {
+                let more = tally(t.failures + 1, t.successes);
+                let ratio = (population.log_marginal(more) - population.log_marginal(t)).exp();
+                assert!((population.predictive_failure(t) - ratio).abs() < 1e-9, "{population:?}");
+            }
+            let mean = population.predictive_failure(Tally::default());
+            assert!((mean - population.mean()).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn posterior_quantiles_stay_inside_and_increase() {
+        for population in POPULATIONS {
+            for t in [tally(0, 0), tally(0, 60), tally(60, 0), tally(9, 14)] {
+                let quantiles: Vec<f64> =
+                    (0..=10).map(|i| population.posterior_quantile(t, f64::from(i) / 10.0)).collect();
+                assert!(quantiles.is_sorted(), "{population:?} {t:?} {quantiles:?}");
+                assert!(quantiles.iter().all(|p| (0.0..=1.0).contains(&population.cdf(*p))));
+            }
+        }
+    }
+}

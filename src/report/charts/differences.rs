@@ -1,0 +1,131 @@
+//! Paired differences from the best strategy with simultaneous intervals: a forest plot.
+//!
+//! Whose interval holds 0 is tied. The intervals are joint: all of them hold at once with 95 %.
+
+use super::axis::{Axis, range};
+use super::number::{counted, decimals_for, fixed, list};
+use super::page::Page;
+use super::palette::{Mark, QUIET, looks};
+use super::rows::{Row, frame};
+use super::verdict::{spread_is_known, verdict};
+use super::{Chart, ChartError, ranked_first};
+use crate::experiment::{Ranking, ScenarioSummary};
+use crate::stats::comparison::Separation;
+
+const ROW: f64 = 46.0;
+
+/// The chart.
+pub(super) fn chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
+    let known = spread_is_known(scenario);
+    let reading = if known {
+        "Paired by replication; whiskers: joint 95 % intervals. Diamond: the best. Hollow circle: \
+         tied with it. Filled mark: worse."
+    } else {
+        "One replication: no intervals"
+    };
+    let mut page = Page::new("Difference from the best strategy", scenario, reading);
+    let looks = looks(&scenario.contenders);
+    let ranked: Vec<(usize, Ranking)> = ranked_first(scenario)
+        .into_iter()
+        .filter_map(|i| scenario.contenders[i].ranking.map(|r| (i, r)))
+        .collect();
+    let others = ranked.iter().map(|(_, r)| r).filter(|r| r.rank > 1);
+    let widths = others.clone().map(|r| r.delta_interval.width()).filter(|w| *w > 0.0);
+    let decimals = decimals_for(range(widths).map_or(0.0, |(low, _)| low));
+    let rows: Vec<Row> = ranked
+        .iter()
+        .map(|(i, ranking)| Row {
+            label: &scenario.contenders[*i].strategy,
+            look: looks[*i],
+            cells: written(ranking, decimals, known),
+            reference: false,
+        })
+        .collect();
+    let ends = others.flat_map(|r| [r.delta, r.delta_interval.low, r.delta_interval.high]);
+    let name = "mean score minus that of the best (points)";
+    let axis = Axis::linear(name, range(ends.chain([0.0])));
+    let header = if known { "difference (joint 95 %)" } else { "difference" };
+    let plot = frame(&mut page, &rows, ROW, &[header, ""], &axis);
+    let zero = plot.x(&axis, 0.0);
+    page.scene.line((zero, plot.top), (zero, plot.bottom), QUIET, 2.5);
+    for (((_, ranking), row), y) in ranked.iter().zip(&rows).zip(&plot.centres) {
+        let ink = row.look.ink;
+        if ranking.rank == 1 {
+            Mark::Diamond.draw(&mut page.scene, (zero, *y), 8.0, ink);
+            continue;
+        }
+        if !ranking.delta.is_finite() {
+            continue;
+        }
+        let interval = ranking.delta_interval;
+        if known {
+            let (low, high) = (plot.x(&axis, interval.low), plot.x(&axis, interval.high));
+            page.scene.line((low, *y), (high, *y), ink, 4.0);
+            for end in [low, high] {
+                page.scene.line((end, y - 12.0), (end, y + 12.0), ink, 3.0);
+            }
+        }
+        let at = (plot.x(&axis, ranking.delta), *y);
+        if ranking.tied_with_best {
+            Mark::Circle.draw_hollow(&mut page.scene, at, 7.0, ink);
+        } else {
+            row.look.mark.draw(&mut page.scene, at, 7.0, ink);
+        }
+    }
+    page.finish("differences", caption(scenario))
+}
+
+/// The difference and the status.
+fn written(ranking: &Ranking, decimals: usize, known: bool) -> Vec<String> {
+    if ranking.rank == 1 {
+        return vec!["0".to_owned(), "best".to_owned()];
+    }
+    let Ranking { delta, delta_interval: interval, .. } = ranking;
+    let mut difference = fixed(*delta, decimals);
+    if known {
+        let (low, high) = (fixed(interval.low, decimals), fixed(interval.high, decimals));
+        difference += &format!(" ({low} to {high})");
+    }
+    let status = if ranking.tied_with_best { "tied" } else { "" };
+    vec![difference, status.to_owned()]
+}
+
+fn caption(scenario: &ScenarioSummary) -> String {
+    let mut caption = verdict(scenario);
+    let mut never = Vec::new();
+    for (contender, ranking) in scenario.ranked() {
+        match ranking.replications_to_separate {
+            Some(Separation::Replications(n)) => {
+                let runs = counted(rounded(n), "replication");
+                caption +=
+                    &format!(" About {runs} would separate {} from the best.", contender.strategy);
+            }
+            Some(Separation::MoreThanMillion) => never.push(contender.strategy.clone()),
+            None => {}
+        }
+    }
+    if !never.is_empty() {
+        let names = list(&never);
+        caption += &format!(" A million replications would not separate {names} from the best.");
+    }
+    caption
+}
+
+/// Two significant digits: more would pretend to know.
+fn rounded(n: u64) -> u64 {
+    let mut unit = 1;
+    while n / unit >= 100 {
+        unit *= 10;
+    }
+    n.div_ceil(unit) * unit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rounded;
+
+    #[test]
+    fn replications_are_rounded_up_to_two_digits() {
+        assert_eq!([0, 7, 99, 101, 12_345, 990_001].map(rounded), [0, 7, 99, 110, 13_000, 1_000_000]);
+    }
+}

@@ -1,0 +1,104 @@
+//! The six charts of a scenario, as SVG and, where wanted, PNG.
+//!
+//! | Chart | What it shows |
+//! |---|---|
+//! | `score` | mean scores with 95 % intervals |
+//! | `oracle-regret` | what learning costs, request by request |
+//! | `score-distribution` | how much single runs scatter |
+//! | `differences` | who can be told from the best, and by how much |
+//! | `attempt-share` | which servers the attempts went to |
+//! | `latency` | request latency quantiles |
+//!
+//! Every chart is laid out once as a list of shapes and painted by plotters' backends
+//! with a font that the program carries; nothing depends on the system's fonts, the clock or a
+//! locale. Each strategy has the same colour, mark and dash pattern in all charts, and none of
+//! them means anything by colour alone.
+
+mod attempt_share;
+mod axis;
+mod differences;
+mod latency;
+mod lettering;
+mod number;
+mod oracle_regret;
+mod page;
+mod paint;
+mod palette;
+mod rows;
+#[cfg(test)]
+mod sample;
+mod scene;
+mod score;
+mod score_distribution;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+use crate::experiment::ScenarioSummary;
+
+/// A finished chart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chart {
+    /// Stem of its file name, for example `score`.
+    pub name: &'static str,
+    /// What it shows, of which config, how many requests and replications.
+    pub title: String,
+    /// What to see in it, computed from the data; also drawn below the plot.
+    pub caption: String,
+    /// The SVG document.
+    pub svg: String,
+    scene: scene::Scene,
+}
+
+/// A chart that could not be drawn.
+#[derive(Debug, thiserror::Error)]
+pub enum ChartError {
+    /// The font that the program carries cannot be read, which is a bug.
+    #[error("the built-in font cannot be used")]
+    Font,
+    /// A backend failed.
+    #[error("a chart cannot be drawn: {0}")]
+    Draw(String),
+    /// Hundreds of strategies, as pixels.
+    #[error("a PNG of {width} x {height} pixels is too large; use the SVG")]
+    TooLarge {
+        /// Pixels across.
+        width: u32,
+        /// Pixels down.
+        height: u32,
+    },
+    /// PNG is encoded in a temporary file.
+    #[error("a temporary file for a PNG cannot be used: {0}")]
+    TemporaryFile(#[from] std::io::Error),
+}
+
+impl Chart {
+    /// The chart as the bytes of a PNG file, `scale` pixels for each of the SVG's (2 looks good
+    /// on every screen; beyond 8 counts as 8).
+    pub fn png(&self, scale: u32) -> Result<Vec<u8>, ChartError> {
+        paint::png(&self.scene, scale)
+    }
+}
+
+/// Draws all six charts, in the order of the module's table.
+pub fn draw(scenario: &ScenarioSummary) -> Result<Vec<Chart>, ChartError> {
+    lettering::ready()?;
+    [
+        score::chart,
+        oracle_regret::chart,
+        score_distribution::chart,
+        differences::chart,
+        attempt_share::chart,
+        latency::chart,
+    ]
+    .into_iter()
+    .map(|chart| chart(scenario))
+    .collect()
+}
+
+/// Positions of the contenders as charts list them: ranked ones from the best, then references.
+fn ranked_first(scenario: &ScenarioSummary) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..scenario.contenders.len()).collect();
+    order.sort_by_key(|i| scenario.contenders[*i].ranking.map_or(usize::MAX, |r| r.rank));
+    order
+}

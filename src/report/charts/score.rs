@@ -1,0 +1,138 @@
+//! Mean scores with their 95 % intervals: dots and whiskers.
+//!
+//! The axis belongs to the ranked strategies. A reference too far away to share it, as `random`
+//! mostly is, is written at the edge with an arrow, or differences worth seeing would vanish.
+
+use super::axis::{Axis, range};
+use super::number::{decimals_for, fixed, list};
+use super::page::{Page, SMALL};
+use super::palette::{TEXT, looks};
+use super::rows::{Plot, Row, frame};
+use super::scene::{Anchor, Scene};
+use super::verdict::{spread_is_known, verdict};
+use super::{Chart, ChartError, ranked_first};
+use crate::experiment::{ContenderSummary, Mean, ScenarioSummary};
+
+const ROW: f64 = 46.0;
+
+/// The chart.
+pub(super) fn chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
+    let known = spread_is_known(scenario);
+    let reading = if known {
+        "Mean over replications; whiskers: 95 % interval of that mean alone"
+    } else {
+        "One replication: no intervals"
+    };
+    let mut page = Page::new("Score of a run", scenario, reading);
+    let looks = looks(&scenario.contenders);
+    let order = ranked_first(scenario);
+    let widths = scenario.ranked().map(|(c, _)| c.score.interval.width());
+    let decimals = decimals_for(range(widths.filter(|w| *w > 0.0)).map_or(0.0, |(low, _)| low));
+    let rows: Vec<Row> = order
+        .iter()
+        .map(|i| {
+            let c = &scenario.contenders[*i];
+            Row {
+                label: &c.strategy,
+                look: looks[*i],
+                cells: vec![written(&c.score, decimals, known)],
+                reference: c.ranking.is_none(),
+            }
+        })
+        .collect();
+    let axis = Axis::linear("score of a run (points)", shared_range(scenario));
+    let header = if known { "mean (95 % interval)" } else { "score" };
+    let plot = frame(&mut page, &rows, ROW, &[header], &axis);
+    let mut beyond = Vec::new();
+    for ((i, row), y) in order.iter().zip(&rows).zip(&plot.centres) {
+        let score = &scenario.contenders[*i].score;
+        if !score.mean.is_finite() {
+            continue;
+        }
+        if !axis.contains(score.mean) {
+            let value = format!("{}, off the axis", fixed(score.mean, decimals));
+            point_outside(&mut page.scene, &plot, *y, score.mean < axis.low, &value);
+            beyond.push(format!("{} ({})", row.label, fixed(score.mean, decimals)));
+            continue;
+        }
+        let x = plot.x(&axis, score.mean);
+        if known {
+            let (low, high) =
+                (plot.x(&axis, score.interval.low), plot.x(&axis, score.interval.high));
+            page.scene.line((low, *y), (high, *y), row.look.ink, 4.0);
+            for end in [low, high] {
+                page.scene.line((end, y - 12.0), (end, y + 12.0), row.look.ink, 3.0);
+            }
+        }
+        row.look.mark.draw(&mut page.scene, (x, *y), 7.0, row.look.ink);
+    }
+    page.finish("score", caption(scenario, &beyond))
+}
+
+fn caption(scenario: &ScenarioSummary, beyond: &[String]) -> String {
+    let mut caption = verdict(scenario);
+    let best = scenario.ranked().next().map(|(c, _)| c);
+    let oracle = scenario.references().find(|c| c.strategy == "oracle");
+    if let (Some(best), Some(oracle)) = (best, oracle) {
+        let short = best.oracle_regret.mean;
+        let decimals = decimals_for(best.oracle_regret.interval.width());
+        let (gap, side) = (fixed(short.abs(), decimals), if short < 0.0 { "above" } else { "below" });
+        caption += &format!(
+            " {} is {gap} points {side} the {}, which knows the true error rates.",
+            best.strategy,
+            if scenario.has_rate_limit { "greedy oracle" } else { "oracle" },
+        );
+        debug_assert!(oracle.ranking.is_none());
+    }
+    if !beyond.is_empty() {
+        caption += &format!(" Off the axis: {}.", list(beyond));
+    }
+    caption
+}
+
+fn written(score: &Mean, decimals: usize, known: bool) -> String {
+    let mean = fixed(score.mean, decimals);
+    if !known {
+        return mean;
+    }
+    let Mean { interval, .. } = score;
+    format!("{mean} ({} to {})", fixed(interval.low, decimals), fixed(interval.high, decimals))
+}
+
+/// The range of the ranked strategies, and of the references that are no farther away than the
+/// ranked ones are from each other.
+fn shared_range(scenario: &ScenarioSummary) -> Option<(f64, f64)> {
+    let ends =
+        |c: &ContenderSummary| [c.score.mean, c.score.interval.low, c.score.interval.high];
+    let ranked = range(scenario.ranked().flat_map(|(c, _)| ends(c)));
+    let Some((mut low, mut high)) = ranked else {
+        return range(scenario.references().flat_map(ends));
+    };
+    // A strategy alone has nothing to be told from: its distance to the references is the story.
+    let alone = scenario.ranked().count() == 1;
+    let reach = if alone { f64::INFINITY } else { (high - low).max(0.5) };
+    for reference in scenario.references() {
+        let Some((l, h)) = range(ends(reference)) else { continue };
+        if ranked.is_some_and(|(low, high)| low - l <= reach && h - high <= reach) {
+            (low, high) = (low.min(l), high.max(h));
+        }
+    }
+    Some((low, high))
+}
+
+/// An arrow at the edge of the plot, with a value that lies beyond.
+pub(super) fn point_outside(scene: &mut Scene, plot: &Plot, y: f64, below: bool, value: &str) {
+    let (tip, inwards, anchor) = if below {
+        (plot.left, 1.0, Anchor::Start)
+    } else {
+        (plot.right, -1.0, Anchor::End)
+    };
+    let head = vec![
+        (tip, y),
+        (tip + 13.0 * inwards, y - 8.0),
+        (tip + 13.0 * inwards, y + 8.0),
+    ];
+    scene.line((tip + 10.0 * inwards, y), (tip + 28.0 * inwards, y), TEXT, 3.0);
+    scene.fill(head, TEXT);
+    scene.text(value, (tip + 36.0 * inwards, y + 5.5), anchor, SMALL, TEXT);
+}

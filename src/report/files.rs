@@ -1,0 +1,90 @@
+//! Files that are whole or not there: written under a temporary name, synced, renamed.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+/// A file that could not be written. The old file, if there was one, is as it was.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {path}: {source}")]
+pub struct WriteError {
+    /// The file.
+    pub path: String,
+    /// Why.
+    pub source: io::Error,
+}
+
+impl WriteError {
+    pub(super) fn new(path: &Path, source: io::Error) -> Self {
+        Self { path: path.display().to_string(), source }
+    }
+}
+
+/// Puts `bytes` into the file at `path`, whatever was there before.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+    let mut file = temporary_beside(path)?;
+    file.write_all(bytes).map_err(|e| WriteError::new(path, e))?;
+    commit(file, path)
+}
+
+/// An empty temporary file in the folder of `path`, removed unless [`commit`]ted.
+pub(super) fn temporary_beside(path: &Path) -> Result<NamedTempFile, WriteError> {
+    let folder = folder_of(path);
+    tempfile::Builder::new()
+        .prefix(".flakelab-")
+        .tempfile_in(folder)
+        .map_err(|e| WriteError::new(path, e))
+}
+
+/// Gives a finished temporary file its name; it and its folder are synced.
+pub(super) fn commit(file: NamedTempFile, path: &Path) -> Result<(), WriteError> {
+    let error = |e| WriteError::new(path, e);
+    readable_as_others(&file).map_err(error)?;
+    file.as_file().sync_all().map_err(error)?;
+    file.persist(path).map_err(|e| error(e.error))?;
+    // Not every system lets folders be opened; where it does, the rename is made durable.
+    if let Ok(folder) = File::open(folder_of(path)) {
+        let _ = folder.sync_all();
+    }
+    Ok(())
+}
+
+/// Temporary files are private at first; results should be as readable as any other file.
+fn readable_as_others(file: &NamedTempFile) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    }
+    Ok(())
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_the_whole_file_and_leaves_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        write_atomically(&path, b"a longer first version").unwrap();
+        write_atomically(&path, b"second").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"second");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_failure_names_the_file() {
+        let error = write_atomically(Path::new("/no/such/folder/x.csv"), b"").unwrap_err();
+        assert!(error.to_string().contains("/no/such/folder/x.csv"), "{error}");
+    }
+}

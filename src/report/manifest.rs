@@ -1,0 +1,44 @@
+//! `manifest.json`: which command and which build made the results. The only result file that
+//! may differ between two runs of the same spec; written last, so its presence says that the
+//! rest is complete.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+/// What made the results.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The command line.
+    pub argv: Vec<String>,
+    /// SHA-256 of everything that the results depend on.
+    pub spec_hash: String,
+    /// Master seed.
+    pub master_seed: u64,
+    /// Replications asked for, of every scenario.
+    pub replications: u64,
+    /// Whether the sweep was interrupted; the results then rest on fewer replications.
+    pub interrupted: bool,
+    /// Version of flakelab.
+    pub version: String,
+    /// Commit that was built.
+    pub git_hash: String,
+}
+
+impl Manifest {
+    /// The file's name.
+    pub const FILE: &str = "manifest.json";
+
+    /// The spec hash of the results in a folder, if there are any.
+    pub fn spec_hash_in(folder: &Path) -> Option<String> {
+        let text = std::fs::read_to_string(folder.join(Self::FILE)).ok()?;
+        let json: serde_json::Value = serde_json::from_str(&text).ok()?;
+        json.get("spec_hash")?.as_str().map(str::to_owned)
+    }
+
+    /// The file's content.
+    pub fn to_json(&self) -> String {
+        // Texts, numbers and a flag always serialise.
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+}

@@ -1,0 +1,73 @@
+//! `report.md`: verdict, table, charts and method on one page.
+
+use std::fmt::Write;
+
+use super::charts::Chart;
+use super::numbers::thousands;
+use super::table::{heading, markdown_table};
+use super::verdict::verdict;
+use crate::experiment::{Plan, Summary};
+
+/// The page. `charts` holds, for each scenario of the summary, the charts with the paths of
+/// their files relative to the page.
+pub fn report(plan: &Plan, summary: &Summary, charts: &[Vec<(String, Chart)>]) -> String {
+    let mut page = format!("# {}\n", plan.name);
+    // Writing to a string cannot fail.
+    for (i, scenario) in summary.scenarios.iter().enumerate() {
+        let _ = write!(
+            page,
+            "\n## Config {}\n\n**{}**\n\n{}.\n\n{}",
+            scenario.config,
+            verdict(scenario),
+            heading(scenario),
+            markdown_table(scenario)
+        );
+        if scenario.has_rate_limit {
+            page += "\nThe oracle is greedy under rate limits: it can be beaten and is no bound.\n";
+        }
+        if let Some(gain) = pairing(scenario) {
+            page += &gain;
+        }
+        for (path, chart) in charts.get(i).into_iter().flatten() {
+            let _ = write!(page, "\n![{}]({path})\n\n{}\n", chart.title, chart.caption);
+        }
+    }
+    page += &method(plan, summary);
+    page
+}
+
+/// What pairing was worth.
+fn pairing(scenario: &crate::experiment::ScenarioSummary) -> Option<String> {
+    let gains: Vec<f64> =
+        scenario.ranked().filter_map(|(_, r)| r.pairing_gain).filter(|g| g.is_finite()).collect();
+    let low = gains.iter().copied().reduce(f64::min)?;
+    let high = gains.iter().copied().reduce(f64::max)?;
+    Some(format!(
+        "\nPairing by replication divides the variance of the differences from the best by \
+         {low:.1} to {high:.1}.\n"
+    ))
+}
+
+fn method(plan: &Plan, summary: &Summary) -> String {
+    let approximated = summary.scenarios.iter().any(|s| s.p_best_is_normal_approximation);
+    let p_best = if approximated {
+        "above 100,000 replications from the normal approximation of the paired means"
+    } else {
+        "the share of 2,000 bootstrap resamples of the replications, pairing kept, in which the \
+         strategy has the highest mean"
+    };
+    format!(
+        "\n## How to read this\n\n\
+         - Score is requests answered 200 minus penalties. Intervals hold 95 %.\n\
+         - Every strategy meets the same servers, arrivals and luck in the same replication, so \
+         differences are paired. Intervals of the differences from the best hold simultaneously \
+         (multiple comparisons with the best, Bonferroni); \"tied\" means that such an interval \
+         holds 0 or that the differences have no spread.\n\
+         - P(best) is {p_best}.\n\
+         - All of this is about the model. It says nothing of what the model leaves out.\n\
+         - Spec {}, master seed {}, {} replications asked for.\n",
+        &plan.hash()[..16],
+        plan.master_seed,
+        thousands(plan.replications),
+    )
+}

@@ -1,0 +1,74 @@
+//! How numbers are printed, the same everywhere.
+
+use crate::stats::Interval;
+
+/// A number with `decimals` digits after the point; `-` for what is not a number.
+pub(super) fn fixed(x: f64, decimals: usize) -> String {
+    if x.is_nan() { "-".to_owned() } else { format!("{x:.decimals$}") }
+}
+
+/// `[low, high]`.
+pub(super) fn interval(interval: Interval, decimals: usize) -> String {
+    format!("[{}, {}]", fixed(interval.low, decimals), fixed(interval.high, decimals))
+}
+
+/// Digits after the point that an interval of that half-width deserves: two significant ones
+/// of the half-width, between 1 and 4.
+pub(super) fn decimals_for(half_width: f64) -> usize {
+    if !half_width.is_finite() || half_width <= 0.0 {
+        return 2;
+    }
+    let magnitude = libm::floor(libm::log10(half_width));
+    (1.0 - magnitude).clamp(1.0, 4.0) as usize
+}
+
+/// A probability with two digits, without pretending to certainty.
+pub(super) fn probability(p: f64) -> String {
+    match p {
+        _ if p.is_nan() => "-".to_owned(),
+        0.0 => "0".to_owned(),
+        1.0 => "1".to_owned(),
+        _ if p < 0.005 => "<.01".to_owned(),
+        _ if p > 0.995 => ">.99".to_owned(),
+        _ => format!("{p:.2}").trim_start_matches('0').to_owned(),
+    }
+}
+
+/// A whole number with a thin separator every three digits, as in `12,500`.
+pub(super) fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn precision_follows_the_uncertainty() {
+        assert_eq!(decimals_for(0.18), 2);
+        assert_eq!(decimals_for(4.4), 1);
+        assert_eq!(decimals_for(0.012), 3);
+        assert_eq!(decimals_for(0.0), 2);
+    }
+
+    #[test]
+    fn near_certainty_is_not_certainty() {
+        assert_eq!(probability(0.9999), ">.99");
+        assert_eq!(probability(0.346), ".35");
+        assert_eq!(probability(1.0), "1");
+    }
+
+    #[test]
+    fn groups_digits() {
+        assert_eq!(thousands(1_234_567), "1,234,567");
+        assert_eq!(thousands(999), "999");
+    }
+}

@@ -1,0 +1,84 @@
+//! `summary.csv`: one row for each scenario and strategy.
+
+use serde::Serialize;
+
+use crate::experiment::{ContenderSummary, ScenarioSummary, Summary};
+
+#[derive(Serialize)]
+struct Record<'a> {
+    config: &'a str,
+    strategy: &'a str,
+    reference: bool,
+    replications: u64,
+    requests: u64,
+    score_mean: f64,
+    score_ci_low: f64,
+    score_ci_high: f64,
+    score_sd: f64,
+    success_rate: f64,
+    attempts_per_request: f64,
+    retries_mean: f64,
+    penalty_mean: f64,
+    rate_limited_mean: f64,
+    timed_out_mean: f64,
+    regret_mean: f64,
+    oracle_regret_mean: f64,
+    oracle_regret_ci_low: f64,
+    oracle_regret_ci_high: f64,
+    latency_p50_ms: f64,
+    latency_p90_ms: f64,
+    latency_p99_ms: f64,
+    latency_p999_ms: f64,
+    delta_vs_best_mean: Option<f64>,
+    delta_vs_best_ci_low: Option<f64>,
+    delta_vs_best_ci_high: Option<f64>,
+    p_best: Option<f64>,
+    rank: Option<usize>,
+    tied_with_best: Option<bool>,
+}
+
+/// The file's content. Ranking columns are empty beside reference rows.
+pub fn summary_csv(summary: &Summary) -> Result<String, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for scenario in &summary.scenarios {
+        for contender in &scenario.contenders {
+            writer.serialize(record(scenario, contender))?;
+        }
+    }
+    let bytes = writer.into_inner().map_err(|e| csv::Error::from(e.into_error()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn record<'a>(scenario: &'a ScenarioSummary, c: &'a ContenderSummary) -> Record<'a> {
+    Record {
+        config: &scenario.config,
+        strategy: &c.strategy,
+        reference: c.ranking.is_none(),
+        replications: scenario.replications,
+        requests: scenario.requests,
+        score_mean: c.score.mean,
+        score_ci_low: c.score.interval.low,
+        score_ci_high: c.score.interval.high,
+        score_sd: c.score.std_dev,
+        success_rate: c.success_rate,
+        attempts_per_request: c.attempts_per_request,
+        retries_mean: c.retries_mean,
+        penalty_mean: c.penalty_mean,
+        rate_limited_mean: c.rate_limited_mean,
+        timed_out_mean: c.timed_out_mean,
+        regret_mean: c.regret_mean,
+        oracle_regret_mean: c.oracle_regret.mean,
+        oracle_regret_ci_low: c.oracle_regret.interval.low,
+        oracle_regret_ci_high: c.oracle_regret.interval.high,
+        latency_p50_ms: c.latency_p50_ms,
+        latency_p90_ms: c.latency_p90_ms,
+        latency_p99_ms: c.latency_p99_ms,
+        latency_p999_ms: c.latency_p999_ms,
+        delta_vs_best_mean: c.ranking.map(|r| r.delta),
+        delta_vs_best_ci_low: c.ranking.map(|r| r.delta_interval.low),
+        delta_vs_best_ci_high: c.ranking.map(|r| r.delta_interval.high),
+        p_best: c.ranking.map(|r| r.p_best),
+        rank: c.ranking.map(|r| r.rank),
+        tied_with_best: c.ranking.map(|r| r.tied_with_best),
+    }
+}

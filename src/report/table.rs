@@ -1,0 +1,159 @@
+//! The ranked table, by polars, for terminals and for Markdown.
+
+use std::io::IsTerminal;
+
+use polars::prelude::{Column, DataFrame};
+
+use super::numbers::{decimals_for, fixed, interval, probability, thousands};
+use crate::experiment::{ContenderSummary, ScenarioSummary};
+
+/// Tells polars how tables are to look. Call it once, first thing, before any thread starts:
+/// polars takes these settings from the environment only.
+#[allow(unsafe_code)]
+pub fn configure_tables() {
+    let mut settings = vec![
+        ("POLARS_FMT_TABLE_HIDE_COLUMN_DATA_TYPES", "1"),
+        ("POLARS_FMT_TABLE_HIDE_DATAFRAME_SHAPE_INFORMATION", "1"),
+        ("POLARS_FMT_TABLE_FORMATTING", "UTF8_FULL_CONDENSED"),
+        ("POLARS_FMT_MAX_ROWS", "-1"),
+        ("POLARS_FMT_MAX_COLS", "-1"),
+        ("POLARS_FMT_STR_LEN", "200"),
+    ];
+    // A terminal's width is respected by breaking cells; a file or a pipe gets whole lines.
+    if !std::io::stdout().is_terminal() {
+        settings.push(("POLARS_TABLE_WIDTH", "-1"));
+    }
+    for (key, value) in settings {
+        // SAFETY: called at the start of `main`, when no other thread exists.
+        unsafe { std::env::set_var(key, value) };
+    }
+}
+
+const PLACE: &str = "#";
+const DIFFERENCE: &str = "from best [95 % CI]";
+const P_BEST: &str = "P(best)";
+
+/// Columns of a table: heading and cells, top to bottom.
+type Columns = Vec<(&'static str, Vec<String>)>;
+
+/// A polars frame of texts.
+///
+/// Cells of a column are padded to one width, so that numbers line up at their right end.
+pub fn frame(columns: &[(&str, Vec<String>)], left: usize) -> DataFrame {
+    let columns = columns
+        .iter()
+        .enumerate()
+        .map(|(i, (heading, cells))| {
+            let width = cells.iter().map(|c| c.chars().count()).max().unwrap_or(0);
+            let padded = cells.iter().map(|cell| {
+                if i < left { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+            });
+            Column::new((*heading).into(), padded.collect::<Vec<String>>())
+        })
+        .collect();
+    // Columns of one height with different headings always make a frame.
+    DataFrame::new_infer_height(columns).unwrap_or_default()
+}
+
+/// The ranked table of one scenario with its heading, ready to print.
+pub fn scenario_table(scenario: &ScenarioSummary) -> String {
+    let ranked = frame(&columns(scenario, scenario.ranked().map(|(c, _)| c)), 2);
+    let mut reference_columns = columns(scenario, scenario.references());
+    reference_columns.retain(|(heading, _)| ![PLACE, DIFFERENCE, P_BEST].contains(heading));
+    let references = frame(&reference_columns, 1);
+    let greedy = if scenario.has_rate_limit {
+        "; the oracle is greedy under rate limits and can be beaten"
+    } else {
+        ""
+    };
+    format!(
+        "{}\n{ranked}\nreferences, outside the ranking{greedy}:\n{references}",
+        heading(scenario)
+    )
+}
+
+/// What the table is about.
+pub(super) fn heading(scenario: &ScenarioSummary) -> String {
+    format!(
+        "config {}: {} requests at {} per second, {} replications; means with 95 % intervals",
+        scenario.config,
+        thousands(scenario.requests),
+        scenario.requests_per_second,
+        thousands(scenario.replications),
+    )
+}
+
+/// The same table in Markdown, references last.
+pub fn markdown_table(scenario: &ScenarioSummary) -> String {
+    let rows = scenario.ranked().map(|(c, _)| c).chain(scenario.references());
+    let columns = columns(scenario, rows);
+    let line = |cells: Vec<&str>| format!("| {} |\n", cells.join(" | "));
+    let mut text = line(columns.iter().map(|(heading, _)| *heading).collect());
+    let rule = |i: usize| if i < 2 { "---" } else { "---:" };
+    text += &line((0..columns.len()).map(rule).collect());
+    for row in 0..scenario.contenders.len() {
+        text += &line(columns.iter().map(|(_, cells)| cells[row].as_str()).collect());
+    }
+    text
+}
+
+fn columns<'a>(
+    scenario: &ScenarioSummary,
+    rows: impl Iterator<Item = &'a ContenderSummary>,
+) -> Columns {
+    let rows: Vec<&ContenderSummary> = rows.collect();
+    // One precision a column, that of its sharpest interval.
+    let sharpest = |half_width: fn(&ContenderSummary) -> f64| {
+        let widths = scenario.contenders.iter().map(half_width);
+        decimals_for(widths.filter(|w| *w > 0.0).fold(f64::INFINITY, f64::min)).min(2)
+    };
+    let score_decimals = sharpest(|c| c.score.interval.half_width());
+    let difference_decimals =
+        sharpest(|c| c.ranking.map_or(0.0, |r| r.delta_interval.half_width()));
+    let each = |cell: &dyn Fn(&ContenderSummary) -> String| rows.iter().map(|c| cell(c)).collect();
+    let mut columns: Columns = vec![
+        (PLACE, each(&place)),
+        ("strategy", each(&|c| c.strategy.clone())),
+        ("score [95 % CI]", each(&|c| score(c, score_decimals))),
+        (DIFFERENCE, each(&|c| difference(c, difference_decimals))),
+        ("success %", each(&|c| percent(c.success_rate))),
+        ("attempts / request", each(&|c| fixed(c.attempts_per_request, 3))),
+        ("penalty", each(&|c| fixed(c.penalty_mean, 2))),
+        ("p50 ms", each(&|c| fixed(c.latency_p50_ms, 2))),
+        ("p99 ms", each(&|c| fixed(c.latency_p99_ms, 2))),
+        (P_BEST, each(&|c| c.ranking.map_or("-".to_owned(), |r| probability(r.p_best)))),
+    ];
+    if scenario.has_rate_limit {
+        columns.insert(7, ("429 / run", each(&|c| fixed(c.rate_limited_mean, 1))));
+    }
+    columns
+}
+
+/// `2` for second place, `2 =` when tied with the best.
+fn place(c: &ContenderSummary) -> String {
+    match c.ranking {
+        None => "-".to_owned(),
+        Some(r) if r.tied_with_best && r.rank > 1 => format!("{} =", r.rank),
+        Some(r) => r.rank.to_string(),
+    }
+}
+
+fn score(c: &ContenderSummary, decimals: usize) -> String {
+    format!("{} {}", fixed(c.score.mean, decimals), interval(c.score.interval, decimals))
+}
+
+fn difference(c: &ContenderSummary, decimals: usize) -> String {
+    match c.ranking {
+        None => "-".to_owned(),
+        Some(r) if r.rank == 1 => "best".to_owned(),
+        Some(r) => {
+            let tied = if r.tied_with_best { " tied" } else { "" };
+            format!("{} {}{tied}", fixed(r.delta, decimals), interval(r.delta_interval, decimals))
+        }
+    }
+}
+
+/// A share in percent that is not rounded up to certainty.
+fn percent(share: f64) -> String {
+    if share < 1.0 && share > 0.999_95 { ">99.99".to_owned() } else { fixed(share * 100.0, 2) }
+}

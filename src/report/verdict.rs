@@ -1,0 +1,126 @@
+//! The result in a sentence, and the command that makes sense after it.
+
+use super::numbers::{decimals_for, fixed, thousands};
+use crate::experiment::{ContenderSummary, Ranking, ScenarioSummary};
+use crate::stats::comparison::Separation;
+
+/// Who won, by how much, and whether it can be told, in plain words.
+pub fn verdict(scenario: &ScenarioSummary) -> String {
+    let ranked: Vec<(&ContenderSummary, Ranking)> = scenario.ranked().collect();
+    let Some((best, _)) = ranked.first() else {
+        return "No strategy was ranked.".to_owned();
+    };
+    let decimals = decimals_for(best.score.interval.half_width());
+    let points = format!(
+        "{} of {} points on average",
+        fixed(best.score.mean, decimals),
+        thousands(scenario.requests)
+    );
+    let tied: Vec<&(&ContenderSummary, Ranking)> =
+        ranked[1..].iter().filter(|(_, r)| r.tied_with_best).collect();
+    let behind = ranked[1..].iter().find(|(_, r)| !r.tied_with_best);
+    if ranked.len() == 1 {
+        return format!("{} scores {points}; there is nobody to compare it with.", best.strategy);
+    }
+    if tied.is_empty() {
+        let Some((second, r)) = behind else { return String::new() };
+        return format!(
+            "{} wins with {points}, {} than {}, the next.",
+            best.strategy,
+            margin(r),
+            second.strategy
+        );
+    }
+    let names: Vec<&str> = tied.iter().map(|(c, _)| c.strategy.as_str()).collect();
+    let mut text = format!(
+        "Too close to call: {} has the highest mean, {points}, but cannot be told from {}",
+        best.strategy,
+        names.join(", ")
+    );
+    text += &match most_to_separate(&ranked) {
+        Some(Separation::Replications(n)) => {
+            format!(" (about {} replications would tell).", thousands(round_up(n)))
+        }
+        Some(Separation::MoreThanMillion) => {
+            " (a million replications would not tell: for practical ends they are equal).".into()
+        }
+        None => ".".to_owned(),
+    };
+    if let Some((next, r)) = behind {
+        text += &format!(" It scores {} than {}.", margin(r), next.strategy);
+    }
+    text
+}
+
+/// `1.9 points more (95 % interval 0.7 to 3.1)`, seen from the best.
+fn margin(r: &Ranking) -> String {
+    let decimals = decimals_for(r.delta_interval.half_width());
+    format!(
+        "{} points more (95 % interval {} to {})",
+        fixed(-r.delta, decimals),
+        fixed(-r.delta_interval.high, decimals),
+        fixed(-r.delta_interval.low, decimals)
+    )
+}
+
+/// What it takes to separate the best from everybody it is tied with now.
+fn most_to_separate(ranked: &[(&ContenderSummary, Ranking)]) -> Option<Separation> {
+    ranked.iter().filter_map(|(_, r)| r.replications_to_separate).max_by_key(|s| match s {
+        Separation::Replications(n) => *n,
+        Separation::MoreThanMillion => u64::MAX,
+    })
+}
+
+/// The number rounded up to two significant digits.
+fn round_up(n: u64) -> u64 {
+    let mut unit = 1;
+    while n / unit >= 100 {
+        unit *= 10;
+    }
+    n.div_ceil(unit) * unit
+}
+
+/// A command worth running next: more replications where they would break a tie, else another
+/// question. `strategy_names` are the names on the command line by table label.
+pub fn next_command(
+    scenarios: &[ScenarioSummary],
+    command_name: impl Fn(&str) -> Option<String>,
+) -> String {
+    let sweep = "cargo run -- sweep";
+    for scenario in scenarios {
+        let ranked: Vec<_> = scenario.ranked().collect();
+        if let Some(Separation::Replications(n)) = most_to_separate(&ranked) {
+            let tied: Option<Vec<String>> = ranked
+                .iter()
+                .filter(|(_, r)| r.tied_with_best)
+                .map(|(c, _)| command_name(&c.strategy))
+                .collect();
+            if let (Some(tied), true) = (tied, ["0", "1", "2"].contains(&scenario.config.as_str()))
+            {
+                return format!(
+                    "{sweep} --strategy {} --config {} --requests {} --seeds {}",
+                    tied.join(","),
+                    scenario.config,
+                    scenario.requests,
+                    round_up(n),
+                );
+            }
+        }
+    }
+    match scenarios {
+        [one] if one.config == "0" => format!("{sweep} --strategy all --config all --seeds 1000"),
+        _ => format!("{sweep} --experiment experiments/exclusion.toml"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_up_to_two_digits() {
+        assert_eq!(round_up(7), 7);
+        assert_eq!(round_up(123), 130);
+        assert_eq!(round_up(12_001), 13_000);
+    }
+}

@@ -1,0 +1,33 @@
+//! Pure numerics: special functions, samplers, intervals, quantiles and comparisons.
+//!
+//! This layer knows nothing of servers or requests and imports nothing of the crate.
+//!
+//! | Module | Idea |
+//! |---|---|
+//! | [`special`] | incomplete beta and gamma functions, normal and Student distributions |
+//! | [`sample`] | samplers on any generator, most of them with a fixed number of words |
+//! | [`moments`] | mean and variance in one pass |
+//! | [`interval`] | a closed interval, and intervals for proportions |
+//! | [`quantile`] | quantiles of floats, nearest ranks of counts |
+//! | [`comparison`] | paired comparison of several strategies with the best |
+//! | [`bootstrap`] | the chance that a strategy is the best, by resampling |
+//! | [`multiple`] | p-values of several tests |
+//! | [`goodness`] | does the data fit the model? |
+//!
+//! Everything that could end in a result file takes its logarithms and exponentials from `libm`,
+//! whose bits are the same on every platform; the standard library's are not. `f64::sqrt` and
+//! the four operations are exact by IEEE 754 and used as they are.
+
+pub mod bootstrap;
+pub mod comparison;
+pub mod goodness;
+pub mod interval;
+pub mod moments;
+pub mod multiple;
+pub mod quantile;
+pub mod sample;
+pub mod special;
+
+pub use comparison::PairedComparison;
+pub use interval::Interval;
+pub use moments::Moments;

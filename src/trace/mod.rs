@@ -1,0 +1,20 @@
+//! Layer 2: logs of attempts, one CSV row an attempt: read, check, write.
+//!
+//! The columns are those of the live driver and of the recordings that exist of the real
+//! servers. Reading is strict about values and lenient about the order of columns and about
+//! columns it does not know; every complaint names file, line, column and value.
+//!
+//! When not to use it: for results of simulations, which are counted, not logged.
+
+mod check;
+mod config;
+mod error;
+mod read;
+mod row;
+mod write;
+
+pub use check::{Finding, Severity, check};
+pub use config::Config;
+pub use error::TraceError;
+pub use row::{Row, Trace};
+pub use write::write;

@@ -1,0 +1,27 @@
+//! Layer 2: the hidden truth. What servers really do, when requests arrive, and who knows it.
+//!
+//! [`Model`] says what we believe of servers in general; an [`Instance`] is one draw from it,
+//! the truth of one replication; a [`LuckTape`] is the luck that attempts meet there, the same
+//! for every strategy. [`Scenario`] adds traffic and rules. The [`Oracle`] is the one strategy
+//! that is shown the truth.
+
+mod document;
+mod instance;
+mod latency;
+mod limiter;
+mod luck;
+mod model;
+mod model_file;
+mod oracle;
+mod scenario;
+mod traffic;
+
+pub use document::{Document, DocumentError, Violation};
+pub use instance::Instance;
+pub use latency::{Latency, LatencyFamily};
+pub use limiter::{Limiter, RateLimit};
+pub use luck::{Luck, LuckTape};
+pub use model::{Draw, ErrorFamily, ErrorRate, Model, Ports};
+pub use oracle::Oracle;
+pub use scenario::Scenario;
+pub use traffic::{Arrivals, Traffic};

@@ -1,0 +1,53 @@
+//! A scenario: model, traffic, rules and horizon. Everything but the strategy and the seed.
+
+use super::{Model, Traffic, Violation};
+use crate::domain::Rules;
+
+/// What every strategy of a comparison meets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scenario {
+    /// What to call it in tables: the model's name unless an experiment says otherwise.
+    pub name: String,
+    /// The servers.
+    pub model: Model,
+    /// Kind of traffic.
+    pub traffic: Traffic,
+    /// Mean arrival rate.
+    pub requests_per_second: f64,
+    /// Horizon: requests in a run.
+    pub requests: u64,
+    /// The rules of the game.
+    pub rules: Rules,
+}
+
+impl Scenario {
+    /// The game's defaults for a model: 1000 requests, exactly 10 a second, default rules.
+    pub fn new(model: Model) -> Self {
+        Self {
+            name: model.name.clone(),
+            model,
+            traffic: Traffic::Exact,
+            requests_per_second: 10.0,
+            requests: 1000,
+            rules: Rules::default(),
+        }
+    }
+
+    /// Checks every range, the model's included. Keys are those of an experiment file, where
+    /// `requests_per_second` is called `rps`.
+    pub fn validate(&self) -> Result<(), Violation> {
+        self.model.validate().map_err(|v| v.within("model"))?;
+        let rps = self.requests_per_second;
+        if !(rps.is_finite() && rps > 0.0) {
+            let problem = format!("{rps} requests per second are not possible");
+            return Err(Violation::new("rps", problem, "a number above 0"));
+        }
+        if self.requests == 0 || self.requests > 100_000_000 {
+            let problem = format!("{} requests are not possible", self.requests);
+            return Err(Violation::new("requests", problem, "a whole number from 1 to 10^8"));
+        }
+        self.rules.validate().map_err(|e| {
+            Violation::new(e.key, format!("{} is out of range", e.got), e.expected).within("rules")
+        })
+    }
+}
