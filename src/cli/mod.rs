@@ -3,6 +3,7 @@
 //! Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 a check that
 //! was asked for did not hold, 2 usage, config or I/O, 130 interrupted.
 
+mod fit;
 mod interrupt;
 mod models;
 mod progress;
@@ -51,6 +52,8 @@ pub(crate) struct OutputArguments {
 enum Command {
     /// Play strategies against simulated servers and say which one wins
     Sweep(sweep::SweepArguments),
+    /// Fit server models to recorded traces
+    Fit(fit::FitArguments),
 }
 
 /// How a command ended, if not with an error.
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
     let output = &arguments.output;
     let result = match &arguments.command {
         Command::Sweep(sweep) => sweep::run(sweep, output),
+        Command::Fit(fit) => fit::run(fit, output),
     };
     match result {
         Ok(Ending::Done) => ExitCode::SUCCESS,

@@ -160,7 +160,9 @@ mod tests {
         }
         let uniform = fits.iter().find(|f| f.population.family() == "uniform").unwrap();
         let [low, high] = uniform.hyperparameters;
-        assert!((low.estimate - 1.0 / 3.0).abs() < 0.01 && (high.estimate - 2.0 / 3.0).abs() < 0.01);
+        assert!(
+            (low.estimate - 1.0 / 3.0).abs() < 0.01 && (high.estimate - 2.0 / 3.0).abs() < 0.01
+        );
         // P(low <= x) = 1 - (1 - x)^2.
         assert!((low.interval.high - (1.0 - 0.025_f64.sqrt())).abs() < 0.01, "{low:?}");
     }

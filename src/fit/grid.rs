@@ -142,7 +142,9 @@ mod tests {
         let density = |xs: &[f64], ys: &[f64]| {
             let normal = |z: f64| -0.5 * z * z;
             xs.iter()
-                .flat_map(|x| ys.iter().map(move |y| normal((x - 0.3) / 1e-4) + normal((y - 0.6) / 0.02)))
+                .flat_map(|x| {
+                    ys.iter().map(move |y| normal((x - 0.3) / 1e-4) + normal((y - 0.6) / 0.02))
+                })
                 .collect()
         };
         let posterior = integrate(unit, unit, density).unwrap();

@@ -43,7 +43,8 @@ pub(super) fn homogeneity(scope: String, runs: &[&[Tally]]) -> Homogeneity {
 ///
 /// Source: H. Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`.
 pub(super) fn day(unix_s: f64) -> String {
-    let days = libm::floor(unix_s / 86_400.0) as i64 + 719_468;
+    // A trace may hold any number; beyond a billion years the day is that of the billionth.
+    let days = libm::floor(unix_s / 86_400.0).clamp(-4e11, 4e11) as i64 + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
     let year_of_era =

@@ -35,7 +35,7 @@ pub struct LatencyFit {
     pub family: LatencyFamily,
     /// How many attempts it was fitted to.
     pub attempts: usize,
-    /// BIC of the lognormal, on ln latency; smaller is better.
+    /// BIC of the lognormal, on ln latency; smaller is better. Infinite when all are alike.
     pub bic_lognormal: f64,
     /// BIC of the lognormal mixture; `None` with too few attempts for one.
     pub bic_mixture: Option<f64>,
@@ -52,12 +52,16 @@ pub struct LatencyFits {
     pub success: LatencyFit,
     /// Failures, where BIC says that they differ.
     pub failure: Option<LatencyFit>,
-    /// BIC of one distribution for all attempts.
+    /// BIC of one distribution for all attempts; infinite when all are alike.
     pub bic_together: f64,
     /// BIC of two distributions; `None` when there are no successes or no failures.
     pub bic_apart: Option<f64>,
     /// Median latency of attempts taken for refusals, in milliseconds, if there are some.
     pub rate_limited_ms: Option<f64>,
+    /// Median latency of first attempts, in milliseconds; refusals are left out.
+    pub first_median_ms: Option<f64>,
+    /// Median latency of further attempts at the same request. Models know no such difference.
+    pub retry_median_ms: Option<f64>,
 }
 
 impl LatencyFits {
@@ -84,7 +88,11 @@ enum Candidate {
 /// Fits latencies in milliseconds of successes and failures.
 ///
 /// `stream` tells configs apart in the bootstrap. Without any attempt there is no fit.
-pub(super) fn fit_latencies(success_ms: &[f64], failure_ms: &[f64], stream: u16) -> Option<LatencyFits> {
+pub(super) fn fit_latencies(
+    success_ms: &[f64],
+    failure_ms: &[f64],
+    stream: u16,
+) -> Option<LatencyFits> {
     let all: Vec<f64> = success_ms.iter().chain(failure_ms).copied().collect();
     let log_n = libm::log(all.len() as f64);
     let together = Fitting::new(&all, log_n)?;
@@ -96,7 +104,15 @@ pub(super) fn fit_latencies(success_ms: &[f64], failure_ms: &[f64], stream: u16)
         Some((s, f)) => (s.judged(2 * stream), Some(f.judged(2 * stream + 1))),
         None => (together.judged(2 * stream), None),
     };
-    Some(LatencyFits { success, failure, bic_together, bic_apart, rate_limited_ms: None })
+    Some(LatencyFits {
+        success,
+        failure,
+        bic_together,
+        bic_apart,
+        rate_limited_ms: None,
+        first_median_ms: None,
+        retry_median_ms: None,
+    })
 }
 
 /// A sample on its way to a fit.
@@ -116,7 +132,7 @@ impl Fitting {
         let (first, last) = (*log_ms.first()?, *log_ms.last()?);
         if first == last {
             let chosen = Candidate::Constant(first);
-            return Some(Self { log_ms, chosen, bic_lognormal: f64::NAN, bic_mixture: None });
+            return Some(Self { log_ms, chosen, bic_lognormal: f64::INFINITY, bic_mixture: None });
         }
         let one = Normal::fit(&log_ms);
         let bic_lognormal = 2.0 * log_n - 2.0 * one.log_likelihood(&log_ms);
@@ -253,8 +269,13 @@ mod tests {
     #[test]
     fn finds_a_body_and_a_tail() {
         let fit = fit_latencies(&draws(TAILED, 3000, 3), &[], 0).unwrap();
-        let LatencyFamily::LogNormalMixture { median_ms, sigma, tail_weight, tail_median_ms, tail_sigma } =
-            fit.success.family
+        let LatencyFamily::LogNormalMixture {
+            median_ms,
+            sigma,
+            tail_weight,
+            tail_median_ms,
+            tail_sigma,
+        } = fit.success.family
         else {
             panic!("{fit:?}")
         };

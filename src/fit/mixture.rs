@@ -76,7 +76,8 @@ impl Mixture {
         // A tail around the same middle, on both sides.
         let spread = (quantile(sorted, 0.75) - quantile(sorted, 0.25)) / 1.349;
         let middle = Normal { mean: quantile(sorted, 0.5), sd: spread.max(0.1 * whole.sd) };
-        let around = Self { body: middle, tail: Normal { sd: 2.0 * whole.sd, ..whole }, weight: 0.1 };
+        let around =
+            Self { body: middle, tail: Normal { sd: 2.0 * whole.sd, ..whole }, weight: 0.1 };
         let starts = [cut(0.5), cut(0.8), cut(0.95), around];
         let mut best: Option<(f64, Self)> = None;
         for start in starts {
@@ -195,6 +196,9 @@ mod tests {
     fn the_tail_is_the_lighter_part_on_whichever_side() {
         let mirrored: Vec<f64> = two_groups().iter().rev().map(|x| -x).collect();
         let found = Mixture::fit(&mirrored).unwrap();
-        assert!((found.weight - 0.1).abs() < 0.02 && (found.tail.mean + 3.0).abs() < 0.2, "{found:?}");
+        assert!(
+            (found.weight - 0.1).abs() < 0.02 && (found.tail.mean + 3.0).abs() < 0.2,
+            "{found:?}"
+        );
     }
 }

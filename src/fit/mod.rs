@@ -1,1 +1,42 @@
+//! Layer 3: recordings -> model. Which runs met the same start of the servers, from which
+//! population error rates are drawn, how long attempts take, and how far all that can be believed.
+//!
+//! ```text
+//! traces -> runs -> starts <-> population (alternating) -> goodness
+//!                          \-> latency, rate limit      -> model with provenance
+//! ```
+//!
+//! Everything is computed from likelihoods, because the recorded strategies chose servers by
+//! their outcomes and thereby biased every raw rate. Deterministic: no clock, fixed seeds, sums in
+//! a fixed order. Nothing is printed or written here.
+//!
+//! When not to use it: for servers whose error rates drift while they run; starts are looked for
+//! between runs only. Rate limits are assumed (`limits`), not inferred.
 
+mod assemble;
+mod families;
+mod goodness;
+mod grid;
+mod homogeneity;
+mod latency;
+mod limits;
+mod mixture;
+mod population;
+mod provenance;
+mod report;
+mod runs;
+mod starts;
+#[cfg(test)]
+mod synthetic;
+#[cfg(test)]
+mod tests;
+
+pub use assemble::fit;
+pub use families::{CREDIBILITY, FamilyFit, Hyperparameter, fit_families};
+pub use goodness::{CalibrationBin, Goodness};
+pub use homogeneity::Homogeneity;
+pub use latency::{BOOTSTRAP_DRAWS, LatencyFit, LatencyFits};
+pub use limits::{LimitEvidence, assumed};
+pub use population::{Population, Tally};
+pub use report::{ConfigFit, FitError, FitReport, LimitFit, PopulationFit, RunSummary};
+pub use starts::{Boundary, Segmentation, segment};

@@ -249,7 +249,8 @@ mod tests {
     fn the_marginal_likelihood_is_the_average_over_the_population() {
         for population in POPULATIONS {
             for tally in [tally(1, 0), tally(0, 7), tally(12, 30), tally(30, 2), tally(0, 0)] {
-                let (got, expected) = (population.log_marginal(tally), by_quantiles(population, tally));
+                let (got, expected) =
+                    (population.log_marginal(tally), by_quantiles(population, tally));
                 assert!((got - expected).abs() < 2e-4, "{population:?} {tally:?} {got} {expected}");
             }
         }
@@ -285,8 +286,9 @@ mod tests {
     fn posterior_quantiles_stay_inside_and_increase() {
         for population in POPULATIONS {
             for t in [tally(0, 0), tally(0, 60), tally(60, 0), tally(9, 14)] {
-                let quantiles: Vec<f64> =
-                    (0..=10).map(|i| population.posterior_quantile(t, f64::from(i) / 10.0)).collect();
+                let quantiles: Vec<f64> = (0..=10)
+                    .map(|i| population.posterior_quantile(t, f64::from(i) / 10.0))
+                    .collect();
                 assert!(quantiles.is_sorted(), "{population:?} {t:?} {quantiles:?}");
                 assert!(quantiles.iter().all(|p| (0.0..=1.0).contains(&population.cdf(*p))));
             }

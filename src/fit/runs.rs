@@ -12,6 +12,9 @@ use crate::trace::{Config, Row, Severity, Trace, check};
 /// Warnings of one file beyond these are counted, not spelled out.
 const MOST_WARNINGS: usize = 3;
 
+/// The runs of each config, in order of time.
+pub(super) type Runs = BTreeMap<Config, Vec<Run>>;
+
 /// One attempt, as far as a fit cares.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Observed {
@@ -24,6 +27,8 @@ pub(super) struct Observed {
     /// Whether it is known to have been refused by the rate limiter.
     pub(super) known_refused: bool,
     pub(super) latency_ms: f64,
+    /// Whether its request had been attempted before.
+    pub(super) retry: bool,
 }
 
 /// The attempts of one config in one file.
@@ -59,13 +64,11 @@ impl Run {
 }
 
 /// The runs of every config, in order of time, and warnings about the files.
-pub(super) fn collect(
-    traces: &[Trace],
-) -> Result<(BTreeMap<Config, Vec<Run>>, Vec<String>), FitError> {
+pub(super) fn collect(traces: &[Trace]) -> Result<(Runs, Vec<String>), FitError> {
     if traces.is_empty() {
         return Err(FitError::NoTraces);
     }
-    let mut runs: BTreeMap<Config, Vec<Run>> = BTreeMap::new();
+    let mut runs = Runs::new();
     let mut warnings = Vec::new();
     for trace in traces {
         warnings.extend(sound(trace)?);
@@ -110,6 +113,7 @@ fn run(trace: &Trace, config: Config, rows: &[&Row]) -> Run {
                 failed: !row.success,
                 known_refused: row.rate_limited == Some(true),
                 latency_ms: row.latency_ms,
+                retry: row.attempt_number > 1,
             })
         })
         .collect();
@@ -145,7 +149,10 @@ fn sound(trace: &Trace) -> Result<Vec<String>, FitError> {
         .map(|finding| format!("{name}:{}: {}.", finding.line, finding.problem))
         .collect();
     if findings.len() > MOST_WARNINGS {
-        warnings.push(format!("{name}: {} more findings of this kind.", findings.len() - MOST_WARNINGS));
+        warnings.push(format!(
+            "{name}: {} more findings of this kind.",
+            findings.len() - MOST_WARNINGS
+        ));
     }
     Ok(warnings)
 }

@@ -127,7 +127,8 @@ mod tests {
         let (a, b) = (run(&[(3, 9), (5, 1)]), run(&[(7, 2), (4, 4)]));
         let found = segment(&[a.clone(), b.clone()], &Population::FLAT);
         let of = |t: Tally| Population::FLAT.log_marginal(t);
-        let pooled = of(Tally { failures: 10, successes: 11 }) + of(Tally { failures: 9, successes: 5 });
+        let pooled =
+            of(Tally { failures: 10, successes: 11 }) + of(Tally { failures: 9, successes: 5 });
         let apart: f64 = a.iter().chain(&b).map(|t| of(*t)).sum();
         let boundary = found.boundaries[0];
         assert!((boundary.log_bayes_factor - (apart - pooled)).abs() < 1e-12);

@@ -12,6 +12,7 @@
 //! | [`comparison`] | paired comparison of several strategies with the best |
 //! | [`bootstrap`] | the chance that a strategy is the best, by resampling |
 //! | [`multiple`] | p-values of several tests |
+//! | [`ziggurat`] | fast normal draws, a variable number of words |
 //! | [`goodness`] | does the data fit the model? |
 //!
 //! Everything that could end in a result file takes its logarithms and exponentials from `libm`,
@@ -27,6 +28,7 @@ pub mod multiple;
 pub mod quantile;
 pub mod sample;
 pub mod special;
+pub mod ziggurat;
 
 pub use comparison::PairedComparison;
 pub use interval::Interval;

@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn what_looks_odd_is_a_warning() {
-        let changes: [(&str, fn(&mut Vec<Row>)); 5] = [
+        type Change = fn(&mut Vec<Row>);
+        let changes: [(&str, Change); 5] = [
             ("before an attempt further up", |rows| rows[3].timestamp = 1.5),
             ("follows attempt 0", |rows| {
                 rows.remove(1);

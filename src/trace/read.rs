@@ -323,7 +323,11 @@ request_number,attempt_number,request_id,strategy,timestamp,server_port,success,
             (",False,False", ",False", "x.csv:3: expected 10 cells as in the header, got 9"),
             ("latency_ms,", "latency,", "x.csv:1: column latency_ms is missing; the columns are:"),
             ("latency_ms,", "latency,", "is `latency` the column? Then name it `latency_ms`"),
-            ("request_id,strategy", "request_id,success", "column success stands there twice"),
+            (
+                "request_id,strategy,",
+                "request_id,strategy,strategy,",
+                "strategy stands there twice",
+            ),
         ];
         for (from, to, message) in cases {
             let got = error(from, to);

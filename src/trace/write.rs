@@ -61,7 +61,7 @@ mod tests {
 
     fn row(number: u32, config: Config, rate_limited: Option<bool>) -> Row {
         Row {
-            session_id: (number % 2 == 0).then(|| "a, \"quoted\" session".to_owned()),
+            session_id: number.is_multiple_of(2).then(|| "a, \"quoted\" session".to_owned()),
             config,
             request_number: u64::from(number),
             attempt_number: number,

@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::f64::consts::TAU;
+use std::fmt;
 
 use super::Violation;
 use crate::domain::{Span, Timestamp};
@@ -101,6 +102,31 @@ pub enum Limiter {
         /// When `tokens` was right.
         at: Timestamp,
     },
+}
+
+/// For people: `token bucket, 20 per second, burst 1`.
+impl fmt::Display for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => write!(f, "none"),
+            Self::FixedWindow { limit, window_s, .. } => {
+                write!(f, "fixed window, {limit} in {window_s} s")
+            }
+            Self::SlidingWindow { limit, window_s } => {
+                write!(f, "sliding window, {limit} in {window_s} s")
+            }
+            Self::TokenBucket { per_second, burst } => {
+                write!(f, "token bucket, {per_second} per second, burst {burst}")
+            }
+            Self::Sinusoidal { mean_per_second, amplitude_per_second, period_s, burst, .. } => {
+                write!(
+                    f,
+                    "sinusoidal bucket, {mean_per_second} ± {amplitude_per_second} per second \
+                     over {period_s} s, burst {burst}"
+                )
+            }
+        }
+    }
 }
 
 impl RateLimit {

@@ -14,6 +14,8 @@ pub(super) struct Axis {
     pub low: f64,
     pub high: f64,
     log: bool,
+    /// Ticks are no closer than this.
+    least_step: f64,
 }
 
 /// A round value and how to write it.
@@ -39,13 +41,18 @@ impl Axis {
         let spread = high - low;
         let size = low.abs().max(high.abs());
         let room = if spread > size * 1e-9 { spread * 0.04 } else { (size * 1e-3).max(0.5) };
-        Self { name: name.into(), low: low - room, high: high + room, log: false }
+        Self { name: name.into(), low: low - room, high: high + room, log: false, least_step: 0.0 }
     }
 
     /// A linear axis with exactly these ends, which must differ.
     pub fn between(name: impl Into<String>, low: f64, high: f64) -> Self {
         let high = if high > low { high } else { low + 1.0 };
-        Self { name: name.into(), low, high, log: false }
+        Self { name: name.into(), low, high, log: false, least_step: 0.0 }
+    }
+
+    /// An axis of counts from 0.
+    pub fn counts(name: impl Into<String>, high: u64) -> Self {
+        Self { least_step: 1.0, ..Self::between(name, 0.0, high as f64) }
     }
 
     /// A logarithmic axis with room for these positive values; for no value, 1 to 10.
@@ -53,7 +60,7 @@ impl Axis {
         let (low, high) = values.unwrap_or((1.0, 10.0));
         let (low, high) = (low.max(1.0 / LARGEST), high.clamp(1.0 / LARGEST, LARGEST));
         let room = libm::pow(high / low, 0.04).max(if high / low < 1.5 { 1.6 } else { 1.0 });
-        Self { name: name.into(), low: low / room, high: high * room, log: true }
+        Self { name: name.into(), low: low / room, high: high * room, log: true, least_step: 0.0 }
     }
 
     /// Where a value lies between the ends, from 0 to 1; values beyond an end lie at it.
@@ -82,7 +89,10 @@ impl Axis {
         };
         (2..=most).rev().map(|n| self.ticks(n)).find(fits).unwrap_or_else(|| {
             let mut ticks = self.ticks(2);
-            ticks.truncate(1);
+            if ticks.len() > 2 {
+                ticks.drain(1..ticks.len() - 1);
+            }
+            ticks.truncate(if fits(&ticks) { 2 } else { 1 });
             ticks
         })
     }
@@ -93,7 +103,7 @@ impl Axis {
     }
 
     fn linear_ticks(&self, n: usize) -> Vec<Tick> {
-        let step = nice_step((self.high - self.low) / n.max(1) as f64);
+        let step = nice_step((self.high - self.low) / n.max(1) as f64).max(self.least_step);
         let decimals = (-libm::floor(libm::log10(step) + 1e-9)).clamp(0.0, 9.0) as usize;
         let first = libm::ceil(self.low / step - 1e-9);
         let last = libm::floor(self.high / step + 1e-9);
@@ -125,11 +135,18 @@ impl Axis {
                 .collect()
         };
         const FINE: [f64; 9] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
-        let sets: [(&[f64], i32); 5] =
-            [(&FINE, 1), (&[1.0, 2.0, 5.0], 1), (&[1.0, 3.0], 1), (&[1.0], 1), (&[1.0], 3)];
+        const MIDDLE: [f64; 6] = [1.0, 1.5, 2.0, 3.0, 5.0, 7.0];
+        let sets: [(&[f64], i32); 6] = [
+            (&FINE, 1),
+            (&MIDDLE, 1),
+            (&[1.0, 2.0, 5.0], 1),
+            (&[1.0, 3.0], 1),
+            (&[1.0], 1),
+            (&[1.0], 3),
+        ];
         let candidates = sets.map(|(digits, every)| within(digits, every));
         let best = candidates.iter().find(|ticks| (1..=n).contains(&ticks.len()));
-        best.unwrap_or(&candidates[4]).clone()
+        best.unwrap_or(&candidates[5]).clone()
     }
 }
 
@@ -158,6 +175,7 @@ mod tests {
         let axis = Axis::log("ms", Some((0.9, 210.0)));
         assert_eq!(labels(&axis.ticks(8)), ["1", "2", "5", "10", "20", "50", "100", "200"]);
         assert_eq!(labels(&axis.ticks(4)), ["1", "10", "100"]);
+        assert_eq!(labels(&Axis::counts("requests", 1).ticks(8)), ["0", "1"]);
     }
 
     #[test]
@@ -178,7 +196,7 @@ mod tests {
     fn labels_never_touch() {
         lettering::ready().unwrap();
         let font = Type { size: 16.0, bold: false };
-        let axis = Axis::between("requests", 0.0, 1e8);
-        assert_eq!(labels(&axis.ticks_along(240.0, 8, font)), ["0", "100,000,000"]);
+        let axis = Axis::counts("requests", 100_000_000);
+        assert_eq!(labels(&axis.ticks_along(180.0, 8, font)), ["0", "100,000,000"]);
     }
 }

@@ -3,10 +3,11 @@
 //! Whose interval holds 0 is tied. The intervals are joint: all of them hold at once with 95 %.
 
 use super::axis::{Axis, range};
-use super::number::{counted, decimals_for, fixed, list};
+use super::number::{decimals_of, fixed, list, whole};
 use super::page::Page;
 use super::palette::{Mark, QUIET, looks};
 use super::rows::{Row, frame};
+use super::score::whiskers;
 use super::verdict::{spread_is_known, verdict};
 use super::{Chart, ChartError, ranked_first};
 use crate::experiment::{Ranking, ScenarioSummary};
@@ -30,8 +31,7 @@ pub(super) fn chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
         .filter_map(|i| scenario.contenders[i].ranking.map(|r| (i, r)))
         .collect();
     let others = ranked.iter().map(|(_, r)| r).filter(|r| r.rank > 1);
-    let widths = others.clone().map(|r| r.delta_interval.width()).filter(|w| *w > 0.0);
-    let decimals = decimals_for(range(widths).map_or(0.0, |(low, _)| low));
+    let decimals = decimals_of(others.clone().map(|r| (r.delta, r.delta_interval.width())));
     let rows: Vec<Row> = ranked
         .iter()
         .map(|(i, ranking)| Row {
@@ -58,14 +58,11 @@ pub(super) fn chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
             continue;
         }
         let interval = ranking.delta_interval;
+        let at = (plot.x(&axis, ranking.delta), *y);
         if known {
             let (low, high) = (plot.x(&axis, interval.low), plot.x(&axis, interval.high));
-            page.scene.line((low, *y), (high, *y), ink, 4.0);
-            for end in [low, high] {
-                page.scene.line((end, y - 12.0), (end, y + 12.0), ink, 3.0);
-            }
+            whiskers(&mut page.scene, low, high, *y, ink);
         }
-        let at = (plot.x(&axis, ranking.delta), *y);
         if ranking.tied_with_best {
             Mark::Circle.draw_hollow(&mut page.scene, at, 7.0, ink);
         } else {
@@ -92,21 +89,25 @@ fn written(ranking: &Ranking, decimals: usize, known: bool) -> Vec<String> {
 
 fn caption(scenario: &ScenarioSummary) -> String {
     let mut caption = verdict(scenario);
-    let mut never = Vec::new();
+    let (mut needed, mut never) = (Vec::new(), Vec::new());
     for (contender, ranking) in scenario.ranked() {
+        let name = &contender.strategy;
         match ranking.replications_to_separate {
             Some(Separation::Replications(n)) => {
-                let runs = counted(rounded(n), "replication");
-                caption +=
-                    &format!(" About {runs} would separate {} from the best.", contender.strategy);
+                needed.push(format!("{} ({name})", whole(rounded(n))));
             }
-            Some(Separation::MoreThanMillion) => never.push(contender.strategy.clone()),
+            Some(Separation::MoreThanMillion) => never.push(name.clone()),
             None => {}
         }
     }
+    if !needed.is_empty() {
+        let needed = list(&needed);
+        caption +=
+            &format!(" Telling a tied one from the best would take about {needed} replications.");
+    }
     if !never.is_empty() {
-        let names = list(&never);
-        caption += &format!(" A million replications would not separate {names} from the best.");
+        let never = list(&never);
+        caption += &format!(" A million replications would not separate {never} from the best.");
     }
     caption
 }
@@ -126,6 +127,9 @@ mod tests {
 
     #[test]
     fn replications_are_rounded_up_to_two_digits() {
-        assert_eq!([0, 7, 99, 101, 12_345, 990_001].map(rounded), [0, 7, 99, 110, 13_000, 1_000_000]);
+        assert_eq!(
+            [0, 7, 99, 101, 12_345, 990_001].map(rounded),
+            [0, 7, 99, 110, 13_000, 1_000_000]
+        );
     }
 }

@@ -56,6 +56,28 @@ pub(super) fn decimals_for(width: f64) -> usize {
     }
 }
 
+/// Decimals for these values, known to within intervals of these widths: enough for the
+/// narrowest. Without any width, none for whole values.
+pub(super) fn decimals_of(values: impl Iterator<Item = (f64, f64)>) -> usize {
+    let (mut narrowest, mut whole) = (f64::INFINITY, true);
+    for (value, width) in values {
+        whole &= value.fract() == 0.0;
+        if width > 0.0 {
+            narrowest = narrowest.min(width);
+        }
+    }
+    match narrowest.is_finite() {
+        true => decimals_for(narrowest),
+        false => {
+            if whole {
+                0
+            } else {
+                2
+            }
+        }
+    }
+}
+
 /// A share as a percentage; two digits below 10 %.
 pub(super) fn percent(share: f64) -> String {
     let percent = share * 100.0;
@@ -101,7 +123,10 @@ mod tests {
         assert_eq!((significant(1234.0), significant(0.0)), ("1,234".into(), "0".into()));
         assert_eq!((percent(0.4321), percent(0.0432)), ("43 %".into(), "4.3 %".into()));
         assert_eq!((points(1.0, 0), points(1.0, 1)), ("1 point".into(), "1.0 points".into()));
-        assert_eq!((counted(1, "run"), counted(2000, "run")), ("1 run".into(), "2,000 runs".into()));
+        assert_eq!(
+            (counted(1, "run"), counted(2000, "run")),
+            ("1 run".into(), "2,000 runs".into())
+        );
     }
 
     #[test]

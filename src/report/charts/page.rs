@@ -1,7 +1,7 @@
 //! The sheet every chart is drawn on: heading above, caption below, height as needed.
 
 use super::lettering::{fitted, width, wrapped};
-use super::number::{counted, fixed, whole};
+use super::number::{counted, fixed};
 use super::palette::{QUIET, TEXT};
 use super::scene::{Anchor, Scene, Type};
 use super::{Chart, ChartError, paint};
@@ -32,8 +32,11 @@ impl Page {
     pub fn new(heading: &str, scenario: &ScenarioSummary, reading: &str) -> Self {
         let requests = counted(scenario.requests, "request");
         let replications = counted(scenario.replications, "replication");
-        let config = &scenario.config;
-        let title = format!("{heading}: config {config}, {requests} per run, {replications}");
+        let config = match scenario.config.as_str() {
+            number if number.bytes().all(|b| b.is_ascii_digit()) => format!("config {number}"),
+            name => name.to_owned(),
+        };
+        let title = format!("{heading}: {config}, {requests} per run, {replications}");
         let scene = Scene { width: WIDTH, height: 0.0, shapes: Vec::new() };
         let mut page = Self { scene, y: MARGIN + 20.0, title };
         let room = WIDTH - 2.0 * MARGIN;
@@ -42,10 +45,7 @@ impl Page {
         page.y += 8.0;
         let rate = scenario.requests_per_second;
         let rate = fixed(rate, if rate.fract() == 0.0 { 0 } else { 2 });
-        let run = format!(
-            "config {config} · {} requests per run at {rate} per second · {replications}",
-            whole(scenario.requests)
-        );
+        let run = format!("{config} · {requests} per run at {rate} per second · {replications}");
         page.paragraph(&run);
         page.paragraph(reading);
         page.y += 14.0;

@@ -5,12 +5,12 @@
 
 use plotters::prelude::{BitMapBackend, DrawingBackend, SVGBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{FontFamily, FontStyle, IntoTextStyle, RGBAColor, ShapeStyle, TextStyle};
+use plotters::style::{FontFamily, FontStyle, RGBAColor, ShapeStyle, TextStyle};
 
+use super::ChartError;
 use super::lettering::{self, FAMILY, HEIGHT_PER_EM};
 use super::palette::{Ink, WHITE};
 use super::scene::{Anchor, Point, Scene, Shape};
-use super::ChartError;
 
 const UNITS_PER_PIXEL: f64 = 10.0;
 /// Most pixels of a PNG (three bytes each).
@@ -106,10 +106,11 @@ fn paint<B: DrawingBackend>(
                     Anchor::Middle => HPos::Center,
                     Anchor::End => HPos::Right,
                 };
-                let style: TextStyle =
-                    (FontFamily::Name(FAMILY), em * lettering.size_per_em, weight, &colour(*ink))
-                        .into_text_style(&(0, 0));
-                let style = style.pos(Pos::new(h, VPos::Top));
+                let ink = colour(*ink);
+                let size = em * lettering.size_per_em;
+                let style = TextStyle::from((FontFamily::Name(FAMILY), size, weight))
+                    .color(&ink)
+                    .pos(Pos::new(h, VPos::Top));
                 let (x, baseline) = at(*place);
                 let top = (f64::from(baseline) - em * lettering.baseline_per_em).round() as i32;
                 drawn(backend.draw_text(text, &style, (x, top)))?;

@@ -5,9 +5,12 @@ use super::lettering::{fitted, width};
 use super::page::{LABEL, MARGIN, Page, SMALL, WIDTH};
 use super::palette::{GRID, Look, QUIET, RULE, TEXT};
 use super::scene::Anchor;
+use super::scene::Type;
 
 /// Most pixels of a strategy's name, enough for about 30 characters.
-const LABEL_ROOM: f64 = 300.0;
+pub(super) const LABEL_ROOM: f64 = 300.0;
+/// Up to here names are large.
+const LARGE_ROOM: f64 = 230.0;
 const MARK_ROOM: f64 = 28.0;
 const GAP: f64 = 18.0;
 /// Between ranked strategies and references.
@@ -42,29 +45,35 @@ impl Plot {
     }
 }
 
+/// The lettering of these names, smaller when one is long.
+pub(super) fn name_font<'a>(names: impl IntoIterator<Item = &'a str>) -> Type {
+    let widest = names.into_iter().map(|name| width(name, LABEL)).fold(0.0, f64::max);
+    if widest <= LARGE_ROOM { LABEL } else { SMALL }
+}
+
 /// The left end of a plot beside these names.
 pub(super) fn left_of_plot(rows: &[Row]) -> f64 {
-    let widest = rows.iter().map(|r| width(r.label, LABEL)).fold(60.0, f64::max);
+    let font = name_font(rows.iter().map(|r| r.label));
+    let widest = rows.iter().map(|r| width(r.label, font)).fold(60.0, f64::max);
     MARGIN + MARK_ROOM + widest.min(LABEL_ROOM) + GAP
 }
 
 /// Draws names with their marks beside rows of this height; returns the middles and the bottom.
 pub(super) fn names(page: &mut Page, rows: &[Row], height: f64, right: f64) -> (Vec<f64>, f64) {
+    let font = name_font(rows.iter().map(|r| r.label));
     let mut y = page.y;
     let mut centres = Vec::new();
     for (i, row) in rows.iter().enumerate() {
-        if row.reference && (i == 0 || !rows[i - 1].reference) {
-            if i > 0 {
-                y += REFERENCE_GAP;
-                let rule = y - REFERENCE_GAP / 2.0 + 1.0;
-                page.scene.line((MARGIN, rule), (right, rule), GRID, 2.0);
-            }
+        if row.reference && i > 0 && !rows[i - 1].reference {
+            y += REFERENCE_GAP;
+            let rule = y - REFERENCE_GAP / 2.0 + 1.0;
+            page.scene.line((MARGIN, rule), (right, rule), GRID, 2.0);
         }
         let centre = y + height / 2.0;
         row.look.mark.draw(&mut page.scene, (MARGIN + 10.0, centre), 7.0, row.look.ink);
-        let label = fitted(row.label, LABEL, LABEL_ROOM);
+        let label = fitted(row.label, font, LABEL_ROOM);
         let at = (MARGIN + MARK_ROOM, centre + 6.0);
-        page.scene.text(&label, at, Anchor::Start, LABEL, TEXT);
+        page.scene.text(&label, at, Anchor::Start, font, TEXT);
         centres.push(centre);
         y += height;
     }

@@ -4,9 +4,9 @@
 //! mostly is, is written at the edge with an arrow, or differences worth seeing would vanish.
 
 use super::axis::{Axis, range};
-use super::number::{decimals_for, fixed, list};
+use super::number::{decimals_of, fixed, list};
 use super::page::{Page, SMALL};
-use super::palette::{TEXT, looks};
+use super::palette::{Ink, TEXT, looks};
 use super::rows::{Plot, Row, frame};
 use super::scene::{Anchor, Scene};
 use super::verdict::{spread_is_known, verdict};
@@ -26,8 +26,8 @@ pub(super) fn chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
     let mut page = Page::new("Score of a run", scenario, reading);
     let looks = looks(&scenario.contenders);
     let order = ranked_first(scenario);
-    let widths = scenario.ranked().map(|(c, _)| c.score.interval.width());
-    let decimals = decimals_for(range(widths.filter(|w| *w > 0.0)).map_or(0.0, |(low, _)| low));
+    let decimals =
+        decimals_of(scenario.ranked().map(|(c, _)| (c.score.mean, c.score.interval.width())));
     let rows: Vec<Row> = order
         .iter()
         .map(|i| {
@@ -59,12 +59,11 @@ pub(super) fn chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
         if known {
             let (low, high) =
                 (plot.x(&axis, score.interval.low), plot.x(&axis, score.interval.high));
-            page.scene.line((low, *y), (high, *y), row.look.ink, 4.0);
-            for end in [low, high] {
-                page.scene.line((end, y - 12.0), (end, y + 12.0), row.look.ink, 3.0);
-            }
+            row.look.mark.draw(&mut page.scene, (x, *y), 7.0, row.look.ink);
+            whiskers(&mut page.scene, low, high, *y, row.look.ink);
+        } else {
+            row.look.mark.draw(&mut page.scene, (x, *y), 7.0, row.look.ink);
         }
-        row.look.mark.draw(&mut page.scene, (x, *y), 7.0, row.look.ink);
     }
     page.finish("score", caption(scenario, &beyond))
 }
@@ -72,17 +71,23 @@ pub(super) fn chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
 fn caption(scenario: &ScenarioSummary, beyond: &[String]) -> String {
     let mut caption = verdict(scenario);
     let best = scenario.ranked().next().map(|(c, _)| c);
-    let oracle = scenario.references().find(|c| c.strategy == "oracle");
-    if let (Some(best), Some(oracle)) = (best, oracle) {
+    let has_oracle = scenario.references().any(|c| c.strategy == "oracle");
+    if let Some(best) = best.filter(|_| has_oracle) {
         let short = best.oracle_regret.mean;
-        let decimals = decimals_for(best.oracle_regret.interval.width());
-        let (gap, side) = (fixed(short.abs(), decimals), if short < 0.0 { "above" } else { "below" });
+        let decimals = decimals_of([(short, best.oracle_regret.interval.width())].into_iter());
+        let (gap, side) =
+            (fixed(short.abs(), decimals), if short < 0.0 { "above" } else { "below" });
         caption += &format!(
-            " {} is {gap} points {side} the {}, which knows the true error rates.",
-            best.strategy,
+            " The leader is {gap} points {side} the {}, which knows the true error rates.",
             if scenario.has_rate_limit { "greedy oracle" } else { "oracle" },
         );
-        debug_assert!(oracle.ranking.is_none());
+    }
+    if let Some(best) = best {
+        for reference in scenario.references().filter(|c| c.strategy != "oracle") {
+            if reference.score.mean > best.score.mean {
+                caption += &format!(" Even {} scores more.", reference.strategy);
+            }
+        }
     }
     if !beyond.is_empty() {
         caption += &format!(" Off the axis: {}.", list(beyond));
@@ -92,7 +97,7 @@ fn caption(scenario: &ScenarioSummary, beyond: &[String]) -> String {
 
 fn written(score: &Mean, decimals: usize, known: bool) -> String {
     let mean = fixed(score.mean, decimals);
-    if !known {
+    if !known || !score.mean.is_finite() {
         return mean;
     }
     let Mean { interval, .. } = score;
@@ -102,8 +107,7 @@ fn written(score: &Mean, decimals: usize, known: bool) -> String {
 /// The range of the ranked strategies, and of the references that are no farther away than the
 /// ranked ones are from each other.
 fn shared_range(scenario: &ScenarioSummary) -> Option<(f64, f64)> {
-    let ends =
-        |c: &ContenderSummary| [c.score.mean, c.score.interval.low, c.score.interval.high];
+    let ends = |c: &ContenderSummary| [c.score.mean, c.score.interval.low, c.score.interval.high];
     let ranked = range(scenario.ranked().flat_map(|(c, _)| ends(c)));
     let Some((mut low, mut high)) = ranked else {
         return range(scenario.references().flat_map(ends));
@@ -120,18 +124,20 @@ fn shared_range(scenario: &ScenarioSummary) -> Option<(f64, f64)> {
     Some((low, high))
 }
 
+/// An interval: a line and its ends. Over the mark, so that the ends of one narrower than the mark
+/// still stick out.
+pub(super) fn whiskers(scene: &mut Scene, low: f64, high: f64, y: f64, ink: Ink) {
+    scene.line((low, y), (high, y), ink, 4.0);
+    for end in [low, high] {
+        scene.line((end, y - 13.0), (end, y + 13.0), ink, 2.5);
+    }
+}
+
 /// An arrow at the edge of the plot, with a value that lies beyond.
 pub(super) fn point_outside(scene: &mut Scene, plot: &Plot, y: f64, below: bool, value: &str) {
-    let (tip, inwards, anchor) = if below {
-        (plot.left, 1.0, Anchor::Start)
-    } else {
-        (plot.right, -1.0, Anchor::End)
-    };
-    let head = vec![
-        (tip, y),
-        (tip + 13.0 * inwards, y - 8.0),
-        (tip + 13.0 * inwards, y + 8.0),
-    ];
+    let (tip, inwards, anchor) =
+        if below { (plot.left, 1.0, Anchor::Start) } else { (plot.right, -1.0, Anchor::End) };
+    let head = vec![(tip, y), (tip + 13.0 * inwards, y - 8.0), (tip + 13.0 * inwards, y + 8.0)];
     scene.line((tip + 10.0 * inwards, y), (tip + 28.0 * inwards, y), TEXT, 3.0);
     scene.fill(head, TEXT);
     scene.text(value, (tip + 36.0 * inwards, y + 5.5), anchor, SMALL, TEXT);

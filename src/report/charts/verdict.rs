@@ -38,10 +38,17 @@ pub(super) fn verdict(scenario: &ScenarioSummary) -> String {
         )
     });
     match (tied.is_empty(), behind) {
-        (true, Some(behind)) => format!("{best} {behind}."),
+        (true, Some(behind)) => match others.len() - 1 {
+            0 => format!("{best} {behind}."),
+            1 => format!("{best} {behind} and the other strategy by more."),
+            n => format!("{best} {behind} and the other {n} by more."),
+        },
         (true, None) => format!("{best} has the highest mean."),
         (false, Some(behind)) => {
-            format!("{best} has the highest mean; {} cannot be told from it. It {behind}.", list(&tied))
+            format!(
+                "{best} has the highest mean; {} cannot be told from it. It {behind}.",
+                list(&tied)
+            )
         }
         (false, None) => {
             format!("{best} has the highest mean, but {} cannot be told from it.", list(&tied))

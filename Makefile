@@ -1,0 +1,46 @@
+# What people do with this project, one target each. `make help` lists them.
+
+PYTHON ?= python3
+VENV := notebooks/.venv
+
+.PHONY: help check test test-checked sweep fit anchors bench reference notebooks clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+check:  ## formatting, lints, tests: run it before every commit
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	cargo test
+
+test:  ## the tests
+	cargo test
+
+test-checked:  ## the tests with debug assertions and overflow checks (a second build)
+	cargo test --profile checked
+
+sweep:  ## the main job: five strategies, 1000 seeds, config 0
+	cargo run -- sweep --strategy all --seeds 1000
+
+fit:  ## models from recordings: make fit TRACES='path/to/*.csv'
+	@test -n "$(TRACES)" || { echo "say which recordings: make fit TRACES='path/to/*.csv'" >&2; exit 2; }
+	cargo run -- fit $(TRACES) --out models
+
+anchors:  ## 20,000 replications against an independent implementation and exact values
+	cargo test --test suite -- --ignored --nocapture anchors
+
+bench:  ## nanoseconds per attempt, replications per second, ratio to a naive loop
+	cargo bench --no-default-features
+
+reference:  ## results/reference, which README shows and a test compares byte for byte
+	cargo run -- sweep --experiment experiments/reference.toml --out results/reference --force
+
+notebooks:  ## runs the notebooks in a virtual environment of their own
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --requirement notebooks/requirements.txt
+	cargo run -- sweep --strategy all --seeds 1000 --out results/notebook --force
+	cd notebooks && .venv/bin/jupyter nbconvert --to notebook --execute --inplace sweep.ipynb
+
+clean:  ## everything that can be made again
+	cargo clean
+	rm -rf $(VENV) results/sweep-* results/notebook

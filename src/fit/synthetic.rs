@@ -1,0 +1,79 @@
+//! Data with known parameters, for the tests of this layer: servers chosen by what they did.
+
+use std::path::PathBuf;
+
+use super::goodness::Outcomes;
+use super::population::{Population, Tally};
+use crate::domain::{Purpose, Streams};
+use crate::stats::sample::{beta, index_below, uniform_open, uniform01};
+use crate::trace::{Config, Row, Trace};
+
+/// Servers of a start.
+pub(super) const SERVERS: usize = 10;
+
+/// The error rates of one start.
+pub(super) fn rates(population: &Population, seed: u64) -> Vec<f64> {
+    let mut rng = Streams::new(71).stream(Purpose::Instance, 0, seed);
+    let nothing = Tally::default();
+    (0..SERVERS).map(|_| population.posterior_quantile(nothing, uniform_open(&mut rng))).collect()
+}
+
+/// Attempts at servers with these error rates, greedily (three in four) or by Thompson's rule,
+/// after a first attempt at a random server.
+pub(super) fn attempts(rates: &[f64], count: usize, seed: u64) -> Outcomes {
+    let mut rng = Streams::new(72).stream(Purpose::Strategy, 0, seed);
+    let mut tallies = vec![Tally::default(); rates.len()];
+    let mut outcomes = Vec::with_capacity(count);
+    for i in 0..count {
+        let greedy = uniform01(&mut rng) < 0.75;
+        let scores: Vec<f64> = tallies
+            .iter()
+            .map(|t| {
+                let (s, f) = (t.successes as f64 + 1.0, t.failures as f64 + 1.0);
+                if greedy { s / (s + f) } else { beta(&mut rng, s, f) }
+            })
+            .collect();
+        let best = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let server = match i {
+            0 => index_below(&mut rng, rates.len()),
+            _ => scores.iter().position(|score| *score == best).unwrap_or(0),
+        };
+        let failed = uniform01(&mut rng) < rates[server];
+        tallies[server].record(failed);
+        outcomes.push((server, failed));
+    }
+    outcomes
+}
+
+/// One start of servers from a population.
+pub(super) fn start(population: &Population, count: usize, seed: u64) -> Outcomes {
+    attempts(&rates(population, seed), count, seed)
+}
+
+/// What a start's outcomes come to, per server.
+pub(super) fn tallies(outcomes: &Outcomes) -> Vec<Tally> {
+    let mut tallies = vec![Tally::default(); SERVERS];
+    outcomes.iter().for_each(|(server, failed)| tallies[*server].record(*failed));
+    tallies
+}
+
+/// A trace with these outcomes: one attempt a request, ten a second, latency around 1 ms.
+pub(super) fn trace(config: Config, outcomes: &Outcomes, run: u64) -> Trace {
+    let mut rng = Streams::new(73).stream(Purpose::World, u16::from(config.number()), run);
+    let rows = (1..).zip(outcomes).map(|(request, (server, failed))| Row {
+        session_id: None,
+        config,
+        request_number: request,
+        attempt_number: 1,
+        request_id: format!("{run:012}{request:012}"),
+        strategy: "v4".to_owned(),
+        timestamp: 1_768_900_000.0 + run as f64 * 100.0 + request as f64 * 0.1,
+        server_port: config.first_port() + *server as u16,
+        success: !failed,
+        latency_ms: 0.5 + uniform01(&mut rng),
+        request_complete: true,
+        request_success: !failed,
+        rate_limited: None,
+    });
+    Trace::new(PathBuf::from(format!("made/run-{run}.csv")), rows.collect())
+}

@@ -1,0 +1,141 @@
+//! Where the attempts went: server rank by true error rate x strategy, as a heat map.
+
+use super::lettering::{fitted, width};
+use super::number::{fixed, percent};
+use super::page::{MARGIN, Page, SMALL, WIDTH};
+use super::palette::{QUIET, TEXT, looks, ramp, readable_on};
+use super::rows::{Row, left_of_plot, names};
+use super::scene::Anchor;
+use super::{Chart, ChartError, ranked_first};
+use crate::experiment::{ContenderSummary, ScenarioSummary};
+
+const ROW: f64 = 44.0;
+
+/// The chart.
+pub(super) fn chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
+    let reading = "Share of a strategy's attempts in %; servers ranked by true error rate in each replication";
+    let mut page = Page::new("Where the attempts went", scenario, reading);
+    let looks = looks(&scenario.contenders);
+    let order = ranked_first(scenario);
+    let rows: Vec<Row> = order
+        .iter()
+        .map(|i| {
+            let c = &scenario.contenders[*i];
+            let reference = c.ranking.is_none();
+            Row { label: &c.strategy, look: looks[*i], cells: Vec::new(), reference }
+        })
+        .collect();
+    let servers =
+        scenario.contenders.iter().map(|c| c.attempt_share_by_rank.len()).max().unwrap_or(0);
+    if servers == 0 {
+        page.nothing("no attempts were made");
+        return page.finish("attempt-share", caption(scenario));
+    }
+    let shares = scenario.contenders.iter().flat_map(|c| &c.attempt_share_by_rank);
+    let highest = shares.copied().filter(|s| s.is_finite()).fold(0.0, f64::max).max(1e-9);
+    let left = left_of_plot(&rows);
+    let right = WIDTH - MARGIN;
+    let cell = (right - left) / servers as f64;
+    let gap = if cell > 12.0 { 1.5 } else { 0.0 };
+    let name = "server by true error rate";
+    page.centred(name, (left + right) / 2.0, page.y + 12.0);
+    page.y += 16.0;
+    ranks(&mut page, servers, left, cell);
+    page.y += 26.0;
+    let (centres, bottom) = names(&mut page, &rows, ROW, right);
+    for (i, y) in order.iter().zip(&centres) {
+        let shares = &scenario.contenders[*i].attempt_share_by_rank;
+        for (rank, share) in shares.iter().enumerate() {
+            let ink = ramp(share / highest);
+            let from = left + rank as f64 * cell;
+            let (top, low) = (y - ROW / 2.0 + 1.5, y + ROW / 2.0 - 1.5);
+            page.scene.rectangle((from + gap, top), (from + cell - gap, low), ink);
+            let text = in_cell(*share);
+            if width(&text, SMALL) <= cell - 2.0 * gap {
+                let at = (from + cell / 2.0, y + 5.5);
+                page.scene.text(&text, at, Anchor::Middle, SMALL, readable_on(ink));
+            }
+        }
+    }
+    page.y = bottom + 14.0;
+    legend(&mut page, left, right, highest);
+    page.finish("attempt-share", caption(scenario))
+}
+
+/// Without the sign, which the heading has.
+fn in_cell(share: f64) -> String {
+    let percent = share * 100.0;
+    match percent {
+        _ if percent > 0.0 && percent < 0.05 => "<0.1".to_owned(),
+        _ => fixed(percent, usize::from(percent < 9.95 && percent != 0.0)),
+    }
+}
+
+/// `best`, `2`, ..., `worst` above the columns, as many as fit.
+fn ranks(page: &mut Page, servers: usize, left: f64, cell: f64) {
+    let ends = width("worst", SMALL).max(width("best", SMALL)) + 10.0;
+    let middle = width(&servers.to_string(), SMALL) + 8.0;
+    let every = (middle / cell).ceil().max(1.0) as usize;
+    for rank in 0..servers {
+        let centre = left + (rank as f64 + 0.5) * cell;
+        let at = (centre, page.y + 20.0);
+        if rank == 0 {
+            page.scene.text("best", at, Anchor::Middle, SMALL, TEXT);
+        } else if rank + 1 == servers {
+            page.scene.text("worst", at, Anchor::Middle, SMALL, TEXT);
+        } else {
+            let reach = (ends + middle) / 2.0;
+            let clear = rank as f64 * cell >= reach && (servers - 1 - rank) as f64 * cell >= reach;
+            if clear && (rank + 1).is_multiple_of(every) {
+                page.scene.text(&(rank + 1).to_string(), at, Anchor::Middle, SMALL, TEXT);
+            }
+        }
+    }
+}
+
+/// The colour scale.
+fn legend(page: &mut Page, left: f64, right: f64, highest: f64) {
+    const STEPS: u32 = 60;
+    let (top, bottom) = (page.y, page.y + 16.0);
+    let high = fitted(&percent(highest), SMALL, 90.0);
+    let start = left + width("0 %", SMALL) + 8.0;
+    let end = (start + 260.0).min(right - width(&high, SMALL) - 8.0);
+    let step = (end - start) / f64::from(STEPS);
+    for i in 0..STEPS {
+        let from = start + f64::from(i) * step;
+        // A little wider than its step, so that no seam shows.
+        let to = if i + 1 < STEPS { from + step + 0.5 } else { end };
+        let ink = ramp((f64::from(i) + 0.5) / f64::from(STEPS));
+        page.scene.rectangle((from, top), (to, bottom), ink);
+    }
+    page.scene.text("0 %", (start - 8.0, bottom - 2.5), Anchor::End, SMALL, QUIET);
+    page.scene.text(&high, (end + 8.0, bottom - 2.5), Anchor::Start, SMALL, QUIET);
+    page.y = bottom + 4.0;
+}
+
+fn caption(scenario: &ScenarioSummary) -> String {
+    let best_server = |c: &ContenderSummary| c.attempt_share_by_rank.first().copied();
+    let mut ranked: Vec<(&ContenderSummary, f64)> = scenario
+        .ranked()
+        .filter_map(|(c, _)| best_server(c).map(|share| (c, share)))
+        .filter(|(_, share)| share.is_finite())
+        .collect();
+    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let Some((most, share)) = ranked.first() else {
+        return "No ranked strategy made an attempt.".to_owned();
+    };
+    let mut caption =
+        format!("{} sent {} of its attempts to the best server", most.strategy, percent(*share));
+    if let (Some((least, share)), true) = (ranked.last(), ranked.len() > 1) {
+        caption += &format!(", {} only {}", least.strategy, percent(*share));
+    }
+    let oracle = scenario.references().find(|c| c.strategy == "oracle").and_then(best_server);
+    if let Some(oracle) = oracle {
+        caption += &format!("; the oracle {}", percent(oracle));
+        if scenario.has_rate_limit {
+            caption += ", because the best server refuses part of the traffic";
+        }
+    }
+    caption.push('.');
+    caption
+}

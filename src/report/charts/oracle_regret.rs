@@ -1,0 +1,258 @@
+//! Oracle regret request by request: what learning costs, one line a strategy.
+//!
+//! A line that flattens has learnt; one that keeps rising pays for ever. `random` is left out
+//! when it would squash the others.
+
+use super::axis::{Axis, range};
+use super::lettering::{fitted, width};
+use super::number::{counted, fixed, list, whole};
+use super::page::{LABEL, MARGIN, Page, SMALL, WIDTH};
+use super::palette::{GRID, Look, RULE, TEXT, looks};
+use super::rows::{LABEL_ROOM, name_font};
+use super::scene::{Anchor, Point};
+use super::verdict::spread_is_known;
+use super::{Chart, ChartError, ranked_first};
+use crate::experiment::{ContenderSummary, CurvePoint, ScenarioSummary};
+
+/// Height of the plot; more when the labels need it.
+const HEIGHT: f64 = 400.0;
+/// From one label's baseline to the next.
+const LABEL_STEP: f64 = 25.0;
+/// A reference that reaches more than so many times as high as the ranked ones is left out.
+const SQUASHES: f64 = 2.0;
+
+/// The chart.
+pub(super) fn chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
+    let reading = if spread_is_known(scenario) {
+        "Mean over replications of the oracle's score minus the strategy's; bands: 95 % intervals"
+    } else {
+        "The oracle's score minus the strategy's; one replication: no intervals"
+    };
+    let mut page = Page::new("Oracle regret over requests", scenario, reading);
+    let (drawn, left_out) = choose(scenario);
+    if drawn.is_empty() {
+        page.nothing("no strategy has a curve");
+    } else {
+        plot(&mut page, scenario, &drawn);
+    }
+    page.finish("oracle-regret", caption(scenario, &drawn, &left_out))
+}
+
+/// Positions of the contenders to draw, and of those that would squash them.
+fn choose(scenario: &ScenarioSummary) -> (Vec<usize>, Vec<usize>) {
+    let top = |c: &ContenderSummary| {
+        range(c.oracle_regret_curve.iter().map(|p| p.mean.abs())).map_or(0.0, |(_, high)| high)
+    };
+    let highest = scenario.ranked().map(|(c, _)| top(c)).fold(0.0, f64::max);
+    let has_curve = |i: &usize| {
+        let c = &scenario.contenders[*i];
+        (c.ranking.is_some() || c.strategy != "oracle") && !c.oracle_regret_curve.is_empty()
+    };
+    ranked_first(scenario).into_iter().filter(has_curve).partition(|i| {
+        let c = &scenario.contenders[*i];
+        c.ranking.is_some() || top(c) <= SQUASHES * highest
+    })
+}
+
+/// The curve from the start, where nothing is lost yet.
+fn curve(contender: &ContenderSummary) -> Vec<CurvePoint> {
+    let interval = crate::stats::Interval { low: 0.0, high: 0.0 };
+    let start = CurvePoint { requests: 0, mean: 0.0, interval };
+    let finite = |p: &CurvePoint| p.mean.is_finite();
+    let points = contender.oracle_regret_curve.iter().copied().filter(finite);
+    std::iter::once(start).chain(points).collect()
+}
+
+fn plot(page: &mut Page, scenario: &ScenarioSummary, drawn: &[usize]) {
+    let looks = looks(&scenario.contenders);
+    let curves: Vec<Vec<CurvePoint>> =
+        drawn.iter().map(|i| curve(&scenario.contenders[*i])).collect();
+    let ends = curves.iter().flatten().flat_map(|p| [p.mean, p.interval.low, p.interval.high]);
+    let mut y_axis = Axis::linear("oracle regret (points)", range(ends));
+    let x_axis = Axis::counts("requests so far", scenario.requests);
+
+    let names = drawn.iter().map(|i| scenario.contenders[*i].strategy.as_str());
+    let font = name_font(names);
+    let labels: Vec<(String, String)> = drawn
+        .iter()
+        .zip(&curves)
+        .map(|(i, curve)| {
+            let last = curve.last().map_or(f64::NAN, |p| p.mean);
+            let name = fitted(&scenario.contenders[*i].strategy, font, LABEL_ROOM);
+            (name, points(last))
+        })
+        .collect();
+    let widest = |widths: &mut dyn Iterator<Item = f64>| widths.fold(0.0, f64::max);
+    let label_room = widest(&mut labels.iter().map(|(name, _)| width(name, font)))
+        + widest(&mut labels.iter().map(|(_, value)| width(value, LABEL)))
+        + 14.0;
+    let height = HEIGHT.max(labels.len() as f64 * LABEL_STEP + 20.0);
+    if y_axis.low > -0.05 * (y_axis.high - y_axis.low) {
+        y_axis.low = y_axis.low.min(0.0);
+    }
+    let y_ticks = y_axis.ticks((height / 60.0) as usize);
+    let tick_room = y_ticks.iter().map(|t| width(&t.label, SMALL)).fold(0.0, f64::max);
+
+    page.y += 6.0;
+    page.scene.text(&y_axis.name, (MARGIN, page.y + 12.0), Anchor::Start, SMALL, TEXT);
+    let (top, bottom) = (page.y + 26.0, page.y + 26.0 + height);
+    let left = MARGIN + tick_room + 10.0;
+    let right = WIDTH - MARGIN - label_room - 62.0;
+    let x = |v: f64| left + x_axis.share(v) * (right - left);
+    let y = |v: f64| bottom - y_axis.share(v) * (bottom - top);
+    for tick in &y_ticks {
+        let level = y(tick.value);
+        let ink = if tick.value == 0.0 { RULE } else { GRID };
+        page.scene.line((left, level), (right, level), ink, 1.5);
+        let at = (left - 10.0, level + 5.5);
+        page.scene.text(&tick.label, at, Anchor::End, SMALL, TEXT);
+    }
+    for tick in x_axis.ticks_along(right - left, 8, SMALL) {
+        let place = x(tick.value);
+        page.scene.line((place, bottom), (place, bottom + 6.0), RULE, 1.5);
+        page.scene.text(&tick.label, (place, bottom + 24.0), Anchor::Middle, SMALL, TEXT);
+    }
+    page.scene.line((left, bottom), (right, bottom), RULE, 1.5);
+
+    for (i, curve) in drawn.iter().zip(&curves) {
+        let along = |value: fn(&CurvePoint) -> f64| -> Vec<Point> {
+            curve.iter().map(|p| (x(p.requests as f64), y(value(p)))).collect()
+        };
+        let mut band = along(|p| p.interval.high);
+        band.extend(along(|p| p.interval.low).into_iter().rev());
+        page.scene.fill(band, looks[*i].ink.faint(0.2));
+    }
+    for (order, (i, curve)) in drawn.iter().zip(&curves).enumerate().rev() {
+        let points: Vec<Point> = curve.iter().map(|p| (x(p.requests as f64), y(p.mean))).collect();
+        let Look { ink, mark, dash } = looks[*i];
+        page.scene.dashed(&points, ink, 3.5, dash);
+        // Marks of different lines stand at different requests, so that they do not hide
+        // each other where lines run together.
+        for (n, point) in points.iter().enumerate() {
+            if n > 0 && (n + 3 * order) % 12 == 6 && n + 4 < points.len() {
+                mark.draw(&mut page.scene, *point, 5.5, ink);
+            }
+        }
+    }
+    let wanted: Vec<f64> = curves.iter().map(|c| y(c.last().map_or(0.0, |p| p.mean))).collect();
+    for (((i, (name, value)), level), from) in
+        drawn.iter().zip(&labels).zip(apart(&wanted, LABEL_STEP, top, bottom)).zip(&wanted)
+    {
+        let look = looks[*i];
+        let leader = [
+            (right + 3.0, *from),
+            (right + 8.0, *from),
+            (right + 26.0, level),
+            (right + 34.0, level),
+        ];
+        page.scene.stroke(leader.to_vec(), look.ink, 2.0);
+        look.mark.draw(&mut page.scene, (right + 42.0, level), 7.0, look.ink);
+        let at = (right + 58.0, level + 6.0);
+        page.scene.text(name, at, Anchor::Start, font, TEXT);
+        let at = (WIDTH - MARGIN, level + 6.0);
+        page.scene.text(value, at, Anchor::End, LABEL, TEXT);
+    }
+    page.centred(&x_axis.name, (left + right) / 2.0, bottom + 48.0);
+    page.y = bottom + 54.0;
+}
+
+/// Moves positions apart to at least `step`, in their order, within `top` and `bottom` if they
+/// fit there.
+fn apart(wanted: &[f64], step: f64, top: f64, bottom: f64) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..wanted.len()).collect();
+    order.sort_by(|a, b| wanted[*a].total_cmp(&wanted[*b]));
+    // Neighbours that touch become a block centred on what its members wanted.
+    let mut blocks: Vec<(f64, usize)> = Vec::new();
+    let span = |members: usize| (members.max(1) - 1) as f64 * step;
+    let clamped = |middle: f64, members: usize| {
+        let half = span(members) / 2.0;
+        middle.min(bottom - half).max(top + half)
+    };
+    for i in &order {
+        blocks.push((clamped(wanted[*i], 1), 1));
+        while let [.., (a, n), (b, m)] = blocks[..] {
+            if a + span(n) / 2.0 + step <= b - span(m) / 2.0 {
+                break;
+            }
+            let middle = (a * n as f64 + b * m as f64) / (n + m) as f64;
+            blocks.truncate(blocks.len() - 2);
+            blocks.push((clamped(middle, n + m), n + m));
+        }
+    }
+    let mut placed = vec![0.0; wanted.len()];
+    let places = blocks.iter().flat_map(|(middle, members)| {
+        let first = middle - span(*members) / 2.0;
+        (0..*members).map(move |k| first + k as f64 * step)
+    });
+    for (i, place) in order.iter().zip(places) {
+        placed[*i] = place;
+    }
+    placed
+}
+
+fn points(regret: f64) -> String {
+    let decimals = match regret.abs() {
+        size if size < 0.995 => 2,
+        size if size < 99.95 => 1,
+        _ => 0,
+    };
+    fixed(regret, decimals)
+}
+
+fn caption(scenario: &ScenarioSummary, drawn: &[usize], left_out: &[usize]) -> String {
+    let last = |c: &ContenderSummary| c.oracle_regret_curve.last().map_or(f64::NAN, |p| p.mean);
+    let halfway = |c: &ContenderSummary| {
+        let half = scenario.requests.div_ceil(2);
+        let point = c.oracle_regret_curve.iter().find(|p| p.requests >= half)?;
+        (point.requests < scenario.requests && point.mean.is_finite()).then_some(*point)
+    };
+    let stands = |c: &ContenderSummary| {
+        let side = if last(c) < 0.0 { "ahead of" } else { "behind" };
+        let mut text = format!("{} is {} points {side} it", c.strategy, points(last(c).abs()));
+        if let Some(point) = halfway(c) {
+            text += &format!(" ({} after {})", points(point.mean), whole(point.requests));
+        }
+        text
+    };
+    let mut ranked: Vec<&ContenderSummary> = drawn
+        .iter()
+        .map(|i| &scenario.contenders[*i])
+        .filter(|c| c.ranking.is_some() && last(c).is_finite())
+        .collect();
+    ranked.sort_by(|a, b| last(a).total_cmp(&last(b)));
+    let mut caption = String::from("The oracle is the line at 0; lower is better.");
+    if let Some((best, others)) = ranked.split_first() {
+        let requests = counted(scenario.requests, "request");
+        caption += &format!(" After {requests} {}", stands(best));
+        if let Some(worst) = others.last() {
+            caption += &format!(", {}", stands(worst));
+        }
+        caption.push('.');
+    }
+    if !left_out.is_empty() {
+        let names: Vec<String> = left_out
+            .iter()
+            .map(|i| &scenario.contenders[*i])
+            .map(|c| format!("{} (ends at {})", c.strategy, points(last(c))))
+            .collect();
+        caption += &format!(" Too high to be drawn: {}.", list(&names));
+    }
+    if scenario.has_rate_limit {
+        caption += " With rate limits the oracle is greedy and no bound: regret can be negative.";
+    }
+    caption
+}
+
+#[cfg(test)]
+mod tests {
+    use super::apart;
+
+    #[test]
+    fn labels_keep_their_distance_and_stay_inside() {
+        assert_eq!(apart(&[50.0, 10.0], 20.0, 0.0, 100.0), [50.0, 10.0]);
+        assert_eq!(apart(&[50.0, 50.0], 20.0, 0.0, 100.0), [40.0, 60.0]);
+        assert_eq!(apart(&[99.0, 98.0, 97.0], 20.0, 0.0, 100.0), [100.0, 80.0, 60.0]);
+        assert_eq!(apart(&[0.0, 2.0], 20.0, 0.0, 100.0), [0.0, 20.0]);
+        assert!(apart(&[], 20.0, 0.0, 100.0).is_empty());
+    }
+}

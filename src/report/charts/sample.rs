@@ -1,0 +1,91 @@
+//! A small scenario with known numbers, for tests: V1 leads, V4 is tied, V2 is worse, `random` is
+//! far away.
+
+use crate::experiment::{ContenderSummary, CurvePoint, Mean, Ranking, ScenarioSummary, ScoreCount};
+use crate::stats::Interval;
+use crate::stats::comparison::Separation;
+
+pub(super) fn scenario() -> ScenarioSummary {
+    let contenders = vec![
+        contender("oracle", 997.5, 0.2, None),
+        contender("random", 892.0, 5.0, None),
+        contender("V1 larkin", 991.4, 0.8, Some(ranking(1, 0.0, 0.0, None))),
+        contender(
+            "V4 thompson",
+            991.1,
+            0.9,
+            Some(ranking(2, -0.3, 0.5, Some(Separation::Replications(3_217)))),
+        ),
+        contender("V2 ucb1", 978.9, 1.5, Some(ranking(3, -12.5, 1.4, None))),
+    ];
+    ScenarioSummary {
+        config: "0".to_owned(),
+        requests: 1000,
+        requests_per_second: 10.0,
+        replications: 1000,
+        has_rate_limit: false,
+        p_best_is_normal_approximation: false,
+        contenders,
+    }
+}
+
+fn ranking(
+    rank: usize,
+    delta: f64,
+    half_width: f64,
+    replications_to_separate: Option<Separation>,
+) -> Ranking {
+    let delta_interval = Interval::around(delta, half_width);
+    Ranking {
+        rank,
+        tied_with_best: delta_interval.contains(0.0),
+        delta,
+        delta_interval,
+        replications_to_separate,
+        p_best: 1.0 / rank as f64,
+        pairing_gain: None,
+    }
+}
+
+fn contender(
+    strategy: &str,
+    score: f64,
+    half_width: f64,
+    ranking: Option<Ranking>,
+) -> ContenderSummary {
+    let mean = |mean: f64| Mean {
+        mean,
+        std_dev: half_width * 16.0,
+        interval: Interval::around(mean, half_width),
+    };
+    let regret = 997.5 - score;
+    let point = |n: u64| CurvePoint {
+        requests: n * 20,
+        mean: regret * n as f64 / 50.0,
+        interval: Interval::around(regret * n as f64 / 50.0, half_width),
+    };
+    let count = |below: u64| ScoreCount {
+        score: score.round() + 8.0 - below as f64,
+        replications: 41 - below,
+    };
+    ContenderSummary {
+        strategy: strategy.to_owned(),
+        score: mean(score),
+        success_rate: 0.99,
+        attempts_per_request: 1.2,
+        retries_mean: 200.0,
+        penalty_mean: 1.0,
+        rate_limited_mean: 0.0,
+        timed_out_mean: 0.0,
+        regret_mean: 1.0,
+        oracle_regret: mean(regret),
+        latency_p50_ms: 1.1,
+        latency_p90_ms: 2.0,
+        latency_p99_ms: 3.9,
+        latency_p999_ms: 6.0,
+        ranking,
+        score_counts: (0..=40).rev().map(count).collect(),
+        oracle_regret_curve: (1..=50).map(point).collect(),
+        attempt_share_by_rank: vec![0.6, 0.3, 0.0996, 0.0004],
+    }
+}

@@ -1,0 +1,178 @@
+//! Charts as users get them: what stands in them, that they never fail, that bytes repeat.
+
+use super::{Chart, draw, sample};
+use crate::experiment::{ContenderSummary, ScenarioSummary};
+use crate::stats::Interval;
+
+fn chart(scenario: &ScenarioSummary, name: &str) -> Chart {
+    draw(scenario).unwrap().into_iter().find(|c| c.name == name).unwrap()
+}
+
+/// Tags open and close in order, attributes are quoted, and text holds no bare `<` or `&`.
+fn assert_well_formed(svg: &str) {
+    let mut open: Vec<&str> = Vec::new();
+    let mut rest = svg;
+    while let Some(start) = rest.find('<') {
+        let (text, tag) = rest.split_at(start);
+        assert!(
+            text.replace("&lt;", "")
+                .replace("&gt;", "")
+                .replace("&amp;", "")
+                .replace("&quot;", "")
+                .replace("&apos;", "")
+                .find('&')
+                .is_none(),
+            "{text}"
+        );
+        let end = tag.find('>').expect("a tag that ends");
+        let inner = &tag[1..end];
+        assert_eq!(inner.matches('"').count() % 2, 0, "{inner}");
+        let name = inner.trim_start_matches('/').split([' ', '/']).next().unwrap();
+        if inner.starts_with('/') {
+            assert_eq!(open.pop(), Some(name));
+        } else if !inner.ends_with('/') {
+            open.push(name);
+        }
+        rest = &tag[end + 1..];
+    }
+    assert!(open.is_empty(), "{open:?}");
+}
+
+#[test]
+fn every_chart_says_what_was_run_and_names_every_strategy() {
+    let scenario = sample::scenario();
+    let charts = draw(&scenario).unwrap();
+    let names: Vec<&str> = charts.iter().map(|c| c.name).collect();
+    let expected =
+        ["score", "oracle-regret", "score-distribution", "differences", "attempt-share", "latency"];
+    assert_eq!(names, expected);
+    for chart in &charts {
+        assert_well_formed(&chart.svg);
+        assert!(chart.title.ends_with(": config 0, 1,000 requests per run, 1,000 replications"));
+        assert!(chart.svg.contains(&format!("<title>{}</title>", chart.title)));
+        assert!(chart.svg.contains(&format!("<desc>{}</desc>", chart.caption)));
+        for line in ["V1 larkin", "V2 ucb1", "V4 thompson"] {
+            assert!(chart.svg.contains(&format!(">\n{line}\n<")), "{} lacks {line}", chart.name);
+        }
+    }
+}
+
+#[test]
+fn captions_say_who_leads_and_who_is_tied() {
+    let scenario = sample::scenario();
+    assert_eq!(
+        chart(&scenario, "score").caption,
+        "V1 larkin has the highest mean; V4 thompson cannot be told from it. It leads V2 ucb1 by \
+         12.5 points (11.1 to 13.9). The leader is 6.10 points below the oracle, which knows the \
+         true error rates. Off the axis: random (892.00)."
+    );
+    assert_eq!(
+        chart(&scenario, "differences").caption,
+        "V1 larkin has the highest mean; V4 thompson cannot be told from it. It leads V2 ucb1 by \
+         12.5 points (11.1 to 13.9). Telling a tied one from the best would take about 3,300 \
+         (V4 thompson) replications."
+    );
+    assert!(chart(&scenario, "differences").svg.contains(">\ntied\n<"));
+    let regret = chart(&scenario, "oracle-regret");
+    assert!(regret.caption.contains("V1 larkin is 6.1 points behind it (3.1 after 500)"));
+    assert!(regret.caption.contains("Too high to be drawn: random (ends at 106)"));
+}
+
+#[test]
+fn two_draws_give_the_same_bytes() {
+    let scenario = sample::scenario();
+    assert_eq!(draw(&scenario).unwrap(), draw(&scenario).unwrap());
+}
+
+#[test]
+fn a_strategy_looks_the_same_wherever_it_ranks() {
+    let mut scenario = sample::scenario();
+    let before = super::palette::looks(&scenario.contenders);
+    scenario.contenders.reverse();
+    let after = super::palette::looks(&scenario.contenders);
+    assert_eq!(before, after.into_iter().rev().collect::<Vec<_>>());
+}
+
+#[test]
+fn labels_from_users_cannot_break_the_document() {
+    let mut scenario = sample::scenario();
+    scenario.config = "<b>&\"\u{1}".to_owned();
+    scenario.contenders[2].strategy = "<&>\"'\n\u{0} ]]>".to_owned();
+    for chart in draw(&scenario).unwrap() {
+        assert_well_formed(&chart.svg);
+        assert!(chart.svg.contains("&lt;&amp;&gt;"), "{}", chart.name);
+        assert!(!chart.svg.contains(['\u{0}', '\u{1}']));
+    }
+}
+
+#[test]
+fn strange_data_still_draw() {
+    let with = |change: &dyn Fn(&mut ScenarioSummary)| {
+        let mut scenario = sample::scenario();
+        change(&mut scenario);
+        scenario
+    };
+    let each = |change: &dyn Fn(&mut ContenderSummary)| {
+        with(&|s| s.contenders.iter_mut().for_each(change))
+    };
+    let extreme = |x: f64| {
+        each(&|c| {
+            let ends = Interval { low: x, high: x };
+            (c.score.mean, c.score.interval) = (x, ends);
+            (c.oracle_regret.mean, c.oracle_regret.interval) = (x, ends);
+            c.oracle_regret_curve.iter_mut().for_each(|p| (p.mean, p.interval) = (x, ends));
+            c.score_counts.iter_mut().for_each(|s| s.score = x);
+            c.attempt_share_by_rank.iter_mut().for_each(|s| *s = x);
+            [c.latency_p50_ms, c.latency_p90_ms, c.latency_p99_ms, c.latency_p999_ms] = [x; 4];
+            if let Some(r) = &mut c.ranking {
+                (r.delta, r.delta_interval) = (x, ends);
+            }
+        })
+    };
+    let many = with(&|s| {
+        let template = s.contenders[2].clone();
+        for i in 0..60 {
+            let mut copy = template.clone();
+            copy.strategy = format!("a very long name indeed, number {i} {}", "x".repeat(i));
+            s.contenders.push(copy);
+        }
+    });
+    let cases = [
+        with(&|s| s.contenders.clear()),
+        with(&|s| s.contenders.truncate(2)),
+        with(&|s| s.contenders.truncate(3)),
+        with(&|s| s.contenders.retain(|c| c.ranking.is_some())),
+        with(&|s| (s.requests, s.replications, s.requests_per_second) = (0, 0, f64::NAN)),
+        with(&|s| s.replications = 1),
+        with(&|s| s.has_rate_limit = true),
+        each(&|c| {
+            c.score_counts.clear();
+            c.oracle_regret_curve.clear();
+            c.attempt_share_by_rank.clear();
+        }),
+        each(&|c| c.attempt_share_by_rank = vec![1.0 / 128.0; 128]),
+        each(&|c| c.score_counts.iter_mut().for_each(|s| s.replications = u64::MAX)),
+        each(&|c| c.strategy.clear()),
+        extreme(f64::NAN),
+        extreme(f64::INFINITY),
+        extreme(0.0),
+        extreme(-1e300),
+        extreme(1e300),
+        many,
+    ];
+    for (i, case) in cases.iter().enumerate() {
+        for chart in draw(case).unwrap_or_else(|e| panic!("case {i}: {e}")) {
+            assert_well_formed(&chart.svg);
+            assert!(!chart.svg.contains("NaN") && !chart.svg.contains("inf "), "case {i}");
+        }
+    }
+}
+
+#[test]
+fn png_has_the_size_that_was_asked_for() {
+    let chart = chart(&sample::scenario(), "differences");
+    let bytes = chart.png(2).unwrap();
+    assert_eq!(&bytes[1..4], b"PNG");
+    assert_eq!(bytes[16..20], 2000_u32.to_be_bytes());
+    assert_eq!(bytes, chart.png(2).unwrap());
+}

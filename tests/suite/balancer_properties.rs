@@ -1,0 +1,411 @@
+//! The balancer as a state machine: whatever the rules, the order of outcomes and the whims of
+//! the strategy, every request is answered exactly once and the books balance at every step.
+//!
+//! The books are kept here a second time, from the commands alone, and compared with the ledger
+//! after every event; corrupted books must not pass.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use flakelab::balancer::{Answer, Balancer, Command, Event, Ledger, ServerCounts};
+use flakelab::domain::{
+    Attempt, AttemptId, Outcome, PendingRequest, Request, RequestId, Rules, ServerId, Span,
+    Timestamp,
+};
+use flakelab::strategy::{Decision, Strategy};
+use proptest::prelude::*;
+use proptest::strategy::Strategy as Generator;
+
+const SERVERS: usize = 3;
+const RPS: f64 = 10.0;
+const MS: u64 = 1_000_000;
+
+/// Decides as a list says, then always to send; writes down who was decided on, and when.
+struct Whimsical {
+    script: VecDeque<Whim>,
+    decided: Arc<Mutex<Vec<(RequestId, Timestamp)>>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Whim {
+    Send(u16),
+    WaitMs(u64),
+}
+
+impl Strategy for Whimsical {
+    fn decide(&mut self, now: Timestamp, request: &PendingRequest) -> Decision {
+        self.decided.lock().expect("one thread").push((request.id, now));
+        match self.script.pop_front().unwrap_or(Whim::Send(0)) {
+            Whim::Send(server) => Decision::Send(ServerId(server)),
+            // 0 is "now", which the balancer must not take at its word.
+            Whim::WaitMs(ms) => Decision::WaitUntil(now + Span::from_nanos(ms * MS)),
+        }
+    }
+
+    fn on_outcome(&mut self, _: Timestamp, _: &Attempt, _: Outcome) {}
+}
+
+/// What happens next from the outside.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Arrive,
+    /// One of the attempts in flight ends; nothing happens if there is none.
+    Finish(usize, Outcome),
+    PassMs(u64),
+}
+
+/// The second set of books: everything that can be known from events and commands.
+#[derive(Debug, Default)]
+struct Books {
+    arrived: BTreeMap<RequestId, Timestamp>,
+    in_flight: Vec<Attempt>,
+    ended: Vec<(Attempt, Outcome)>,
+    answers: BTreeMap<RequestId, Answer>,
+    sent: BTreeMap<RequestId, u32>,
+}
+
+impl Books {
+    fn note(&mut self, now: Timestamp, command: &Command) -> Result<(), String> {
+        match command {
+            Command::Send(attempt) => {
+                let number = self.sent.entry(attempt.request).or_default();
+                let attempts = (self.in_flight.len() + self.ended.len()) as u64;
+                ensure(attempt.number == *number, "attempts of a request count from 0")?;
+                ensure(attempt.id == AttemptId(attempts), "attempts of a run count from 0")?;
+                ensure(attempt.sent_at == now, "attempts leave when they are decided on")?;
+                ensure(!self.answers.contains_key(&attempt.request), "answered, yet sent")?;
+                *number += 1;
+                self.in_flight.push(*attempt);
+            }
+            Command::Answer(request, answer) => {
+                let attempts = self.sent.get(request).copied().unwrap_or(0);
+                ensure(answer.attempts == attempts, "the answer knows its attempts")?;
+                let arrived = self.arrived.get(request).ok_or("answered before it arrived")?;
+                ensure(answer.latency == now.since(*arrived), "latency runs from arrival")?;
+                let of_request = self.ended.iter().filter(|(a, _)| a.request == *request);
+                let delivered = of_request.last().is_some_and(|(_, o)| o.is_success());
+                ensure(answer.ok == delivered, "200 if and only if the last attempt succeeded")?;
+                let before = self.answers.insert(*request, *answer);
+                ensure(before.is_none(), "a request is answered once")?;
+            }
+            Command::WakeAt(at) => ensure(*at > now, "alarms are in the future")?,
+        }
+        Ok(())
+    }
+
+    fn server(&self, server: ServerId) -> ServerCounts {
+        let ended = |outcome| {
+            let same = |(a, o): &&(Attempt, Outcome)| a.server == server && *o == outcome;
+            self.ended.iter().filter(same).count() as u64
+        };
+        let flying = self.in_flight.iter().filter(|a| a.server == server).count() as u64;
+        let mut counts = ServerCounts {
+            attempts: 0,
+            successes: ended(Outcome::Success),
+            failures: ended(Outcome::Failure),
+            rate_limited: ended(Outcome::RateLimited),
+            timed_out: ended(Outcome::TimedOut),
+        };
+        counts.attempts =
+            flying + counts.successes + counts.failures + counts.rate_limited + counts.timed_out;
+        counts
+    }
+
+    /// What the ledger must say.
+    fn ledger(&self, rules: &Rules) -> Ledger {
+        let answered = |ok| self.answers.values().filter(|a| a.ok == ok).count() as u64;
+        let beyond =
+            |free: u32| self.sent.values().map(|n| u64::from(n.saturating_sub(free))).sum();
+        Ledger {
+            arrived: self.arrived.len() as u64,
+            answered_ok: answered(true),
+            answered_error: answered(false),
+            attempts: self.sent.values().map(|n| u64::from(*n)).sum(),
+            retries: beyond(1),
+            extra_attempts: beyond(rules.free_attempts),
+            servers: ServerId::all(SERVERS).map(|server| self.server(server)).collect(),
+        }
+    }
+
+    fn check(
+        &self,
+        ledger: &Ledger,
+        rules: &Rules,
+        waiting: usize,
+        in_service: usize,
+    ) -> Result<(), String> {
+        let expected = self.ledger(rules);
+        ensure(*ledger == expected, &format!("ledger {ledger:?}, books {expected:?}"))?;
+        let open = (waiting + in_service) as u64;
+        let answered = ledger.answered_ok + ledger.answered_error;
+        ensure(ledger.arrived == answered + open, "arrived = answered + in service + waiting")?;
+        let of_servers: u64 = ledger.servers.iter().map(|s| s.attempts).sum();
+        ensure(ledger.attempts == of_servers, "attempts = sum over servers")?;
+        ensure(in_service <= rules.max_requests_in_service, "more in service than allowed")?;
+        ensure(self.in_flight.len() <= in_service, "one attempt in flight for each in service")
+    }
+}
+
+fn ensure(holds: bool, what: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(what.to_owned()) }
+}
+
+/// A balancer, its clock, its alarms, and the books.
+struct Bench {
+    balancer: Balancer,
+    rules: Rules,
+    now: Timestamp,
+    alarms: BTreeSet<Timestamp>,
+    books: Books,
+    decided: Arc<Mutex<Vec<(RequestId, Timestamp)>>>,
+}
+
+impl Bench {
+    fn new(rules: Rules, script: &[Whim]) -> Self {
+        let decided = Arc::new(Mutex::new(Vec::new()));
+        let strategy =
+            Whimsical { script: script.iter().copied().collect(), decided: Arc::clone(&decided) };
+        Self {
+            balancer: Balancer::new(Box::new(strategy), rules, RPS, SERVERS),
+            rules,
+            now: Timestamp::ZERO,
+            alarms: BTreeSet::new(),
+            books: Books::default(),
+            decided,
+        }
+    }
+
+    /// When a request entered service: when it was first decided on.
+    fn entered(&self, request: RequestId) -> Option<Timestamp> {
+        let decided = self.decided.lock().expect("one thread");
+        decided.iter().find(|(id, _)| *id == request).map(|(_, at)| *at)
+    }
+
+    /// Hands an event in, checks all that follows from it, and then that events which should
+    /// change nothing do not.
+    fn handle(&mut self, event: Event) -> Result<(), String> {
+        let backlog = self.balancer.waiting() + usize::from(matches!(event, Event::Arrived(_)));
+        let mut commands = Vec::new();
+        self.balancer.handle(self.now, event, &mut commands);
+        for command in &commands {
+            self.books.note(self.now, command)?;
+            match command {
+                Command::WakeAt(at) => drop(self.alarms.insert(*at)),
+                Command::Answer(id, answer) if !answer.ok => {
+                    let reason = self.may_give_up(*id, answer.attempts, backlog);
+                    ensure(reason, &format!("{id:?} given up without a reason"))?;
+                }
+                _ => {}
+            }
+        }
+        if let Event::Finished(id, outcome) = event
+            && !outcome.is_success()
+        {
+            let ended = self.books.ended.iter().find(|(a, _)| a.id == id);
+            let Attempt { request, number, .. } = ended.ok_or("an attempt of nobody")?.0;
+            let due = self.may_give_up(request, number + 1, backlog);
+            let given_up = self.books.answers.contains_key(&request);
+            ensure(due == given_up, &format!("{request:?} must be given up: {due}"))?;
+        }
+        self.check()?;
+        self.check_that_noise_changes_nothing()
+    }
+
+    /// The giving-up rule of DESIGN section 2.
+    fn may_give_up(&self, request: RequestId, attempts: u32, backlog: usize) -> bool {
+        let Some(entered) = self.entered(request) else { return false };
+        let in_service_ns = self.now.since(entered).as_nanos() as f64;
+        // Whole milliseconds here, so both sides are exact.
+        let after_ns = self.rules.give_up_after_ms.unwrap_or(1000.0 / RPS) * MS as f64;
+        self.rules.max_attempts.is_some_and(|cap| attempts >= cap)
+            || attempts >= self.rules.free_attempts
+                && (backlog >= self.rules.give_up_backlog || in_service_ns >= after_ns)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let (waiting, in_service) = (self.balancer.waiting(), self.balancer.in_service());
+        self.books.check(self.balancer.ledger(), &self.rules, waiting, in_service)?;
+        ensure(
+            waiting == 0 || in_service == self.rules.max_requests_in_service,
+            "somebody waits while there is room",
+        )?;
+        let mut seen = BTreeSet::new();
+        let decided = self.decided.lock().expect("one thread");
+        let entered = decided.iter().map(|(id, _)| *id).filter(|id| seen.insert(*id));
+        ensure(entered.eq((0..seen_len(&decided)).map(RequestId)), "served in order of arrival")
+    }
+
+    fn check_that_noise_changes_nothing(&mut self) -> Result<(), String> {
+        let before = self.balancer.ledger().clone();
+        let mut noise = vec![Event::WakeUp, Event::Finished(AttemptId(1 << 40), Outcome::Success)];
+        noise.extend(self.books.ended.last().map(|(a, _)| Event::Finished(a.id, Outcome::Success)));
+        noise.extend(self.books.ended.first().map(|(a, o)| Event::Finished(a.id, *o)));
+        for event in noise {
+            let mut commands: Vec<Command> = Vec::new();
+            self.balancer.handle(self.now, event, &mut commands);
+            ensure(commands.is_empty(), &format!("{event:?} led to {commands:?}"))?;
+        }
+        ensure(*self.balancer.ledger() == before, "noise moved the ledger")
+    }
+
+    fn step(&mut self, step: Step) -> Result<(), String> {
+        match step {
+            Step::Arrive => {
+                let id = RequestId(self.books.arrived.len() as u64);
+                self.books.arrived.insert(id, self.now);
+                self.handle(Event::Arrived(Request { id, arrived_at: self.now }))
+            }
+            Step::Finish(which, outcome) => {
+                if self.books.in_flight.is_empty() {
+                    return Ok(());
+                }
+                let which = which % self.books.in_flight.len();
+                let attempt = self.books.in_flight.remove(which);
+                self.books.ended.push((attempt, outcome));
+                self.handle(Event::Finished(attempt.id, outcome))
+            }
+            Step::PassMs(ms) => {
+                let until = self.now + Span::from_nanos(ms * MS);
+                while let Some(alarm) = self.alarms.first().copied().filter(|at| *at <= until) {
+                    self.ring(alarm)?;
+                }
+                self.now = until;
+                Ok(())
+            }
+        }
+    }
+
+    fn ring(&mut self, alarm: Timestamp) -> Result<(), String> {
+        self.alarms.remove(&alarm);
+        self.now = alarm;
+        self.handle(Event::WakeUp)
+    }
+
+    /// No more arrivals; everything in flight succeeds, every alarm goes off.
+    fn drain(&mut self) -> Result<(), String> {
+        while self.balancer.in_service() > 0 {
+            if !self.books.in_flight.is_empty() {
+                self.step(Step::Finish(0, Outcome::Success))?;
+            } else {
+                let alarm = self.alarms.first().copied();
+                self.ring(alarm.ok_or("a request in service waits for nothing")?)?;
+            }
+        }
+        ensure(self.balancer.waiting() == 0, "somebody waits for ever")?;
+        ensure(self.books.answers.len() == self.books.arrived.len(), "somebody got no answer")
+    }
+}
+
+fn seen_len(decided: &[(RequestId, Timestamp)]) -> u64 {
+    decided.iter().map(|(id, _)| id.0 + 1).max().unwrap_or(0)
+}
+
+fn run(rules: Rules, script: &[Whim], steps: &[Step]) -> Result<Bench, String> {
+    let mut bench = Bench::new(rules, script);
+    steps.iter().try_for_each(|step| bench.step(*step))?;
+    bench.drain()?;
+    Ok(bench)
+}
+
+fn rules() -> impl Generator<Value = Rules> {
+    let give_up_after_ms = prop_oneof![Just(None), (1_u32..300).prop_map(|ms| Some(f64::from(ms)))];
+    let max_attempts = prop_oneof![3 => Just(None), 1 => (1_u32..8).prop_map(Some)];
+    (1_u32..5, 1_usize..4, give_up_after_ms, max_attempts, 1_usize..9).prop_map(
+        |(free_attempts, give_up_backlog, give_up_after_ms, max_attempts, in_service)| Rules {
+            free_attempts,
+            give_up_backlog,
+            give_up_after_ms,
+            max_attempts,
+            max_requests_in_service: in_service,
+            ..Rules::default()
+        },
+    )
+}
+
+fn whim() -> impl Generator<Value = Whim> {
+    prop_oneof![
+        5 => (0..SERVERS as u16).prop_map(Whim::Send),
+        1 => (0_u64..200).prop_map(Whim::WaitMs),
+    ]
+}
+
+fn step() -> impl Generator<Value = Step> {
+    let outcome = prop_oneof![
+        Just(Outcome::Success),
+        Just(Outcome::Failure),
+        Just(Outcome::Failure),
+        Just(Outcome::RateLimited),
+        Just(Outcome::TimedOut),
+    ];
+    prop_oneof![
+        2 => Just(Step::Arrive),
+        4 => (0_usize..8, outcome).prop_map(|(which, outcome)| Step::Finish(which, outcome)),
+        2 => (0_u64..60).prop_map(Step::PassMs),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 500,
+        failure_persistence: None,
+        rng_seed: prop::test_runner::RngSeed::Fixed(20_240_607),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn every_request_is_answered_once_and_the_books_balance_at_every_step(
+        rules in rules(),
+        script in prop::collection::vec(whim(), 0..80),
+        steps in prop::collection::vec(step(), 0..120),
+    ) {
+        if let Err(message) = run(rules, &script, &steps) {
+            return Err(TestCaseError::fail(message));
+        }
+    }
+}
+
+/// A run in which everything happens: retries, a paid attempt, a give-up, all four outcomes.
+fn eventful() -> Bench {
+    use Outcome::{Failure, RateLimited, Success, TimedOut};
+    let whims = [Whim::Send(0), Whim::Send(1), Whim::Send(2), Whim::Send(1), Whim::WaitMs(5)];
+    let mut steps = vec![Step::Arrive];
+    steps.extend([Failure, RateLimited, TimedOut, Success].map(|o| Step::Finish(0, o)));
+    steps.extend([Step::Arrive, Step::PassMs(10), Step::Arrive]);
+    steps.extend([Failure; 3].map(|o| Step::Finish(0, o)));
+    run(Rules::default(), &whims, &steps).expect("the books balance")
+}
+
+#[test]
+fn corrupted_books_do_not_pass() {
+    let bench = eventful();
+    let ledger = bench.balancer.ledger();
+    assert_eq!((ledger.answered_ok, ledger.answered_error, ledger.extra_attempts), (2, 1, 1));
+    let corruptions: [fn(&mut Ledger); 8] = [
+        |l| l.arrived += 1,
+        |l| l.answered_ok -= 1,
+        |l| (l.answered_ok, l.answered_error) = (l.answered_error, l.answered_ok),
+        |l| l.attempts += 1,
+        |l| l.retries -= 1,
+        |l| l.extra_attempts = 0,
+        |l| l.servers.swap(0, 2),
+        |l| (l.servers[1].failures, l.servers[1].rate_limited) = (9, 9),
+    ];
+    let passes = |ledger: &Ledger| bench.books.check(ledger, &bench.rules, 0, 0).is_ok();
+    assert!(passes(ledger));
+    for (i, corrupt) in corruptions.iter().enumerate() {
+        let mut wrong = ledger.clone();
+        corrupt(&mut wrong);
+        assert!(!passes(&wrong), "corruption {i}");
+    }
+}
+
+#[test]
+fn a_second_answer_and_an_attempt_out_of_order_do_not_pass() {
+    let mut bench = eventful();
+    let (id, answer) = bench.books.answers.pop_first().expect("answered");
+    let now = bench.books.arrived[&id] + answer.latency;
+    assert_eq!(bench.books.note(now, &Command::Answer(id, answer)), Ok(()));
+    assert!(bench.books.note(now, &Command::Answer(id, answer)).is_err());
+    let (last, _) = *bench.books.ended.last().expect("attempts were made");
+    assert!(bench.books.note(last.sent_at, &Command::Send(last)).is_err());
+}

@@ -1,0 +1,14 @@
+//! The integration tests, as one binary so that polars is linked once.
+//!
+//! Every module tests one promise of the design against answers computed another way. Each
+//! statistical test states its false-alarm rate, runs on fixed seeds (so the alarm was risked
+//! once, when the seed was chosen) and shows once that it catches a planted bug.
+
+mod balancer_properties;
+mod closed_forms;
+mod common;
+mod common_random_numbers;
+mod determinism;
+mod layers;
+mod scenarios;
+mod transcription;

@@ -1,0 +1,72 @@
+//! Every command in README.md runs.
+
+use std::fs;
+use std::path::Path;
+
+use flakelab::trace::Trace;
+
+use super::program::{flakelab, recorded_run, stderr};
+
+/// The commands in the shell blocks of a Markdown text, continued lines joined.
+fn commands(text: &str) -> Vec<String> {
+    let mut commands = Vec::new();
+    let mut inside = false;
+    let mut joined = String::new();
+    for line in text.lines() {
+        if line.starts_with("```") {
+            inside = line == "```sh";
+        } else if inside {
+            joined += line.trim_end_matches('\\');
+            if !line.ends_with('\\') {
+                commands.push(std::mem::take(&mut joined).trim().to_owned());
+            }
+        }
+    }
+    commands.retain(|c| !c.is_empty() && !c.starts_with('#'));
+    commands
+}
+
+#[test]
+fn every_command_of_the_readme_runs() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let makefile = fs::read_to_string(root.join("Makefile")).unwrap();
+    let desk = tempfile::tempdir().unwrap();
+    for folder in ["experiments", "models"] {
+        fs::create_dir(desk.path().join(folder)).unwrap();
+        for entry in fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let copy = desk.path().join(folder).join(path.file_name().unwrap());
+            fs::copy(&path, copy).unwrap();
+        }
+    }
+    fs::create_dir(desk.path().join("my-traces")).unwrap();
+    let trace: Trace = recorded_run(300);
+    let mut bytes = Vec::new();
+    flakelab::trace::write(&mut bytes, &trace.rows).unwrap();
+    fs::write(desk.path().join("my-traces/monday.csv"), bytes).unwrap();
+
+    let commands = commands(&readme);
+    let mut ran = 0;
+    for command in &commands {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        match words[..] {
+            ["cargo", "run", "--", ..] => {
+                let arguments = words[3..].iter().map(|word| match *word {
+                    "my-traces/*.csv" => "my-traces/monday.csv",
+                    word => word,
+                });
+                let output = flakelab(desk.path()).args(arguments).output().unwrap();
+                assert!(output.status.success(), "{command}\n{}", stderr(&output));
+                ran += 1;
+            }
+            ["make", target, ..] => {
+                assert!(makefile.contains(&format!("\n{target}:")), "make {target} is missing");
+            }
+            // The first is how this test was started, the second how the code came here.
+            ["cargo", "test", ..] | ["git", "clone", ..] | ["cd", ..] => {}
+            _ => panic!("README.md has a command that nobody tests: {command}"),
+        }
+    }
+    assert!(ran >= 5, "only {ran} commands of README.md were run: {commands:?}");
+}
