@@ -7,56 +7,13 @@
 
 use std::collections::VecDeque;
 use std::f64::consts::TAU;
-use std::fmt;
 
-use super::Violation;
+#[cfg(doc)]
+use super::RateLimit;
 use crate::domain::{Span, Timestamp};
 
 /// Rounding errors of a refill must not refuse a token that is there: compare with slack.
 const TOKEN_SLACK: f64 = 1e-9;
-
-/// The kind of rate limit that every server of a model has, each with a state of its own.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum RateLimit {
-    /// Every attempt is accepted.
-    None,
-    /// At most `limit` accepted attempts in each window [phase + i w, phase + (i+1) w).
-    FixedWindow {
-        /// Attempts per window, at least 1.
-        limit: u32,
-        /// Length of a window in seconds.
-        window_s: f64,
-        /// Start of a window in seconds; drawn for each server and replication when absent.
-        phase_s: Option<f64>,
-    },
-    /// At most `limit` accepted attempts in any half-open span of `window_s`.
-    SlidingWindow {
-        /// Attempts per window, at least 1.
-        limit: u32,
-        /// Length of the window in seconds.
-        window_s: f64,
-    },
-    /// A bucket of `burst` tokens, refilled at `per_second`.
-    TokenBucket {
-        /// Tokens per second.
-        per_second: f64,
-        /// Capacity in tokens, at least 1.
-        burst: f64,
-    },
-    /// A bucket whose refill rises and falls over time.
-    Sinusoidal {
-        /// Mean tokens per second.
-        mean_per_second: f64,
-        /// Swing around the mean, at most the mean.
-        amplitude_per_second: f64,
-        /// Length of a cycle in seconds.
-        period_s: f64,
-        /// Capacity in tokens, at least 1.
-        burst: f64,
-        /// Phase in radians; drawn for each server and replication when absent.
-        phase: Option<f64>,
-    },
-}
 
 /// One server's limiter in one run.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,117 +59,6 @@ pub enum Limiter {
         /// When `tokens` was right.
         at: Timestamp,
     },
-}
-
-/// For people: `token bucket, 20 per second, burst 1`.
-impl fmt::Display for RateLimit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None => write!(f, "none"),
-            Self::FixedWindow { limit, window_s, .. } => {
-                write!(f, "fixed window, {limit} in {window_s} s")
-            }
-            Self::SlidingWindow { limit, window_s } => {
-                write!(f, "sliding window, {limit} in {window_s} s")
-            }
-            Self::TokenBucket { per_second, burst } => {
-                write!(f, "token bucket, {per_second} per second, burst {burst}")
-            }
-            Self::Sinusoidal { mean_per_second, amplitude_per_second, period_s, burst, .. } => {
-                write!(
-                    f,
-                    "sinusoidal bucket, {mean_per_second} ± {amplitude_per_second} per second \
-                     over {period_s} s, burst {burst}"
-                )
-            }
-        }
-    }
-}
-
-impl RateLimit {
-    /// Whether nothing is ever refused.
-    pub fn is_none(&self) -> bool {
-        matches!(self, Self::None)
-    }
-
-    /// A limiter at the start of a run; `phase_draw` in [0, 1) is its phase when none is given.
-    pub fn limiter(&self, phase_draw: f64) -> Limiter {
-        match *self {
-            Self::None => Limiter::None,
-            Self::FixedWindow { limit, window_s, phase_s } => {
-                let window = Span::from_millis_f64(window_s * 1e3);
-                let phase = phase_s.unwrap_or(phase_draw * window_s).rem_euclid(window_s);
-                let phase = Span::from_millis_f64(phase * 1e3).as_nanos() % window.as_nanos();
-                let lead = Span::from_nanos((window.as_nanos() - phase) % window.as_nanos());
-                Limiter::FixedWindow { limit, window, lead, current: 0, used: 0 }
-            }
-            Self::SlidingWindow { limit, window_s } => Limiter::SlidingWindow {
-                limit,
-                window: Span::from_millis_f64(window_s * 1e3),
-                accepted: VecDeque::new(),
-            },
-            Self::TokenBucket { per_second, burst } => Limiter::Bucket {
-                mean: per_second,
-                amplitude: 0.0,
-                omega: 0.0,
-                phase: 0.0,
-                burst,
-                tokens: burst,
-                at: Timestamp::ZERO,
-            },
-            Self::Sinusoidal { mean_per_second, amplitude_per_second, period_s, burst, phase } => {
-                Limiter::Bucket {
-                    mean: mean_per_second,
-                    amplitude: amplitude_per_second,
-                    omega: TAU / period_s,
-                    phase: phase.unwrap_or(phase_draw * TAU),
-                    burst,
-                    tokens: burst,
-                    at: Timestamp::ZERO,
-                }
-            }
-        }
-    }
-
-    /// Checks every range; keys are relative to the `[rate_limit]` table.
-    pub fn validate(&self) -> Result<(), Violation> {
-        let check = |valid: bool, key: &str, value: f64, expected: &str| {
-            if valid && value.is_finite() {
-                return Ok(());
-            }
-            Err(Violation::new(key, format!("{value} is out of range"), expected))
-        };
-        let seconds = "seconds, at least 0.001";
-        match *self {
-            Self::None => Ok(()),
-            Self::FixedWindow { limit, window_s, phase_s } => {
-                check(limit >= 1, "limit", f64::from(limit), "a whole number of at least 1")?;
-                check(window_s >= 1e-3, "window_s", window_s, seconds)?;
-                check(true, "phase_s", phase_s.unwrap_or(0.0), "seconds")
-            }
-            Self::SlidingWindow { limit, window_s } => {
-                check(limit >= 1, "limit", f64::from(limit), "a whole number of at least 1")?;
-                check(window_s >= 1e-3, "window_s", window_s, seconds)
-            }
-            Self::TokenBucket { per_second, burst } => {
-                check(per_second > 0.0, "per_second", per_second, "tokens per second, above 0")?;
-                check(burst >= 1.0, "burst", burst, "tokens, at least 1")
-            }
-            Self::Sinusoidal { mean_per_second, amplitude_per_second, period_s, burst, phase } => {
-                let (mean, amplitude) = (mean_per_second, amplitude_per_second);
-                check(mean > 0.0, "mean_per_second", mean, "tokens per second, above 0")?;
-                check(
-                    (0.0..=mean).contains(&amplitude),
-                    "amplitude_per_second",
-                    amplitude,
-                    "tokens per second, from 0 to mean_per_second",
-                )?;
-                check(period_s >= 1e-3, "period_s", period_s, seconds)?;
-                check(burst >= 1.0, "burst", burst, "tokens, at least 1")?;
-                check(true, "phase", phase.unwrap_or(0.0), "radians")
-            }
-        }
-    }
 }
 
 impl Limiter {
@@ -325,6 +171,7 @@ fn refill(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::world::RateLimit;
 
     fn seconds(s: f64) -> Timestamp {
         Timestamp::from_secs_f64(s)

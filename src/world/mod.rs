@@ -13,15 +13,17 @@ mod luck;
 mod model;
 mod model_file;
 mod oracle;
+mod rate_limit;
 mod scenario;
 mod traffic;
 
 pub use document::{Document, DocumentError, Violation};
 pub use instance::Instance;
 pub use latency::{Latency, LatencyFamily};
-pub use limiter::{Limiter, RateLimit};
+pub use limiter::Limiter;
 pub use luck::{Luck, LuckTape};
 pub use model::{Draw, ErrorFamily, ErrorRate, Model, Ports};
 pub use oracle::Oracle;
+pub use rate_limit::RateLimit;
 pub use scenario::Scenario;
 pub use traffic::{Arrivals, Traffic};

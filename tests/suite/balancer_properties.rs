@@ -4,10 +4,12 @@
 //! The books are kept here a second time, from the commands alone, and compared with the ledger
 //! after every event; corrupted books must not pass.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod books;
+
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use flakelab::balancer::{Answer, Balancer, Command, Event, Ledger, ServerCounts};
+use flakelab::balancer::{Balancer, Command, Event, Ledger};
 use flakelab::domain::{
     Attempt, AttemptId, Outcome, PendingRequest, Request, RequestId, Rules, ServerId, Span,
     Timestamp,
@@ -15,6 +17,8 @@ use flakelab::domain::{
 use flakelab::strategy::{Decision, Strategy};
 use proptest::prelude::*;
 use proptest::strategy::Strategy as Generator;
+
+use self::books::{Books, ensure};
 
 const SERVERS: usize = 3;
 const RPS: f64 = 10.0;
@@ -52,102 +56,6 @@ enum Step {
     /// One of the attempts in flight ends; nothing happens if there is none.
     Finish(usize, Outcome),
     PassMs(u64),
-}
-
-/// The second set of books: everything that can be known from events and commands.
-#[derive(Debug, Default)]
-struct Books {
-    arrived: BTreeMap<RequestId, Timestamp>,
-    in_flight: Vec<Attempt>,
-    ended: Vec<(Attempt, Outcome)>,
-    answers: BTreeMap<RequestId, Answer>,
-    sent: BTreeMap<RequestId, u32>,
-}
-
-impl Books {
-    fn note(&mut self, now: Timestamp, command: &Command) -> Result<(), String> {
-        match command {
-            Command::Send(attempt) => {
-                let number = self.sent.entry(attempt.request).or_default();
-                let attempts = (self.in_flight.len() + self.ended.len()) as u64;
-                ensure(attempt.number == *number, "attempts of a request count from 0")?;
-                ensure(attempt.id == AttemptId(attempts), "attempts of a run count from 0")?;
-                ensure(attempt.sent_at == now, "attempts leave when they are decided on")?;
-                ensure(!self.answers.contains_key(&attempt.request), "answered, yet sent")?;
-                *number += 1;
-                self.in_flight.push(*attempt);
-            }
-            Command::Answer(request, answer) => {
-                let attempts = self.sent.get(request).copied().unwrap_or(0);
-                ensure(answer.attempts == attempts, "the answer knows its attempts")?;
-                let arrived = self.arrived.get(request).ok_or("answered before it arrived")?;
-                ensure(answer.latency == now.since(*arrived), "latency runs from arrival")?;
-                let of_request = self.ended.iter().filter(|(a, _)| a.request == *request);
-                let delivered = of_request.last().is_some_and(|(_, o)| o.is_success());
-                ensure(answer.ok == delivered, "200 if and only if the last attempt succeeded")?;
-                let before = self.answers.insert(*request, *answer);
-                ensure(before.is_none(), "a request is answered once")?;
-            }
-            Command::WakeAt(at) => ensure(*at > now, "alarms are in the future")?,
-        }
-        Ok(())
-    }
-
-    fn server(&self, server: ServerId) -> ServerCounts {
-        let ended = |outcome| {
-            let same = |(a, o): &&(Attempt, Outcome)| a.server == server && *o == outcome;
-            self.ended.iter().filter(same).count() as u64
-        };
-        let flying = self.in_flight.iter().filter(|a| a.server == server).count() as u64;
-        let mut counts = ServerCounts {
-            attempts: 0,
-            successes: ended(Outcome::Success),
-            failures: ended(Outcome::Failure),
-            rate_limited: ended(Outcome::RateLimited),
-            timed_out: ended(Outcome::TimedOut),
-        };
-        counts.attempts =
-            flying + counts.successes + counts.failures + counts.rate_limited + counts.timed_out;
-        counts
-    }
-
-    /// What the ledger must say.
-    fn ledger(&self, rules: &Rules) -> Ledger {
-        let answered = |ok| self.answers.values().filter(|a| a.ok == ok).count() as u64;
-        let beyond =
-            |free: u32| self.sent.values().map(|n| u64::from(n.saturating_sub(free))).sum();
-        Ledger {
-            arrived: self.arrived.len() as u64,
-            answered_ok: answered(true),
-            answered_error: answered(false),
-            attempts: self.sent.values().map(|n| u64::from(*n)).sum(),
-            retries: beyond(1),
-            extra_attempts: beyond(rules.free_attempts),
-            servers: ServerId::all(SERVERS).map(|server| self.server(server)).collect(),
-        }
-    }
-
-    fn check(
-        &self,
-        ledger: &Ledger,
-        rules: &Rules,
-        waiting: usize,
-        in_service: usize,
-    ) -> Result<(), String> {
-        let expected = self.ledger(rules);
-        ensure(*ledger == expected, &format!("ledger {ledger:?}, books {expected:?}"))?;
-        let open = (waiting + in_service) as u64;
-        let answered = ledger.answered_ok + ledger.answered_error;
-        ensure(ledger.arrived == answered + open, "arrived = answered + in service + waiting")?;
-        let of_servers: u64 = ledger.servers.iter().map(|s| s.attempts).sum();
-        ensure(ledger.attempts == of_servers, "attempts = sum over servers")?;
-        ensure(in_service <= rules.max_requests_in_service, "more in service than allowed")?;
-        ensure(self.in_flight.len() <= in_service, "one attempt in flight for each in service")
-    }
-}
-
-fn ensure(holds: bool, what: &str) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(what.to_owned()) }
 }
 
 /// A balancer, its clock, its alarms, and the books.
