@@ -1,6 +1,5 @@
 //! Hands the commit that is being built to the program, for `manifest.json`.
 
-use std::path::Path;
 use std::process::Command;
 
 fn main() {
@@ -12,9 +11,7 @@ fn main() {
     let hash = git(&["rev-parse", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
     println!("cargo::rustc-env=FLAKELAB_GIT_HASH={hash}");
     // The reflog changes with every commit and checkout; without git nothing is watched.
-    if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"])
-        && Path::new(&log).exists()
-    {
+    if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]) {
         println!("cargo::rerun-if-changed={log}");
     }
     println!("cargo::rerun-if-changed=build.rs");

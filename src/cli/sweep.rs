@@ -16,6 +16,9 @@ use crate::report::{self, Manifest, ParquetSink, ResultsFolder, charts};
 use crate::strategy::{StrategySpec, UnknownStrategy};
 use crate::world::{Document, Scenario, Traffic};
 
+/// Pixels of a PNG for each of the SVG.
+const PNG_SCALE: u32 = 2;
+
 const EXAMPLES: &str = "\
 Examples:
   flakelab sweep                                          the five strategies on config 0
@@ -242,7 +245,7 @@ fn write_results(
 ) -> anyhow::Result<()> {
     let summary = &swept.summary;
     folder.write("summary.csv", report::summary_csv(summary)?.as_bytes())?;
-    let json = serde_json::to_string_pretty(summary)? + "\n";
+    let json = serde_json::to_string(summary)? + "\n";
     folder.write("summary.json", json.as_bytes())?;
     folder.clear_charts()?;
     let mut drawn = Vec::new();
@@ -252,18 +255,18 @@ fn write_results(
         for chart in charts::draw(scenario)? {
             let path = format!("charts/{slug}-{}.svg", chart.name);
             folder.write(&path, chart.svg.as_bytes())?;
-            of_scenario.push((path, chart));
-        }
-        if png {
-            for (name, bytes) in charts::draw_png(scenario, 2)? {
-                folder.write(&format!("charts/{slug}-{name}.png"), &bytes)?;
+            if png {
+                let path = format!("charts/{slug}-{}.png", chart.name);
+                folder.write(&path, &chart.png(PNG_SCALE)?)?;
             }
+            of_scenario.push((path, chart));
         }
         drawn.push(of_scenario);
     }
     folder.write("report.md", report::markdown_report(plan, summary, &drawn).as_bytes())?;
     let manifest = Manifest {
-        argv: std::env::args().collect(),
+        // Where the program lies is nobody's business; what it was told is.
+        argv: std::iter::once("flakelab".to_owned()).chain(std::env::args().skip(1)).collect(),
         spec_hash: plan.hash(),
         master_seed: plan.master_seed,
         replications: plan.replications,

@@ -26,6 +26,8 @@ pub struct ScenarioSummary {
     pub replications: u64,
     /// Whether servers refuse; the oracle is then greedy and no bound.
     pub has_rate_limit: bool,
+    /// What the model merely assumes, in its own words.
+    pub assumed: Option<String>,
     /// Whether `p_best` is the paired normal approximation instead of the bootstrap.
     pub p_best_is_normal_approximation: bool,
     /// References first, then the ranked contenders from the best mean score down.

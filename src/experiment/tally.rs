@@ -302,6 +302,7 @@ impl<'p> Tally<'p> {
             requests_per_second: scenario.requests_per_second,
             replications: self.replications,
             has_rate_limit: !scenario.model.rate_limit.is_none(),
+            assumed: scenario.model.assumed(),
             p_best_is_normal_approximation: self.replications > BOOTSTRAP_LIMIT,
             contenders,
         }

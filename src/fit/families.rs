@@ -8,7 +8,7 @@
 //! The evidence of a family is the likelihood of all tallies averaged over its hyper-prior; their
 //! ratio is the Bayes factor (Kass and Raftery, "Bayes factors", JASA 90 (1995), 773-795). Point
 //! estimates are posterior means, intervals equal-tailed and 95 %; plugging in a maximum instead
-//! would make intervals too short (coverage 68 to 91 % in `../shared/research`).
+//! would make intervals too short.
 //!
 //! When not to use it: with fewer than about ten servers the hyper-prior speaks louder than the
 //! data, and a Bayes factor below 3 chooses nothing.

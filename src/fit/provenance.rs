@@ -77,7 +77,7 @@ pub(super) fn provenance(fit: &ConfigFit) -> Table {
 
 fn reason(fit: &ConfigFit) -> &'static str {
     if fit.rate_limit.assumed {
-        "the rate limit is assumed, see rate_limit.reason; all else is fitted"
+        "the rate limit is assumed (see rate_limit.reason in the model file); all else is fitted"
     } else {
         "nothing is assumed; all is fitted"
     }
@@ -164,7 +164,7 @@ fn rate_limit(fit: &ConfigFit) -> Value {
         ("assumed", Value::Boolean(fit.rate_limit.assumed)),
         ("log_bayes_factor_against_none", number(evidence.log_bayes_factor)),
         ("reason", text(fit.rate_limit.reason.clone())),
-        ("tested", text(format!("{:?}", evidence.limit))),
+        ("tested", text(evidence.limit.to_string())),
         ("would_refuse", number_of(evidence.refused)),
         ("would_refuse_but_succeeded", number_of(evidence.refused_but_succeeded)),
     ];

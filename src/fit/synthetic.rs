@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::goodness::Outcomes;
 use super::population::{Population, Tally};
 use crate::domain::{Purpose, Streams};
-use crate::stats::sample::{beta, index_below, uniform_open, uniform01};
+use crate::stats::sample::{index_below, uniform_open, uniform01};
+use crate::stats::special::normal_quantile;
 use crate::trace::{Config, Row, Trace};
 
 /// Servers of a start.
@@ -18,8 +19,8 @@ pub(super) fn rates(population: &Population, seed: u64) -> Vec<f64> {
     (0..SERVERS).map(|_| population.posterior_quantile(nothing, uniform_open(&mut rng))).collect()
 }
 
-/// Attempts at servers with these error rates, greedily (three in four) or by Thompson's rule,
-/// after a first attempt at a random server.
+/// Attempts at servers with these error rates, greedily (three in four) or by a normal
+/// approximation of Thompson's rule, after a first attempt at a random server.
 pub(super) fn attempts(rates: &[f64], count: usize, seed: u64) -> Outcomes {
     let mut rng = Streams::new(72).stream(Purpose::Strategy, 0, seed);
     let mut tallies = vec![Tally::default(); rates.len()];
@@ -30,7 +31,11 @@ pub(super) fn attempts(rates: &[f64], count: usize, seed: u64) -> Outcomes {
             .iter()
             .map(|t| {
                 let (s, f) = (t.successes as f64 + 1.0, t.failures as f64 + 1.0);
-                if greedy { s / (s + f) } else { beta(&mut rng, s, f) }
+                let (n, mean) = (s + f, s / (s + f));
+                // A normal draw with the moments of Beta(s, f): these data sets must not change
+                // when a sampler of `stats` does.
+                let sd = (mean * (1.0 - mean) / (n + 1.0)).sqrt();
+                if greedy { mean } else { mean + sd * normal_quantile(uniform_open(&mut rng)) }
             })
             .collect();
         let best = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);

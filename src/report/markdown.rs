@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::charts::Chart;
 use super::numbers::thousands;
-use super::table::{heading, markdown_table};
+use super::table::{assumption, heading, markdown_table};
 use super::verdict::verdict;
 use crate::experiment::{Plan, Summary};
 
@@ -22,6 +22,9 @@ pub fn report(plan: &Plan, summary: &Summary, charts: &[Vec<(String, Chart)>]) -
             heading(scenario),
             markdown_table(scenario)
         );
+        if let Some(note) = assumption(scenario) {
+            let _ = write!(page, "\n{note}.\n");
+        }
         if scenario.has_rate_limit {
             page += "\nThe oracle is greedy under rate limits: it can be beaten and is no bound.\n";
         }

@@ -3,7 +3,6 @@
 //!
 //! polars and plotters live here and nowhere else.
 
-#[path = "/tmp/charts_stub.rs"]
 pub mod charts;
 mod files;
 mod fit_table;

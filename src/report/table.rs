@@ -67,9 +67,16 @@ pub fn scenario_table(scenario: &ScenarioSummary) -> String {
         ""
     };
     format!(
-        "{}\n{ranked}\nreferences, outside the ranking{greedy}:\n{references}",
-        heading(scenario)
+        "{}\n{ranked}\nreferences, outside the ranking{greedy}:\n{references}{}",
+        heading(scenario),
+        assumption(scenario).map_or_else(String::new, |note| format!("\n{note}"))
     )
+}
+
+/// What to keep in mind about the model.
+pub(super) fn assumption(scenario: &ScenarioSummary) -> Option<String> {
+    let reason = scenario.assumed.as_ref()?;
+    Some(format!("note: in the model of config {}, {reason}", scenario.config))
 }
 
 /// What the table is about.

@@ -77,6 +77,13 @@ impl Model {
         usize::from(self.ports.count)
     }
 
+    /// What the model merely assumes: `reason` of its provenance when that says `assumed = true`.
+    pub fn assumed(&self) -> Option<String> {
+        let assumed = self.provenance.get("assumed").and_then(toml::Value::as_bool)?;
+        let reason = self.provenance.get("reason").and_then(toml::Value::as_str);
+        assumed.then(|| reason.unwrap_or("the model is an assumption").to_owned())
+    }
+
     /// Checks every range; keys are those of the TOML file.
     pub fn validate(&self) -> Result<(), Violation> {
         self.ports.validate().map_err(|v| v.within("ports"))?;

@@ -66,9 +66,7 @@ fn anchors_agree_with_an_independent_implementation_and_with_exact_values() {
         let mut compare = |label: &str, kind: &str, mean: f64, half_width: f64| {
             let (ours, our_half_width) = here(label);
             let z = (ours - mean) / (our_half_width.hypot(half_width) / 1.96);
-            println!(
-                "{label:20} {ours:9.3} ± {our_half_width:5.3} {kind:>8} {mean:9.3} {z:6.2}"
-            );
+            println!("{label:20} {ours:9.3} ± {our_half_width:5.3} {kind:>8} {mean:9.3} {z:6.2}");
             worst = worst.max(z.abs());
         };
         for (label, figures) in INDEPENDENT {

@@ -83,7 +83,8 @@ fn a_sweep_prints_its_table_on_stdout_and_nothing_on_stderr() {
     }
     assert!(!text.contains("V2 ucb1"));
     let results = fs::read_dir(desk.path("results")).unwrap().next().unwrap().unwrap().path();
-    for file in ["manifest.json", "replications.parquet", "summary.csv", "summary.json", "report.md"]
+    for file in
+        ["manifest.json", "replications.parquet", "summary.csv", "summary.json", "report.md"]
     {
         assert!(results.join(file).is_file(), "{file} is missing");
     }
@@ -272,7 +273,9 @@ fn ctrl_c_keeps_the_finished_replications_and_exits_with_130() {
     assert!(manifest.contains("\"interrupted\": true"), "{manifest}");
     let parquet = fs::read(desk.path("r/replications.parquet")).unwrap();
     assert!(parquet.starts_with(b"PAR1") && parquet.ends_with(b"PAR1"), "not a whole file");
-    assert!(files_below(&desk.path("r")).iter().all(|f| !f.to_string_lossy().contains(".flakelab-")));
+    assert!(
+        files_below(&desk.path("r")).iter().all(|f| !f.to_string_lossy().contains(".flakelab-"))
+    );
 }
 
 #[test]
@@ -297,7 +300,8 @@ fn flags_override_the_experiment_file() {
         "schema = 1\nreplications = 7\nrequests = 30\nstrategies = [\"v1\", \"v2\"]\n\
          [[scenario]]\nmodel = \"m.toml\"\n",
     );
-    let csv = |flags: &str| stdout(&desk.run(&format!("sweep --experiment e.toml --format csv {flags}")));
+    let csv =
+        |flags: &str| stdout(&desk.run(&format!("sweep --experiment e.toml --format csv {flags}")));
     let first = csv("");
     assert!(first.contains("m,V1 larkin,false,7,30,"), "{first}");
     let second = csv("--seeds 3 --requests 9 --strategy v3");

@@ -4,11 +4,16 @@
 //! statistical test states its false-alarm rate, runs on fixed seeds (so the alarm was risked
 //! once, when the seed was chosen) and shows once that it catches a planted bug.
 
+mod anchors;
 mod balancer_properties;
+mod cli;
 mod closed_forms;
 mod common;
 mod common_random_numbers;
 mod determinism;
+mod golden;
 mod layers;
+mod program;
+mod readme;
 mod scenarios;
 mod transcription;

@@ -24,6 +24,7 @@ pub(super) fn scenario() -> ScenarioSummary {
         requests_per_second: 10.0,
         replications: 1000,
         has_rate_limit: false,
+        assumed: None,
         p_best_is_normal_approximation: false,
         contenders,
     }

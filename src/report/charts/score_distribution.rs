@@ -85,7 +85,7 @@ pub(super) fn chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
         strip(&mut page.scene, &plot, &axis, counts, bar, base, ink);
         if below >= 0.0005 {
             let text = format!("{} lower", percent(below));
-            let at = (plot.left + 8.0, base - STRIP);
+            let at = (plot.left + 8.0, base - STRIP - 3.0);
             page.scene.text(&text, at, Anchor::Start, SMALL, QUIET);
         }
         let box_y = base + 11.0;
