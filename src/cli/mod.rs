@@ -36,6 +36,7 @@ Examples:
 
 /// Flags that every subcommand takes.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Output")]
 pub(crate) struct OutputArguments {
     /// No progress and no messages; errors are still printed
     #[arg(long, short, global = true)]
@@ -43,8 +44,9 @@ pub(crate) struct OutputArguments {
     /// Say more of what is done, on stderr
     #[arg(long, short, global = true, conflicts_with = "quiet")]
     verbose: bool,
-    /// Colour: automatic means on a terminal, unless NO_COLOR is set
+    /// Colour: auto (on a terminal, unless NO_COLOR is set), always or never
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
+    #[arg(hide_possible_values = true)]
     color: ColorWhen,
 }
 

@@ -49,8 +49,8 @@ pub(super) struct SweepArguments {
     /// Requests per second [default: 10]
     #[arg(long, value_name = "R", allow_negative_numbers = true)]
     rps: Option<f64>,
-    /// Arrivals: exactly spaced, or a Poisson process [default: exact]
-    #[arg(long, value_enum, value_name = "KIND")]
+    /// Arrivals: exact (evenly spaced) or poisson [default: exact]
+    #[arg(long, value_enum, value_name = "KIND", hide_possible_values = true)]
     traffic: Option<TrafficKind>,
     /// Master seed: the only source of randomness [default: 42]
     #[arg(long, value_name = "S")]
@@ -70,8 +70,8 @@ pub(super) struct SweepArguments {
     /// Charts as PNG too
     #[arg(long)]
     png: bool,
-    /// What to print on stdout
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    /// What to print on stdout: table, json (summary.json), csv (summary.csv) or md (Markdown)
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t, hide_possible_values = true)]
     format: Format,
 }
 
@@ -83,14 +83,10 @@ enum TrafficKind {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 enum Format {
-    /// Tables for people
     #[default]
     Table,
-    /// summary.json
     Json,
-    /// summary.csv
     Csv,
-    /// Tables in Markdown
     Md,
 }
 

@@ -19,7 +19,7 @@ pub fn report(plan: &Plan, summary: &Summary, charts: &[Vec<(String, Chart)>]) -
             "\n## Config {}\n\n**{}**\n\n{}.\n\n{}",
             scenario.config,
             verdict(scenario),
-            heading(scenario),
+            heading(scenario).replace('\n', "; "),
             markdown_table(scenario)
         );
         if let Some(note) = assumption(scenario) {

@@ -12,6 +12,11 @@ pub(super) fn interval(interval: Interval, decimals: usize) -> String {
     format!("[{}, {}]", fixed(interval.low, decimals), fixed(interval.high, decimals))
 }
 
+/// A mean with the half-width of its symmetric interval.
+pub(super) fn plus_minus(mean: f64, interval: Interval, decimals: usize) -> String {
+    format!("{} ±{}", fixed(mean, decimals), fixed(interval.half_width(), decimals))
+}
+
 /// Digits after the point that an interval of that half-width deserves: two significant ones
 /// of the half-width, between 1 and 4.
 pub(super) fn decimals_for(half_width: f64) -> usize {

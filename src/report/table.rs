@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use polars::prelude::{Column, DataFrame};
 
-use super::numbers::{decimals_for, fixed, interval, probability, thousands};
+use super::numbers::{decimals_for, fixed, plus_minus, probability, thousands};
 use crate::experiment::{ContenderSummary, ScenarioSummary};
 
 /// Tells polars how tables are to look. Call it once, first thing, before any thread starts:
@@ -30,7 +30,7 @@ pub fn configure_tables() {
 }
 
 const PLACE: &str = "#";
-const DIFFERENCE: &str = "from best [95 % CI]";
+const DIFFERENCE: &str = "from best";
 const P_BEST: &str = "P(best)";
 
 /// Columns of a table: heading and cells, top to bottom.
@@ -82,7 +82,8 @@ pub(super) fn assumption(scenario: &ScenarioSummary) -> Option<String> {
 /// What the table is about.
 pub(super) fn heading(scenario: &ScenarioSummary) -> String {
     format!(
-        "config {}: {} requests at {} per second, {} replications; means with 95 % intervals",
+        "config {}: {} requests at {} per second, {} replications\n\
+         means with the half-width of their 95 % interval; attempts are per request",
         scenario.config,
         thousands(scenario.requests),
         scenario.requests_per_second,
@@ -121,13 +122,12 @@ fn columns<'a>(
     let mut columns: Columns = vec![
         (PLACE, each(&place)),
         ("strategy", each(&|c| c.strategy.clone())),
-        ("score [95 % CI]", each(&|c| score(c, score_decimals))),
+        ("score", each(&|c| score(c, score_decimals))),
         (DIFFERENCE, each(&|c| difference(c, difference_decimals))),
         ("success %", each(&|c| percent(c.success_rate))),
-        ("attempts / request", each(&|c| fixed(c.attempts_per_request, 3))),
+        ("attempts", each(&|c| fixed(c.attempts_per_request, 3))),
         ("penalty", each(&|c| fixed(c.penalty_mean, 2))),
-        ("p50 ms", each(&|c| fixed(c.latency_p50_ms, 2))),
-        ("p99 ms", each(&|c| fixed(c.latency_p99_ms, 2))),
+        ("p50/p99 ms", each(&latency)),
         (P_BEST, each(&|c| c.ranking.map_or("-".to_owned(), |r| probability(r.p_best)))),
     ];
     if scenario.has_rate_limit {
@@ -136,28 +136,27 @@ fn columns<'a>(
     columns
 }
 
-/// `2` for second place, `2 =` when tied with the best.
 fn place(c: &ContenderSummary) -> String {
-    match c.ranking {
-        None => "-".to_owned(),
-        Some(r) if r.tied_with_best && r.rank > 1 => format!("{} =", r.rank),
-        Some(r) => r.rank.to_string(),
-    }
+    c.ranking.map_or("-".to_owned(), |r| r.rank.to_string())
 }
 
 fn score(c: &ContenderSummary, decimals: usize) -> String {
-    format!("{} {}", fixed(c.score.mean, decimals), interval(c.score.interval, decimals))
+    plus_minus(c.score.mean, c.score.interval, decimals)
 }
 
 fn difference(c: &ContenderSummary, decimals: usize) -> String {
     match c.ranking {
         None => "-".to_owned(),
         Some(r) if r.rank == 1 => "best".to_owned(),
-        Some(r) => {
-            let tied = if r.tied_with_best { " tied" } else { "" };
-            format!("{} {}{tied}", fixed(r.delta, decimals), interval(r.delta_interval, decimals))
+        Some(r) if r.tied_with_best => {
+            format!("{} tied", plus_minus(r.delta, r.delta_interval, decimals))
         }
+        Some(r) => plus_minus(r.delta, r.delta_interval, decimals),
     }
+}
+
+fn latency(c: &ContenderSummary) -> String {
+    format!("{}/{}", fixed(c.latency_p50_ms, 2), fixed(c.latency_p99_ms, 2))
 }
 
 /// A share in percent that is not rounded up to certainty.
