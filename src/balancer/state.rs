@@ -151,11 +151,13 @@ impl Balancer {
             {
                 self.proceed(now, slot, effects);
             }
-            if self.in_service.len() == before {
+            if self.in_service.len() < before {
+                // One given up makes room: the backlog that the next one is judged by is smaller.
+                self.admit(now, effects);
+            } else {
                 slot += 1;
             }
         }
-        self.admit(now, effects);
     }
 
     /// The next step of a request that has no attempt in flight. It may leave service.

@@ -120,17 +120,8 @@ impl Raw {
         }
         let mut contenders = Vec::new();
         for (i, name) in self.strategies.iter().enumerate() {
-            let specs = specs_from_name(name).map_err(|e| {
-                let violation = Violation::new(
-                    format!("strategies.{i}"),
-                    format!("unknown strategy \"{name}\""),
-                    &StrategySpec::known_names().join(", "),
-                );
-                match e.suggestion {
-                    Some(s) => violation.with_help(format!("did you mean \"{s}\"?")),
-                    None => violation,
-                }
-            })?;
+            let specs = specs_from_name(name)
+                .map_err(|e| unknown_strategy(format!("strategies.{i}"), e))?;
             contenders.extend(specs.into_iter().map(Contender::new));
         }
         for (i, table) in self.strategy.into_iter().enumerate() {
@@ -192,6 +183,15 @@ pub fn specs_from_name(name: &str) -> Result<Vec<StrategySpec>, UnknownStrategy>
     }
 }
 
+fn unknown_strategy(key: String, error: UnknownStrategy) -> Violation {
+    let known = StrategySpec::known_names().join(", ");
+    let violation = Violation::new(key, format!("unknown strategy \"{}\"", error.name), &known);
+    match error.suggestion {
+        Some(name) => violation.with_help(format!("did you mean \"{name}\"?")),
+        None => violation,
+    }
+}
+
 /// A `[[strategy]]` table: `name`, optional `label` and `strategy_stream`, parameters.
 fn contender(mut table: toml::Table) -> Result<Contender, Violation> {
     let label = match table.remove("label") {
@@ -216,17 +216,8 @@ fn contender(mut table: toml::Table) -> Result<Contender, Violation> {
         return Err(Violation::new("name", problem, "`name = \"thompson\"`, say"));
     };
     // An alias in the file means the strategy's own name.
-    let named = StrategySpec::from_name(name).map_err(|e| {
-        let violation = Violation::new(
-            "name",
-            format!("unknown strategy \"{name}\""),
-            &StrategySpec::known_names().join(", "),
-        );
-        match e.suggestion {
-            Some(s) => violation.with_help(format!("did you mean \"{s}\"?")),
-            None => violation,
-        }
-    })?;
+    let named =
+        StrategySpec::from_name(name).map_err(|e| unknown_strategy("name".to_owned(), e))?;
     let parameters = toml::Value::try_from(named).ok().and_then(|v| v.as_table().cloned());
     let known = parameters.unwrap_or_default();
     if let Some(key) = table.keys().find(|key| !known.contains_key(*key)) {

@@ -312,10 +312,10 @@ impl<'p> Tally<'p> {
         let k = self.ranked.len();
         let p_best = if self.replications <= BOOTSTRAP_LIMIT {
             p_best(&self.scores, k, BOOTSTRAP_RESAMPLES, |resample| {
-                streams.stream(Purpose::Analysis, self.scenario as u16, resample)
+                streams.stream(Purpose::Analysis, 0, resample)
             })
         } else {
-            let mut rng = streams.stream(Purpose::Analysis, self.scenario as u16, 0);
+            let mut rng = streams.stream(Purpose::Analysis, 0, 0);
             p_best_normal(&self.comparison, NORMAL_DRAWS, &mut rng)
         };
         let best = self.comparison.best();

@@ -19,7 +19,7 @@ use super::runs::{Run, collect};
 use super::starts::{Segmentation, segment};
 use crate::stats::quantile::quantile;
 use crate::trace::{Config, Trace};
-use crate::world::{Draw, ErrorRate, Latency, LatencyFamily, Model, Ports};
+use crate::world::{Draw, ErrorRate, Latency, LatencyFamily, LogNormal, Model, Ports};
 
 /// Rounds of starts and population; on real data two or three suffice.
 const MOST_ROUNDS: usize = 20;
@@ -211,24 +211,18 @@ fn median(mut values: Vec<f64>, least: usize) -> Option<f64> {
 
 fn rounded_latency(fits: &LatencyFits) -> Latency {
     let round = |x: f64| rounded(x, MODEL_DIGITS);
+    let log_normal =
+        |of: LogNormal| LogNormal { median_ms: round(of.median_ms), sigma: round(of.sigma) };
     let family = |family: LatencyFamily| match family {
         LatencyFamily::Constant { ms } => LatencyFamily::Constant { ms: round(ms) },
-        LatencyFamily::LogNormal { median_ms, sigma } => {
-            LatencyFamily::LogNormal { median_ms: round(median_ms), sigma: round(sigma) }
+        LatencyFamily::LogNormal(one) => LatencyFamily::LogNormal(log_normal(one)),
+        LatencyFamily::LogNormalMixture { body, tail_weight, tail } => {
+            LatencyFamily::LogNormalMixture {
+                body: log_normal(body),
+                tail_weight: round(tail_weight),
+                tail: log_normal(tail),
+            }
         }
-        LatencyFamily::LogNormalMixture {
-            median_ms,
-            sigma,
-            tail_weight,
-            tail_median_ms,
-            tail_sigma,
-        } => LatencyFamily::LogNormalMixture {
-            median_ms: round(median_ms),
-            sigma: round(sigma),
-            tail_weight: round(tail_weight),
-            tail_median_ms: round(tail_median_ms),
-            tail_sigma: round(tail_sigma),
-        },
     };
     let latency = fits.to_latency();
     Latency {

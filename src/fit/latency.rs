@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use crate::domain::{Purpose, Streams};
 use crate::stats::goodness::ks_statistic;
 use crate::stats::{Moments, sample};
-use crate::world::{Latency, LatencyFamily};
+use crate::world::{Latency, LatencyFamily, LogNormal};
 
 use super::mixture::{Mixture, Normal};
 
@@ -214,18 +214,19 @@ impl Candidate {
     fn family(&self) -> LatencyFamily {
         match *self {
             Self::Constant(value) => LatencyFamily::Constant { ms: libm::exp(value) },
-            Self::One(one) => {
-                LatencyFamily::LogNormal { median_ms: libm::exp(one.mean), sigma: one.sd }
-            }
+            Self::One(one) => LatencyFamily::LogNormal(log_normal(one)),
             Self::Two(two) => LatencyFamily::LogNormalMixture {
-                median_ms: libm::exp(two.body.mean),
-                sigma: two.body.sd,
+                body: log_normal(two.body),
                 tail_weight: two.weight,
-                tail_median_ms: libm::exp(two.tail.mean),
-                tail_sigma: two.tail.sd,
+                tail: log_normal(two.tail),
             },
         }
     }
+}
+
+/// What a normal ln latency is as a latency.
+fn log_normal(normal: Normal) -> LogNormal {
+    LogNormal { median_ms: libm::exp(normal.mean), sigma: normal.sd }
 }
 
 /// Mean and standard deviation of some values.
@@ -244,19 +245,17 @@ mod tests {
         (0..n).map(|_| family.draw(&mut rng).as_millis_f64()).collect()
     }
 
-    const BODY: LatencyFamily = LatencyFamily::LogNormal { median_ms: 1.1, sigma: 0.3 };
+    const BODY: LatencyFamily = LatencyFamily::LogNormal(LogNormal { median_ms: 1.1, sigma: 0.3 });
     const TAILED: LatencyFamily = LatencyFamily::LogNormalMixture {
-        median_ms: 1.1,
-        sigma: 0.2,
+        body: LogNormal { median_ms: 1.1, sigma: 0.2 },
         tail_weight: 0.1,
-        tail_median_ms: 4.0,
-        tail_sigma: 0.8,
+        tail: LogNormal { median_ms: 4.0, sigma: 0.8 },
     };
 
     #[test]
     fn finds_a_lognormal_and_does_not_invent_a_tail() {
         let fit = fit_latencies(&draws(BODY, 900, 1), &draws(BODY, 300, 2), 0).unwrap();
-        let LatencyFamily::LogNormal { median_ms, sigma } = fit.success.family else {
+        let LatencyFamily::LogNormal(LogNormal { median_ms, sigma }) = fit.success.family else {
             panic!("{fit:?}")
         };
         // Four standard errors: sigma / sqrt n and sigma / sqrt 2n.
@@ -269,25 +268,18 @@ mod tests {
     #[test]
     fn finds_a_body_and_a_tail() {
         let fit = fit_latencies(&draws(TAILED, 3000, 3), &[], 0).unwrap();
-        let LatencyFamily::LogNormalMixture {
-            median_ms,
-            sigma,
-            tail_weight,
-            tail_median_ms,
-            tail_sigma,
-        } = fit.success.family
-        else {
+        let LatencyFamily::LogNormalMixture { body, tail_weight, tail } = fit.success.family else {
             panic!("{fit:?}")
         };
-        assert!((median_ms - 1.1).abs() < 0.03 && (sigma - 0.2).abs() < 0.02, "{fit:?}");
-        assert!((tail_weight - 0.1).abs() < 0.03 && (tail_sigma - 0.8).abs() < 0.2, "{fit:?}");
-        assert!((tail_median_ms - 4.0).abs() < 1.0 && fit.bic_apart.is_none(), "{fit:?}");
+        assert!((body.median_ms - 1.1).abs() < 0.03 && (body.sigma - 0.2).abs() < 0.02, "{fit:?}");
+        assert!((tail_weight - 0.1).abs() < 0.03 && (tail.sigma - 0.8).abs() < 0.2, "{fit:?}");
+        assert!((tail.median_ms - 4.0).abs() < 1.0 && fit.bic_apart.is_none(), "{fit:?}");
         assert!(fit.success.ks_p_value > 1e-2);
     }
 
     #[test]
     fn failures_that_take_twice_as_long_get_a_latency_of_their_own() {
-        let slow = LatencyFamily::LogNormal { median_ms: 2.2, sigma: 0.3 };
+        let slow = LatencyFamily::LogNormal(LogNormal { median_ms: 2.2, sigma: 0.3 });
         let fit = fit_latencies(&draws(BODY, 500, 4), &draws(slow, 200, 5), 0).unwrap();
         assert!((fit.failure.unwrap().family.median_ms() - 2.2).abs() < 0.2);
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::numbers::{fixed, interval};
 use super::table::frame;
 use crate::fit::{ConfigFit, FitReport, LatencyFit, LimitEvidence, Population};
-use crate::world::LatencyFamily;
+use crate::world::{LatencyFamily, LogNormal};
 
 /// The whole report as text.
 pub fn fit_report(report: &FitReport) -> String {
@@ -127,22 +127,12 @@ fn population(population: &Population) -> String {
 fn latency(fit: &LatencyFit) -> String {
     let family = match fit.family {
         LatencyFamily::Constant { ms } => format!("always {} ms", fixed(ms, 2)),
-        LatencyFamily::LogNormal { median_ms, sigma } => {
-            format!("lognormal, median {} ms, sigma {}", fixed(median_ms, 2), fixed(sigma, 2))
-        }
-        LatencyFamily::LogNormalMixture {
-            median_ms,
-            sigma,
-            tail_weight,
-            tail_median_ms,
-            tail_sigma,
-        } => format!(
-            "lognormal body, median {} ms, sigma {}, and a tail of {} % with median {} ms, sigma {}",
-            fixed(median_ms, 2),
-            fixed(sigma, 2),
+        LatencyFamily::LogNormal(one) => format!("lognormal, {}", log_normal(one)),
+        LatencyFamily::LogNormalMixture { body, tail_weight, tail } => format!(
+            "lognormal body, {}, and a tail of {} % with {}",
+            log_normal(body),
             fixed(tail_weight * 100.0, 1),
-            fixed(tail_median_ms, 2),
-            fixed(tail_sigma, 2)
+            log_normal(tail)
         ),
     };
     format!(
@@ -151,6 +141,10 @@ fn latency(fit: &LatencyFit) -> String {
         fixed(fit.ks_distance, 3),
         p_value(fit.ks_p_value)
     )
+}
+
+fn log_normal(of: LogNormal) -> String {
+    format!("median {} ms, sigma {}", fixed(of.median_ms, 2), fixed(of.sigma, 2))
 }
 
 fn evidence(evidence: &LimitEvidence) -> String {

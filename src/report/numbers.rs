@@ -39,9 +39,13 @@ pub(super) fn probability(p: f64) -> String {
     }
 }
 
-/// A whole number with a thin separator every three digits, as in `12,500`.
+/// A whole number with a comma every three digits, as in `12,500`.
 pub(super) fn thousands(n: u64) -> String {
-    let digits = n.to_string();
+    separated(&n.to_string())
+}
+
+/// Decimal digits with a comma every three of them from the right.
+pub(super) fn separated(digits: &str) -> String {
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
         if i > 0 && (digits.len() - i).is_multiple_of(3) {

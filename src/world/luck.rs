@@ -69,13 +69,13 @@ impl LuckTape {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::LatencyFamily;
+    use crate::world::{LatencyFamily, LogNormal};
 
     #[test]
     fn the_order_of_asking_does_not_change_the_luck() {
         let instance = Instance { error_rates: vec![0.3, 0.6], limiters: Vec::new() };
         let latency = Latency {
-            success: LatencyFamily::LogNormal { median_ms: 1.0, sigma: 0.5 },
+            success: LatencyFamily::LogNormal(LogNormal { median_ms: 1.0, sigma: 0.5 }),
             failure: Some(LatencyFamily::Constant { ms: 9.0 }),
             rate_limited_ms: None,
         };

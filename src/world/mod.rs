@@ -19,7 +19,7 @@ mod traffic;
 
 pub use document::{Document, DocumentError, Violation};
 pub use instance::Instance;
-pub use latency::{Latency, LatencyFamily};
+pub use latency::{Latency, LatencyFamily, LogNormal};
 pub use limiter::Limiter;
 pub use luck::{Luck, LuckTape};
 pub use model::{Draw, ErrorFamily, ErrorRate, Model, Ports};

@@ -10,23 +10,8 @@
 use std::sync::atomic::AtomicBool;
 
 use flakelab::experiment::{Contender, Plan, ScenarioSummary, specs_from_name, sweep};
-use flakelab::world::{Document, Model, Scenario};
 
-const MODEL: &str = r#"
-schema = 1
-ports = { first = 4000, count = 10 }
-[error_rate]
-draw = "per_replication"
-family = "uniform"
-low = 0.02
-high = 0.75
-[rate_limit]
-kind = "none"
-[latency]
-family = "lognormal"
-median_ms = 1.1
-sigma = 0.3
-"#;
+use super::common;
 
 /// Label, then mean and 95 % half-width at 100 and at 1000 requests.
 const INDEPENDENT: [(&str, [(f64, f64); 2]); 7] = [
@@ -43,8 +28,7 @@ const INDEPENDENT: [(&str, [(f64, f64); 2]); 7] = [
 const EXACT: [(&str, [f64; 2]); 2] = [("oracle", [99.7507, 997.507]), ("random", [89.19, 891.9])];
 
 fn played(requests: u64) -> ScenarioSummary {
-    let model = Model::parse("0", &Document::from_text("anchors", MODEL)).unwrap();
-    let scenario = Scenario { requests, ..Scenario::new(model) };
+    let scenario = common::scenario(common::drawn(), requests);
     let ranked = specs_from_name("all").unwrap().into_iter().map(Contender::new).collect();
     let plan = Plan::new("anchors", vec![scenario], ranked, 20_000, 42).unwrap();
     let swept = sweep(&plan, &mut (), &AtomicBool::new(false), |_| ()).unwrap();

@@ -11,7 +11,8 @@ use flakelab::experiment::{Contender, Plan, Player, Row, ScenarioSummary, Summar
 use flakelab::sim::{Record, Replication};
 use flakelab::strategy::{Decision, FIVE, ServerEstimate, Strategy, StrategySpec};
 use flakelab::world::{
-    Draw, ErrorFamily, ErrorRate, Latency, LatencyFamily, Model, Ports, RateLimit, Scenario,
+    Draw, ErrorFamily, ErrorRate, Latency, LatencyFamily, LogNormal, Model, Ports, RateLimit,
+    Scenario,
 };
 
 /// The standard normal quantile of two-sided 99.9 % intervals: a false-alarm rate of 1e-3 each.
@@ -21,7 +22,8 @@ pub const Z_999: f64 = 3.290_527;
 pub const UNIFORM: ErrorFamily = ErrorFamily::Uniform { low: 0.02, high: 0.75 };
 
 /// The latency of the design's example model.
-pub const LOG_NORMAL: LatencyFamily = LatencyFamily::LogNormal { median_ms: 1.1, sigma: 0.3 };
+pub const LOG_NORMAL: LatencyFamily =
+    LatencyFamily::LogNormal(LogNormal { median_ms: 1.1, sigma: 0.3 });
 
 /// Latency without spread, the same for failures and refusals.
 pub fn constant_ms(ms: f64) -> LatencyFamily {

@@ -4,7 +4,7 @@
 use flakelab::domain::{Outcome, Rules};
 use flakelab::experiment::Contender;
 use flakelab::stats::Moments;
-use flakelab::world::{ErrorFamily, LatencyFamily, RateLimit, Scenario, Traffic};
+use flakelab::world::{ErrorFamily, LatencyFamily, LogNormal, RateLimit, Scenario, Traffic};
 
 use crate::common::{
     Run, UNIFORM, Z_999, attempts_per_server, compared, constant_ms, drawn, everybody, five, model,
@@ -128,11 +128,9 @@ fn nobody_beats_the_oracle_where_nothing_is_refused() {
 #[test]
 fn the_numbers_of_an_eventful_run_agree_with_each_other() {
     let tail = LatencyFamily::LogNormalMixture {
-        median_ms: 5.0,
-        sigma: 0.5,
+        body: LogNormal { median_ms: 5.0, sigma: 0.5 },
         tail_weight: 0.02,
-        tail_median_ms: 900.0,
-        tail_sigma: 0.5,
+        tail: LogNormal { median_ms: 900.0, sigma: 0.5 },
     };
     let limit = RateLimit::TokenBucket { per_second: 2.0, burst: 3.0 };
     let world = Scenario {

@@ -3,7 +3,7 @@
 //! Whose interval holds 0 is tied. The intervals are joint: all of them hold at once with 95 %.
 
 use super::axis::{Axis, range};
-use super::number::{decimals_of, fixed, list, whole};
+use super::number::{decimals_of, fixed, list};
 use super::page::Page;
 use super::palette::{Mark, QUIET, looks};
 use super::rows::{Row, frame};
@@ -11,6 +11,7 @@ use super::score::whiskers;
 use super::verdict::{spread_is_known, verdict};
 use super::{Chart, ChartError, ranked_first};
 use crate::experiment::{Ranking, ScenarioSummary};
+use crate::report::numbers::thousands;
 use crate::stats::comparison::Separation;
 
 const ROW: f64 = 46.0;
@@ -94,7 +95,7 @@ fn caption(scenario: &ScenarioSummary) -> String {
         let name = &contender.strategy;
         match ranking.replications_to_separate {
             Some(Separation::Replications(n)) => {
-                needed.push(format!("{} ({name})", whole(rounded(n))));
+                needed.push(format!("{} ({name})", thousands(rounded(n))));
             }
             Some(Separation::MoreThanMillion) => never.push(name.clone()),
             None => {}

@@ -1,5 +1,7 @@
 //! Numbers and lists as people write them: separators, a real minus, decimals that fit.
 
+use crate::report::numbers::{separated, thousands};
+
 /// `x` with so many decimals, thousands separated by commas; `n/a` if it is not finite.
 pub(super) fn fixed(x: f64, decimals: usize) -> String {
     if !x.is_finite() {
@@ -11,26 +13,8 @@ pub(super) fn fixed(x: f64, decimals: usize) -> String {
     if x < 0.0 && digits.bytes().any(|b| (b'1'..=b'9').contains(&b)) {
         text.push('−');
     }
-    for (i, digit) in whole.chars().enumerate() {
-        if i > 0 && (whole.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
+    text += &separated(whole);
     text + fraction
-}
-
-/// A whole number, thousands separated.
-pub(super) fn whole(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Three significant digits.
@@ -94,7 +78,7 @@ pub(super) fn points(x: f64, decimals: usize) -> String {
 
 /// `1 run`, `1,000 runs`.
 pub(super) fn counted(n: u64, noun: &str) -> String {
-    format!("{} {noun}{}", whole(n), if n == 1 { "" } else { "s" })
+    format!("{} {noun}{}", thousands(n), if n == 1 { "" } else { "s" })
 }
 
 /// `a`, `a and b`, `a, b and c`; the last ones counted when there are more than six.
@@ -117,8 +101,8 @@ mod tests {
         assert_eq!(fixed(-0.001, 1), "0.0");
         assert_eq!(fixed(f64::NAN, 1), "n/a");
         assert_eq!(fixed(999.6, 0), "1,000");
-        assert_eq!(whole(1_000), "1,000");
-        assert_eq!(whole(100), "100");
+        assert_eq!(thousands(1_000), "1,000");
+        assert_eq!(thousands(100), "100");
         assert_eq!((significant(1.126), significant(23.44)), ("1.13".into(), "23.4".into()));
         assert_eq!((significant(1234.0), significant(0.0)), ("1,234".into(), "0".into()));
         assert_eq!((percent(0.4321), percent(0.0432)), ("43 %".into(), "4.3 %".into()));

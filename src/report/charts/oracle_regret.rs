@@ -5,7 +5,7 @@
 
 use super::axis::{Axis, range};
 use super::lettering::{fitted, width};
-use super::number::{counted, fixed, list, whole};
+use super::number::{counted, fixed, list};
 use super::page::{LABEL, MARGIN, Page, SMALL, WIDTH};
 use super::palette::{GRID, Look, RULE, TEXT, looks};
 use super::rows::{LABEL_ROOM, name_font};
@@ -13,6 +13,7 @@ use super::scene::{Anchor, Point};
 use super::verdict::spread_is_known;
 use super::{Chart, ChartError, ranked_first};
 use crate::experiment::{ContenderSummary, CurvePoint, ScenarioSummary};
+use crate::report::numbers::thousands;
 
 /// Height of the plot; more when the labels need it.
 const HEIGHT: f64 = 400.0;
@@ -210,7 +211,7 @@ fn caption(scenario: &ScenarioSummary, drawn: &[usize], left_out: &[usize]) -> S
         let side = if last(c) < 0.0 { "ahead of" } else { "behind" };
         let mut text = format!("{} is {} points {side} it", c.strategy, points(last(c).abs()));
         if let Some(point) = halfway(c) {
-            text += &format!(" ({} after {})", points(point.mean), whole(point.requests));
+            text += &format!(" ({} after {})", points(point.mean), thousands(point.requests));
         }
         text
     };

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{need, only, raw_table, unknown};
-use crate::world::{Latency, LatencyFamily, Violation};
+use crate::world::{Latency, LatencyFamily, LogNormal, Violation};
 
 raw_table!(RawLatency {
     family: String;
@@ -31,24 +31,29 @@ impl RawLatency {
             }
             "lognormal" => {
                 only(&present, "lognormal", &["median_ms", "sigma"])?;
-                Ok(LatencyFamily::LogNormal {
-                    median_ms: need(self.median_ms, "median_ms")?,
-                    sigma: need(self.sigma, "sigma")?,
-                })
+                Ok(LatencyFamily::LogNormal(self.body()?))
             }
             "lognormal_mixture" => {
                 let keys = ["median_ms", "sigma", "tail_weight", "tail_median_ms", "tail_sigma"];
                 only(&present, "lognormal_mixture", &keys)?;
                 Ok(LatencyFamily::LogNormalMixture {
-                    median_ms: need(self.median_ms, "median_ms")?,
-                    sigma: need(self.sigma, "sigma")?,
+                    body: self.body()?,
                     tail_weight: need(self.tail_weight, "tail_weight")?,
-                    tail_median_ms: need(self.tail_median_ms, "tail_median_ms")?,
-                    tail_sigma: need(self.tail_sigma, "tail_sigma")?,
+                    tail: LogNormal {
+                        median_ms: need(self.tail_median_ms, "tail_median_ms")?,
+                        sigma: need(self.tail_sigma, "tail_sigma")?,
+                    },
                 })
             }
             other => Err(unknown("family", other, &FAMILIES)),
         }
+    }
+
+    fn body(&self) -> Result<LogNormal, Violation> {
+        Ok(LogNormal {
+            median_ms: need(self.median_ms, "median_ms")?,
+            sigma: need(self.sigma, "sigma")?,
+        })
     }
 
     pub(super) fn from_latency(latency: &Latency) -> Self {
@@ -75,20 +80,14 @@ impl RawLatency {
                 raw.ms = Some(ms);
                 "constant"
             }
-            LatencyFamily::LogNormal { median_ms, sigma } => {
-                (raw.median_ms, raw.sigma) = (Some(median_ms), Some(sigma));
+            LatencyFamily::LogNormal(one) => {
+                (raw.median_ms, raw.sigma) = (Some(one.median_ms), Some(one.sigma));
                 "lognormal"
             }
-            LatencyFamily::LogNormalMixture {
-                median_ms,
-                sigma,
-                tail_weight,
-                tail_median_ms,
-                tail_sigma,
-            } => {
-                (raw.median_ms, raw.sigma) = (Some(median_ms), Some(sigma));
+            LatencyFamily::LogNormalMixture { body, tail_weight, tail } => {
+                (raw.median_ms, raw.sigma) = (Some(body.median_ms), Some(body.sigma));
                 raw.tail_weight = Some(tail_weight);
-                (raw.tail_median_ms, raw.tail_sigma) = (Some(tail_median_ms), Some(tail_sigma));
+                (raw.tail_median_ms, raw.tail_sigma) = (Some(tail.median_ms), Some(tail.sigma));
                 "lognormal_mixture"
             }
         };
