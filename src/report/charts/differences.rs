@@ -103,8 +103,7 @@ fn caption(scenario: &ScenarioSummary) -> String {
     }
     if !needed.is_empty() {
         let needed = list(&needed);
-        caption +=
-            &format!(" Telling a tied one from the best would take about {needed} replications.");
+        caption += &format!(" Replications that would tell a tied one from it: about {needed}.");
     }
     if !never.is_empty() {
         let never = list(&never);

@@ -69,8 +69,8 @@ fn captions_say_who_leads_and_who_is_tied() {
     assert_eq!(
         chart(&scenario, "differences").caption,
         "V1 larkin has the highest mean; V4 thompson cannot be told from it. It leads V2 ucb1 by \
-         12.5 points (11.1 to 13.9). Telling a tied one from the best would take about 3,300 \
-         (V4 thompson) replications."
+         12.5 points (11.1 to 13.9). Replications that would tell a tied one from it: about 3,300 \
+         (V4 thompson)."
     );
     assert!(chart(&scenario, "differences").svg.contains(">\ntied\n<"));
     let regret = chart(&scenario, "oracle-regret");
