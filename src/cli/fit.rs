@@ -1,6 +1,6 @@
 //! `flakelab fit`: recordings in, models out, with a report of how far to believe them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
@@ -8,7 +8,7 @@ use clap::Args;
 use super::{Ending, OutputArguments, print};
 use crate::fit::fit;
 use crate::report::{fit_report, write_atomically};
-use crate::trace::{Severity, Trace, check};
+use crate::trace::{Finding, Severity, Trace, check};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,16 +29,29 @@ pub(super) struct FitArguments {
     out: Option<PathBuf>,
 }
 
+/// Warnings shown of one file; a broken clock would otherwise fill the screen.
+const WARNINGS_SHOWN: usize = 5;
+
+/// Tells what looks odd about a trace. What makes its counts wrong ends the fit, with the same
+/// words.
+fn warn(path: &Path, trace: &Trace) {
+    let warnings: Vec<Finding> =
+        check(trace).into_iter().filter(|f| f.severity == Severity::Warning).collect();
+    for finding in warnings.iter().take(WARNINGS_SHOWN) {
+        eprintln!("warning: {}:{}: {}", path.display(), finding.line, finding.problem);
+    }
+    if let Some(more) = warnings.len().checked_sub(WARNINGS_SHOWN).filter(|more| *more > 0) {
+        eprintln!("warning: {}: {more} more of these", path.display());
+    }
+}
+
 /// Runs the subcommand.
 pub(super) fn run(arguments: &FitArguments, output: &OutputArguments) -> anyhow::Result<Ending> {
     let mut traces = Vec::new();
     for path in &arguments.traces {
         let trace = Trace::read(path)?;
-        for finding in check(&trace) {
-            // Errors end the fit with the same words; warnings are told unless unwanted.
-            if finding.severity == Severity::Warning && !output.quiet {
-                eprintln!("warning: {}:{}: {}", path.display(), finding.line, finding.problem);
-            }
+        if !output.quiet {
+            warn(path, &trace);
         }
         traces.push(trace);
     }

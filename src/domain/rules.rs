@@ -61,7 +61,6 @@ impl Rules {
     /// Checks every range; the first violation is the error.
     pub fn validate(&self) -> Result<(), RulesError> {
         let error = |key, expected, got: String| Err(RulesError { key, expected, got });
-        let positive = |x: f64| x.is_finite() && x > 0.0;
         if self.free_attempts == 0 {
             return error("free_attempts", "a whole number of at least 1", "0".into());
         }
@@ -76,15 +75,20 @@ impl Rules {
         if self.give_up_backlog == 0 {
             return error("give_up_backlog", "a whole number of at least 1", "0".into());
         }
-        if let Some(ms) = self.give_up_after_ms.filter(|ms| !positive(*ms)) {
-            return error("give_up_after_ms", "milliseconds above 0", ms.to_string());
+        let in_range = |ms: f64| (0.001..=3_600_000.0).contains(&ms);
+        if let Some(ms) = self.give_up_after_ms.filter(|ms| !in_range(*ms)) {
+            return error(
+                "give_up_after_ms",
+                "milliseconds from 0.001 to 3,600,000",
+                ms.to_string(),
+            );
         }
         if self.max_attempts == Some(0) {
             return error("max_attempts", "a whole number of at least 1", "0".into());
         }
-        if !positive(self.attempt_timeout_ms) {
+        if !in_range(self.attempt_timeout_ms) {
             let got = self.attempt_timeout_ms.to_string();
-            return error("attempt_timeout_ms", "milliseconds above 0", got);
+            return error("attempt_timeout_ms", "milliseconds from 0.001 to 3,600,000", got);
         }
         if self.max_requests_in_service == 0 {
             return error("max_requests_in_service", "a whole number of at least 1", "0".into());

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::Contender;
+use super::{Contender, Plan};
 use crate::domain::Rules;
 use crate::strategy::{FIVE, StrategySpec, UnknownStrategy};
-use crate::world::{Document, DocumentError, Traffic, Violation};
+use crate::world::{
+    Document, DocumentError, Traffic, Violation, check_rate, check_requests, check_rules,
+};
 
 /// An experiment as its file says it; what is not said is left to defaults and flags.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,6 +116,13 @@ impl Raw {
             let problem = format!("\"{name}\" cannot name a folder");
             return Err(Violation::new("name", problem, "letters, digits, - and _"));
         }
+        check(self.requests, self.rps, self.rules.as_ref())?;
+        if let Some(n) = self.replications
+            && !Plan::REPLICATIONS.contains(&n)
+        {
+            let problem = format!("{n} replications are not possible");
+            return Err(Violation::new("replications", problem, "a whole number from 1 to 10^9"));
+        }
         let mut scenarios = Vec::new();
         for (i, entry) in self.scenario.iter().enumerate() {
             scenarios.push(self.scenario(entry).map_err(|v| v.within(&format!("scenario.{i}")))?);
@@ -160,6 +169,7 @@ impl Raw {
                 return Err(Violation::new("config", problem, "`config = 0` or `model = \"...\"`"));
             }
         };
+        check(entry.requests, entry.rps, entry.rules.as_ref())?;
         Ok(ScenarioEntry {
             label: entry.label.clone(),
             model,
@@ -173,6 +183,13 @@ impl Raw {
     }
 }
 
+/// Checks ranges where the file says them; keys are relative to the table that holds them.
+fn check(requests: Option<u64>, rps: Option<f64>, rules: Option<&Rules>) -> Result<(), Violation> {
+    requests.map_or(Ok(()), check_requests)?;
+    rps.map_or(Ok(()), check_rate)?;
+    rules.map_or(Ok(()), check_rules)
+}
+
 /// The strategies that a name stands for: `all` for the five, none for the references, which
 /// are always shown.
 pub fn specs_from_name(name: &str) -> Result<Vec<StrategySpec>, UnknownStrategy> {
@@ -181,6 +198,18 @@ pub fn specs_from_name(name: &str) -> Result<Vec<StrategySpec>, UnknownStrategy>
         "oracle" | "random" => Ok(Vec::new()),
         _ => Ok(vec![StrategySpec::from_name(name)?]),
     }
+}
+
+/// The parameter that alone keeps a strategy's table from being read.
+fn mistyped(table: &toml::Table) -> Option<&str> {
+    let name = table.get("name")?;
+    let keys = table.keys().filter(|key| *key != "name");
+    keys.map(String::as_str).find(|key| {
+        let mut alone = toml::Table::new();
+        alone.insert("name".to_owned(), name.clone());
+        alone.insert((*key).to_owned(), table[*key].clone());
+        alone.try_into::<StrategySpec>().is_err()
+    })
 }
 
 fn unknown_strategy(key: String, error: UnknownStrategy) -> Violation {
@@ -215,6 +244,14 @@ fn contender(mut table: toml::Table) -> Result<Contender, Violation> {
         let problem = "this strategy has no name";
         return Err(Violation::new("name", problem, "`name = \"thompson\"`, say"));
     };
+    if ["oracle", "all"].contains(&name) {
+        let problem = format!("\"{name}\" is not one strategy with parameters");
+        let violation = Violation::new("name", problem, "one of the strategies");
+        return Err(violation.with_help(match name {
+            "oracle" => "the oracle is always shown; leave this table out",
+            _ => "write `strategies = [\"all\"]` at the top of the file",
+        }));
+    }
     // An alias in the file means the strategy's own name.
     let named =
         StrategySpec::from_name(name).map_err(|e| unknown_strategy("name".to_owned(), e))?;
@@ -226,8 +263,9 @@ fn contender(mut table: toml::Table) -> Result<Contender, Violation> {
         return Err(Violation::new(key.as_str(), problem, &known.join(", ")));
     }
     table.insert("name".to_owned(), named.name().into());
-    let spec: StrategySpec = table.try_into().map_err(|e: toml::de::Error| {
-        Violation::new("name", e.message().to_owned(), "parameters of the right type")
+    let spec: StrategySpec = table.clone().try_into().map_err(|e: toml::de::Error| {
+        let key = mistyped(&table).unwrap_or("name");
+        Violation::new(key, e.message().to_owned(), "a parameter of the right type")
     })?;
     spec.validate()
         .map_err(|e| Violation::new(e.key, format!("{} is out of range", e.got), e.expected))?;
@@ -286,6 +324,11 @@ strategy_stream = 3
             ("config = 0", "config = 7", "x.toml:8:10", "0, 1 or 2"),
             ("c = 1.0", "d = 1.0", "x.toml:18:5", "c, exclude_tried, name"),
             ("c = 1.0", "c = -1.0", "x.toml:18:5", "at least 0"),
+            ("c = 1.0", "c = \"x\"", "x.toml:18:5", "right type"),
+            ("requests = 200", "requests = 0", "x.toml:4:12", "from 1 to"),
+            ("replications = 500", "replications = 0", "x.toml:3:16", "from 1 to"),
+            ("give_up_backlog = 2", "give_up_backlog = 0", "x.toml:13:29", "at least 1"),
+            ("name = \"v3\"", "name = \"oracle\"", "x.toml:16:8", "always shown"),
             ("config = 0", "", "scenario.0.config", "`config = 0`"),
             ("replications", "replication", "x.toml:3:1", "did you mean `replications`?"),
         ];

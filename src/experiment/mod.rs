@@ -8,6 +8,7 @@
 mod contender;
 mod experiment_file;
 mod plan;
+mod play;
 mod row;
 mod summary;
 mod sweep;

@@ -1,6 +1,7 @@
 //! What to run: scenarios, contenders, replications, master seed.
 
 use std::fmt::Write;
+use std::ops::RangeInclusive;
 
 use sha2::{Digest, Sha256};
 
@@ -40,11 +41,18 @@ pub enum PlanError {
     /// Too few or too many replications.
     #[error("{0} replications are not possible: expected a whole number from 1 to 10^9")]
     Replications(u64),
+    /// A name that tables cannot show.
+    #[error("{0:?} cannot be a label: expected some text without control characters")]
+    Label(String),
     /// Two contenders of one name.
-    #[error("two strategies are called `{0}`: give one of them another `label`")]
+    #[error(
+        "two strategies are called `{0}`: give one of them another `label` in an experiment file"
+    )]
     SameLabel(String),
     /// Two scenarios of one name.
-    #[error("two scenarios are called `{0}`: give one of them another `label`")]
+    #[error(
+        "two scenarios are called `{0}`: give one of them another `label` in an experiment file"
+    )]
     SameScenario(String),
     /// A scenario with a value out of range.
     #[error("scenario `{scenario}`: {}: {}; expected {}{}", .violation.key, .violation.problem,
@@ -62,6 +70,9 @@ fn help(violation: &Violation) -> String {
 }
 
 impl Plan {
+    /// How many replications are possible.
+    pub const REPLICATIONS: RangeInclusive<u64> = 1..=1_000_000_000;
+
     /// A plan with the reference rows added; every range checked.
     pub fn new(
         name: impl Into<String>,
@@ -76,11 +87,17 @@ impl Plan {
         if scenarios.is_empty() {
             return Err(PlanError::NoScenario);
         }
-        if !(1..=1_000_000_000).contains(&replications) {
+        if !Self::REPLICATIONS.contains(&replications) {
             return Err(PlanError::Replications(replications));
         }
         let contenders: Vec<Contender> =
             Contender::references().into_iter().chain(ranked).collect();
+        let names = contenders.iter().map(|c| &c.label).chain(scenarios.iter().map(|s| &s.name));
+        for name in names {
+            if name.trim().is_empty() || name.chars().any(char::is_control) {
+                return Err(PlanError::Label(name.clone()));
+            }
+        }
         if let Some(label) = first_repeated(contenders.iter().map(|c| c.label.as_str())) {
             return Err(PlanError::SameLabel(label));
         }
@@ -99,8 +116,8 @@ impl Plan {
     /// SHA-256 of everything that the results depend on, in hexadecimal.
     pub fn hash(&self) -> String {
         let mut text = format!(
-            "flakelab results {RESULT_VERSION}\nreplications {}\nmaster_seed {}\n",
-            self.replications, self.master_seed
+            "flakelab results {RESULT_VERSION}\nname {:?}\nreplications {}\nmaster_seed {}\n",
+            self.name, self.replications, self.master_seed
         );
         // Writing to a string cannot fail.
         for s in &self.scenarios {

@@ -42,19 +42,19 @@ pub struct ContenderSummary {
     /// Score of a run.
     pub score: Mean,
     /// Share of requests answered 200.
-    pub success_rate: f64,
+    pub success_rate: Mean,
     /// Attempts per request.
-    pub attempts_per_request: f64,
+    pub attempts_per_request: Mean,
     /// Attempts beyond the first of their request, per run.
-    pub retries_mean: f64,
+    pub retries: Mean,
     /// Penalty per run.
-    pub penalty_mean: f64,
+    pub penalty: Mean,
     /// Attempts refused with 429, per run.
-    pub rate_limited_mean: f64,
+    pub rate_limited: Mean,
     /// Attempts without an answer in time, per run.
-    pub timed_out_mean: f64,
+    pub timed_out: Mean,
     /// Requests not answered 200, per run.
-    pub regret_mean: f64,
+    pub regret: Mean,
     /// The oracle's score minus this one, per run, paired.
     pub oracle_regret: Mean,
     /// Median of request latency in milliseconds, pooled over replications.
@@ -80,9 +80,10 @@ pub struct ContenderSummary {
 pub struct Mean {
     /// The mean.
     pub mean: f64,
-    /// Standard deviation of one replication.
+    /// Standard deviation of one replication; 0 when there is only one.
     pub std_dev: f64,
-    /// 95 % interval of the mean (Student).
+    /// 95 % interval of the mean (Student); without width, and meaningless, when there is only
+    /// one replication.
     pub interval: Interval,
 }
 
@@ -102,8 +103,8 @@ pub struct Ranking {
     pub replications_to_separate: Option<Separation>,
     /// Probability that it has the highest mean, by paired resampling of the replications.
     pub p_best: f64,
-    /// How much pairing sharpens the difference from the best: variance unpaired / paired;
-    /// none beside the best, infinite when all differences are equal.
+    /// How much pairing sharpens the difference from the best: variance unpaired / paired. None
+    /// beside the best, infinite (in JSON: null, too) when all differences are equal.
     pub pairing_gain: Option<f64>,
 }
 
@@ -128,6 +129,11 @@ pub struct CurvePoint {
 }
 
 impl ScenarioSummary {
+    /// How `p_best` was found: `bootstrap`, or `normal` for the paired normal approximation.
+    pub fn p_best_method(&self) -> &'static str {
+        if self.p_best_is_normal_approximation { "normal" } else { "bootstrap" }
+    }
+
     /// The ranked contenders, best first.
     pub fn ranked(&self) -> impl Iterator<Item = (&ContenderSummary, Ranking)> {
         self.contenders.iter().filter_map(|c| c.ranking.map(|r| (c, r)))

@@ -5,18 +5,19 @@
 //! batch can change a bit of it.
 
 use std::error::Error;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 
-use super::tally::{Played, Tally, play};
+use super::play::{Played, play};
+use super::tally::Tally;
 use super::{Plan, RowSink, Summary};
 use crate::domain::Streams;
 
 /// Most replications played between two folds: enough to keep threads busy, few enough to make
 /// the progress bar move.
 const LARGEST_BATCH: u64 = 128;
-/// Most request latencies that a batch may hold (8 bytes each).
+/// Request latencies that a batch may hold (8 bytes each), unless that would leave threads idle.
 const LATENCIES_IN_BATCH: u64 = 8_000_000;
 
 /// How far a sweep has come.
@@ -52,6 +53,17 @@ pub fn sweep(
     plan: &Plan,
     sink: &mut impl RowSink,
     interrupt: &AtomicBool,
+    progress: impl FnMut(&Progress),
+) -> Result<Swept, Box<dyn Error + Send + Sync>> {
+    sweep_in_batches(LARGEST_BATCH, plan, sink, interrupt, progress)
+}
+
+/// The same with at most so many replications between two folds, which changes no result.
+fn sweep_in_batches(
+    largest_batch: u64,
+    plan: &Plan,
+    sink: &mut impl RowSink,
+    interrupt: &AtomicBool,
     mut progress: impl FnMut(&Progress),
 ) -> Result<Swept, Box<dyn Error + Send + Sync>> {
     let streams = Streams::new(plan.master_seed);
@@ -62,17 +74,15 @@ pub fn sweep(
     'scenarios: for (index, scenario) in plan.scenarios.iter().enumerate() {
         let mut tally = Tally::new(plan, index);
         let in_replication = scenario.requests * plan.contenders.len() as u64;
-        let batch_size = (LATENCIES_IN_BATCH / in_replication).clamp(1, LARGEST_BATCH);
+        let threads = rayon::current_num_threads() as u64;
+        let batch_size = (LATENCIES_IN_BATCH / in_replication).max(threads).min(largest_batch);
         let mut next = 0;
         while next < plan.replications {
             let end = (next + batch_size).min(plan.replications);
             let batch: Option<Vec<Vec<Played>>> = (next..end)
                 .into_par_iter()
                 .map(|replication| {
-                    if interrupt.load(Ordering::Relaxed) {
-                        return None;
-                    }
-                    Some(play(scenario, &plan.contenders, &streams, replication))
+                    play(scenario, &plan.contenders, &streams, replication, interrupt)
                 })
                 .collect();
             let Some(batch) = batch else {
@@ -101,4 +111,78 @@ pub fn sweep(
         scenarios.push(tally.finish(&streams));
     }
     Ok(Swept { summary: Summary { scenarios }, interrupted })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::{Contender, Row, specs_from_name};
+    use crate::world::{Document, Model, Scenario};
+
+    const MODEL: &str = r#"
+schema = 1
+ports = { first = 4000, count = 4 }
+[error_rate]
+draw = "per_replication"
+family = "beta"
+alpha = 2.0
+beta = 3.0
+[rate_limit]
+kind = "fixed_window"
+limit = 2
+window_s = 0.7
+[latency]
+family = "lognormal"
+median_ms = 1.1
+sigma = 0.3
+"#;
+
+    fn plan() -> Plan {
+        let model = Model::parse("m", &Document::from_text("m", MODEL)).unwrap();
+        let scenario = Scenario { requests: 40, ..Scenario::new(model) };
+        let ranked = specs_from_name("all").unwrap().into_iter().map(Contender::new).collect();
+        Plan::new("x", vec![scenario], ranked, 150, 7).unwrap()
+    }
+
+    #[test]
+    fn the_size_of_batches_and_the_order_of_work_within_them_change_nothing() {
+        let run = |largest_batch| {
+            let mut rows: Vec<Row> = Vec::new();
+            let go_on = AtomicBool::new(false);
+            let swept = sweep_in_batches(largest_batch, &plan(), &mut rows, &go_on, |_| ());
+            (rows, swept.unwrap().summary)
+        };
+        let expected = run(128);
+        assert_eq!(run(1), expected);
+        assert_eq!(run(7), expected);
+    }
+
+    #[test]
+    fn replications_played_in_reverse_fold_to_the_same_rows() {
+        let plan = plan();
+        let (streams, go_on) = (Streams::new(plan.master_seed), AtomicBool::new(false));
+        let mut played: Vec<(u64, Vec<Played>)> = (0..plan.replications)
+            .rev()
+            .filter_map(|r| {
+                Some((r, play(&plan.scenarios[0], &plan.contenders, &streams, r, &go_on)?))
+            })
+            .collect();
+        played.reverse();
+        let mut tally = Tally::new(&plan, 0);
+        played.iter().for_each(|(replication, played)| tally.fold(*replication, played));
+        let mut rows: Vec<Row> = Vec::new();
+        sweep(&plan, &mut rows, &go_on, |_| ()).unwrap();
+        assert_eq!(tally.rows(), rows);
+    }
+
+    #[test]
+    fn an_interrupt_keeps_whole_replications_only() {
+        let (plan, interrupt) = (plan(), AtomicBool::new(false));
+        let mut rows: Vec<Row> = Vec::new();
+        let stop = |_: &Progress| interrupt.store(true, std::sync::atomic::Ordering::Relaxed);
+        let swept = sweep_in_batches(10, &plan, &mut rows, &interrupt, stop).unwrap();
+        assert!(swept.interrupted);
+        assert_eq!(swept.summary.scenarios[0].replications, 10);
+        assert_eq!(rows.len(), 10 * plan.contenders.len());
+    }
 }

@@ -1,118 +1,21 @@
-//! Plays one replication and folds finished ones, in order, into the numbers of a summary.
+//! Folds finished replications, in order, into the numbers of a summary.
 
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
+use super::play::{Played, curve_points};
 use super::row::Row;
 use super::summary::{ContenderSummary, CurvePoint, Mean, Ranking, ScenarioSummary, ScoreCount};
 use super::{Contender, Plan};
-use crate::balancer::{Answer, Ledger};
-use crate::domain::{Purpose, RequestId, Rules, Streams};
-use crate::sim::{Record, Replication};
-use crate::stats::bootstrap::{p_best, p_best_normal};
-use crate::stats::quantile::nearest_rank;
+use crate::domain::{Purpose, Streams};
+use crate::stats::bootstrap::{
+    NORMAL_ABOVE_REPLICATIONS, NORMAL_DRAWS, RESAMPLES, p_best, p_best_normal,
+};
 use crate::stats::{Moments, PairedComparison};
 use crate::world::Scenario;
 
-/// Points of the oracle-regret curve.
-const CURVE_POINTS: u64 = 50;
-/// Up to here `p_best` is bootstrapped, above it is the paired normal approximation.
-const BOOTSTRAP_LIMIT: u64 = 100_000;
-const BOOTSTRAP_RESAMPLES: usize = 2_000;
-const NORMAL_DRAWS: usize = 20_000;
 const CONFIDENCE: f64 = 0.95;
-
-/// What one contender did in one replication.
-#[derive(Debug)]
-pub(super) struct Played {
-    ledger: Ledger,
-    /// Latency of every request in nanoseconds, in no particular order.
-    latencies_ns: Vec<u64>,
-    latency_p50_ms: f64,
-    latency_p99_ms: f64,
-    /// Score after each point of the curve.
-    curve: Vec<f64>,
-    /// Attempts by rank of the server's error rate, lowest first.
-    attempts_by_rank: Vec<u64>,
-}
-
-/// Plays every contender in one replication, in order.
-pub(super) fn play(
-    scenario: &Scenario,
-    contenders: &[Contender],
-    streams: &Streams,
-    replication: u64,
-) -> Vec<Played> {
-    let mut world = Replication::new(scenario, streams, replication);
-    let rates = &world.instance().error_rates;
-    let mut by_rate: Vec<usize> = (0..rates.len()).collect();
-    by_rate.sort_by(|a, b| rates[*a].total_cmp(&rates[*b]));
-    contenders
-        .iter()
-        .map(|contender| {
-            let player = contender.build(world.instance(), streams, replication);
-            let mut notes = Notes::new(scenario);
-            let ledger = world.play(player, &mut notes);
-            let attempts_by_rank = by_rate.iter().map(|i| ledger.servers[*i].attempts).collect();
-            notes.accumulate();
-            let mut latencies_ns = notes.latencies_ns;
-            let mut latency_ms =
-                |p| nearest_rank(&mut latencies_ns, p).map_or(f64::NAN, |ns| ns as f64 * 1e-6);
-            Played {
-                ledger,
-                latency_p50_ms: latency_ms(0.5),
-                latency_p99_ms: latency_ms(0.99),
-                latencies_ns,
-                curve: notes.curve,
-                attempts_by_rank,
-            }
-        })
-        .collect()
-}
-
-/// What is written down while a run is played.
-struct Notes {
-    rules: Rules,
-    requests: u64,
-    latencies_ns: Vec<u64>,
-    curve: Vec<f64>,
-}
-
-impl Notes {
-    fn new(scenario: &Scenario) -> Self {
-        Self {
-            rules: scenario.rules,
-            requests: scenario.requests,
-            latencies_ns: Vec::with_capacity(scenario.requests.min(1 << 20) as usize),
-            curve: vec![0.0; curve_points(scenario.requests)],
-        }
-    }
-
-    /// Turns the score within each stretch of requests into the score up to its end.
-    fn accumulate(&mut self) {
-        let mut sum = 0.0;
-        for point in &mut self.curve {
-            sum += *point;
-            *point = sum;
-        }
-    }
-}
-
-impl Record for Notes {
-    #[inline]
-    fn on_answer(&mut self, request: RequestId, answer: Answer) {
-        self.latencies_ns.push(answer.latency.as_nanos());
-        let points = self.curve.len() as u64;
-        let extra = answer.attempts.saturating_sub(self.rules.free_attempts);
-        let worth = f64::from(u8::from(answer.ok)) - self.rules.penalty(u64::from(extra));
-        self.curve[(request.0 * points / self.requests) as usize] += worth;
-    }
-}
-
-fn curve_points(requests: u64) -> usize {
-    requests.min(CURVE_POINTS) as usize
-}
 
 /// The numbers of one scenario, growing replication by replication.
 pub(super) struct Tally<'p> {
@@ -133,13 +36,14 @@ pub(super) struct Tally<'p> {
 struct Sums {
     score: Moments,
     oracle_regret: Moments,
-    requests: u64,
-    answered_ok: u64,
+    success_rate: Moments,
+    attempts_per_request: Moments,
+    retries: Moments,
+    penalty: Moments,
+    rate_limited: Moments,
+    timed_out: Moments,
+    regret: Moments,
     attempts: u64,
-    retries: u64,
-    rate_limited: u64,
-    timed_out: u64,
-    penalty: f64,
     /// Request latency in nanoseconds, three significant digits.
     latency: Histogram<u64>,
     curve: Vec<Moments>,
@@ -172,13 +76,14 @@ impl<'p> Tally<'p> {
         let sums = |_: &Contender| Sums {
             score: Moments::default(),
             oracle_regret: Moments::default(),
-            requests: 0,
-            answered_ok: 0,
+            success_rate: Moments::default(),
+            attempts_per_request: Moments::default(),
+            retries: Moments::default(),
+            penalty: Moments::default(),
+            rate_limited: Moments::default(),
+            timed_out: Moments::default(),
+            regret: Moments::default(),
             attempts: 0,
-            retries: 0,
-            rate_limited: 0,
-            timed_out: 0,
-            penalty: 0.0,
             latency: empty_histogram(),
             curve: vec![Moments::default(); curve_points(requests)],
             attempts_by_rank: vec![0; model.servers()],
@@ -209,13 +114,15 @@ impl<'p> Tally<'p> {
             let oracle_regret = oracle_score - score.score();
             sums.score.push(score.score());
             sums.oracle_regret.push(oracle_regret);
-            sums.requests += ledger.arrived;
-            sums.answered_ok += ledger.answered_ok;
+            let requests = ledger.arrived as f64;
+            sums.success_rate.push(ledger.answered_ok as f64 / requests);
+            sums.attempts_per_request.push(ledger.attempts as f64 / requests);
+            sums.retries.push(ledger.retries as f64);
+            sums.penalty.push(score.penalty);
+            sums.rate_limited.push(ledger.rate_limited() as f64);
+            sums.timed_out.push(ledger.timed_out() as f64);
+            sums.regret.push(score.regret() as f64);
             sums.attempts += ledger.attempts;
-            sums.retries += ledger.retries;
-            sums.rate_limited += ledger.rate_limited();
-            sums.timed_out += ledger.timed_out();
-            sums.penalty += score.penalty;
             *sums.score_counts.entry(ScoreKey(score.score())).or_default() += 1;
             for latency in latencies_ns {
                 sums.latency.saturating_record(*latency);
@@ -250,7 +157,7 @@ impl<'p> Tally<'p> {
             self.ranked.iter().map(|i| played[*i].ledger.score(rules).score()).collect();
         self.comparison.push(&scores);
         self.replications += 1;
-        if self.replications <= BOOTSTRAP_LIMIT {
+        if self.replications <= NORMAL_ABOVE_REPLICATIONS {
             self.scores.extend(scores);
         } else {
             self.scores = Vec::new();
@@ -303,15 +210,15 @@ impl<'p> Tally<'p> {
             replications: self.replications,
             has_rate_limit: !scenario.model.rate_limit.is_none(),
             assumed: scenario.model.assumed(),
-            p_best_is_normal_approximation: self.replications > BOOTSTRAP_LIMIT,
+            p_best_is_normal_approximation: self.replications > NORMAL_ABOVE_REPLICATIONS,
             contenders,
         }
     }
 
     fn rankings(&self, streams: &Streams) -> Vec<Ranking> {
         let k = self.ranked.len();
-        let p_best = if self.replications <= BOOTSTRAP_LIMIT {
-            p_best(&self.scores, k, BOOTSTRAP_RESAMPLES, |resample| {
+        let p_best = if self.replications <= NORMAL_ABOVE_REPLICATIONS {
+            p_best(&self.scores, k, RESAMPLES, |resample| {
                 streams.stream(Purpose::Analysis, 0, resample)
             })
         } else {
@@ -342,8 +249,6 @@ impl Sums {
         requests_per_run: u64,
         ranking: Option<Ranking>,
     ) -> ContenderSummary {
-        let runs = self.score.count() as f64;
-        let requests = self.requests as f64;
         let latency_ms = |p| self.latency.value_at_quantile(p) as f64 * 1e-6;
         let points = self.curve.len() as u64;
         let curve = (1..).zip(&self.curve).map(|(point, moments): (u64, &Moments)| CurvePoint {
@@ -356,13 +261,13 @@ impl Sums {
         ContenderSummary {
             strategy: label.to_owned(),
             score: mean(&self.score),
-            success_rate: self.answered_ok as f64 / requests,
-            attempts_per_request: self.attempts as f64 / requests,
-            retries_mean: self.retries as f64 / runs,
-            penalty_mean: self.penalty / runs,
-            rate_limited_mean: self.rate_limited as f64 / runs,
-            timed_out_mean: self.timed_out as f64 / runs,
-            regret_mean: (self.requests - self.answered_ok) as f64 / runs,
+            success_rate: mean(&self.success_rate),
+            attempts_per_request: mean(&self.attempts_per_request),
+            retries: mean(&self.retries),
+            penalty: mean(&self.penalty),
+            rate_limited: mean(&self.rate_limited),
+            timed_out: mean(&self.timed_out),
+            regret: mean(&self.regret),
             oracle_regret: mean(&self.oracle_regret),
             latency_p50_ms: latency_ms(0.5),
             latency_p90_ms: latency_ms(0.9),
@@ -388,8 +293,8 @@ fn mean(moments: &Moments) -> Mean {
     }
 }
 
-/// Latencies from a microsecond to a day, in nanoseconds, to three significant digits.
+/// Latencies from a microsecond to 146 years, in nanoseconds, to three significant digits.
 fn empty_histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1_000, 86_400_000_000_000, 3)
+    Histogram::new_with_bounds(1_000, 1 << 62, 3)
         .unwrap_or_else(|_| unreachable!("the bounds are constants that the library accepts"))
 }

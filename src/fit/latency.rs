@@ -24,7 +24,7 @@ pub const BOOTSTRAP_DRAWS: u64 = 199;
 /// Fewer attempts than this do not show a tail: only the lognormal is fitted.
 const LEAST_FOR_MIXTURE: usize = 30;
 /// A clock that shows 0 ms means less than this, in milliseconds.
-const CLOCK_RESOLUTION_MS: f64 = 1e-6;
+const CLOCK_RESOLUTION_MS: f64 = 1e-3;
 /// Seed of the bootstrap, a constant: a fit is a function of its traces.
 const SEED: u64 = 0x1a7e;
 
@@ -213,7 +213,7 @@ impl Candidate {
 
     fn family(&self) -> LatencyFamily {
         match *self {
-            Self::Constant(value) => LatencyFamily::Constant { ms: libm::exp(value) },
+            Self::Constant(value) => LatencyFamily::Constant { ms: from_log(value) },
             Self::One(one) => LatencyFamily::LogNormal(log_normal(one)),
             Self::Two(two) => LatencyFamily::LogNormalMixture {
                 body: log_normal(two.body),
@@ -224,9 +224,14 @@ impl Candidate {
     }
 }
 
+/// The latency in milliseconds; rounding does not make it shorter than a clock can tell.
+fn from_log(ln_ms: f64) -> f64 {
+    libm::exp(ln_ms).max(CLOCK_RESOLUTION_MS)
+}
+
 /// What a normal ln latency is as a latency.
 fn log_normal(normal: Normal) -> LogNormal {
-    LogNormal { median_ms: libm::exp(normal.mean), sigma: normal.sd }
+    LogNormal { median_ms: from_log(normal.mean), sigma: normal.sd }
 }
 
 /// Mean and standard deviation of some values.

@@ -8,7 +8,7 @@ use tempfile::NamedTempFile;
 
 /// A file that could not be written. The old file, if there was one, is as it was.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {path}: {source}")]
+#[error("cannot write {path}")]
 pub struct WriteError {
     /// The file.
     pub path: String,
@@ -22,6 +22,14 @@ impl WriteError {
     }
 }
 
+/// How the names of temporary files begin.
+const TEMPORARY: &str = ".flakelab-";
+
+/// Whether a file's name is that of a temporary one, which a killed process may have left.
+pub(super) fn is_temporary(name: &str) -> bool {
+    name.starts_with(TEMPORARY)
+}
+
 /// Puts `bytes` into the file at `path`, whatever was there before.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     let mut file = temporary_beside(path)?;
@@ -33,7 +41,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
 pub(super) fn temporary_beside(path: &Path) -> Result<NamedTempFile, WriteError> {
     let folder = folder_of(path);
     tempfile::Builder::new()
-        .prefix(".flakelab-")
+        .prefix(TEMPORARY)
         .tempfile_in(folder)
         .map_err(|e| WriteError::new(path, e))
 }

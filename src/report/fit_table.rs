@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::numbers::{fixed, interval};
 use super::table::frame;
-use crate::fit::{ConfigFit, FitReport, LatencyFit, LimitEvidence, Population};
+use crate::fit::{BOOTSTRAP_DRAWS, ConfigFit, FitReport, LatencyFit, LimitEvidence, Population};
 use crate::world::{LatencyFamily, LogNormal};
 
 /// The whole report as text.
@@ -21,9 +21,10 @@ fn of_config(fit: &ConfigFit) -> String {
     let attempts: usize = fit.runs.iter().map(|r| r.attempts).sum();
     let starts = fit.runs.last().map_or(0, |r| r.start);
     let mut text = format!(
-        "config {}: {} runs, {attempts} attempts, {starts} start{} of the servers\n{}\n",
+        "config {}: {} run{}, {attempts} attempts, {starts} start{} of the servers\n{}\n",
         fit.config,
         fit.runs.len(),
+        if fit.runs.len() == 1 { "" } else { "s" },
         if starts == 1 { "" } else { "s" },
         runs(fit)
     );
@@ -136,9 +137,11 @@ fn latency(fit: &LatencyFit) -> String {
         ),
     };
     format!(
-        "{family}; {} attempts, Kolmogorov distance {}, p {} by bootstrap",
+        "{family}; {} attempts, Kolmogorov distance {}, p {}{} by bootstrap",
         fit.attempts,
         fixed(fit.ks_distance, 3),
+        // With so many draws no smaller p-value can be seen.
+        if fit.ks_p_value * (BOOTSTRAP_DRAWS as f64 + 1.0) < 1.5 { "at most " } else { "" },
         p_value(fit.ks_p_value)
     )
 }

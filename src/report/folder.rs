@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::files::{WriteError, write_atomically};
+use super::charts;
+use super::files::{WriteError, is_temporary, write_atomically};
 use super::manifest::Manifest;
 
 /// A folder that belongs to one experiment.
@@ -40,7 +41,7 @@ pub enum FolderError {
         path: String,
     },
     /// It cannot be made or written to.
-    #[error("cannot write into the results folder {path}: {source}; choose another with --out")]
+    #[error("cannot write into the results folder {path}; choose another with --out")]
     Unwritable {
         /// The folder.
         path: String,
@@ -56,7 +57,7 @@ impl ResultsFolder {
         let shown = || path.display().to_string();
         let unwritable = |source| FolderError::Unwritable { path: shown(), source };
         if !force {
-            match Manifest::spec_hash_in(path) {
+            match Manifest::read(path).map(|m| m.spec_hash) {
                 Some(theirs) if theirs != spec_hash => {
                     let short = |hash: &str| hash.chars().take(8).collect();
                     return Err(FolderError::OtherSpec {
@@ -67,7 +68,7 @@ impl ResultsFolder {
                 }
                 Some(_) => {}
                 None => {
-                    if fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) {
+                    if holds_something_else(path) {
                         return Err(FolderError::NotEmpty { path: shown() });
                     }
                 }
@@ -85,6 +86,10 @@ impl ResultsFolder {
             folder.remove_if_unused();
             return Err(unwritable(error));
         }
+        // What a killed sweep left half-written; not worth an error if it cannot be removed.
+        for name in file_names(path).filter(|name| is_temporary(name)) {
+            let _ = fs::remove_file(path.join(name));
+        }
         Ok(folder)
     }
 
@@ -98,15 +103,17 @@ impl ResultsFolder {
         self.path.join("charts")
     }
 
-    /// Removes charts of an earlier sweep, so that none of them is taken for one of this.
-    pub fn clear_charts(&self) -> Result<(), WriteError> {
-        let charts = self.charts();
-        let error = |e| WriteError::new(&charts, e);
-        for entry in fs::read_dir(&charts).map_err(error)? {
-            let path = entry.map_err(error)?.path();
-            if path.extension().is_some_and(|e| e == "svg" || e == "png") {
-                fs::remove_file(&path).map_err(|e| WriteError::new(&path, e))?;
-            }
+    /// Whether complete results of the same spec lie here already.
+    pub fn is_complete(&self, spec_hash: &str) -> bool {
+        Manifest::read(&self.path).is_some_and(|m| m.spec_hash == spec_hash && !m.interrupted)
+    }
+
+    /// Makes way for new results: from here until the new manifest is written, the folder has
+    /// none. Charts of an earlier sweep are removed, so that none is taken for one of this.
+    pub fn begin(&self) -> Result<(), WriteError> {
+        remove(&self.path.join(Manifest::FILE))?;
+        for name in file_names(&self.charts()).filter(|name| charts::is_chart_file(name)) {
+            remove(&self.charts().join(name))?;
         }
         Ok(())
     }
@@ -125,16 +132,73 @@ impl ResultsFolder {
     }
 }
 
+/// Names of what is in a folder, none if it cannot be read.
+fn file_names(folder: &Path) -> impl Iterator<Item = String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned())
+}
+
+/// Whether a folder without a manifest holds more than a killed sweep may have left.
+fn holds_something_else(folder: &Path) -> bool {
+    let ours = ["replications.parquet", "summary.csv", "summary.json", "report.md", "charts"];
+    file_names(folder).any(|name| !ours.contains(&name.as_str()) && !is_temporary(&name))
+}
+
+fn remove(path: &Path) -> Result<(), WriteError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(WriteError::new(path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn manifest(spec_hash: &str, interrupted: bool) -> Manifest {
+        Manifest {
+            argv: Vec::new(),
+            spec_hash: spec_hash.to_owned(),
+            master_seed: 42,
+            replications: 1,
+            interrupted,
+            version: String::new(),
+            git_hash: String::new(),
+        }
+    }
+
+    #[test]
+    fn making_way_removes_what_is_ours_and_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = ResultsFolder::open(root.path(), "aaaa", false).unwrap();
+        let files = ["charts/config-0-score.svg", "charts/mine.svg", "notes.txt"];
+        files.iter().for_each(|name| fs::write(root.path().join(name), "x").unwrap());
+        folder.write(Manifest::FILE, manifest("aaaa", false).to_json().as_bytes()).unwrap();
+        assert!(folder.is_complete("aaaa") && !folder.is_complete("bbbb"));
+        folder.begin().unwrap();
+        assert!(!folder.is_complete("aaaa"));
+        let left: Vec<bool> = files.iter().map(|name| root.path().join(name).exists()).collect();
+        assert_eq!(left, [false, true, true]);
+    }
+
+    #[test]
+    fn what_a_killed_sweep_left_is_no_obstacle() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("charts")).unwrap();
+        fs::write(root.path().join(".flakelab-x"), "half").unwrap();
+        fs::write(root.path().join("replications.parquet"), "whole").unwrap();
+        assert!(ResultsFolder::open(root.path(), "aaaa", false).is_ok());
+        assert!(!root.path().join(".flakelab-x").exists());
+    }
 
     #[test]
     fn another_experiments_results_are_not_touched_unless_forced() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("results").join("x");
         let folder = ResultsFolder::open(&path, "aaaa", false).unwrap();
-        folder.write("manifest.json", br#"{"spec_hash": "aaaa"}"#).unwrap();
+        folder.write(Manifest::FILE, manifest("aaaa", false).to_json().as_bytes()).unwrap();
         assert!(ResultsFolder::open(&path, "aaaa", false).is_ok());
         let error = ResultsFolder::open(&path, "bbbb", false).unwrap_err();
         assert!(error.to_string().contains("--force"), "{error}");

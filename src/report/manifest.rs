@@ -29,11 +29,10 @@ impl Manifest {
     /// The file's name.
     pub const FILE: &str = "manifest.json";
 
-    /// The spec hash of the results in a folder, if there are any.
-    pub fn spec_hash_in(folder: &Path) -> Option<String> {
+    /// The manifest of the results in a folder, if there are any.
+    pub fn read(folder: &Path) -> Option<Self> {
         let text = std::fs::read_to_string(folder.join(Self::FILE)).ok()?;
-        let json: serde_json::Value = serde_json::from_str(&text).ok()?;
-        json.get("spec_hash")?.as_str().map(str::to_owned)
+        serde_json::from_str(&text).ok()
     }
 
     /// The file's content.

@@ -54,7 +54,8 @@ fn pairing(scenario: &crate::experiment::ScenarioSummary) -> Option<String> {
 fn method(plan: &Plan, summary: &Summary) -> String {
     let approximated = summary.scenarios.iter().any(|s| s.p_best_is_normal_approximation);
     let p_best = if approximated {
-        "above 100,000 replications from the normal approximation of the paired means"
+        "the probability that the strategy has the highest mean, by the normal approximation of \
+         the paired means (more than 100,000 replications)"
     } else {
         "the share of 2,000 bootstrap resamples of the replications, pairing kept, in which the \
          strategy has the highest mean"

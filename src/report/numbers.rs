@@ -12,9 +12,19 @@ pub(super) fn interval(interval: Interval, decimals: usize) -> String {
     format!("[{}, {}]", fixed(interval.low, decimals), fixed(interval.high, decimals))
 }
 
-/// A mean with the half-width of its symmetric interval.
-pub(super) fn plus_minus(mean: f64, interval: Interval, decimals: usize) -> String {
-    format!("{} ±{}", fixed(mean, decimals), fixed(interval.half_width(), decimals))
+/// A mean over replications with the half-width of its symmetric interval, `±?` when a single
+/// replication says nothing of the spread.
+pub(super) fn plus_minus(
+    mean: f64,
+    interval: Interval,
+    decimals: usize,
+    replications: u64,
+) -> String {
+    let mean = fixed(mean, decimals);
+    if replications < 2 {
+        return format!("{mean} ±?");
+    }
+    format!("{mean} ±{}", fixed(interval.half_width(), decimals))
 }
 
 /// Digits after the point that an interval of that half-width deserves: two significant ones

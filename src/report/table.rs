@@ -73,6 +73,11 @@ pub fn scenario_table(scenario: &ScenarioSummary) -> String {
     )
 }
 
+/// A cell that cannot end the cell or start a tag, whatever a label holds.
+fn escaped(cell: &str) -> String {
+    cell.replace('|', "\\|").replace('<', "&lt;")
+}
+
 /// What to keep in mind about the model.
 pub(super) fn assumption(scenario: &ScenarioSummary) -> Option<String> {
     let reason = scenario.assumed.as_ref()?;
@@ -83,11 +88,17 @@ pub(super) fn assumption(scenario: &ScenarioSummary) -> Option<String> {
 pub(super) fn heading(scenario: &ScenarioSummary) -> String {
     format!(
         "config {}: {} requests at {} per second, {} replications\n\
-         means with the half-width of their 95 % interval; attempts are per request",
+         means with the half-width of their 95 % interval (from best: simultaneous intervals); \
+         attempts are per request{}",
         scenario.config,
         thousands(scenario.requests),
         scenario.requests_per_second,
         thousands(scenario.replications),
+        if scenario.p_best_is_normal_approximation {
+            "; P(best) by normal approximation"
+        } else {
+            ""
+        },
     )
 }
 
@@ -100,7 +111,8 @@ pub fn markdown_table(scenario: &ScenarioSummary) -> String {
     let rule = |i: usize| if i < 2 { "---" } else { "---:" };
     text += &line((0..columns.len()).map(rule).collect());
     for row in 0..scenario.contenders.len() {
-        text += &line(columns.iter().map(|(_, cells)| cells[row].as_str()).collect());
+        let cells: Vec<String> = columns.iter().map(|(_, cells)| escaped(&cells[row])).collect();
+        text += &line(cells.iter().map(String::as_str).collect());
     }
     text
 }
@@ -122,16 +134,21 @@ fn columns<'a>(
     let mut columns: Columns = vec![
         (PLACE, each(&place)),
         ("strategy", each(&|c| c.strategy.clone())),
-        ("score", each(&|c| score(c, score_decimals))),
-        (DIFFERENCE, each(&|c| difference(c, difference_decimals))),
-        ("success %", each(&|c| percent(c.success_rate))),
-        ("attempts", each(&|c| fixed(c.attempts_per_request, 3))),
-        ("penalty", each(&|c| fixed(c.penalty_mean, 2))),
+        (
+            "score",
+            each(&|c| {
+                plus_minus(c.score.mean, c.score.interval, score_decimals, scenario.replications)
+            }),
+        ),
+        (DIFFERENCE, each(&|c| difference(scenario, c, difference_decimals))),
+        ("success %", each(&|c| percent(c.success_rate.mean))),
+        ("attempts", each(&|c| fixed(c.attempts_per_request.mean, 3))),
+        ("penalty", each(&|c| fixed(c.penalty.mean, 2))),
         ("p50/p99 ms", each(&latency)),
-        (P_BEST, each(&|c| c.ranking.map_or("-".to_owned(), |r| probability(r.p_best)))),
+        (P_BEST, each(&|c| p_best(scenario, c))),
     ];
     if scenario.has_rate_limit {
-        columns.insert(7, ("429 / run", each(&|c| fixed(c.rate_limited_mean, 1))));
+        columns.insert(7, ("429 / run", each(&|c| fixed(c.rate_limited.mean, 1))));
     }
     columns
 }
@@ -140,18 +157,23 @@ fn place(c: &ContenderSummary) -> String {
     c.ranking.map_or("-".to_owned(), |r| r.rank.to_string())
 }
 
-fn score(c: &ContenderSummary, decimals: usize) -> String {
-    plus_minus(c.score.mean, c.score.interval, decimals)
+fn p_best(scenario: &ScenarioSummary, c: &ContenderSummary) -> String {
+    match c.ranking {
+        // One replication says who won it, not who wins.
+        Some(r) if scenario.replications > 1 => probability(r.p_best),
+        _ => "-".to_owned(),
+    }
 }
 
-fn difference(c: &ContenderSummary, decimals: usize) -> String {
+fn difference(scenario: &ScenarioSummary, c: &ContenderSummary, decimals: usize) -> String {
     match c.ranking {
         None => "-".to_owned(),
         Some(r) if r.rank == 1 => "best".to_owned(),
-        Some(r) if r.tied_with_best => {
-            format!("{} tied", plus_minus(r.delta, r.delta_interval, decimals))
+        Some(r) => {
+            let tied = if r.tied_with_best { " tied" } else { "" };
+            let known = plus_minus(r.delta, r.delta_interval, decimals, scenario.replications);
+            known + tied
         }
-        Some(r) => plus_minus(r.delta, r.delta_interval, decimals),
     }
 }
 

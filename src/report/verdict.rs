@@ -1,4 +1,4 @@
-//! The result in a sentence, and the command that makes sense after it.
+//! The result in a sentence.
 
 use super::numbers::{decimals_for, fixed, thousands};
 use crate::experiment::{ContenderSummary, Ranking, ScenarioSummary};
@@ -19,6 +19,12 @@ pub fn verdict(scenario: &ScenarioSummary) -> String {
     let tied: Vec<&(&ContenderSummary, Ranking)> =
         ranked[1..].iter().filter(|(_, r)| r.tied_with_best).collect();
     let behind = ranked[1..].iter().find(|(_, r)| !r.tied_with_best);
+    if scenario.replications < 2 {
+        return format!(
+            "{} scored most, but a single replication says nothing of who is better.",
+            best.strategy
+        );
+    }
     if ranked.len() == 1 {
         return format!("{} scores {points}; there is nobody to compare it with.", best.strategy);
     }
@@ -31,6 +37,11 @@ pub fn verdict(scenario: &ScenarioSummary) -> String {
             second.strategy
         );
     }
+    if tied.len() + 1 == ranked.len()
+        && ranked.iter().all(|(c, r)| c.score.std_dev == 0.0 && r.delta == 0.0)
+    {
+        return format!("All score the same in every replication: {points}.");
+    }
     let names: Vec<&str> = tied.iter().map(|(c, _)| c.strategy.as_str()).collect();
     let mut text = format!(
         "Too close to call: {} has the highest mean, {points}, but cannot be told from {}",
@@ -39,10 +50,13 @@ pub fn verdict(scenario: &ScenarioSummary) -> String {
     );
     text += &match most_to_separate(&ranked) {
         Some(Separation::Replications(n)) => {
-            format!(" (about {} replications would tell).", thousands(round_up(n)))
+            format!(
+                "; if the differences are what they seem, about {} fresh replications would tell.",
+                thousands(round_up(n))
+            )
         }
         Some(Separation::MoreThanMillion) => {
-            " (a million replications would not tell: for practical ends they are equal).".into()
+            "; not even a million replications are sure to tell them all.".to_owned()
         }
         None => ".".to_owned(),
     };
@@ -54,7 +68,13 @@ pub fn verdict(scenario: &ScenarioSummary) -> String {
 
 /// `1.9 points more (95 % interval 0.7 to 3.1)`, seen from the best.
 fn margin(r: &Ranking) -> String {
-    let decimals = decimals_for(r.delta_interval.half_width());
+    let mut decimals = decimals_for(r.delta_interval.half_width());
+    // The end near 0 is shown with enough digits to see on which side of 0 it lies.
+    while decimals < 4
+        && fixed(-r.delta_interval.high, decimals).bytes().all(|b| b"-0.".contains(&b))
+    {
+        decimals += 1;
+    }
     format!(
         "{} points more (95 % interval {} to {})",
         fixed(-r.delta, decimals),
@@ -80,37 +100,13 @@ fn round_up(n: u64) -> u64 {
     n.div_ceil(unit) * unit
 }
 
-/// A command worth running next: more replications where they would break a tie, else another
-/// question. `strategy_names` are the names on the command line by table label.
-pub fn next_command(
-    scenarios: &[ScenarioSummary],
-    command_name: impl Fn(&str) -> Option<String>,
-) -> String {
-    let sweep = "cargo run -- sweep";
-    for scenario in scenarios {
-        let ranked: Vec<_> = scenario.ranked().collect();
-        if let Some(Separation::Replications(n)) = most_to_separate(&ranked) {
-            let tied: Option<Vec<String>> = ranked
-                .iter()
-                .filter(|(_, r)| r.tied_with_best)
-                .map(|(c, _)| command_name(&c.strategy))
-                .collect();
-            if let (Some(tied), true) = (tied, ["0", "1", "2"].contains(&scenario.config.as_str()))
-            {
-                return format!(
-                    "{sweep} --strategy {} --config {} --requests {} --seeds {}",
-                    tied.join(","),
-                    scenario.config,
-                    scenario.requests,
-                    round_up(n),
-                );
-            }
-        }
-    }
-    match scenarios {
-        [one] if one.config == "0" => format!("{sweep} --strategy all --config all --seeds 1000"),
-        _ => format!("{sweep} --experiment experiments/exclusion.toml"),
-    }
+/// The ranked strategies that cannot be told from the best, the best included, and the
+/// replications that would tell; nothing unless such a number is known.
+pub fn open_question(scenario: &ScenarioSummary) -> Option<(Vec<&str>, u64)> {
+    let ranked: Vec<_> = scenario.ranked().collect();
+    let Separation::Replications(n) = most_to_separate(&ranked)? else { return None };
+    let tied = ranked.iter().filter(|(_, r)| r.tied_with_best);
+    Some((tied.map(|(c, _)| c.strategy.as_str()).collect(), round_up(n)))
 }
 
 #[cfg(test)]

@@ -6,6 +6,9 @@ use crate::domain::{Attempt, Outcome, Request, RequestId, Span, Streams, Timesta
 use crate::strategy::Strategy;
 use crate::world::{Arrivals, Instance, Limiter, LuckTape, Scenario};
 
+/// Events between two questions whether the run is cancelled: well below a millisecond's work.
+const EVENTS_BETWEEN_CHECKS: u32 = 4096;
+
 /// The world of one replication, in which strategies are played one after the other.
 #[derive(Debug)]
 pub struct Replication<'s> {
@@ -21,6 +24,11 @@ pub struct Replication<'s> {
 pub trait Record {
     /// `request` was answered.
     fn on_answer(&mut self, request: RequestId, answer: Answer);
+
+    /// Whether the run should end here, unfinished; asked every few thousand events.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
 }
 
 /// Records nothing.
@@ -52,7 +60,8 @@ impl<'s> Replication<'s> {
         &self.instance
     }
 
-    /// Plays one strategy from the first arrival to the last answer.
+    /// Plays one strategy from the first arrival to the last answer, or until `record` says
+    /// that the run is cancelled; its ledger is then that of an unfinished run.
     pub fn play(&mut self, strategy: Box<dyn Strategy>, record: &mut impl Record) -> Ledger {
         let Scenario { rules, requests_per_second, ref model, .. } = *self.scenario;
         let mut balancer =
@@ -61,6 +70,7 @@ impl<'s> Replication<'s> {
         let mut arrivals = self.arrivals.clone();
         let mut next_arrival = arrivals.next();
         let mut arrived = 0;
+        let mut events: u32 = 0;
         let mut driver = Driver {
             now: Timestamp::ZERO,
             queue: EventQueue::default(),
@@ -89,6 +99,10 @@ impl<'s> Replication<'s> {
                 }
             };
             balancer.handle(driver.now, event, &mut driver);
+            events = events.wrapping_add(1);
+            if events.is_multiple_of(EVENTS_BETWEEN_CHECKS) && driver.record.is_cancelled() {
+                break;
+            }
         }
         balancer.into_ledger()
     }

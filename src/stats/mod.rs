@@ -7,11 +7,10 @@
 //! | [`special`] | incomplete beta and gamma functions, normal and Student distributions |
 //! | [`sample`] | samplers on any generator, most of them with a fixed number of words |
 //! | [`moments`] | mean and variance in one pass |
-//! | [`interval`] | a closed interval, and intervals for proportions |
+//! | [`interval`] | a closed interval |
 //! | [`quantile`] | quantiles of floats, nearest ranks of counts |
 //! | [`comparison`] | paired comparison of several strategies with the best |
 //! | [`bootstrap`] | the chance that a strategy is the best, by resampling |
-//! | [`multiple`] | p-values of several tests |
 //! | [`ziggurat`] | fast normal draws, a variable number of words |
 //! | [`goodness`] | does the data fit the model? |
 //!
@@ -24,7 +23,6 @@ pub mod comparison;
 pub mod goodness;
 pub mod interval;
 pub mod moments;
-pub mod multiple;
 pub mod quantile;
 pub mod sample;
 pub mod special;

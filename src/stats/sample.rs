@@ -39,13 +39,6 @@ pub fn exponential<R: Rng + ?Sized>(rng: &mut R) -> f64 {
     -libm::log(uniform_open(rng))
 }
 
-/// Log-normal, `median * exp(sigma * Z)`, in the unit of the median; `sigma` is the standard
-/// deviation of the natural logarithm. One word.
-#[inline]
-pub fn log_normal<R: Rng + ?Sized>(median: f64, sigma: f64, rng: &mut R) -> f64 {
-    median * libm::exp(sigma * standard_normal(rng))
-}
-
 /// Uniform on `0..n`; 0 for n = 0. One word.
 ///
 /// Lemire's multiply-shift without his rejection step ("Fast Random Integer Generation in an
@@ -164,7 +157,6 @@ mod tests {
                 uniform_open(&mut words),
                 standard_normal(&mut words),
                 exponential(&mut words),
-                log_normal(5.0, 0.5, &mut words),
                 beta(&mut words, 1.0, 1.0),
                 beta(&mut words, 1.0, 7.0),
                 beta(&mut words, 7.0, 1.0),
@@ -172,7 +164,7 @@ mod tests {
             ] {
                 assert!(draw.is_finite());
             }
-            assert_eq!(words.1, 9);
+            assert_eq!(words.1, 8);
         }
     }
 
@@ -181,8 +173,6 @@ mod tests {
         assert!(ks(uniform01, |x| x) > 1e-4);
         assert!(ks(standard_normal, normal_cdf) > 1e-4);
         assert!(ks(exponential, |x| -(-x).exp_m1()) > 1e-4);
-        let log_normal_cdf = |x: f64| normal_cdf((x / 40.0).ln() / 0.7);
-        assert!(ks(|rng| log_normal(40.0, 0.7, rng), log_normal_cdf) > 1e-4);
     }
 
     #[test]

@@ -9,6 +9,11 @@ use super::Violation;
 use crate::domain::Span;
 use crate::stats::{sample, special};
 
+/// Latencies are at least a microsecond, or attempts could take no time and never end, and at
+/// most a day. Draws beyond are moved to these ends.
+const SHORTEST_MS: f64 = 0.001;
+const LONGEST_MS: f64 = 86_400_000.0;
+
 /// Latency of attempts, by outcome.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Latency {
@@ -71,7 +76,7 @@ impl Latency {
             failure.validate().map_err(|v| v.within("failure"))?;
         }
         match self.rate_limited_ms {
-            Some(ms) => positive("rate_limited_ms", ms),
+            Some(ms) => milliseconds("rate_limited_ms", ms),
             None => Ok(()),
         }
     }
@@ -81,7 +86,8 @@ impl LatencyFamily {
     /// Draws a latency; uses one word.
     #[inline]
     pub fn draw(&self, rng: &mut impl Rng) -> Span {
-        Span::from_millis_f64(self.quantile_ms(sample::uniform_open(rng)))
+        let ms = self.quantile_ms(sample::uniform_open(rng));
+        Span::from_millis_f64(ms.clamp(SHORTEST_MS, LONGEST_MS))
     }
 
     /// The latency that the word `u` in (0, 1) stands for, in milliseconds. For the mixture
@@ -124,7 +130,7 @@ impl LatencyFamily {
     /// Checks every range.
     pub fn validate(&self) -> Result<(), Violation> {
         match self {
-            Self::Constant { ms } => positive("ms", *ms),
+            Self::Constant { ms } => milliseconds("ms", *ms),
             Self::LogNormal(one) => one.validate("median_ms", "sigma"),
             Self::LogNormalMixture { body, tail_weight, tail } => {
                 body.validate("median_ms", "sigma")?;
@@ -158,20 +164,21 @@ impl LogNormal {
 
     /// Checks both ranges under the names that the file gives them.
     fn validate(&self, median_key: &str, sigma_key: &str) -> Result<(), Violation> {
-        positive(median_key, self.median_ms)?;
-        if self.sigma.is_finite() && self.sigma >= 0.0 {
+        milliseconds(median_key, self.median_ms)?;
+        if (0.0..=10.0).contains(&self.sigma) {
             return Ok(());
         }
         let problem = format!("{} is out of range", self.sigma);
-        Err(Violation::new(sigma_key, problem, "a number of at least 0"))
+        Err(Violation::new(sigma_key, problem, "a number in 0..=10"))
     }
 }
 
-fn positive(key: &str, value: f64) -> Result<(), Violation> {
-    if value.is_finite() && value > 0.0 {
+fn milliseconds(key: &str, value: f64) -> Result<(), Violation> {
+    if (SHORTEST_MS..=LONGEST_MS).contains(&value) {
         return Ok(());
     }
-    Err(Violation::new(key, format!("{value} is out of range"), "milliseconds above 0"))
+    let problem = format!("{value} is out of range");
+    Err(Violation::new(key, problem, "milliseconds from 0.001 to 86,400,000"))
 }
 
 #[cfg(test)]

@@ -25,5 +25,5 @@ pub use luck::{Luck, LuckTape};
 pub use model::{Draw, ErrorFamily, ErrorRate, Model, Ports};
 pub use oracle::Oracle;
 pub use rate_limit::RateLimit;
-pub use scenario::Scenario;
+pub use scenario::{Scenario, check_rate, check_requests, check_rules};
 pub use traffic::{Arrivals, Traffic};

@@ -122,9 +122,9 @@ impl ErrorFamily {
             }
             Self::Beta { alpha, beta } => {
                 for (key, value) in [("alpha", *alpha), ("beta", *beta)] {
-                    if !(value.is_finite() && value > 0.0) {
-                        let problem = format!("{value} is no shape of a beta distribution");
-                        return Err(Violation::new(key, problem, "a number above 0"));
+                    if !(1e-3..=1e6).contains(&value) {
+                        let problem = format!("{value} is out of range");
+                        return Err(Violation::new(key, problem, "a number in 0.001..=1,000,000"));
                     }
                 }
                 Ok(())

@@ -128,32 +128,35 @@ impl RateLimit {
             }
             Err(Violation::new(key, format!("{value} is out of range"), expected))
         };
-        let seconds = "seconds, at least 0.001";
+        let seconds = "seconds in 0.001..=1,000,000";
+        let in_seconds = |s: f64| (1e-3..=1e6).contains(&s);
+        let rate = "tokens per second in 0.000001..=10^9";
+        let in_rate = |r: f64| (1e-6..=1e9).contains(&r);
         match *self {
             Self::None => Ok(()),
             Self::FixedWindow { limit, window_s, phase_s } => {
                 check(limit >= 1, "limit", f64::from(limit), "a whole number of at least 1")?;
-                check(window_s >= 1e-3, "window_s", window_s, seconds)?;
+                check(in_seconds(window_s), "window_s", window_s, seconds)?;
                 check(true, "phase_s", phase_s.unwrap_or(0.0), "seconds")
             }
             Self::SlidingWindow { limit, window_s } => {
                 check(limit >= 1, "limit", f64::from(limit), "a whole number of at least 1")?;
-                check(window_s >= 1e-3, "window_s", window_s, seconds)
+                check(in_seconds(window_s), "window_s", window_s, seconds)
             }
             Self::TokenBucket { per_second, burst } => {
-                check(per_second > 0.0, "per_second", per_second, "tokens per second, above 0")?;
+                check(in_rate(per_second), "per_second", per_second, rate)?;
                 check(burst >= 1.0, "burst", burst, "tokens, at least 1")
             }
             Self::Sinusoidal { mean_per_second, amplitude_per_second, period_s, burst, phase } => {
                 let (mean, amplitude) = (mean_per_second, amplitude_per_second);
-                check(mean > 0.0, "mean_per_second", mean, "tokens per second, above 0")?;
+                check(in_rate(mean), "mean_per_second", mean, rate)?;
                 check(
                     (0.0..=mean).contains(&amplitude),
                     "amplitude_per_second",
                     amplitude,
                     "tokens per second, from 0 to mean_per_second",
                 )?;
-                check(period_s >= 1e-3, "period_s", period_s, seconds)?;
+                check(in_seconds(period_s), "period_s", period_s, seconds)?;
                 check(burst >= 1.0, "burst", burst, "tokens, at least 1")?;
                 check(true, "phase", phase.unwrap_or(0.0), "radians")
             }

@@ -38,16 +38,33 @@ impl Scenario {
     pub fn validate(&self) -> Result<(), Violation> {
         self.model.validate().map_err(|v| v.within("model"))?;
         let rps = self.requests_per_second;
-        if !(rps.is_finite() && rps > 0.0) {
-            let problem = format!("{rps} requests per second are not possible");
-            return Err(Violation::new("rps", problem, "a number above 0"));
-        }
-        if self.requests == 0 || self.requests > 100_000_000 {
-            let problem = format!("{} requests are not possible", self.requests);
-            return Err(Violation::new("requests", problem, "a whole number from 1 to 10^8"));
-        }
-        self.rules.validate().map_err(|e| {
-            Violation::new(e.key, format!("{} is out of range", e.got), e.expected).within("rules")
-        })
+        check_rate(rps)?;
+        check_requests(self.requests)?;
+        check_rules(&self.rules)
     }
+}
+
+/// Whether a mean arrival rate is possible.
+pub fn check_rate(requests_per_second: f64) -> Result<(), Violation> {
+    if (1e-3..=1e6).contains(&requests_per_second) {
+        return Ok(());
+    }
+    let problem = format!("{requests_per_second} requests per second are not possible");
+    Err(Violation::new("rps", problem, "a number in 0.001..=1,000,000"))
+}
+
+/// Whether a horizon is possible.
+pub fn check_requests(requests: u64) -> Result<(), Violation> {
+    if (1..=10_000_000).contains(&requests) {
+        return Ok(());
+    }
+    let problem = format!("{requests} requests are not possible");
+    Err(Violation::new("requests", problem, "a whole number from 1 to 10,000,000"))
+}
+
+/// Whether rules are possible; keys are relative to the table that holds `rules`.
+pub fn check_rules(rules: &Rules) -> Result<(), Violation> {
+    rules.validate().map_err(|e| {
+        Violation::new(e.key, format!("{} is out of range", e.got), e.expected).within("rules")
+    })
 }

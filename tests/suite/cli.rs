@@ -146,6 +146,8 @@ fn impossible_numbers_are_refused_by_name() {
         ("sweep --model m.toml --rps nan", "NaN requests per second"),
         ("sweep --model m.toml --threads 0", "--threads"),
         ("sweep --model m.toml --seeds many", "--seeds"),
+        ("sweep --model m.toml --threads 100000", "1 to 256"),
+        ("sweep --model m.toml --rps 1e-9", "0.001..=1,000,000"),
         ("sweep --model m.toml --model m.toml", "two scenarios are called `m`"),
     ];
     for (arguments, expected) in cases {
@@ -276,6 +278,77 @@ fn ctrl_c_keeps_the_finished_replications_and_exits_with_130() {
     assert!(
         files_below(&desk.path("r")).iter().all(|f| !f.to_string_lossy().contains(".flakelab-"))
     );
+}
+
+/// The tie is between copies of one strategy, so the sweep must ask for more; what it asks for
+/// must be about the same servers and traffic, with seeds that have not been seen.
+#[test]
+fn the_next_command_asks_the_same_question_of_fresh_seeds() {
+    let desk = Desk::new();
+    let sweep = "sweep --model m.toml --strategy v4,v5 --requests 20 --rps 50 --traffic poisson";
+    let output = desk.run(&format!("{sweep} --seeds 30 --master-seed 7"));
+    let text = stdout(&output);
+    assert!(text.contains("tied"), "{text}");
+    let next = text.lines().last().unwrap().strip_prefix("next: cargo run -- ").unwrap();
+    for flag in ["--model m.toml", "--requests 20", "--rps 50", "--traffic poisson"] {
+        assert!(next.contains(flag), "{flag}: {next}");
+    }
+    assert!(next.contains("--master-seed 8"), "{next}");
+    assert!(desk.run(next).status.success(), "{next}");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_leaves_the_complete_results_of_an_earlier_one_alone() {
+    let desk = Desk::new();
+    let sweep = "sweep --model m.toml --strategy v4 --seeds 60000 --requests 10 --out r";
+    assert!(desk.run(sweep).status.success());
+    let before = fs::read(desk.path("r/summary.csv")).unwrap();
+    let mut child = flakelab(desk.folder.path())
+        .args(sweep.split_whitespace())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let started = || {
+        fs::read_dir(desk.path("r")).is_ok_and(|e| {
+            e.flatten().any(|e| e.file_name().to_string_lossy().starts_with(".flakelab-"))
+        })
+    };
+    while !started() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let pid = child.id().to_string();
+    // The run may have ended by itself; then there is nothing to see, and nothing to fail.
+    let _ = Command::new("kill").args(["-INT", &pid]).stderr(Stdio::null()).status();
+    let output = child.wait_with_output().unwrap();
+    assert!([Some(0), Some(130)].contains(&output.status.code()), "{}", stderr(&output));
+    assert_eq!(fs::read(desk.path("r/summary.csv")).unwrap(), before);
+    let manifest = fs::read_to_string(desk.path("r/manifest.json")).unwrap();
+    assert!(manifest.contains("\"interrupted\": false"), "{manifest}");
+}
+
+#[test]
+fn scenarios_whose_names_look_alike_get_charts_of_their_own() {
+    let desk = Desk::new();
+    desk.write(
+        "e.toml",
+        "schema = 1\nreplications = 3\nrequests = 9\nstrategies = [\"v2\"]\n\
+         [[scenario]]\nlabel = \"A b\"\nmodel = \"m.toml\"\n\
+         [[scenario]]\nlabel = \"a|b\"\nmodel = \"m.toml\"\n",
+    );
+    assert!(desk.run("sweep --experiment e.toml --out r").status.success());
+    assert_eq!(files_below(&desk.path("r/charts")).len(), 12);
+    desk.write("l.toml", "schema = 1\n[[scenario]]\nlabel = \" \"\nmodel = \"m.toml\"\n");
+    let message = desk.mistake("sweep --experiment l.toml");
+    assert!(message.contains("label"), "{message}");
+}
+
+#[test]
+fn one_replication_is_not_taken_for_certainty() {
+    let desk = Desk::new();
+    let text = stdout(&desk.run("sweep --model m.toml --strategy v1,v4 --seeds 1 --requests 50"));
+    assert!(text.contains("±?") && text.contains("a single replication says nothing"), "{text}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use flakelab::trace::Trace;
+use flakelab::world::{Document, Model};
 
 use super::program::{flakelab, recorded_run, stderr};
 
@@ -24,6 +25,16 @@ fn commands(text: &str) -> Vec<String> {
     }
     commands.retain(|c| !c.is_empty() && !c.starts_with('#'));
     commands
+}
+
+#[test]
+fn the_model_in_the_readme_is_one() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let start = readme.find("```toml\n").unwrap() + "```toml\n".len();
+    let text = &readme[start..start + readme[start..].find("```").unwrap()];
+    let model = Model::parse("readme", &Document::from_text("README.md", text)).unwrap();
+    assert_eq!(model.servers(), 10);
 }
 
 #[test]

@@ -80,6 +80,22 @@ impl Chart {
     }
 }
 
+/// The six charts' names, in the order of the module's table.
+const NAMES: [&str; 6] =
+    ["score", "oracle-regret", "score-distribution", "differences", "attempt-share", "latency"];
+
+/// The name of a chart's file; `format` is `svg` or `png`.
+pub fn file_name(scenario: &str, chart: &str, format: &str) -> String {
+    format!("config-{scenario}-{chart}.{format}")
+}
+
+/// Whether a file's name is one that [`file_name`] gives.
+pub fn is_chart_file(name: &str) -> bool {
+    let stem = name.strip_suffix(".svg").or(name.strip_suffix(".png"));
+    stem.and_then(|stem| stem.strip_prefix("config-"))
+        .is_some_and(|rest| NAMES.iter().any(|chart| rest.ends_with(&format!("-{chart}"))))
+}
+
 /// Draws all six charts, in the order of the module's table.
 pub fn draw(scenario: &ScenarioSummary) -> Result<Vec<Chart>, ChartError> {
     lettering::ready()?;

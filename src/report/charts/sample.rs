@@ -72,13 +72,13 @@ fn contender(
     ContenderSummary {
         strategy: strategy.to_owned(),
         score: mean(score),
-        success_rate: 0.99,
-        attempts_per_request: 1.2,
-        retries_mean: 200.0,
-        penalty_mean: 1.0,
-        rate_limited_mean: 0.0,
-        timed_out_mean: 0.0,
-        regret_mean: 1.0,
+        success_rate: exactly(0.99),
+        attempts_per_request: exactly(1.2),
+        retries: exactly(200.0),
+        penalty: exactly(1.0),
+        rate_limited: exactly(0.0),
+        timed_out: exactly(0.0),
+        regret: exactly(1.0),
         oracle_regret: mean(regret),
         latency_p50_ms: 1.1,
         latency_p90_ms: 2.0,
@@ -89,4 +89,8 @@ fn contender(
         oracle_regret_curve: (1..=50).map(point).collect(),
         attempt_share_by_rank: vec![0.6, 0.3, 0.0996, 0.0004],
     }
+}
+
+fn exactly(mean: f64) -> Mean {
+    Mean { mean, std_dev: 0.0, interval: Interval::around(mean, 0.0) }
 }

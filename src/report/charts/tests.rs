@@ -1,6 +1,6 @@
 //! Charts as users get them: what stands in them, that they never fail, that bytes repeat.
 
-use super::{Chart, draw, sample};
+use super::{Chart, NAMES, draw, file_name, is_chart_file, sample};
 use crate::experiment::{ContenderSummary, ScenarioSummary};
 use crate::stats::Interval;
 
@@ -175,4 +175,12 @@ fn png_has_the_size_that_was_asked_for() {
     assert_eq!(&bytes[1..4], b"PNG");
     assert_eq!(bytes[16..20], 2000_u32.to_be_bytes());
     assert_eq!(bytes, chart.png(2).unwrap());
+}
+
+#[test]
+fn charts_have_the_names_by_which_their_files_are_known() {
+    let drawn = draw(&sample::scenario()).unwrap();
+    assert!(drawn.iter().map(|chart| chart.name).eq(NAMES));
+    assert!(is_chart_file(&file_name("30-requests", "latency", "png")));
+    assert!(!is_chart_file("mine.svg") && !is_chart_file("config-0-holiday.svg"));
 }

@@ -1,0 +1,194 @@
+//! `flakelab sweep`: play strategies against simulated servers and say which one wins.
+
+mod next;
+mod plan;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, anyhow, bail};
+use clap::{Args, ValueEnum};
+
+use self::next::next_command;
+use self::plan::plan;
+use super::progress::Bar;
+use super::{Ending, OutputArguments, interrupt, models, print};
+use crate::experiment::{Plan, ScenarioSummary, Summary, sweep};
+use crate::report::{self, ParquetSink, ResultsFolder};
+use crate::world::Traffic;
+
+const EXAMPLES: &str = "\
+Examples:
+  flakelab sweep                                          the five strategies on config 0
+  flakelab sweep --strategy all --seeds 1000 --config all
+  flakelab sweep --strategy v4,thompson-scaled --seeds 20000 --requests 100
+  flakelab sweep --model my-servers.toml --rps 25 --format md
+  flakelab sweep --experiment experiments/exclusion.toml --out results/mine";
+
+/// Flags of `sweep`. Those that are given override the experiment file.
+#[derive(Debug, Args)]
+#[command(before_help = EXAMPLES)]
+pub(super) struct SweepArguments {
+    /// Strategies: names or v1 to v5, separated by commas, or all (the five)
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    strategy: Vec<String>,
+    /// Config: 0, 1, 2 or all [default: 0]
+    #[arg(long, value_name = "CONFIG", conflicts_with = "model")]
+    config: Option<String>,
+    /// Model file, instead of a config; may be repeated
+    #[arg(long, value_name = "FILE")]
+    model: Vec<PathBuf>,
+    /// Replications, each with a seed of its own [default: 1000]
+    #[arg(long, value_name = "N")]
+    seeds: Option<u64>,
+    /// Requests in a run [default: 1000]
+    #[arg(long, value_name = "N")]
+    requests: Option<u64>,
+    /// Requests per second [default: 10]
+    #[arg(long, value_name = "R", allow_negative_numbers = true)]
+    rps: Option<f64>,
+    /// Arrivals: exact (evenly spaced) or poisson [default: exact]
+    #[arg(long, value_enum, value_name = "KIND", hide_possible_values = true)]
+    traffic: Option<TrafficKind>,
+    /// Master seed: the only source of randomness [default: 42]
+    #[arg(long, value_name = "S")]
+    master_seed: Option<u64>,
+    /// Threads; results do not depend on it [default: all cores]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Results folder [default: results/<experiment>-<spec hash>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Experiment file
+    #[arg(long, value_name = "FILE")]
+    experiment: Option<PathBuf>,
+    /// Write into the results folder whatever it holds
+    #[arg(long)]
+    force: bool,
+    /// Charts as PNG too
+    #[arg(long)]
+    png: bool,
+    /// What to print on stdout: table, json (summary.json), csv (summary.csv) or md (Markdown)
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t, hide_possible_values = true)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum TrafficKind {
+    Exact,
+    Poisson,
+}
+
+impl From<TrafficKind> for Traffic {
+    fn from(kind: TrafficKind) -> Self {
+        match kind {
+            TrafficKind::Exact => Self::Exact,
+            TrafficKind::Poisson => Self::Poisson,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum Format {
+    #[default]
+    Table,
+    Json,
+    Csv,
+    Md,
+}
+
+/// Runs the subcommand.
+pub(super) fn run(arguments: &SweepArguments, output: &OutputArguments) -> anyhow::Result<Ending> {
+    let say = |text: &str| {
+        if output.verbose {
+            eprintln!("{text}");
+        }
+    };
+    let plan = plan(arguments, &say)?;
+    let hash = plan.hash();
+    say(&format!("spec {hash}"));
+    let path =
+        arguments.out.clone().unwrap_or_else(|| PathBuf::from("results").join(plan.folder()));
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads(arguments)?)
+        .build()
+        .context("cannot start threads")?;
+    let interrupt = interrupt::flag()?;
+    let folder = ResultsFolder::open(&path, &hash, arguments.force)?;
+    let started = Instant::now();
+    let swept_and_written = (|| {
+        let mut sink = ParquetSink::create(&path.join(report::ROWS_FILE), &plan)?;
+        let bar = Bar::new(plan.replications * plan.scenarios.len() as u64, output.quiet);
+        let swept = pool
+            .install(|| sweep(&plan, &mut sink, &interrupt, |progress| bar.show(progress)))
+            .map_err(|e| anyhow!(e))?;
+        drop(bar);
+        say(&format!("swept in {:.2} s", started.elapsed().as_secs_f64()));
+        // Less is never written over more.
+        let keep = swept.interrupted && folder.is_complete(&hash);
+        if !swept.summary.scenarios.is_empty() && !keep {
+            folder.begin()?;
+            sink.finish()?;
+            report::write_results(&plan, &swept, &folder, arguments.png)?;
+        }
+        anyhow::Ok((swept, keep))
+    })();
+    folder.remove_if_unused();
+    let (swept, kept) = swept_and_written?;
+    let done: u64 = swept.summary.scenarios.iter().map(|s| s.replications).sum();
+    if done > 0 {
+        print(&shown(arguments, &plan, &swept.summary, &folder, output)?)?;
+    }
+    if !swept.interrupted {
+        return Ok(Ending::Done);
+    }
+    if !output.quiet {
+        match done {
+            0 => eprintln!("interrupted before the first replications were finished"),
+            _ => eprintln!("interrupted: this rests on the {done} replications finished so far"),
+        }
+        if kept {
+            let path = folder.path().display();
+            eprintln!("the complete results of an earlier run in {path} are as they were");
+        }
+    }
+    Ok(Ending::Interrupted)
+}
+
+fn threads(arguments: &SweepArguments) -> anyhow::Result<usize> {
+    match arguments.threads {
+        Some(n @ 1..=256) => Ok(n),
+        Some(n) => bail!("{n} threads are not possible: `--threads` expects 1 to 256"),
+        // Zero lets rayon choose: RAYON_NUM_THREADS, else all cores.
+        None => Ok(0),
+    }
+}
+
+/// What goes to stdout.
+fn shown(
+    arguments: &SweepArguments,
+    plan: &Plan,
+    summary: &Summary,
+    folder: &ResultsFolder,
+    output: &OutputArguments,
+) -> anyhow::Result<String> {
+    let style = output.color.on_stdout();
+    let per_scenario = |table: fn(&ScenarioSummary) -> String| {
+        let parts = summary
+            .scenarios
+            .iter()
+            .map(|s| format!("{}\n{}", table(s), style.strong(&report::verdict(s))));
+        parts.collect::<Vec<String>>().join("\n\n")
+    };
+    Ok(match arguments.format {
+        Format::Json => serde_json::to_string_pretty(summary)?,
+        Format::Csv => report::summary_csv(summary)?.trim_end().to_owned(),
+        Format::Md => per_scenario(report::markdown_table),
+        Format::Table => format!(
+            "{}\n\nwrote {} (report.md, charts/*.svg, summary.csv, replications.parquet)\nnext: {}",
+            per_scenario(report::scenario_table),
+            folder.path().display(),
+            next_command(arguments, plan, summary),
+        ),
+    })
+}

@@ -1,0 +1,84 @@
+//! The plan that an experiment file and flags describe; flags win.
+
+use anyhow::{Context, anyhow};
+
+use super::{SweepArguments, models};
+use crate::experiment::{
+    Contender, ExperimentFile, ModelSource, Plan, ScenarioEntry, Settings, specs_from_name,
+};
+use crate::strategy::{StrategySpec, UnknownStrategy};
+use crate::world::{Document, Scenario, Traffic};
+
+/// The plan that file and flags describe.
+pub(super) fn plan(arguments: &SweepArguments, say: &dyn Fn(&str)) -> anyhow::Result<Plan> {
+    let file = match &arguments.experiment {
+        Some(path) => Some(ExperimentFile::parse(&Document::read(path)?)?),
+        None => None,
+    };
+    let settings = file.as_ref().map_or_else(Settings::default, |f| f.settings);
+    let entry = |model| ScenarioEntry { label: None, model, settings };
+    let entries: Vec<ScenarioEntry> = if !arguments.model.is_empty() {
+        arguments.model.iter().cloned().map(ModelSource::File).map(entry).collect()
+    } else if let Some(config) = &arguments.config {
+        models::configs(config)?.into_iter().map(entry).collect()
+    } else {
+        match &file {
+            Some(file) if !file.scenarios.is_empty() => file.scenarios.clone(),
+            _ => vec![entry(ModelSource::Config(0))],
+        }
+    };
+    let mut scenarios = Vec::new();
+    for ScenarioEntry { label, model, settings } in entries {
+        let (model, path) = models::load(&model)?;
+        say(&format!("model {} from {}", model.name, path.display()));
+        let mut scenario = Scenario::new(model);
+        scenario.traffic = arguments.traffic.map_or(settings.traffic, Traffic::from);
+        scenario.rules = settings.rules;
+        let rps = arguments.rps.or(settings.requests_per_second);
+        scenario.requests_per_second = rps.unwrap_or(scenario.requests_per_second);
+        let requests = arguments.requests.or(settings.requests);
+        scenario.requests = requests.unwrap_or(scenario.requests);
+        scenario.name = label.unwrap_or(scenario.name);
+        scenarios.push(scenario);
+    }
+    let contenders = match &file {
+        Some(file) if arguments.strategy.is_empty() && !file.contenders.is_empty() => {
+            file.contenders.clone()
+        }
+        _ => contenders(&arguments.strategy)?,
+    };
+    let from_file = |get: fn(&ExperimentFile) -> Option<u64>| file.as_ref().and_then(get);
+    let replications = arguments.seeds.or(from_file(|f| f.replications)).unwrap_or(1000);
+    let master_seed = arguments.master_seed.or(from_file(|f| f.master_seed)).unwrap_or(42);
+    let name = file.as_ref().map_or("sweep", |f| f.name.as_str());
+    let plan = Plan::new(name, scenarios, contenders, replications, master_seed);
+    plan.with_context(|| match &arguments.experiment {
+        Some(path) => path.display().to_string(),
+        None => "this sweep cannot be run".to_owned(),
+    })
+}
+
+/// The contenders that `--strategy` names, each once.
+fn contenders(names: &[String]) -> anyhow::Result<Vec<Contender>> {
+    if names.is_empty() {
+        return contenders(&["all".to_owned()]);
+    }
+    let mut contenders: Vec<Contender> = Vec::new();
+    for name in names.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
+        for spec in specs_from_name(name).map_err(unknown_strategy)? {
+            let contender = Contender::new(spec);
+            if !contenders.contains(&contender) {
+                contenders.push(contender);
+            }
+        }
+    }
+    Ok(contenders)
+}
+
+fn unknown_strategy(error: UnknownStrategy) -> anyhow::Error {
+    let known = StrategySpec::known_names().join(", ");
+    match &error.suggestion {
+        Some(name) => anyhow!("{error}: did you mean `{name}`? (known: {known})"),
+        None => anyhow!("{error}: expected one of {known}"),
+    }
+}
