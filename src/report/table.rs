@@ -32,6 +32,13 @@ pub fn configure_tables() {
 const PLACE: &str = "#";
 const DIFFERENCE: &str = "from best";
 const P_BEST: &str = "P(best)";
+const PENALTY: &str = "penalty";
+const ATTEMPTS: &str = "attempts";
+const SUCCESS: &str = "success %";
+const LATENCY: &str = "p50/p99 ms";
+
+/// Columns that a narrow terminal can do without, the first to go first.
+const DISPENSABLE: [&str; 4] = [LATENCY, PENALTY, ATTEMPTS, SUCCESS];
 
 /// Columns of a table: heading and cells, top to bottom.
 type Columns = Vec<(&'static str, Vec<String>)>;
@@ -55,11 +62,15 @@ pub fn frame(columns: &[(&str, Vec<String>)], left: usize) -> DataFrame {
     DataFrame::new_infer_height(columns).unwrap_or_default()
 }
 
-/// The ranked table of one scenario with its heading, ready to print.
-pub fn scenario_table(scenario: &ScenarioSummary) -> String {
-    let ranked = frame(&columns(scenario, scenario.ranked().map(|(c, _)| c)), 2);
+/// The ranked table of one scenario with its heading, ready to print on a terminal `width`
+/// characters wide; without a width nothing is left out.
+pub fn scenario_table(scenario: &ScenarioSummary, width: Option<usize>) -> String {
+    let mut ranked_columns = columns(scenario, scenario.ranked().map(|(c, _)| c));
+    let left_out = narrow(&mut ranked_columns, width);
+    let ranked = frame(&ranked_columns, 2);
     let mut reference_columns = columns(scenario, scenario.references());
     reference_columns.retain(|(heading, _)| ![PLACE, DIFFERENCE, P_BEST].contains(heading));
+    reference_columns.retain(|(heading, _)| !left_out.contains(heading));
     let references = frame(&reference_columns, 1);
     let greedy = if scenario.has_rate_limit {
         "; the oracle is greedy under rate limits and can be beaten"
@@ -67,10 +78,33 @@ pub fn scenario_table(scenario: &ScenarioSummary) -> String {
         ""
     };
     format!(
-        "{}\n{ranked}\nreferences, outside the ranking{greedy}:\n{references}{}",
+        "{}\n{ranked}\nreferences, outside the ranking{greedy}:\n{references}{}{}",
         heading(scenario),
+        match &left_out[..] {
+            [] => String::new(),
+            left_out => format!("\ntoo narrow for {} (see report.md)", left_out.join(", ")),
+        },
         assumption(scenario).map_or_else(String::new, |note| format!("\n{note}"))
     )
+}
+
+/// Takes out dispensable columns until the table fits; returns their headings.
+fn narrow(columns: &mut Columns, width: Option<usize>) -> Vec<&'static str> {
+    let cell_width = |(heading, cells): &(&'static str, Vec<String>)| {
+        let longest = cells.iter().map(|c| c.chars().count()).max().unwrap_or(0);
+        longest.max(heading.chars().count())
+    };
+    // A space on either side of each cell, a line between columns and at both ends.
+    let total = |columns: &Columns| columns.iter().map(|c| cell_width(c) + 3).sum::<usize>() + 1;
+    let mut left_out = Vec::new();
+    for dispensable in DISPENSABLE {
+        if width.is_none_or(|width| total(columns) <= width) {
+            break;
+        }
+        columns.retain(|(heading, _)| *heading != dispensable);
+        left_out.push(dispensable);
+    }
+    left_out
 }
 
 /// A cell that cannot end the cell or start a tag, whatever a label holds.
@@ -141,10 +175,10 @@ fn columns<'a>(
             }),
         ),
         (DIFFERENCE, each(&|c| difference(scenario, c, difference_decimals))),
-        ("success %", each(&|c| percent(c.success_rate.mean))),
-        ("attempts", each(&|c| fixed(c.attempts_per_request.mean, 3))),
-        ("penalty", each(&|c| fixed(c.penalty.mean, 2))),
-        ("p50/p99 ms", each(&latency)),
+        (SUCCESS, each(&|c| percent(c.success_rate.mean))),
+        (ATTEMPTS, each(&|c| fixed(c.attempts_per_request.mean, 3))),
+        (PENALTY, each(&|c| fixed(c.penalty.mean, 2))),
+        (LATENCY, each(&latency)),
         (P_BEST, each(&|c| p_best(scenario, c))),
     ];
     if scenario.has_rate_limit {

@@ -173,7 +173,9 @@ fn shown(
     output: &OutputArguments,
 ) -> anyhow::Result<String> {
     let style = output.color.on_stdout();
-    let per_scenario = |table: fn(&ScenarioSummary) -> String| {
+    let width =
+        terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
+    let per_scenario = |table: &dyn Fn(&ScenarioSummary) -> String| {
         let parts = summary
             .scenarios
             .iter()
@@ -183,10 +185,10 @@ fn shown(
     Ok(match arguments.format {
         Format::Json => serde_json::to_string_pretty(summary)?,
         Format::Csv => report::summary_csv(summary)?.trim_end().to_owned(),
-        Format::Md => per_scenario(report::markdown_table),
+        Format::Md => per_scenario(&report::markdown_table),
         Format::Table => format!(
             "{}\n\nwrote {} (report.md, charts/*.svg, summary.csv, replications.parquet)\nnext: {}",
-            per_scenario(report::scenario_table),
+            per_scenario(&|scenario| report::scenario_table(scenario, width)),
             folder.path().display(),
             next_command(arguments, plan, summary),
         ),
