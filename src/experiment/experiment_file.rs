@@ -170,6 +170,9 @@ impl Raw {
             }
         };
         check(entry.requests, entry.rps, entry.rules.as_ref())?;
+        if let Some(label) = entry.label.as_ref().filter(|label| !Plan::is_label(label)) {
+            return Err(no_label(&format!("{label:?}")));
+        }
         Ok(ScenarioEntry {
             label: entry.label.clone(),
             model,
@@ -200,6 +203,10 @@ pub fn specs_from_name(name: &str) -> Result<Vec<StrategySpec>, UnknownStrategy>
     }
 }
 
+fn no_label(got: &str) -> Violation {
+    Violation::new("label", format!("{got} is no label"), "some text without control characters")
+}
+
 /// The parameter that alone keeps a strategy's table from being read.
 fn mistyped(table: &toml::Table) -> Option<&str> {
     let name = table.get("name")?;
@@ -225,10 +232,8 @@ fn unknown_strategy(key: String, error: UnknownStrategy) -> Violation {
 fn contender(mut table: toml::Table) -> Result<Contender, Violation> {
     let label = match table.remove("label") {
         None => None,
-        Some(toml::Value::String(label)) if !label.is_empty() => Some(label),
-        Some(other) => {
-            return Err(Violation::new("label", format!("{other} is no label"), "a text"));
-        }
+        Some(toml::Value::String(label)) if Plan::is_label(&label) => Some(label),
+        Some(other) => return Err(no_label(&other.to_string())),
     };
     let strategy_stream = match table.remove("strategy_stream") {
         None => 0,

@@ -9,7 +9,7 @@ use super::Contender;
 use crate::world::{Scenario, Violation};
 
 /// Moves when the same plan would give other numbers or other files than before.
-const RESULT_VERSION: u32 = 1;
+const RESULT_VERSION: u32 = 2;
 
 /// A complete experiment. Build it with [`Plan::new`], which checks it.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,7 +94,7 @@ impl Plan {
             Contender::references().into_iter().chain(ranked).collect();
         let names = contenders.iter().map(|c| &c.label).chain(scenarios.iter().map(|s| &s.name));
         for name in names {
-            if name.trim().is_empty() || name.chars().any(char::is_control) {
+            if !Self::is_label(name) {
                 return Err(PlanError::Label(name.clone()));
             }
         }
@@ -111,6 +111,11 @@ impl Plan {
             })?;
         }
         Ok(Self { name: name.into(), scenarios, contenders, replications, master_seed })
+    }
+
+    /// Whether tables can show this name.
+    pub fn is_label(name: &str) -> bool {
+        !name.trim().is_empty() && !name.chars().any(char::is_control)
     }
 
     /// SHA-256 of everything that the results depend on, in hexadecimal.

@@ -45,6 +45,13 @@ pub struct Swept {
     pub interrupted: bool,
 }
 
+impl Swept {
+    /// Finished replications, over all scenarios.
+    pub fn finished(&self) -> u64 {
+        self.summary.scenarios.iter().map(|s| s.replications).sum()
+    }
+}
+
 /// Plays the plan on rayon's current pool.
 ///
 /// `progress` hears after every batch. When `interrupt` becomes true the sweep ends soon, with

@@ -1,6 +1,7 @@
 //! The results folder of one sweep.
 
-use std::fs;
+use std::collections::BTreeSet;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use super::charts;
@@ -13,6 +14,8 @@ pub struct ResultsFolder {
     path: PathBuf,
     /// Folders that did not exist before, outermost first.
     created: Vec<PathBuf>,
+    /// Held as long as this lives, so that no second sweep writes here meanwhile.
+    lock: Option<File>,
 }
 
 /// A folder that cannot take the results.
@@ -37,6 +40,12 @@ pub enum FolderError {
          or write into it with --force"
     )]
     NotEmpty {
+        /// The folder.
+        path: String,
+    },
+    /// Another sweep is at work in it.
+    #[error("another sweep is writing into {path}; wait for it, or choose another with --out")]
+    Busy {
         /// The folder.
         path: String,
     },
@@ -77,7 +86,7 @@ impl ResultsFolder {
         let mut created: Vec<PathBuf> =
             path.ancestors().take_while(|p| !p.exists()).map(Path::to_owned).collect();
         created.reverse();
-        let folder = Self { path: path.to_owned(), created };
+        let mut folder = Self { path: path.to_owned(), created, lock: None };
         let ready = fs::create_dir_all(folder.charts()).and_then(|()| {
             // Root may write anywhere but not on a read-only disk: try it.
             tempfile::tempfile_in(path).map(drop)
@@ -86,9 +95,19 @@ impl ResultsFolder {
             folder.remove_if_unused();
             return Err(unwritable(error));
         }
+        // Where folders cannot be opened (Windows), sweeps are trusted to keep out of each
+        // other's way.
+        if let Ok(lock) = File::open(path) {
+            match lock.try_lock() {
+                Err(TryLockError::WouldBlock) => return Err(FolderError::Busy { path: shown() }),
+                Ok(()) | Err(TryLockError::Error(_)) => folder.lock = Some(lock),
+            }
+        }
         // What a killed sweep left half-written; not worth an error if it cannot be removed.
-        for name in file_names(path).filter(|name| is_temporary(name)) {
-            let _ = fs::remove_file(path.join(name));
+        for folder in [path, &folder.charts()] {
+            for name in file_names(folder).filter(|name| is_temporary(name)) {
+                let _ = fs::remove_file(folder.join(name));
+            }
         }
         Ok(folder)
     }
@@ -103,19 +122,25 @@ impl ResultsFolder {
         self.path.join("charts")
     }
 
-    /// Whether complete results of the same spec lie here already.
-    pub fn is_complete(&self, spec_hash: &str) -> bool {
-        Manifest::read(&self.path).is_some_and(|m| m.spec_hash == spec_hash && !m.interrupted)
+    /// Whether results of the same spec on at least so many replications lie here already.
+    pub fn holds_as_much(&self, spec_hash: &str, finished: u64) -> bool {
+        Manifest::read(&self.path)
+            .is_some_and(|m| m.spec_hash == spec_hash && m.finished >= finished)
     }
 
     /// Makes way for new results: from here until the new manifest is written, the folder has
-    /// none. Charts of an earlier sweep are removed, so that none is taken for one of this.
+    /// none.
     pub fn begin(&self) -> Result<(), WriteError> {
-        remove(&self.path.join(Manifest::FILE))?;
-        for name in file_names(&self.charts()).filter(|name| charts::is_chart_file(name)) {
-            remove(&self.charts().join(name))?;
-        }
-        Ok(())
+        remove(&self.path.join(Manifest::FILE))
+    }
+
+    /// Removes charts of an earlier sweep, so that none of them is taken for one of this, whose
+    /// files are `current`.
+    pub fn remove_other_charts(&self, current: &BTreeSet<String>) -> Result<(), WriteError> {
+        let other = |name: &String| charts::is_chart_file(name) && !current.contains(name);
+        file_names(&self.charts())
+            .filter(other)
+            .try_for_each(|name| remove(&self.charts().join(name)))
     }
 
     /// Writes one file of the folder; `name` may hold one subfolder.
@@ -138,10 +163,17 @@ fn file_names(folder: &Path) -> impl Iterator<Item = String> {
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned())
 }
 
-/// Whether a folder without a manifest holds more than a killed sweep may have left.
+/// Whether a folder without a manifest holds more than a killed sweep may have left: temporary
+/// files and our charts, and the summaries only beside the rows, which are written first.
 fn holds_something_else(folder: &Path) -> bool {
-    let ours = ["replications.parquet", "summary.csv", "summary.json", "report.md", "charts"];
-    file_names(folder).any(|name| !ours.contains(&name.as_str()) && !is_temporary(&name))
+    let written = ["replications.parquet", "summary.csv", "summary.json", "report.md"];
+    let has_rows = folder.join(written[0]).exists();
+    let foreign_chart = |name: String| !charts::is_chart_file(&name) && !is_temporary(&name);
+    file_names(folder).any(|name| match name.as_str() {
+        "charts" => file_names(&folder.join("charts")).any(foreign_chart),
+        name if written.contains(&name) => !has_rows,
+        name => !is_temporary(name),
+    })
 }
 
 fn remove(path: &Path) -> Result<(), WriteError> {
@@ -157,13 +189,14 @@ fn remove(path: &Path) -> Result<(), WriteError> {
 mod tests {
     use super::*;
 
-    fn manifest(spec_hash: &str, interrupted: bool) -> Manifest {
+    fn manifest(spec_hash: &str, finished: u64) -> Manifest {
         Manifest {
             argv: Vec::new(),
             spec_hash: spec_hash.to_owned(),
             master_seed: 42,
-            replications: 1,
-            interrupted,
+            replications: 100,
+            finished,
+            interrupted: true,
             version: String::new(),
             git_hash: String::new(),
         }
@@ -175,12 +208,34 @@ mod tests {
         let folder = ResultsFolder::open(root.path(), "aaaa", false).unwrap();
         let files = ["charts/config-0-score.svg", "charts/mine.svg", "notes.txt"];
         files.iter().for_each(|name| fs::write(root.path().join(name), "x").unwrap());
-        folder.write(Manifest::FILE, manifest("aaaa", false).to_json().as_bytes()).unwrap();
-        assert!(folder.is_complete("aaaa") && !folder.is_complete("bbbb"));
+        folder.write(Manifest::FILE, manifest("aaaa", 7).to_json().as_bytes()).unwrap();
+        assert!(folder.holds_as_much("aaaa", 7) && !folder.holds_as_much("aaaa", 8));
+        assert!(!folder.holds_as_much("bbbb", 1));
         folder.begin().unwrap();
-        assert!(!folder.is_complete("aaaa"));
+        folder.remove_other_charts(&BTreeSet::new()).unwrap();
+        assert!(!folder.holds_as_much("aaaa", 1));
         let left: Vec<bool> = files.iter().map(|name| root.path().join(name).exists()).collect();
         assert_eq!(left, [false, true, true]);
+    }
+
+    #[test]
+    fn two_sweeps_do_not_write_into_one_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let first = ResultsFolder::open(root.path(), "aaaa", false).unwrap();
+        fs::write(root.path().join(".flakelab-rows"), "being written").unwrap();
+        let error = ResultsFolder::open(root.path(), "aaaa", true).unwrap_err();
+        assert!(matches!(error, FolderError::Busy { .. }), "{error}");
+        assert!(root.path().join(".flakelab-rows").exists());
+        drop(first);
+        assert!(ResultsFolder::open(root.path(), "aaaa", false).is_ok());
+    }
+
+    #[test]
+    fn somebody_elses_report_is_not_taken_for_a_leftover() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("report.md"), "mine").unwrap();
+        let error = ResultsFolder::open(root.path(), "aaaa", false).unwrap_err();
+        assert!(matches!(error, FolderError::NotEmpty { .. }), "{error}");
     }
 
     #[test]
@@ -198,7 +253,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("results").join("x");
         let folder = ResultsFolder::open(&path, "aaaa", false).unwrap();
-        folder.write(Manifest::FILE, manifest("aaaa", false).to_json().as_bytes()).unwrap();
+        folder.write(Manifest::FILE, manifest("aaaa", 7).to_json().as_bytes()).unwrap();
+        drop(folder);
         assert!(ResultsFolder::open(&path, "aaaa", false).is_ok());
         let error = ResultsFolder::open(&path, "bbbb", false).unwrap_err();
         assert!(error.to_string().contains("--force"), "{error}");

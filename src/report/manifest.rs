@@ -17,6 +17,8 @@ pub struct Manifest {
     pub master_seed: u64,
     /// Replications asked for, of every scenario.
     pub replications: u64,
+    /// Replications finished, over all scenarios.
+    pub finished: u64,
     /// Whether the sweep was interrupted; the results then rest on fewer replications.
     pub interrupted: bool,
     /// Version of flakelab.

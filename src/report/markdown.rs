@@ -4,26 +4,26 @@ use std::fmt::Write;
 
 use super::charts::Chart;
 use super::numbers::thousands;
-use super::table::{assumption, heading, markdown_table};
+use super::table::{assumption, escaped, heading, markdown_table, title};
 use super::verdict::verdict;
 use crate::experiment::{Plan, Summary};
 
 /// The page. `charts` holds, for each scenario of the summary, the charts with the paths of
 /// their files relative to the page.
 pub fn report(plan: &Plan, summary: &Summary, charts: &[Vec<(String, Chart)>]) -> String {
-    let mut page = format!("# {}\n", plan.name);
+    let mut page = format!("# {}\n", escaped(&plan.name));
     // Writing to a string cannot fail.
     for (i, scenario) in summary.scenarios.iter().enumerate() {
         let _ = write!(
             page,
-            "\n## Config {}\n\n**{}**\n\n{}.\n\n{}",
-            scenario.config,
-            verdict(scenario),
-            heading(scenario).replace('\n', "; "),
+            "\n## {}\n\n**{}**\n\n{}.\n\n{}",
+            escaped(&capitalised(&title(scenario))),
+            escaped(&verdict(scenario)),
+            escaped(&heading(scenario).replace('\n', "; ")),
             markdown_table(scenario)
         );
         if let Some(note) = assumption(scenario) {
-            let _ = write!(page, "\n{note}.\n");
+            let _ = write!(page, "\n{}.\n", escaped(&note));
         }
         if scenario.has_rate_limit {
             page += "\nThe oracle is greedy under rate limits: it can be beaten and is no bound.\n";
@@ -32,11 +32,18 @@ pub fn report(plan: &Plan, summary: &Summary, charts: &[Vec<(String, Chart)>]) -
             page += &gain;
         }
         for (path, chart) in charts.get(i).into_iter().flatten() {
-            let _ = write!(page, "\n![{}]({path})\n\n{}\n", chart.title, chart.caption);
+            let (title, caption) = (escaped(&chart.title), escaped(&chart.caption));
+            let _ = write!(page, "\n![{title}]({path})\n\n{caption}\n");
         }
     }
     page += &method(plan, summary);
     page
+}
+
+/// The text with its first letter as a capital one, for headings.
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// What pairing was worth.

@@ -20,7 +20,7 @@ pub use files::{WriteError, write_atomically};
 pub use fit_table::fit_report;
 pub use folder::{FolderError, ResultsFolder};
 pub use parquet::ParquetSink;
-pub use results::{ROWS_FILE, ResultsError, write_results};
+pub use results::{ROWS_FILE, Results, ResultsError};
 pub use summary_csv::summary_csv;
 pub use table::{configure_tables, frame, markdown_table, scenario_table};
 pub use verdict::{open_question, verdict};

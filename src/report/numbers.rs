@@ -4,7 +4,13 @@ use crate::stats::Interval;
 
 /// A number with `decimals` digits after the point; `-` for what is not a number.
 pub(super) fn fixed(x: f64, decimals: usize) -> String {
-    if x.is_nan() { "-".to_owned() } else { format!("{x:.decimals$}") }
+    if x.is_nan() {
+        return "-".to_owned();
+    }
+    let text = format!("{x:.decimals$}");
+    // What rounds to zero has no sign.
+    let is_zero = text.bytes().all(|b| b"-0.".contains(&b));
+    if is_zero { text.trim_start_matches('-').to_owned() } else { text }
 }
 
 /// `[low, high]`.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::charts::{self, Chart, ChartError};
+use super::charts::{self, ChartError};
 use super::files::WriteError;
 use super::folder::ResultsFolder;
 use super::manifest::Manifest;
@@ -19,9 +19,6 @@ const PNG_SCALE: u32 = 2;
 /// Results that could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
-    /// A file.
-    #[error(transparent)]
-    Write(#[from] WriteError),
     /// A chart.
     #[error(transparent)]
     Chart(#[from] ChartError),
@@ -33,54 +30,64 @@ pub enum ResultsError {
     Json(#[from] serde_json::Error),
 }
 
-/// Writes everything but the rows; the manifest last, so that its presence says that the rest
-/// is complete.
-pub fn write_results(
-    plan: &Plan,
-    swept: &Swept,
-    folder: &ResultsFolder,
-    png: bool,
-) -> Result<(), ResultsError> {
-    let summary = &swept.summary;
-    folder.write("summary.csv", summary_csv(summary)?.as_bytes())?;
-    let json = serde_json::to_string(summary)? + "\n";
-    folder.write("summary.json", json.as_bytes())?;
-    let drawn = draw(summary, folder, png)?;
-    folder.write("report.md", markdown::report(plan, summary, &drawn).as_bytes())?;
-    let manifest = Manifest {
+/// Everything but the rows, ready to be written: what can fail for other reasons than the disk
+/// has happened when this exists.
+#[derive(Debug)]
+pub struct Results {
+    /// Names relative to the folder, and contents; the manifest last.
+    files: Vec<(String, Vec<u8>)>,
+}
+
+impl Results {
+    /// Draws the charts and fills the pages.
+    pub fn render(plan: &Plan, swept: &Swept, png: bool) -> Result<Self, ResultsError> {
+        let summary = &swept.summary;
+        let json = serde_json::to_string(summary)? + "\n";
+        let mut files = vec![
+            ("summary.csv".to_owned(), summary_csv(summary)?.into_bytes()),
+            ("summary.json".to_owned(), json.into_bytes()),
+        ];
+        let mut drawn = Vec::new();
+        for (scenario, slug) in summary.scenarios.iter().zip(slugs(summary)) {
+            let mut of_scenario = Vec::new();
+            for chart in charts::draw(scenario)? {
+                let path =
+                    |format| format!("charts/{}", charts::file_name(&slug, chart.name, format));
+                files.push((path("svg"), chart.svg.clone().into_bytes()));
+                if png {
+                    files.push((path("png"), chart.png(PNG_SCALE)?));
+                }
+                of_scenario.push((path("svg"), chart));
+            }
+            drawn.push(of_scenario);
+        }
+        let report = markdown::report(plan, summary, &drawn);
+        files.push(("report.md".to_owned(), report.into_bytes()));
+        let manifest = manifest(plan, swept).to_json();
+        files.push((Manifest::FILE.to_owned(), manifest.into_bytes()));
+        Ok(Self { files })
+    }
+
+    /// Writes the files; the manifest last, so that its presence says that the rest is complete.
+    pub fn write(&self, folder: &ResultsFolder) -> Result<(), WriteError> {
+        let charts = self.files.iter().filter_map(|(name, _)| name.strip_prefix("charts/"));
+        folder.remove_other_charts(&charts.map(str::to_owned).collect())?;
+        self.files.iter().try_for_each(|(name, bytes)| folder.write(name, bytes))
+    }
+}
+
+fn manifest(plan: &Plan, swept: &Swept) -> Manifest {
+    Manifest {
         // Where the program lies is nobody's business; what it was told is.
         argv: std::iter::once("flakelab".to_owned()).chain(std::env::args().skip(1)).collect(),
         spec_hash: plan.hash(),
         master_seed: plan.master_seed,
         replications: plan.replications,
+        finished: swept.finished(),
         interrupted: swept.interrupted,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         git_hash: env!("FLAKELAB_GIT_HASH").to_owned(),
-    };
-    folder.write(Manifest::FILE, manifest.to_json().as_bytes())?;
-    Ok(())
-}
-
-/// Draws the charts of every scenario; each with its path relative to the folder.
-fn draw(
-    summary: &Summary,
-    folder: &ResultsFolder,
-    png: bool,
-) -> Result<Vec<Vec<(String, Chart)>>, ResultsError> {
-    let mut drawn = Vec::new();
-    for (scenario, slug) in summary.scenarios.iter().zip(slugs(summary)) {
-        let mut of_scenario = Vec::new();
-        for chart in charts::draw(scenario)? {
-            let path = |format| format!("charts/{}", charts::file_name(&slug, chart.name, format));
-            folder.write(&path("svg"), chart.svg.as_bytes())?;
-            if png {
-                folder.write(&path("png"), &chart.png(PNG_SCALE)?)?;
-            }
-            of_scenario.push((path("svg"), chart));
-        }
-        drawn.push(of_scenario);
     }
-    Ok(drawn)
 }
 
 /// Scenarios' names as parts of file names, each different from the others.
@@ -88,7 +95,8 @@ fn slugs(summary: &Summary) -> Vec<String> {
     let mut taken = BTreeSet::new();
     let slug = |config: &str| {
         let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
-        let plain: String = config.chars().map(plain).collect();
+        // File names end somewhere; a number tells long names with one beginning apart.
+        let plain: String = config.chars().map(plain).take(80).collect();
         let mut slug = plain.clone();
         let mut number = 2;
         while !taken.insert(slug.clone()) {

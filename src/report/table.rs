@@ -107,24 +107,41 @@ fn narrow(columns: &mut Columns, width: Option<usize>) -> Vec<&'static str> {
     left_out
 }
 
-/// A cell that cannot end the cell or start a tag, whatever a label holds.
-fn escaped(cell: &str) -> String {
-    cell.replace('|', "\\|").replace('<', "&lt;")
+/// Text that stays text in Markdown, in a cell or out of it, whatever a label holds.
+pub(super) fn escaped(cell: &str) -> String {
+    let mut text = String::new();
+    for c in cell.chars() {
+        if r"\|*_[]`".contains(c) {
+            text.push('\\');
+        }
+        match c {
+            '<' => text += "&lt;",
+            c => text.push(c),
+        }
+    }
+    text
 }
 
 /// What to keep in mind about the model.
 pub(super) fn assumption(scenario: &ScenarioSummary) -> Option<String> {
     let reason = scenario.assumed.as_ref()?;
-    Some(format!("note: in the model of config {}, {reason}", scenario.config))
+    Some(format!("note: in the model of {}, {reason}", title(scenario)))
+}
+
+/// `config 0` for the configs, whose names are numbers; else the name alone.
+pub(super) fn title(scenario: &ScenarioSummary) -> String {
+    let name = &scenario.config;
+    let is_number = name.bytes().all(|b| b.is_ascii_digit());
+    if is_number { format!("config {name}") } else { name.clone() }
 }
 
 /// What the table is about.
 pub(super) fn heading(scenario: &ScenarioSummary) -> String {
     format!(
-        "config {}: {} requests at {} per second, {} replications\n\
+        "{}: {} requests at {} per second, {} replications\n\
          means with the half-width of their 95 % interval (from best: simultaneous intervals); \
          attempts are per request{}",
-        scenario.config,
+        title(scenario),
         thousands(scenario.requests),
         scenario.requests_per_second,
         thousands(scenario.replications),
@@ -159,7 +176,7 @@ fn columns<'a>(
     // One precision a column, that of its sharpest interval.
     let sharpest = |half_width: fn(&ContenderSummary) -> f64| {
         let widths = scenario.contenders.iter().map(half_width);
-        decimals_for(widths.filter(|w| *w > 0.0).fold(f64::INFINITY, f64::min)).min(2)
+        decimals_for(widths.filter(|w| *w > 0.0).fold(f64::INFINITY, f64::min))
     };
     let score_decimals = sharpest(|c| c.score.interval.half_width());
     let difference_decimals =

@@ -38,7 +38,7 @@ pub fn verdict(scenario: &ScenarioSummary) -> String {
         );
     }
     if tied.len() + 1 == ranked.len()
-        && ranked.iter().all(|(c, r)| c.score.std_dev == 0.0 && r.delta == 0.0)
+        && ranked.iter().all(|(_, r)| r.delta == 0.0 && r.delta_interval.width() == 0.0)
     {
         return format!("All score the same in every replication: {points}.");
     }

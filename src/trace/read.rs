@@ -33,7 +33,11 @@ fn read_rows(path: &str, input: impl std::io::Read) -> Result<(Vec<Row>, Vec<u64
     // Records end at the line feed; trimming takes the carriage return that may stand before it.
     // The default, which ends a record at either, counts lines wrong when files have both.
     let terminator = Terminator::Any(b'\n');
-    let mut reader = ReaderBuilder::new().trim(Trim::All).terminator(terminator).from_reader(input);
+    let mut reader = ReaderBuilder::new()
+        .trim(Trim::All)
+        .terminator(terminator)
+        .flexible(true)
+        .from_reader(input);
     let header = reader.headers().map_err(|e| csv_error(path, e))?.clone();
     if header.iter().all(str::is_empty) {
         return Err(TraceError::Empty { path: path.to_owned(), problem: "the file is empty" });
@@ -43,6 +47,18 @@ fn read_rows(path: &str, input: impl std::io::Read) -> Result<(Vec<Row>, Vec<u64
     let mut record = StringRecord::new();
     while reader.read_record(&mut record).map_err(|e| csv_error(path, e))? {
         let line = record.position().map_or(0, csv::Position::line);
+        if record.len() == 1 && record[0].is_empty() {
+            // A blank line that ends in a carriage return.
+            continue;
+        }
+        if record.len() != header.len() {
+            let problem = format!(
+                "expected {} cells as in the header, got {}; a row that was cut off can be deleted",
+                header.len(),
+                record.len()
+            );
+            return Err(TraceError::Row { path: path.to_owned(), line, problem });
+        }
         rows.push(Cells { path, line, record: &record }.row(&columns)?);
         lines.push(line);
     }
@@ -261,13 +277,6 @@ fn csv_error(path: &str, error: csv::Error) -> TraceError {
     let line = error.position().map_or(1, csv::Position::line);
     match error.into_kind() {
         ErrorKind::Io(source) => TraceError::Read { path, source },
-        ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            let problem = format!(
-                "expected {expected_len} cells as in the header, got {len}; a row that was cut \
-                 off can be deleted"
-            );
-            TraceError::Row { path, line, problem }
-        }
         ErrorKind::Utf8 { err, .. } => TraceError::Row { path, line, problem: err.to_string() },
         kind => TraceError::Row { path, line, problem: format!("no CSV: {kind:?}") },
     }
@@ -299,7 +308,8 @@ request_number,attempt_number,request_id,strategy,timestamp,server_port,success,
             let message = read(&text).unwrap_err().to_string();
             assert!(message.starts_with("traces/x.csv:3: column success"), "{message}");
         }
-        assert_eq!(read(&TEXT.replace('\n', "\r\n")).unwrap(), read(TEXT).unwrap());
+        let with_blank_line = format!("{TEXT}\n").replace('\n', "\r\n");
+        assert_eq!(read(&with_blank_line).unwrap(), read(TEXT).unwrap());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use super::program::{flakelab, stderr, stdout};
@@ -240,7 +240,26 @@ fn result_files_are_the_same_bytes_for_any_number_of_threads() {
     }
 }
 
-/// Waits for the first row group on disk, so that something is finished, then interrupts.
+/// Waits until a sweep has written the first row group, so that something is finished.
+#[cfg(unix)]
+fn wait_for_some_rows(child: &mut Child, folder: &Path) {
+    let is_rows = |entry: fs::DirEntry| {
+        entry.file_name().to_string_lossy().starts_with(".flakelab-")
+            && entry.metadata().is_ok_and(|m| m.len() > 1000)
+    };
+    while !fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(is_rows)) {
+        assert!(child.try_wait().unwrap().is_none(), "ended before it was interrupted");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[cfg(unix)]
+fn interrupt_after_some_rows(child: &mut Child, folder: &Path) {
+    wait_for_some_rows(child, folder);
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_keeps_the_finished_replications_and_exits_with_130() {
@@ -252,17 +271,7 @@ fn ctrl_c_keeps_the_finished_replications_and_exits_with_130() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let some_rows_written = || {
-        fs::read_dir(desk.path("r")).is_ok_and(|entries| {
-            entries.flatten().any(|e| e.metadata().is_ok_and(|m| m.is_file() && m.len() > 1000))
-        })
-    };
-    while !some_rows_written() {
-        assert!(child.try_wait().unwrap().is_none(), "ended before it was interrupted");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let pid = child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    interrupt_after_some_rows(&mut child, &desk.path("r"));
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
     assert!(stderr(&output).contains("finished so far"), "{}", stderr(&output));
@@ -280,52 +289,77 @@ fn ctrl_c_keeps_the_finished_replications_and_exits_with_130() {
     );
 }
 
-/// The tie is between copies of one strategy, so the sweep must ask for more; what it asks for
-/// must be about the same servers and traffic, with seeds that have not been seen.
+/// Both strategies find the one server that never fails at once, so 30 short runs cannot tell
+/// them apart and the sweep asks for more; what it asks for must be about the same servers and
+/// traffic, of more seeds, none of which has been seen.
 #[test]
-fn the_next_command_asks_the_same_question_of_fresh_seeds() {
+fn the_next_command_asks_the_same_question_of_more_and_fresh_seeds() {
     let desk = Desk::new();
     let sweep = "sweep --model m.toml --strategy v4,v5 --requests 20 --rps 50 --traffic poisson";
     let output = desk.run(&format!("{sweep} --seeds 30 --master-seed 7"));
     let text = stdout(&output);
     assert!(text.contains("tied"), "{text}");
     let next = text.lines().last().unwrap().strip_prefix("next: cargo run -- ").unwrap();
-    for flag in ["--model m.toml", "--requests 20", "--rps 50", "--traffic poisson"] {
-        assert!(next.contains(flag), "{flag}: {next}");
-    }
-    assert!(next.contains("--master-seed 8"), "{next}");
-    assert!(desk.run(next).status.success(), "{next}");
+    let same = "--strategy thompson,thompson-scaled --model m.toml --requests 20 --rps 50 \
+        --traffic poisson";
+    assert!(next.starts_with(&format!("sweep {same} --seeds ")), "{next}");
+    let seeds: u64 =
+        next.split_whitespace().skip_while(|w| *w != "--seeds").nth(1).unwrap().parse().unwrap();
+    assert!(seeds > 30, "{next}");
+    assert!(next.ends_with("--master-seed 8"), "{next}");
+}
+
+/// A manifest says that a run of the same spec finished more than this one will: the interrupted
+/// run must leave everything as it is, and say so.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_leaves_results_that_rest_on_more_alone() {
+    let desk = Desk::new();
+    let sweep = "sweep --model m.toml --strategy v4 --seeds 500000000 --requests 10 --out r";
+    let interrupted = || {
+        let mut child = flakelab(desk.folder.path())
+            .args(sweep.split_whitespace())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        interrupt_after_some_rows(&mut child, &desk.path("r"));
+        child.wait_with_output().unwrap()
+    };
+    assert_eq!(interrupted().status.code(), Some(130));
+    let manifest = fs::read_to_string(desk.path("r/manifest.json")).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    assert!(json["finished"].as_u64().unwrap() > 0);
+    json["finished"] = 500_000_000_u64.into();
+    fs::write(desk.path("r/manifest.json"), json.to_string()).unwrap();
+    let before = fs::read(desk.path("r/summary.csv")).unwrap();
+
+    let output = interrupted();
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    assert!(stderr(&output).contains("are as they were"), "{}", stderr(&output));
+    assert!(!stdout(&output).contains("wrote"), "{}", stdout(&output));
+    assert_eq!(fs::read(desk.path("r/summary.csv")).unwrap(), before);
+    assert_eq!(fs::read_to_string(desk.path("r/manifest.json")).unwrap(), json.to_string());
 }
 
 #[cfg(unix)]
 #[test]
-fn an_interrupted_run_leaves_the_complete_results_of_an_earlier_one_alone() {
+fn a_second_sweep_into_the_same_folder_is_turned_away_and_does_no_harm() {
     let desk = Desk::new();
-    let sweep = "sweep --model m.toml --strategy v4 --seeds 60000 --requests 10 --out r";
-    assert!(desk.run(sweep).status.success());
-    let before = fs::read(desk.path("r/summary.csv")).unwrap();
-    let mut child = flakelab(desk.folder.path())
+    let sweep = "sweep --model m.toml --strategy v4 --seeds 500000000 --requests 10 --out r";
+    let mut first = flakelab(desk.folder.path())
         .args(sweep.split_whitespace())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let started = || {
-        fs::read_dir(desk.path("r")).is_ok_and(|e| {
-            e.flatten().any(|e| e.file_name().to_string_lossy().starts_with(".flakelab-"))
-        })
-    };
-    while !started() && child.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let pid = child.id().to_string();
-    // The run may have ended by itself; then there is nothing to see, and nothing to fail.
-    let _ = Command::new("kill").args(["-INT", &pid]).stderr(Stdio::null()).status();
-    let output = child.wait_with_output().unwrap();
-    assert!([Some(0), Some(130)].contains(&output.status.code()), "{}", stderr(&output));
-    assert_eq!(fs::read(desk.path("r/summary.csv")).unwrap(), before);
-    let manifest = fs::read_to_string(desk.path("r/manifest.json")).unwrap();
-    assert!(manifest.contains("\"interrupted\": false"), "{manifest}");
+    wait_for_some_rows(&mut first, &desk.path("r"));
+    let message = desk.mistake(sweep);
+    assert!(message.contains("another sweep is writing"), "{message}");
+    interrupt_after_some_rows(&mut first, &desk.path("r"));
+    let output = first.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    assert!(desk.path("r/manifest.json").is_file() && desk.path("r/report.md").is_file());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod next;
 mod plan;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, anyhow, bail};
@@ -12,9 +12,9 @@ use clap::{Args, ValueEnum};
 use self::next::next_command;
 use self::plan::plan;
 use super::progress::Bar;
-use super::{Ending, OutputArguments, interrupt, models, print};
+use super::{ColorWhen, Ending, OutputArguments, interrupt, models, print};
 use crate::experiment::{Plan, ScenarioSummary, Summary, sweep};
-use crate::report::{self, ParquetSink, ResultsFolder};
+use crate::report::{self, ParquetSink, Results, ResultsFolder};
 use crate::world::Traffic;
 
 const EXAMPLES: &str = "\
@@ -124,20 +124,25 @@ pub(super) fn run(arguments: &SweepArguments, output: &OutputArguments) -> anyho
             .map_err(|e| anyhow!(e))?;
         drop(bar);
         say(&format!("swept in {:.2} s", started.elapsed().as_secs_f64()));
-        // Less is never written over more.
-        let keep = swept.interrupted && folder.is_complete(&hash);
-        if !swept.summary.scenarios.is_empty() && !keep {
+        // An interrupted sweep does not replace one that came further.
+        let done = swept.finished();
+        let keep = swept.interrupted && (done == 0 || folder.holds_as_much(&hash, done));
+        if !keep {
+            let results = Results::render(&plan, &swept, arguments.png)?;
             folder.begin()?;
             sink.finish()?;
-            report::write_results(&plan, &swept, &folder, arguments.png)?;
+            results.write(&folder)?;
         }
         anyhow::Ok((swept, keep))
     })();
-    folder.remove_if_unused();
+    if !matches!(swept_and_written, Ok((_, false))) {
+        folder.remove_if_unused();
+    }
     let (swept, kept) = swept_and_written?;
-    let done: u64 = swept.summary.scenarios.iter().map(|s| s.replications).sum();
+    let done = swept.finished();
     if done > 0 {
-        print(&shown(arguments, &plan, &swept.summary, &folder, output)?)?;
+        let written = (!kept).then_some(folder.path());
+        print(&shown(arguments, &plan, &swept.summary, written, output)?)?;
     }
     if !swept.interrupted {
         return Ok(Ending::Done);
@@ -147,9 +152,9 @@ pub(super) fn run(arguments: &SweepArguments, output: &OutputArguments) -> anyho
             0 => eprintln!("interrupted before the first replications were finished"),
             _ => eprintln!("interrupted: this rests on the {done} replications finished so far"),
         }
-        if kept {
+        if kept && done > 0 {
             let path = folder.path().display();
-            eprintln!("the complete results of an earlier run in {path} are as they were");
+            eprintln!("the results of an earlier run in {path} rest on more and are as they were");
         }
     }
     Ok(Ending::Interrupted)
@@ -169,10 +174,13 @@ fn shown(
     arguments: &SweepArguments,
     plan: &Plan,
     summary: &Summary,
-    folder: &ResultsFolder,
+    written: Option<&Path>,
     output: &OutputArguments,
 ) -> anyhow::Result<String> {
-    let style = output.color.on_stdout();
+    let style = match arguments.format {
+        Format::Table => output.color.on_stdout(),
+        _ => ColorWhen::Never.on_stdout(),
+    };
     let width =
         terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
     let per_scenario = |table: &dyn Fn(&ScenarioSummary) -> String| {
@@ -186,11 +194,15 @@ fn shown(
         Format::Json => serde_json::to_string_pretty(summary)?,
         Format::Csv => report::summary_csv(summary)?.trim_end().to_owned(),
         Format::Md => per_scenario(&report::markdown_table),
-        Format::Table => format!(
-            "{}\n\nwrote {} (report.md, charts/*.svg, summary.csv, replications.parquet)\nnext: {}",
-            per_scenario(&|scenario| report::scenario_table(scenario, width)),
-            folder.path().display(),
-            next_command(arguments, plan, summary),
-        ),
+        Format::Table => {
+            let written = written.map_or_else(String::new, |path| {
+                format!(
+                    "wrote {} (report.md, charts/*.svg, summary.csv, replications.parquet)\n",
+                    path.display()
+                )
+            });
+            let tables = per_scenario(&|scenario| report::scenario_table(scenario, width));
+            format!("{tables}\n\n{written}next: {}", next_command(arguments, plan, summary))
+        }
     })
 }

@@ -8,52 +8,70 @@ use crate::strategy::StrategySpec;
 
 /// More replications for those that could not be told apart, else all configs, else a check.
 pub(super) fn next_command(arguments: &SweepArguments, plan: &Plan, summary: &Summary) -> String {
-    let fresh = plan.master_seed.wrapping_add(1);
-    let question = summary.scenarios.iter().find_map(report::open_question);
-    if let Some((tied, replications)) = question {
-        let names: Option<Vec<String>> =
-            tied.iter().map(|label| command_name(plan, label)).collect();
-        let strategies = names.map(|names| names.join(",")).or(given_strategies(arguments));
-        return command(arguments, strategies, None, replications, fresh);
-    }
-    let on_config_0 = arguments.experiment.is_none()
+    let scenarios = summary.scenarios.iter().enumerate();
+    let mut questions = scenarios.filter_map(|(i, s)| Some((i, report::open_question(s)?)));
+    let mut next = Next::like(arguments);
+    next.replications = if plan.replications < 2 { 1000 } else { plan.replications };
+    if let Some((scenario, (tied, replications))) = questions.next() {
+        next.replications = replications;
+        if arguments.experiment.is_some() && plan.scenarios.len() > 1 {
+            // One file, one number of replications: enough for every open question in it.
+            let others = questions.map(|(_, (_, replications))| replications);
+            next.replications = others.fold(replications, u64::max);
+        } else {
+            let names: Option<Vec<String>> =
+                tied.iter().map(|label| command_name(plan, label)).collect();
+            next.strategies = names.map(|names| names.join(",")).or(next.strategies);
+            if let Some(model) = arguments.model.get(scenario) {
+                next.models = vec![model.display().to_string()];
+            } else if arguments.config.is_some() {
+                next.config = Some(summary.scenarios[scenario].config.clone());
+            }
+        }
+    } else if arguments.experiment.is_none()
         && arguments.model.is_empty()
-        && arguments.config.as_deref().is_none_or(|config| config == "0");
-    let config = on_config_0.then_some("all");
-    command(arguments, given_strategies(arguments), config, plan.replications, fresh)
+        && arguments.config.as_deref().is_none_or(|config| config == "0")
+    {
+        next.config = Some("all".to_owned());
+    }
+    next.command(arguments, plan.master_seed.wrapping_add(1))
 }
 
-/// A command like the one that was given, with some flags replaced.
-fn command(
-    arguments: &SweepArguments,
+/// What may differ from the command that was given.
+struct Next {
     strategies: Option<String>,
-    config: Option<&str>,
+    config: Option<String>,
+    models: Vec<String>,
     replications: u64,
-    master_seed: u64,
-) -> String {
-    let mut words = vec!["cargo run -- sweep".to_owned()];
-    let mut flag = |name: &str, value: Option<String>| {
-        words.extend(value.map(|value| format!("--{name} {}", quoted(&value))));
-    };
-    flag("experiment", arguments.experiment.as_ref().map(|path| path.display().to_string()));
-    flag("strategy", strategies);
-    match config {
-        Some(config) => flag("config", Some(config.to_owned())),
-        None => flag("config", arguments.config.clone()),
-    }
-    for path in &arguments.model {
-        flag("model", Some(path.display().to_string()));
-    }
-    flag("requests", arguments.requests.map(|n| n.to_string()));
-    flag("rps", arguments.rps.map(|rps| rps.to_string()));
-    flag("traffic", arguments.traffic.map(|kind| format!("{kind:?}").to_lowercase()));
-    flag("seeds", Some(replications.to_string()));
-    flag("master-seed", Some(master_seed.to_string()));
-    words.join(" ")
 }
 
-fn given_strategies(arguments: &SweepArguments) -> Option<String> {
-    (!arguments.strategy.is_empty()).then(|| arguments.strategy.join(","))
+impl Next {
+    fn like(arguments: &SweepArguments) -> Self {
+        let strategies = (!arguments.strategy.is_empty()).then(|| arguments.strategy.join(","));
+        Self {
+            strategies,
+            config: arguments.config.clone(),
+            models: arguments.model.iter().map(|path| path.display().to_string()).collect(),
+            replications: 0,
+        }
+    }
+
+    fn command(self, arguments: &SweepArguments, master_seed: u64) -> String {
+        let mut words = vec!["cargo run -- sweep".to_owned()];
+        let mut flag = |name: &str, value: Option<String>| {
+            words.extend(value.map(|value| format!("--{name} {}", quoted(&value))));
+        };
+        flag("experiment", arguments.experiment.as_ref().map(|path| path.display().to_string()));
+        flag("strategy", self.strategies);
+        flag("config", self.config);
+        self.models.into_iter().for_each(|path| flag("model", Some(path)));
+        flag("requests", arguments.requests.map(|n| n.to_string()));
+        flag("rps", arguments.rps.map(|rps| rps.to_string()));
+        flag("traffic", arguments.traffic.map(|kind| format!("{kind:?}").to_lowercase()));
+        flag("seeds", Some(self.replications.to_string()));
+        flag("master-seed", Some(master_seed.to_string()));
+        words.join(" ")
+    }
 }
 
 /// The name that `--strategy` knows a contender by, if it has default parameters.

@@ -24,6 +24,9 @@ pub(super) fn verdict(scenario: &ScenarioSummary) -> String {
             "{best} scored highest, but one replication says nothing of luck: run more to compare."
         );
     }
+    if ranked.iter().all(|(_, r)| r.delta == 0.0 && r.delta_interval.width() == 0.0) {
+        return "All score the same in every replication.".to_owned();
+    }
     let tied: Vec<String> =
         others.iter().filter(|(_, r)| r.tied_with_best).map(|(c, _)| c.strategy.clone()).collect();
     let behind = others.iter().find(|(_, r)| !r.tied_with_best).map(|(next, ranking)| {
