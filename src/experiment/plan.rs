@@ -39,7 +39,7 @@ pub enum PlanError {
     #[error("no scenario to run: name at least one config or model")]
     NoScenario,
     /// Too few or too many replications.
-    #[error("{0} replications are not possible: expected a whole number from 1 to 10^9")]
+    #[error("{0} replications are not possible: `--seeds` expects a whole number from 1 to 10^9")]
     Replications(u64),
     /// A name that tables cannot show.
     #[error("{0:?} cannot be a label: expected some text without control characters")]

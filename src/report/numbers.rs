@@ -47,8 +47,6 @@ pub(super) fn decimals_for(half_width: f64) -> usize {
 pub(super) fn probability(p: f64) -> String {
     match p {
         _ if p.is_nan() => "-".to_owned(),
-        0.0 => "0".to_owned(),
-        1.0 => "1".to_owned(),
         _ if p < 0.005 => "<.01".to_owned(),
         _ if p > 0.995 => ">.99".to_owned(),
         _ => format!("{p:.2}").trim_start_matches('0').to_owned(),
@@ -88,7 +86,8 @@ mod tests {
     fn near_certainty_is_not_certainty() {
         assert_eq!(probability(0.9999), ">.99");
         assert_eq!(probability(0.346), ".35");
-        assert_eq!(probability(1.0), "1");
+        assert_eq!(probability(1.0), ">.99", "all of 2,000 resamples are not all there are");
+        assert_eq!(probability(0.0), "<.01");
     }
 
     #[test]

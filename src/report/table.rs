@@ -210,8 +210,10 @@ fn place(c: &ContenderSummary) -> String {
 
 fn p_best(scenario: &ScenarioSummary, c: &ContenderSummary) -> String {
     match c.ranking {
-        // One replication says who won it, not who wins.
-        Some(r) if scenario.replications > 1 => probability(r.p_best),
+        // One replication says who won it, not who wins; and who plays alone wins nothing.
+        Some(r) if scenario.replications > 1 && scenario.ranked().count() > 1 => {
+            probability(r.p_best)
+        }
         _ => "-".to_owned(),
     }
 }
