@@ -58,6 +58,15 @@ pub(super) fn thousands(n: u64) -> String {
     separated(&n.to_string())
 }
 
+/// A predicted count rounded up to two significant digits: more would pretend to know.
+pub(super) fn round_up(n: u64) -> u64 {
+    let mut unit = 1;
+    while n / unit >= 100 {
+        unit *= 10;
+    }
+    n.div_ceil(unit) * unit
+}
+
 /// Decimal digits with a comma every three of them from the right.
 pub(super) fn separated(digits: &str) -> String {
     let mut text = String::new();
@@ -88,6 +97,14 @@ mod tests {
         assert_eq!(probability(0.346), ".35");
         assert_eq!(probability(1.0), ">.99", "all of 2,000 resamples are not all there are");
         assert_eq!(probability(0.0), "<.01");
+    }
+
+    #[test]
+    fn predictions_are_rounded_up_to_two_digits() {
+        assert_eq!(
+            [0, 7, 99, 101, 12_345, 990_001].map(round_up),
+            [0, 7, 99, 110, 13_000, 1_000_000]
+        );
     }
 
     #[test]

@@ -97,6 +97,8 @@ fn slugs(summary: &Summary) -> Vec<String> {
         let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
         // File names end somewhere; a number tells long names with one beginning apart.
         let plain: String = config.chars().map(plain).take(80).collect();
+        // Chart files begin with `config-` anyway.
+        let plain = plain.strip_prefix("config-").unwrap_or(&plain).to_owned();
         let mut slug = plain.clone();
         let mut number = 2;
         while !taken.insert(slug.clone()) {

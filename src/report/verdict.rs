@@ -1,6 +1,6 @@
 //! The result in a sentence.
 
-use super::numbers::{decimals_for, fixed, thousands};
+use super::numbers::{decimals_for, fixed, round_up, thousands};
 use crate::experiment::{ContenderSummary, Ranking, ScenarioSummary};
 use crate::stats::comparison::Separation;
 
@@ -91,15 +91,6 @@ fn most_to_separate(ranked: &[(&ContenderSummary, Ranking)]) -> Option<Separatio
     })
 }
 
-/// The number rounded up to two significant digits.
-fn round_up(n: u64) -> u64 {
-    let mut unit = 1;
-    while n / unit >= 100 {
-        unit *= 10;
-    }
-    n.div_ceil(unit) * unit
-}
-
 /// The ranked strategies that cannot be told from the best, the best included, and the
 /// replications that would tell; nothing unless such a number is known.
 pub fn open_question(scenario: &ScenarioSummary) -> Option<(Vec<&str>, u64)> {
@@ -107,16 +98,4 @@ pub fn open_question(scenario: &ScenarioSummary) -> Option<(Vec<&str>, u64)> {
     let Separation::Replications(n) = most_to_separate(&ranked)? else { return None };
     let tied = ranked.iter().filter(|(_, r)| r.tied_with_best);
     Some((tied.map(|(c, _)| c.strategy.as_str()).collect(), round_up(n)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rounds_up_to_two_digits() {
-        assert_eq!(round_up(7), 7);
-        assert_eq!(round_up(123), 130);
-        assert_eq!(round_up(12_001), 13_000);
-    }
 }

@@ -369,10 +369,11 @@ fn scenarios_whose_names_look_alike_get_charts_of_their_own() {
         "e.toml",
         "schema = 1\nreplications = 3\nrequests = 9\nstrategies = [\"v2\"]\n\
          [[scenario]]\nlabel = \"A b\"\nmodel = \"m.toml\"\n\
-         [[scenario]]\nlabel = \"a|b\"\nmodel = \"m.toml\"\n",
+         [[scenario]]\nlabel = \"a|b\"\nmodel = \"m.toml\"\n\
+         [[scenario]]\nlabel = \"config-a-b\"\nmodel = \"m.toml\"\n",
     );
     assert!(desk.run("sweep --experiment e.toml --out r").status.success());
-    assert_eq!(files_below(&desk.path("r/charts")).len(), 12);
+    assert_eq!(files_below(&desk.path("r/charts")).len(), 18);
     desk.write("l.toml", "schema = 1\n[[scenario]]\nlabel = \" \"\nmodel = \"m.toml\"\n");
     let message = desk.mistake("sweep --experiment l.toml");
     assert!(message.contains("label"), "{message}");

@@ -11,7 +11,7 @@ use super::score::whiskers;
 use super::verdict::{spread_is_known, verdict};
 use super::{Chart, ChartError, ranked_first};
 use crate::experiment::{Ranking, ScenarioSummary};
-use crate::report::numbers::thousands;
+use crate::report::numbers::{round_up, thousands};
 use crate::stats::comparison::Separation;
 
 const ROW: f64 = 46.0;
@@ -95,7 +95,7 @@ fn caption(scenario: &ScenarioSummary) -> String {
         let name = &contender.strategy;
         match ranking.replications_to_separate {
             Some(Separation::Replications(n)) => {
-                needed.push(format!("{} ({name})", thousands(rounded(n))));
+                needed.push(format!("{} ({name})", thousands(round_up(n))));
             }
             Some(Separation::MoreThanMillion) => never.push(name.clone()),
             None => {}
@@ -110,26 +110,4 @@ fn caption(scenario: &ScenarioSummary) -> String {
         caption += &format!(" A million replications would not separate {never} from the best.");
     }
     caption
-}
-
-/// Two significant digits: more would pretend to know.
-fn rounded(n: u64) -> u64 {
-    let mut unit = 1;
-    while n / unit >= 100 {
-        unit *= 10;
-    }
-    n.div_ceil(unit) * unit
-}
-
-#[cfg(test)]
-mod tests {
-    use super::rounded;
-
-    #[test]
-    fn replications_are_rounded_up_to_two_digits() {
-        assert_eq!(
-            [0, 7, 99, 101, 12_345, 990_001].map(rounded),
-            [0, 7, 99, 110, 13_000, 1_000_000]
-        );
-    }
 }

@@ -86,7 +86,6 @@ const NAMES: [&str; 6] =
 
 /// The name of a chart's file; `format` is `svg` or `png`.
 pub fn file_name(scenario: &str, chart: &str, format: &str) -> String {
-    let scenario = scenario.strip_prefix("config-").unwrap_or(scenario);
     format!("config-{scenario}-{chart}.{format}")
 }
 
