@@ -7,15 +7,13 @@
 //! When not to use it: with traces of configs 1 or 2 alone the population is fitted to their own
 //! failures, refusals included, which the report says.
 
-use super::families::{FamilyFit, fit_families};
-use super::goodness::{Outcomes, judge};
-use super::homogeneity::{Homogeneity, day, homogeneity};
+use super::checks::{Homogeneity, Outcomes, day, homogeneity, judge};
+use super::error_rates::{FamilyFit, Population, Tally, fit_families};
 use super::latency::{LatencyFits, fit_latencies};
 use super::limits::{self, LimitEvidence, evidence, refusals};
-use super::population::{Population, Tally};
+use super::old_runs::{Run, collect};
 use super::provenance::{provenance, rounded, warnings};
 use super::report::{ConfigFit, FitError, FitReport, LimitFit, PopulationFit, RunSummary};
-use super::runs::{Run, collect};
 use super::starts::{Segmentation, segment};
 use crate::stats::quantile::quantile;
 use crate::trace::{Config, Trace};

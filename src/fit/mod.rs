@@ -14,16 +14,14 @@
 //! between runs only. Rate limits are assumed (`limits`), not inferred.
 
 mod assemble;
-mod families;
-mod goodness;
-mod grid;
-mod homogeneity;
+mod checks;
+mod error_rates;
 mod latency;
 mod limits;
-mod mixture;
-mod population;
+mod old_runs;
 mod provenance;
 mod report;
+#[allow(dead_code)]
 mod runs;
 mod starts;
 #[cfg(test)]
@@ -32,11 +30,11 @@ mod synthetic;
 mod tests;
 
 pub use assemble::fit;
-pub use families::{CREDIBILITY, FamilyFit, Hyperparameter, fit_families};
-pub use goodness::{CalibrationBin, Goodness};
-pub use homogeneity::Homogeneity;
+pub use checks::{CalibrationBin, Goodness, Homogeneity};
+pub use error_rates::{
+    CREDIBILITY, FamilyFit, Hyperparameter, Population, RatePrior, Tally, fit_families,
+};
 pub use latency::{BOOTSTRAP_DRAWS, LatencyFit, LatencyFits};
 pub use limits::{LimitEvidence, assumed};
-pub use population::{Population, Tally};
 pub use report::{ConfigFit, FitError, FitReport, LimitFit, PopulationFit, RunSummary};
 pub use starts::{Boundary, Segmentation, segment};

@@ -4,7 +4,7 @@
 
 use toml::{Table, Value};
 
-use super::families::FamilyFit;
+use super::error_rates::FamilyFit;
 use super::latency::LatencyFit;
 use super::report::ConfigFit;
 use crate::stats::Interval;

@@ -1,8 +1,7 @@
 //! What a fit found, for those who print it: everything that a report wants, nothing formatted.
 
-use super::families::FamilyFit;
-use super::goodness::Goodness;
-use super::homogeneity::Homogeneity;
+use super::checks::{Goodness, Homogeneity};
+use super::error_rates::FamilyFit;
 use super::latency::LatencyFits;
 use super::limits::LimitEvidence;
 use super::starts::Boundary;

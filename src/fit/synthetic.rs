@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::goodness::Outcomes;
-use super::population::{Population, Tally};
+use super::checks::Outcomes;
+use super::error_rates::{Population, Tally};
 use crate::domain::{Purpose, Streams};
 use crate::stats::sample::{index_below, uniform_open, uniform01};
 use crate::stats::special::normal_quantile;

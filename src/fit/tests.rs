@@ -9,7 +9,7 @@ use std::io::Write;
 
 use rayon::prelude::*;
 
-use super::population::{Population, Tally};
+use super::error_rates::{Population, Tally};
 use super::{FitError, FitReport, fit, fit_families, segment, synthetic};
 use crate::domain::{Purpose, Streams};
 use crate::stats::sample::uniform_open;

@@ -13,6 +13,7 @@
 //! | [`bootstrap`] | the chance that a strategy is the best, by resampling |
 //! | [`ziggurat`] | fast normal draws, a variable number of words |
 //! | [`goodness`] | does the data fit the model? |
+//! | [`multiple`] | p-values of several tests made at once |
 //!
 //! Everything that could end in a result file takes its logarithms and exponentials from `libm`,
 //! whose bits are the same on every platform; the standard library's are not. `f64::sqrt` and
@@ -23,6 +24,7 @@ pub mod comparison;
 pub mod goodness;
 pub mod interval;
 pub mod moments;
+pub mod multiple;
 pub mod quantile;
 pub mod sample;
 pub mod special;

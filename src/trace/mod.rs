@@ -9,12 +9,16 @@
 mod check;
 mod config;
 mod error;
+mod group;
 mod read;
+mod recording;
 mod row;
 mod write;
 
 pub use check::{Finding, Severity, check};
 pub use config::Config;
 pub use error::TraceError;
+pub use group::Group;
+pub use recording::{Observed, Recording};
 pub use row::{Row, Trace};
 pub use write::write;

@@ -14,8 +14,8 @@
 //! When not to use it: both p-values are conservative when the population was fitted to the same
 //! attempts; servers with few attempts hardly move the first.
 
-use super::population::{Population, Tally};
 use crate::domain::{Purpose, Streams};
+use crate::fit::error_rates::{Population, Tally};
 use crate::stats::goodness::{ChiSquare, ks_p_value, ks_statistic};
 use crate::stats::sample::uniform_open;
 use crate::stats::special::chi_square_sf;
@@ -28,7 +28,7 @@ const LEAST_VARIANCE: f64 = 5.0;
 const SEED: u64 = 0x600d;
 
 /// The attempts of one start: server and whether it failed, in order of time.
-pub(super) type Outcomes = Vec<(usize, bool)>;
+pub(in crate::fit) type Outcomes = Vec<(usize, bool)>;
 
 /// Predictions of one bin against what happened.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -64,7 +64,7 @@ pub struct Goodness {
 }
 
 /// Judges a population by the attempts of each start; `stream` tells configs apart.
-pub(super) fn judge(population: &Population, starts: &[Outcomes], stream: u16) -> Goodness {
+pub(in crate::fit) fn judge(population: &Population, starts: &[Outcomes], stream: u16) -> Goodness {
     let mut rng = Streams::new(SEED).stream(Purpose::Analysis, stream, 0);
     let mut bins = [Bin::default(); BINS];
     let (mut pit, mut raw) = (Vec::new(), Vec::new());

@@ -13,7 +13,7 @@
 
 use rayon::prelude::*;
 
-use super::population::{Population, Tally};
+use crate::fit::error_rates::{Population, Tally};
 use crate::stats::special::log_sum_exp;
 
 /// The gap between two runs that follow each other.

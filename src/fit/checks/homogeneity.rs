@@ -6,7 +6,7 @@
 //! When not to use it: servers with few attempts, or chosen by their own outcomes, follow the
 //! chi-square distribution only roughly; read the p-value as an order of magnitude.
 
-use super::population::Tally;
+use crate::fit::error_rates::Tally;
 use crate::stats::goodness::{ChiSquare, chi_square_homogeneity};
 use crate::stats::special::chi_square_sf;
 
@@ -22,7 +22,7 @@ pub struct Homogeneity {
 }
 
 /// The test that every server has one error rate in all of these runs.
-pub(super) fn homogeneity(scope: String, runs: &[&[Tally]]) -> Homogeneity {
+pub(in crate::fit) fn homogeneity(scope: String, runs: &[&[Tally]]) -> Homogeneity {
     let servers = runs.iter().map(|run| run.len()).max().unwrap_or(0);
     let (mut statistic, mut df) = (0.0, 0);
     for server in 0..servers {
@@ -42,7 +42,7 @@ pub(super) fn homogeneity(scope: String, runs: &[&[Tally]]) -> Homogeneity {
 /// The calendar day (UTC) of a Unix time, as `2026-01-20`.
 ///
 /// Source: H. Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`.
-pub(super) fn day(unix_s: f64) -> String {
+pub(in crate::fit) fn day(unix_s: f64) -> String {
     // A trace may hold any number; beyond a billion years the day is that of the billionth.
     let days = libm::floor(unix_s / 86_400.0).clamp(-4e11, 4e11) as i64 + 719_468;
     let era = days.div_euclid(146_097);

@@ -7,7 +7,7 @@
 //! When not to use it: for more than two components, or values that repeat (ties look like an
 //! infinitely narrow component; the floor then decides).
 
-use super::latency::moments;
+use super::fits::moments;
 use crate::stats::quantile::quantile;
 use crate::stats::special::normal_cdf;
 

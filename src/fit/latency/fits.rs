@@ -88,7 +88,7 @@ enum Candidate {
 /// Fits latencies in milliseconds of successes and failures.
 ///
 /// `stream` tells configs apart in the bootstrap. Without any attempt there is no fit.
-pub(super) fn fit_latencies(
+pub(in crate::fit) fn fit_latencies(
     success_ms: &[f64],
     failure_ms: &[f64],
     stream: u16,

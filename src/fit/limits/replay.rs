@@ -9,9 +9,9 @@
 //! When not to use it: to choose between kinds of limiters; where retries at a server always
 //! carry the same identifier, refusing a retry and refusing an identifier look alike.
 
-use super::population::{Population, Tally};
-use super::runs::Run;
 use crate::domain::Timestamp;
+use crate::fit::error_rates::{Population, Tally};
+use crate::fit::old_runs::Run;
 use crate::stats::Interval;
 use crate::stats::special::log_sum_exp;
 use crate::trace::Config;
@@ -86,7 +86,7 @@ pub fn assumed(config: Config) -> (RateLimit, &'static str) {
 }
 
 /// Holds a limit against the attempts of each start.
-pub(super) fn evidence(
+pub(in crate::fit) fn evidence(
     limit: RateLimit,
     starts: &[Vec<&Run>],
     population: &Population,
@@ -132,7 +132,7 @@ pub(super) fn evidence(
 /// Which attempts of a run this limit would have refused, with its phase at 0 if it has one.
 ///
 /// Where the recorder told refusals, those are meant instead.
-pub(super) fn refusals(limit: &RateLimit, run: &Run) -> Vec<bool> {
+pub(in crate::fit) fn refusals(limit: &RateLimit, run: &Run) -> Vec<bool> {
     if run.tells_refusals {
         return run.attempts.iter().map(|attempt| attempt.known_refused).collect();
     }
@@ -181,7 +181,7 @@ fn server_log_likelihood(
 mod tests {
     use super::*;
     use crate::domain::{Purpose, Streams};
-    use crate::fit::runs::collect;
+    use crate::fit::old_runs::collect;
     use crate::stats::sample::uniform01;
     use crate::trace::{Row, Trace};
 

@@ -65,7 +65,7 @@ impl Tally {
         self.successes += other.successes;
     }
 
-    fn as_floats(self) -> (f64, f64) {
+    pub(super) fn as_floats(self) -> (f64, f64) {
         (self.failures as f64, self.successes as f64)
     }
 }
