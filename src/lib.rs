@@ -12,6 +12,7 @@
 //! | L2 | [`trace`] | logs of attempts: read, check, write |
 //! | L3 | [`fit`] | traces -> model, with goodness of fit |
 //! | L3 | [`sim`] | the driver in virtual time: one replication |
+//! | L3 | `live` | real time and real sockets: the probe (feature `cli`) |
 //! | L4 | [`experiment`] | strategies x replications in parallel, rows to a sink, summaries |
 //! | L5 | `report` | tables, files, charts (feature `cli`) |
 //! | L7 | `cli` | one file a subcommand (feature `cli`) |
@@ -34,5 +35,7 @@ pub mod world;
 
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "cli")]
+pub mod live;
 #[cfg(feature = "cli")]
 pub mod report;

@@ -5,6 +5,7 @@
 
 mod fit;
 mod interrupt;
+mod load;
 mod models;
 mod progress;
 mod style;
@@ -56,6 +57,8 @@ enum Command {
     Sweep(sweep::SweepArguments),
     /// Fit server models to recorded traces
     Fit(fit::FitArguments),
+    /// Send the load that shows a server's rate limit, and record it
+    Load(load::LoadArguments),
 }
 
 /// How a command ended, if not with an error.
@@ -76,6 +79,7 @@ pub fn main() -> ExitCode {
     let result = match &arguments.command {
         Command::Sweep(sweep) => sweep::run(sweep, output),
         Command::Fit(fit) => fit::run(fit, output),
+        Command::Load(load) => load::run(load, output),
     };
     match result {
         Ok(Ending::Done) => ExitCode::SUCCESS,

@@ -1,0 +1,108 @@
+//! Which servers may be contacted: addresses as `host:port`, loopback only unless allowed.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+
+/// A server's address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// As it was given, for messages and traces.
+    pub name: String,
+    /// Where attempts are sent.
+    pub address: SocketAddr,
+}
+
+/// An address that will not be contacted.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// Not of the form `host:port` or `host:first-last`.
+    #[error(
+        "`{0}` is no target; expected host:port, as in 127.0.0.1:5000, or a range of ports, as in \
+         127.0.0.1:5000-5009"
+    )]
+    Form(String),
+    /// The name is not known.
+    #[error("`{0}` cannot be resolved to an address")]
+    Unknown(String),
+    /// Another machine.
+    #[error(
+        "`{0}` is not on this machine; bursts at other people's servers can do harm. If they are \
+         yours, add --allow-remote"
+    )]
+    Remote(String),
+}
+
+impl Target {
+    /// The targets in a list such as `127.0.0.1:5000-5009,localhost:6000`.
+    ///
+    /// # Errors
+    /// See [`TargetError`].
+    pub fn list(text: &str, allow_remote: bool) -> Result<Vec<Self>, TargetError> {
+        let mut targets = Vec::new();
+        for item in text.split(',').map(str::trim) {
+            let form = || TargetError::Form(item.to_owned());
+            let (host, ports) = item.rsplit_once(':').ok_or_else(form)?;
+            let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+            let port = |text: &str| match text.parse::<u16>() {
+                Ok(port) if port > 0 && text.bytes().all(|b| b.is_ascii_digit()) => Ok(port),
+                _ => Err(form()),
+            };
+            let (first, last) = (port(first)?, port(last)?);
+            if host.is_empty() || first > last {
+                return Err(form());
+            }
+            for port in first..=last {
+                targets.push(Self::resolve(host, port, allow_remote)?);
+            }
+        }
+        Ok(targets)
+    }
+
+    fn resolve(host: &str, port: u16, allow_remote: bool) -> Result<Self, TargetError> {
+        let name = format!("{host}:{port}");
+        let unknown = || TargetError::Unknown(name.clone());
+        let address = name.to_socket_addrs().map_err(|_| unknown())?.next().ok_or_else(unknown)?;
+        let loopback = match address.ip() {
+            IpAddr::V4(ip) => ip.is_loopback(),
+            IpAddr::V6(ip) => ip.is_loopback(),
+        };
+        if !(loopback || allow_remote) {
+            return Err(TargetError::Remote(name));
+        }
+        Ok(Self { name, address })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_and_lists_are_spelled_out() {
+        let targets = Target::list("127.0.0.1:5000-5002, 127.0.0.1:80", false).unwrap();
+        let ports: Vec<u16> = targets.iter().map(|t| t.address.port()).collect();
+        assert_eq!(ports, [5000, 5001, 5002, 80]);
+        assert_eq!(targets[1].to_string(), "127.0.0.1:5001");
+    }
+
+    #[test]
+    fn what_is_no_target_is_refused_with_the_form_expected() {
+        for text in ["", "5000", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:+5", ":5000", "h:9-8"] {
+            let message = Target::list(text, false).unwrap_err().to_string();
+            assert!(message.contains("host:port"), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn other_machines_are_contacted_only_when_allowed() {
+        let message = Target::list("192.0.2.1:80", false).unwrap_err().to_string();
+        assert!(message.contains("--allow-remote"), "{message}");
+        assert_eq!(Target::list("192.0.2.1:80", true).unwrap().len(), 1);
+    }
+}
