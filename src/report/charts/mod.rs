@@ -17,6 +17,7 @@
 mod attempt_share;
 mod axis;
 mod differences;
+pub mod fit;
 mod latency;
 mod lettering;
 mod number;
@@ -92,8 +93,9 @@ pub fn file_name(scenario: &str, chart: &str, format: &str) -> String {
 /// Whether a file's name is one that [`file_name`] gives.
 pub fn is_chart_file(name: &str) -> bool {
     let stem = name.strip_suffix(".svg").or(name.strip_suffix(".png"));
-    stem.and_then(|stem| stem.strip_prefix("config-"))
-        .is_some_and(|rest| NAMES.iter().any(|chart| rest.ends_with(&format!("-{chart}"))))
+    stem.and_then(|stem| stem.strip_prefix("config-")).is_some_and(|rest| {
+        NAMES.iter().chain(&fit::NAMES).any(|chart| rest.ends_with(&format!("-{chart}")))
+    })
 }
 
 /// Draws all six charts, in the order of the module's table.

@@ -19,6 +19,15 @@ pub(super) const SMALL: Type = Type { size: 16.0, bold: false };
 const HEADING: Type = Type { size: 25.0, bold: true };
 const LINE: f64 = 22.0;
 
+/// `config 0`, or the name of a scenario.
+pub(super) fn config_name(config: &str) -> String {
+    if config.bytes().all(|b| b.is_ascii_digit()) {
+        format!("config {config}")
+    } else {
+        config.to_owned()
+    }
+}
+
 /// A chart in the making; `y` is where the next part goes.
 #[derive(Debug)]
 pub(super) struct Page {
@@ -28,25 +37,27 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// A sheet with its heading, what was run, and how to read the marks.
+    /// A sheet of a sweep with its heading, what was run, and how to read the marks.
     pub fn new(heading: &str, scenario: &ScenarioSummary, reading: &str) -> Self {
         let requests = counted(scenario.requests, "request");
         let replications = counted(scenario.replications, "replication");
-        let config = match scenario.config.as_str() {
-            number if number.bytes().all(|b| b.is_ascii_digit()) => format!("config {number}"),
-            name => name.to_owned(),
-        };
+        let config = config_name(&scenario.config);
         let title = format!("{heading}: {config}, {requests} per run, {replications}");
+        let rate = scenario.requests_per_second;
+        let rate = fixed(rate, if rate.fract() == 0.0 { 0 } else { 2 });
+        let run = format!("{config} · {requests} per run at {rate} per second · {replications}");
+        Self::headed(heading, title, &run, reading)
+    }
+
+    /// A sheet with its heading, what it shows, and how to read the marks.
+    pub fn headed(heading: &str, title: String, what: &str, reading: &str) -> Self {
         let scene = Scene { width: WIDTH, height: 0.0, shapes: Vec::new() };
         let mut page = Self { scene, y: MARGIN + 20.0, title };
         let room = WIDTH - 2.0 * MARGIN;
         let heading = fitted(heading, HEADING, room);
         page.scene.text(&heading, (MARGIN, page.y), Anchor::Start, HEADING, TEXT);
         page.y += 8.0;
-        let rate = scenario.requests_per_second;
-        let rate = fixed(rate, if rate.fract() == 0.0 { 0 } else { 2 });
-        let run = format!("{config} · {requests} per run at {rate} per second · {replications}");
-        page.paragraph(&run);
+        page.paragraph(what);
         page.paragraph(reading);
         page.y += 14.0;
         page

@@ -40,6 +40,9 @@ pub(super) const GRID: Ink = Ink::solid(0xE2, 0xE2, 0xE2);
 const BLACK: Ink = Ink::solid(0, 0, 0);
 const GREY: Ink = Ink::solid(0x77, 0x77, 0x77);
 
+/// The colour of what a chart is about, where there is only one such thing.
+pub(super) const ACCENT: Ink = COLOURS[0];
+
 const COLOURS: [Ink; 6] = [
     Ink::solid(0x00, 0x72, 0xB2), // blue
     Ink::solid(0xE6, 0x9F, 0x00), // orange
@@ -167,6 +170,11 @@ pub(super) fn looks(contenders: &[ContenderSummary]) -> Vec<Look> {
         };
     }
     looks
+}
+
+/// The colour of the n-th of several things; colours repeat.
+pub(super) fn colour(n: usize) -> Ink {
+    COLOURS[n % COLOURS.len()]
 }
 
 /// A sequential ramp of one hue, from almost white at 0 to dark blue at 1 (ColorBrewer's Blues,

@@ -1,0 +1,94 @@
+//! Each server's error rate: the posterior as a line with its mean, the raw share as a hollow
+//! mark. Where servers were chosen by their outcomes the raw share misleads, most with few
+//! attempts; the line says how much is known.
+
+use super::{FitPicture, ServerPicture, page};
+use crate::report::charts::axis::Axis;
+use crate::report::charts::number::{fixed, percent};
+use crate::report::charts::page::{MARGIN, SMALL, WIDTH};
+use crate::report::charts::palette::{ACCENT, GRID, Mark, QUIET, RULE, TEXT};
+use crate::report::charts::scene::{Anchor, Scene};
+use crate::report::charts::{Chart, ChartError};
+
+const ROW: f64 = 21.0;
+const START_GAP: f64 = 12.0;
+const LEFT: f64 = MARGIN + 170.0;
+const RIGHT: f64 = WIDTH - MARGIN - 230.0;
+
+/// The chart.
+pub(super) fn chart(picture: &FitPicture) -> Result<Chart, ChartError> {
+    let reading = "Line: 95 % of the posterior; dot: its mean; ring: the raw share of failures, \
+                   biased where servers were chosen by their outcomes";
+    let mut page = page("Error rates of the servers", picture, reading);
+    if picture.servers.is_empty() {
+        page.nothing("no server was tried");
+        return page.finish("fit-rates", String::new());
+    }
+    let axis = Axis::between("probability that an attempt fails", 0.0, 1.0);
+    let x = |rate: f64| LEFT + axis.share(rate) * (RIGHT - LEFT);
+    for (header, at) in [("failures / attempts", RIGHT + 130.0), ("mean", WIDTH - MARGIN)] {
+        page.scene.text(header, (at, page.y + 12.0), Anchor::End, SMALL, QUIET);
+    }
+    let top = page.y + 22.0;
+    let starts = picture.servers.windows(2).filter(|pair| pair[0].start != pair[1].start).count();
+    let bottom = top + ROW * picture.servers.len() as f64 + START_GAP * starts as f64 + 8.0;
+    for tick in axis.ticks_along(RIGHT - LEFT, 8, SMALL) {
+        let at = x(tick.value);
+        page.scene.line((at, top), (at, bottom + 6.0), GRID, 1.5);
+        page.scene.text(&tick.label, (at, bottom + 24.0), Anchor::Middle, SMALL, TEXT);
+    }
+    page.scene.line((LEFT, bottom), (RIGHT, bottom), RULE, 1.5);
+    let mut y = top + ROW / 2.0 + 2.0;
+    let mut last = None;
+    for server in &picture.servers {
+        if last != Some(server.start) {
+            if last.is_some() {
+                y += START_GAP;
+            }
+            let name = format!("start {}", server.start);
+            page.scene.text(&name, (MARGIN, y + 5.5), Anchor::Start, SMALL, TEXT);
+        }
+        last = Some(server.start);
+        page.scene.text(&server.name, (LEFT - 12.0, y + 5.5), Anchor::End, SMALL, QUIET);
+        let (low, high) = server.interval;
+        page.scene.line((x(low), y), (x(high), y), ACCENT, 3.0);
+        Mark::Circle.draw(&mut page.scene, (x(server.mean), y), 5.0, ACCENT);
+        if let Some(raw) = raw(server) {
+            ring(&mut page.scene, (x(raw), y));
+        }
+        let counts = format!("{} / {}", server.failures, server.attempts);
+        page.scene.text(&counts, (RIGHT + 130.0, y + 5.5), Anchor::End, SMALL, TEXT);
+        let mean = fixed(server.mean, 3);
+        page.scene.text(&mean, (WIDTH - MARGIN, y + 5.5), Anchor::End, SMALL, TEXT);
+        y += ROW;
+    }
+    page.centred(&axis.name, (LEFT + RIGHT) / 2.0, bottom + 48.0);
+    page.y = bottom + 56.0;
+    page.finish("fit-rates", caption(&picture.servers))
+}
+
+/// A small ring that hides nothing below it.
+fn ring(scene: &mut Scene, at: (f64, f64)) {
+    let turn = |i: u32| std::f64::consts::TAU * f64::from(i) / 24.0;
+    let point = |i| (at.0 + 5.5 * libm::cos(turn(i)), at.1 + 5.5 * libm::sin(turn(i)));
+    scene.stroke((0..=24).map(point).collect(), TEXT, 1.8);
+}
+
+fn raw(server: &ServerPicture) -> Option<f64> {
+    (server.attempts > 0).then(|| server.failures as f64 / server.attempts as f64)
+}
+
+fn caption(servers: &[ServerPicture]) -> String {
+    let tried: Vec<&ServerPicture> = servers.iter().filter(|s| s.attempts > 0).collect();
+    let n = tried.len().max(1) as f64;
+    let raw = tried.iter().filter_map(|s| raw(s)).sum::<f64>() / n;
+    let mean = tried.iter().map(|s| s.mean).sum::<f64>() / n;
+    let few = tried.iter().filter(|s| s.attempts < 10).count();
+    format!(
+        "Averaged over the {} servers that were tried, the raw share of failures is {}, the \
+         posterior mean {}. {few} of them got fewer than ten attempts.",
+        tried.len(),
+        percent(raw),
+        percent(mean)
+    )
+}
