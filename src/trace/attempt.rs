@@ -5,6 +5,9 @@
 use super::{Config, Row};
 use crate::domain::Outcome;
 
+/// What logs write for nothing.
+pub(super) const NONE: &str = "-";
+
 /// Where an attempt was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Server<'r> {

@@ -11,7 +11,7 @@ use std::cell::Cell;
 
 use csv::StringRecord;
 
-use super::attempt::{Attempt, Server};
+use super::attempt::{Attempt, NONE, Server};
 use super::column::Column;
 use super::header::Columns;
 use super::{Config, TraceError, instant};
@@ -57,7 +57,7 @@ impl<'a> Cells<'a> {
             return Ok(1);
         }
         let servers = self.text(Column::ServerPort, None);
-        if matches!(servers, "" | "-") {
+        if matches!(servers, "" | NONE) {
             return Ok(0);
         }
         let count = parts(servers).count();
@@ -102,7 +102,7 @@ impl<'a> Cells<'a> {
             request_number: self.request_number()?,
             request_id: self.some_text(Column::RequestId)?,
             attempt_number: number.map(|n| n.saturating_add(part.unwrap_or(0) as u16)),
-            strategy: self.some_text(Column::Strategy)?.unwrap_or("unknown"),
+            strategy: self.some_text(Column::Strategy)?.filter(|s| *s != NONE).unwrap_or("unknown"),
             at_s: self.time()?,
             success,
             rate_limited,
@@ -145,7 +145,7 @@ impl<'a> Cells<'a> {
     fn server(&self, part: Option<usize>) -> Result<(Server<'a>, Option<Config>), TraceError> {
         let text = self.text(Column::ServerPort, part);
         if self.manner.own_group {
-            if matches!(text, "" | "-") {
+            if matches!(text, "" | NONE) {
                 return Err(self.error(Column::ServerPort, text, "a port or an address", ""));
             }
             return Ok((Server::Own(text), None));
@@ -184,7 +184,7 @@ impl<'a> Cells<'a> {
             "True" | "true" => (Answers::Truths, (true, None)),
             "False" | "false" => (Answers::Truths, (false, None)),
             // No answer: the connection was refused or broke off.
-            "" | "-" | "0" | "000"
+            "" | NONE | "0" | "000"
                 if self.manner.foreign || self.manner.answers.get() == Some(Answers::Codes) =>
             {
                 (Answers::Codes, (false, Some(false)))
@@ -244,9 +244,10 @@ impl<'a> Cells<'a> {
         self.truth(column, text).map(Some)
     }
 
-    /// Text that must not be empty where the column is there.
+    /// Text that must not be empty where the column is there; other people's logs say `-` then.
     fn some_text(&self, column: Column) -> Result<Option<&'a str>, TraceError> {
         match self.text(column, None) {
+            "" if self.has(column) && self.manner.foreign => Ok(Some(NONE)),
             "" if self.has(column) => Err(self.error(column, "", "some text", "")),
             "" => Ok(None),
             text => Ok(Some(text)),
@@ -292,7 +293,7 @@ impl<'a> Cells<'a> {
             (Column::LatencyMs, "milliseconds of at least 0", 1.0)
         };
         let text = self.text(column, part);
-        if !self.has(column) || (self.manner.foreign && matches!(text, "" | "-")) {
+        if !self.has(column) || (self.manner.foreign && matches!(text, "" | NONE)) {
             return Ok(None);
         }
         match text.parse::<f64>().map(|number| number * per_unit) {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
-use super::attempt::{Attempt, Server};
+use super::attempt::{Attempt, NONE, Server};
 use super::notes::{Notes, Oddity};
 use super::requests::{Key, identify};
 use super::table::Table;
@@ -191,7 +191,7 @@ impl Draft {
         Ok(Recording {
             warnings: notes.sentences(&name),
             first_identifier: first
-                .filter(|id| !id.is_empty())
+                .filter(|id| !matches!(id.as_str(), "" | NONE))
                 .unwrap_or_else(|| print_of(&attempts)),
             declared_starts: declared(&table.starts, self.starts),
             tells_refusals: !self.hides_refusals,

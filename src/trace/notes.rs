@@ -62,54 +62,67 @@ impl Notes {
 }
 
 fn sentence(oddity: Oddity, count: u64) -> String {
-    let many = |one: &str, many: &str| {
-        if count == 1 { format!("1 {one}") } else { format!("{count} {many}, this is the first") }
-    };
-    let outcome = "If attempts were left out because of how they ended, error rates are biased and \
-                   the likelihood no longer holds.";
+    let (one, many, then) = words(oddity);
+    if count == 1 {
+        format!("1 {one}{then}")
+    } else {
+        format!("{count} {many}, this is the first{then}")
+    }
+}
+
+/// What to say of one, of many, and then.
+fn words(oddity: Oddity) -> (&'static str, &'static str, &'static str) {
     match oddity {
-        Oddity::NoServer => {
-            let rows = many("row names no server", "rows name no server");
-            format!("{rows}; left out, as answered without a server.")
-        }
-        Oddity::Identifier => {
-            let rows = many("row has", "rows have");
-            format!("{rows} a request_id that is not 24 letters and digits.")
-        }
-        Oddity::Contradiction => {
-            let rows = many("row has", "rows have");
-            format!("{rows} request_success without success and request_complete.")
-        }
-        Oddity::NoLatency => {
-            let rows = many("row has no latency", "rows have no latency");
-            format!("{rows}; the latencies of this recording are not used.")
-        }
+        Oddity::NoServer => (
+            "row names no server",
+            "rows name no server",
+            "; left out, as answered without a server.",
+        ),
+        Oddity::Identifier => (
+            "row has a request_id that is not 24 letters and digits",
+            "rows have a request_id that is not 24 letters and digits",
+            ".",
+        ),
+        Oddity::Contradiction => (
+            "row has request_success without success and request_complete",
+            "rows have request_success without success and request_complete",
+            ".",
+        ),
+        Oddity::NoLatency => (
+            "row has no latency",
+            "rows have no latency",
+            "; the latencies of this recording are not used.",
+        ),
         Oddity::Duplicate => {
-            let rows = many("row stands there twice", "rows stand there twice");
-            format!("{rows}; the copies were dropped.")
+            ("row stands there twice", "rows stand there twice", "; the copies were dropped.")
         }
-        Oddity::OutOfOrder => {
-            let rows = many("row was sent before a row", "rows were sent before a row");
-            format!("{rows} further up; sorted by time.")
-        }
-        Oddity::Gap => {
-            let requests = many("request lacks an attempt", "requests lack an attempt");
-            format!("{requests} (such as attempt 2 without 1). {outcome}")
-        }
-        Oddity::AfterSuccess => {
-            let requests = many("request goes on", "requests go on");
-            format!("{requests} after a success: is an attempt wrong or missing? {outcome}")
-        }
-        Oddity::ClockBack => {
-            let jumps = many("time the clock was set back", "times the clock was set back");
-            format!(
-                "{jumps}: rows stay in the file's order, and later times are moved to follow on."
-            )
-        }
-        Oddity::ClockForward => {
-            let gaps = many("gap of more than 1 h", "gaps of more than 1 h");
-            format!("{gaps}: no attempts, or the clock was set forward.")
-        }
+        Oddity::OutOfOrder => (
+            "row was sent before a row further up",
+            "rows were sent before a row further up",
+            "; sorted by time.",
+        ),
+        Oddity::Gap => (
+            "request lacks an attempt (such as attempt 2 without 1)",
+            "requests lack an attempt (such as attempt 2 without 1)",
+            ". If attempts were left out because of how they ended, error rates are biased and the \
+             likelihood no longer holds.",
+        ),
+        Oddity::AfterSuccess => (
+            "request goes on after a success",
+            "requests go on after a success",
+            ". If attempts were left out because of how they ended, error rates are biased and the \
+             likelihood no longer holds.",
+        ),
+        Oddity::ClockBack => (
+            "time the clock was set back",
+            "times the clock was set back",
+            "; rows stay in the file's order there, and later times are moved to follow on.",
+        ),
+        Oddity::ClockForward => (
+            "gap of more than 1 h",
+            "gaps of more than 1 h",
+            ": no attempts, or the clock was set forward.",
+        ),
     }
 }
 

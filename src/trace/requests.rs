@@ -9,7 +9,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::Observed;
-use super::attempt::Attempt;
+use super::attempt::{Attempt, NONE};
 use super::notes::{Notes, Oddity};
 use super::table::Table;
 use crate::domain::Outcome;
@@ -30,6 +30,10 @@ impl Key {
         }
         let mut hasher = DefaultHasher::new();
         (attempt.session_id, attempt.request_number, attempt.request_id).hash(&mut hasher);
+        if attempt.request_id == Some(NONE) && attempt.request_number.is_none() {
+            // The log tells requests apart, but not this one: a request of its own.
+            attempt.line.hash(&mut hasher);
+        }
         let hash = hasher.finish();
         Some(Self { hash: [(hash >> 32) as u32, hash as u32], index })
     }
@@ -139,7 +143,9 @@ impl Walk {
         let before = self.last.map(|last| (last, table.attempts[last]));
         if let Some((last, before)) = before {
             let twice = !numbered || before.attempt == attempt.attempt;
-            if twice && same_row(&before, &attempt) {
+            // A row may name one server twice; a copy stands on another line.
+            let elsewhere = table.lines[last] != table.lines[index];
+            if twice && elsewhere && same_row(&before, &attempt) {
                 return Step::Copy;
             }
             if numbered && twice {

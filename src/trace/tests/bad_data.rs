@@ -35,7 +35,7 @@ fn rows_out_of_order_are_sorted_with_one_warning() {
     });
     assert_eq!(
         warning,
-        "x.csv:4: 2 rows were sent before a row, this is the first further up; sorted by time."
+        "x.csv:4: 2 rows were sent before a row further up, this is the first; sorted by time."
     );
     recording.warnings.clear();
     assert_eq!(recording, expected);
@@ -86,7 +86,7 @@ fn a_clock_that_was_set_back_keeps_the_order_of_the_file() {
             rows.push(row(i, 1, 95.0 + 0.1 * f64::from(i), 4002, true));
         }
     });
-    assert!(warning.starts_with("x.csv:23: 1 time the clock was set back: rows stay"), "{warning}");
+    assert!(warning.starts_with("x.csv:23: 1 time the clock was set back; rows stay"), "{warning}");
     assert_eq!(recording.clock_jumps, [21]);
     assert!(recording.attempts[..21].iter().all(|a| a.server < 2));
     assert!(recording.attempts[21..].iter().all(|a| a.server == 2));

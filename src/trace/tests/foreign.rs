@@ -80,6 +80,19 @@ fn attempts_without_numbers_are_numbered_in_order_of_time() {
 }
 
 #[test]
+fn a_log_may_leave_cells_empty_and_name_a_server_twice_in_a_row() {
+    let text = "timestamp,server_port,success,latency_s,request_id,strategy\n\
+                10,a,200,0.1,-,\n10,a,200,0.1,,\n\
+                11,\"b, b\",\"502, 502\",\"0.0, 0.0\",r,x\n11,b : b,502 : 502,0.0 : 0.0,r,x\n";
+    let recording = read(text, "").unwrap();
+    let got: Vec<_> = recording.attempts.iter().map(|a| (a.request, a.attempt)).collect();
+    assert_eq!(got, [(0, 1), (1, 1), (2, 1), (2, 2)]);
+    assert_eq!(recording.strategies, ["unknown", "x"]);
+    assert_eq!(recording.warnings.len(), 1, "{:?}", recording.warnings);
+    assert!(recording.warnings[0].starts_with("x.csv:5: 2 rows stand there twice"));
+}
+
+#[test]
 fn equal_rows_without_identifiers_are_different_requests() {
     let text = "timestamp,server_port,success\n10,a,200\n10,a,200\n11,b,500\n";
     let recording = read(text, "").unwrap();

@@ -31,6 +31,7 @@ fn lines_are_counted_right_with_either_line_ending() {
     }
     let with_blank_line = format!("{TEXT}\n").replace('\n', "\r\n");
     assert_eq!(read(&with_blank_line).unwrap(), read(TEXT).unwrap());
+    assert_eq!(read(&format!("\u{feff}{TEXT}")).unwrap(), read(TEXT).unwrap());
 }
 
 #[test]
