@@ -79,6 +79,7 @@ pub(super) fn trace(config: Config, outcomes: &Outcomes, run: u64) -> Trace {
         request_complete: true,
         request_success: !failed,
         rate_limited: None,
+        start: None,
     });
     Trace::new(PathBuf::from(format!("made/run-{run}.csv")), rows.collect())
 }

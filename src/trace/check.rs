@@ -121,6 +121,7 @@ mod tests {
             request_complete: success,
             request_success: success,
             rate_limited: None,
+            start: None,
         }
     }
 

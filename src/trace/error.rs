@@ -16,7 +16,7 @@ pub enum TraceError {
     Empty {
         /// The file.
         path: String,
-        /// `the file is empty` or `there is no row below the header`.
+        /// What is missing.
         problem: &'static str,
     },
     /// The header lacks a column that is needed, or has it twice.
@@ -48,8 +48,8 @@ pub enum TraceError {
         path: String,
         /// The line, from 1.
         line: u64,
-        /// The column's name.
-        column: &'static str,
+        /// What the file calls the column.
+        column: String,
         /// What the cell holds.
         value: String,
         /// What it may hold.

@@ -2,6 +2,9 @@
 
 use super::Config;
 
+/// Stands for ports that nobody knows.
+const PLACEHOLDER_PORT: u16 = 4000;
+
 /// Servers of one kind, each with a position from 0.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Group {
@@ -27,5 +30,15 @@ impl Group {
             first_port: config.first_port(),
             servers: ports.map(|port| port.to_string()).collect(),
         }
+    }
+
+    /// A group of somebody's own, with what the recordings call its servers, in order.
+    pub(super) fn own(name: &str, servers: Vec<String>) -> Self {
+        let ports: Option<Vec<u16>> = servers.iter().map(|label| label.parse().ok()).collect();
+        let in_a_row =
+            |ports: &Vec<u16>| ports.windows(2).all(|p| p[0].checked_add(1) == Some(p[1]));
+        let first = ports.filter(in_a_row).and_then(|ports| ports.first().copied());
+        let first_port = first.unwrap_or(PLACEHOLDER_PORT);
+        Self { name: name.to_owned(), config: None, first_port, servers }
     }
 }

@@ -6,19 +6,34 @@
 //!
 //! When not to use it: for results of simulations, which are counted, not logged.
 
+mod attempt;
+mod cells;
 mod check;
+mod clock;
+mod collect;
+mod column;
 mod config;
 mod error;
 mod group;
+mod header;
+mod instant;
+mod notes;
+mod options;
 mod read;
 mod recording;
+mod requests;
 mod row;
+mod table;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use check::{Finding, Severity, check};
+pub use column::{ColumnMap, ColumnMapError};
 pub use config::Config;
 pub use error::TraceError;
 pub use group::Group;
+pub use options::ReadOptions;
 pub use recording::{Observed, Recording};
 pub use row::{Row, Trace};
 pub use write::write;

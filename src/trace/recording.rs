@@ -1,18 +1,26 @@
-//! A recording as a fit needs it: the attempts at one group of servers in one file, 32 bytes each.
+//! A recording as a fit needs it: the attempts at one group of servers in one file, 24 bytes each.
 //!
 //! When not to use it: to write traces, or where identifiers matter; those are [`super::Row`]s.
 
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
-use super::{Config, Group, Trace};
+use super::attempt::Attempt;
+use super::collect::{Collector, Names};
+use super::notes::Notes;
+use super::read::{for_each_attempt, open};
+use super::{Group, ReadOptions, Trace, TraceError};
 use crate::domain::Outcome;
 
 /// One attempt, as far as a fit cares.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Observed {
-    /// When it was sent: Unix time in seconds.
+    /// When it was sent: Unix time in seconds. After a clock that was set back, what the clock
+    /// would have shown otherwise: times go on where they stood (see
+    /// [`Recording::clock_jumps`]).
     pub at_s: f64,
-    /// Time to the answer in milliseconds.
+    /// Time to the answer in milliseconds; 0 in a row without it, see
+    /// [`Recording::tells_latency`].
     pub latency_ms: f32,
     /// The position of its request within the recording, from 0 in order of first attempts.
     pub request: u32,
@@ -24,7 +32,7 @@ pub struct Observed {
     pub outcome: Outcome,
     /// The position in [`Recording::strategies`] of the strategy that chose the server.
     pub strategy: u8,
-    /// The first byte of the identifier, to test whether identifiers matter.
+    /// The first byte of the identifier, to test whether identifiers matter; 0 without one.
     pub identifier_byte: u8,
 }
 
@@ -53,67 +61,67 @@ pub struct Recording {
     pub strategies: Vec<String>,
     /// Whether the recorder told 429 from other failures, in every row.
     pub tells_refusals: bool,
-    /// In order of time; at least one.
+    /// Whether every row has a latency; else those there are not to be used.
+    pub tells_latency: bool,
+    /// In order of time, those of the same instant in the order of the file; at least one.
     pub attempts: Vec<Observed>,
     /// Where the file says that the servers were started anew: positions in `attempts`, with the
     /// file's name for the start. Empty when the file is silent; else the first one is at 0.
     pub declared_starts: Vec<(usize, String)>,
-    /// Positions in `attempts` before which the clock jumped: what a rate limiter did between is
-    /// unknown.
+    /// Positions in `attempts` before which the clock jumped, in rising order: it was set back by
+    /// more than a second, or there is a gap of more than an hour. What a rate limiter did between
+    /// is unknown.
     pub clock_jumps: Vec<usize>,
-    /// What is odd about the file, as sentences.
+    /// What is odd about the file, as sentences that open with `file:line:`.
     pub warnings: Vec<String>,
-    /// Identifier of the first attempt, to find recordings handed in twice.
+    /// Identifier of the first attempt, or a hash of all attempts where they have none, to find
+    /// recordings handed in twice.
     pub first_identifier: String,
 }
 
 impl Recording {
+    /// The recordings in a file, one for each group of servers in it.
+    ///
+    /// One pass; no text of a row is kept. Ten million rows take some 400 MB while they are read
+    /// and 240 MB afterwards.
+    ///
+    /// # Errors
+    /// A file that cannot be read, and the first cell or row that cannot be believed: see
+    /// [`TraceError`].
+    pub fn read(path: &Path, options: &ReadOptions) -> Result<Vec<Self>, TraceError> {
+        Self::read_all(&[path], options)
+    }
+
+    /// The recordings in several files, in the order of the files. A group of somebody's own has
+    /// the same servers in all of them.
+    ///
+    /// # Errors
+    /// Those of [`Recording::read`].
+    pub fn read_all<P: AsRef<Path>>(
+        paths: &[P],
+        options: &ReadOptions,
+    ) -> Result<Vec<Self>, TraceError> {
+        let mut servers = Names::default();
+        let mut recordings = Vec::new();
+        for path in paths.iter().map(AsRef::as_ref) {
+            recordings.extend(parse(path, open(path)?, options, &mut servers)?);
+        }
+        if let Some(name) = &options.group {
+            share_servers(&mut recordings, name, servers);
+        }
+        Ok(recordings)
+    }
+
     /// The recordings in a trace, one for each config.
-    #[must_use]
-    pub fn of_trace(trace: &Trace) -> Vec<Self> {
-        let of_config = |config: Config| {
-            let group = Group::of_config(config);
-            let rows: Vec<_> = trace.rows.iter().filter(|row| row.config == config).collect();
-            let mut strategies: Vec<String> = rows.iter().map(|row| row.strategy.clone()).collect();
-            strategies.sort();
-            strategies.dedup();
-            let mut requests: Vec<(u64, &str)> = Vec::new();
-            let mut attempts = Vec::with_capacity(rows.len());
-            for row in &rows {
-                let key = (row.request_number, row.request_id.as_str());
-                let request = match requests.iter().rposition(|known| *known == key) {
-                    Some(known) => known,
-                    None => {
-                        requests.push(key);
-                        requests.len() - 1
-                    }
-                };
-                attempts.push(Observed {
-                    at_s: row.timestamp,
-                    latency_ms: row.latency_ms as f32,
-                    request: request as u32,
-                    attempt: u16::try_from(row.attempt_number).unwrap_or(u16::MAX),
-                    server: row.server_index()? as u8,
-                    outcome: row.outcome(),
-                    strategy: strategies.iter().position(|s| *s == row.strategy)? as u8,
-                    identifier_byte: *row.request_id.as_bytes().first()?,
-                });
-            }
-            attempts.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
-            let first_identifier = rows.first()?.request_id.clone();
-            Some(Self {
-                path: trace.path.clone(),
-                group,
-                strategies,
-                tells_refusals: rows.iter().all(|row| row.rate_limited.is_some()),
-                attempts,
-                declared_starts: Vec::new(),
-                clock_jumps: Vec::new(),
-                warnings: Vec::new(),
-                first_identifier,
-            })
-        };
-        Config::ALL.into_iter().filter_map(of_config).collect()
+    ///
+    /// # Errors
+    /// Rows that contradict each other, or a port that is not of the row's config.
+    pub fn of_trace(trace: &Trace) -> Result<Vec<Self>, TraceError> {
+        let mut collector = Collector::new(&trace.path, false);
+        for (i, row) in trace.rows.iter().enumerate() {
+            collector.take(&Attempt::of_row(row, trace.line(i)), &mut Names::default())?;
+        }
+        collector.finish(None, &Notes::default())
     }
 
     /// The file's name without its folder, so that results do not depend on where traces lie.
@@ -127,5 +135,32 @@ impl Recording {
     #[must_use]
     pub fn started_at_s(&self) -> f64 {
         self.attempts.first().map_or(0.0, |attempt| attempt.at_s)
+    }
+}
+
+/// The recordings in a CSV text; servers of somebody's own keep the numbers of `servers`.
+pub(super) fn parse(
+    path: &Path,
+    input: impl Read,
+    options: &ReadOptions,
+    servers: &mut Names,
+) -> Result<Vec<Recording>, TraceError> {
+    let mut collector = Collector::new(path, options.is_foreign());
+    let mut notes = Notes::default();
+    for_each_attempt(&path.display().to_string(), input, options, &mut notes, |attempt| {
+        collector.take(attempt, servers)
+    })?;
+    collector.finish(options.group.as_deref(), &notes)
+}
+
+/// Gives the recordings of a group one list of servers: ports by number, other labels by alphabet.
+pub(super) fn share_servers(recordings: &mut [Recording], name: &str, servers: Names) {
+    let (labels, places) = servers.sorted(|label| label.parse::<u16>().map_or(u32::MAX, u32::from));
+    let group = Group::own(name, labels);
+    for recording in recordings {
+        for attempt in &mut recording.attempts {
+            attempt.server = places[usize::from(attempt.server)];
+        }
+        recording.group = group.clone();
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Config;
+use super::attempt::outcome;
 use crate::domain::Outcome;
 
 /// One attempt: a row of a trace.
@@ -34,6 +35,9 @@ pub struct Row {
     pub request_success: bool,
     /// Whether the answer was 429; `None` where the recorder did not tell 429 from failure.
     pub rate_limited: Option<bool>,
+    /// The start of the servers that it met, where the file says; any text, a change of which
+    /// means that the servers were started anew.
+    pub start: Option<String>,
 }
 
 impl Row {
@@ -41,11 +45,7 @@ impl Row {
     /// is a timeout, which traces do not mark.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
-        match (self.success, self.rate_limited) {
-            (true, _) => Outcome::Success,
-            (false, Some(true)) => Outcome::RateLimited,
-            (false, _) => Outcome::Failure,
-        }
+        outcome(self.success, self.rate_limited)
     }
 
     /// The server's position within its config, from 0; `None` if the port is not one of it.

@@ -1,27 +1,13 @@
 //! Writing a trace in the format that [`Trace::read`](super::Trace::read) takes.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use super::Row;
+use super::column::Column;
 
-/// The columns, in the order in which they are written.
-const COLUMNS: [&str; 13] = [
-    "session_id",
-    "config_target",
-    "request_number",
-    "attempt_number",
-    "request_id",
-    "strategy",
-    "timestamp",
-    "server_port",
-    "success",
-    "latency_ms",
-    "request_complete",
-    "request_success",
-    "rate_limited",
-];
-
-/// Writes a header and one line for each row; cells that a row does not know stay empty.
+/// Writes a header and one line for each row; cells that a row does not know stay empty. The
+/// column `start`, the last, is there only if some row has it.
 ///
 /// Numbers are written so that they read back to the same bits. `out` need not be buffered.
 ///
@@ -29,25 +15,40 @@ const COLUMNS: [&str; 13] = [
 /// Those of `out`.
 pub fn write(out: impl Write, rows: &[Row]) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
-    writer.write_record(COLUMNS)?;
+    let last = if rows.iter().any(|row| row.start.is_some()) {
+        Column::Start
+    } else {
+        Column::RateLimited
+    };
+    let columns = || Column::ALL.into_iter().take_while(|column| *column <= last);
+    writer.write_record(columns().map(Column::name))?;
     for row in rows {
-        writer.write_record([
-            row.session_id.as_deref().unwrap_or_default(),
-            row.config.target(),
-            &row.request_number.to_string(),
-            &row.attempt_number.to_string(),
-            &row.request_id,
-            &row.strategy,
-            &row.timestamp.to_string(),
-            &row.server_port.to_string(),
-            truth(row.success),
-            &row.latency_ms.to_string(),
-            truth(row.request_complete),
-            truth(row.request_success),
-            row.rate_limited.map_or("", truth),
-        ])?;
+        for column in columns() {
+            writer.write_field(cell(row, column).as_bytes())?;
+        }
+        writer.write_record(None::<&[u8]>)?;
     }
     writer.flush()
+}
+
+fn cell(row: &Row, column: Column) -> Cow<'_, str> {
+    match column {
+        Column::SessionId => row.session_id.as_deref().unwrap_or_default().into(),
+        Column::ConfigTarget => row.config.target().into(),
+        Column::RequestNumber => row.request_number.to_string().into(),
+        Column::AttemptNumber => row.attempt_number.to_string().into(),
+        Column::RequestId => row.request_id.as_str().into(),
+        Column::Strategy => row.strategy.as_str().into(),
+        Column::Timestamp => row.timestamp.to_string().into(),
+        Column::ServerPort => row.server_port.to_string().into(),
+        Column::Success => truth(row.success).into(),
+        Column::LatencyMs => row.latency_ms.to_string().into(),
+        Column::RequestComplete => truth(row.request_complete).into(),
+        Column::RequestSuccess => truth(row.request_success).into(),
+        Column::RateLimited => row.rate_limited.map_or("", truth).into(),
+        Column::Start => row.start.as_deref().unwrap_or_default().into(),
+        Column::LatencyS => (row.latency_ms / 1000.0).to_string().into(),
+    }
 }
 
 const fn truth(value: bool) -> &'static str {
@@ -74,6 +75,7 @@ mod tests {
             request_complete: number == 1,
             request_success: number == 1,
             rate_limited,
+            start: None,
         }
     }
 
@@ -101,5 +103,16 @@ mod tests {
              timestamp,server_port,success,latency_ms,request_complete,request_success,\
              rate_limited\n"
         );
+    }
+
+    #[test]
+    fn starts_are_the_last_column_and_only_where_some_row_has_one() {
+        let mut rows = vec![row(1, Config::ALL[0], None), row(2, Config::ALL[0], None)];
+        rows[1].start = Some("boot, 2".to_owned());
+        let file = tempfile::NamedTempFile::new().unwrap();
+        write(file.as_file(), &rows).unwrap();
+        assert_eq!(Trace::read(file.path()).unwrap().rows, rows);
+        let text = std::fs::read_to_string(file.path()).unwrap();
+        assert!(text.lines().next().unwrap().ends_with(",rate_limited,start"));
     }
 }

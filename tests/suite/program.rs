@@ -45,6 +45,7 @@ pub fn recorded_run(requests: u64) -> Trace {
                 request_complete: success,
                 request_success: success,
                 rate_limited: None,
+                start: None,
             });
             if success {
                 break;

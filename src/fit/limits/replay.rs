@@ -210,6 +210,7 @@ mod tests {
                     request_complete: success,
                     request_success: success,
                     rate_limited: None,
+                    start: None,
                 });
                 if success {
                     break;
