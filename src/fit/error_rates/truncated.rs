@@ -31,12 +31,6 @@ pub(super) struct Tail {
     mass: f64,
 }
 
-impl Tail {
-    pub(super) const fn rate(&self) -> f64 {
-        self.rate
-    }
-}
-
 impl TruncatedBeta {
     pub(super) fn new(tally: Tally) -> Self {
         let (f, s) = tally.as_floats();
