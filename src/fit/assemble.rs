@@ -108,6 +108,7 @@ fn best(families: &[FamilyFit]) -> Population {
             alpha: rounded(alpha, MODEL_DIGITS),
             beta: rounded(beta, MODEL_DIGITS),
         },
+        Some(mixture @ Population::BetaMixture { .. }) => mixture,
         None => Population::FLAT,
     }
 }

@@ -32,7 +32,8 @@ mod tests;
 pub use assemble::fit;
 pub use checks::{CalibrationBin, Goodness, Homogeneity};
 pub use error_rates::{
-    CREDIBILITY, FamilyFit, Hyperparameter, Population, RatePrior, Tally, fit_families,
+    CREDIBILITY, ErrorRateFit, Family, FamilyFit, Hyperparameter, Population, RatePrior,
+    ServerRate, Tally, fit_error_rates, fit_error_rates_among, fit_families,
 };
 pub use latency::{BOOTSTRAP_DRAWS, LatencyFit, LatencyFits};
 pub use limits::{LimitEvidence, assumed};

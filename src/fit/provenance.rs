@@ -88,7 +88,7 @@ fn error_rate(fit: &ConfigFit) -> Value {
         let mut entries = Table::new();
         entries.insert("family".to_owned(), text(family.population.family()));
         entries.insert("log_evidence".to_owned(), number(family.log_evidence));
-        for parameter in family.hyperparameters {
+        for parameter in &family.hyperparameters {
             entries.insert(parameter.name.to_owned(), number(parameter.estimate));
             entries.insert(format!("{}_95", parameter.name), ends(parameter.interval));
         }

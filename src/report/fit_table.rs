@@ -122,6 +122,7 @@ fn population(population: &Population) -> String {
     match population {
         Population::Uniform { .. } => "uniform".to_owned(),
         Population::Beta { .. } => "beta".to_owned(),
+        Population::BetaMixture { .. } => "beta mixture".to_owned(),
     }
 }
 

@@ -4,7 +4,11 @@
 //! Small versions run with `cargo test`. The full ones take minutes, stand behind `--ignored`, and
 //! write `results/calibration/report.md`: `make calibration`.
 
+mod checks;
+mod error_rates;
+mod limits;
 mod special;
+mod starts;
 mod study;
 
 use std::path::Path;
@@ -15,10 +19,20 @@ use study::{Study, report};
 #[test]
 #[ignore = "takes minutes; `make calibration` runs it"]
 fn calibration() {
-    let studies: Vec<Study> = vec![special::study()];
+    let studies: Vec<Study> = [
+        error_rates::study,
+        starts::study,
+        limits::study,
+        checks::study,
+        special::study,
+    ]
+    .into_iter()
+    .map(|study| study())
+    .collect();
     let text = report(&studies);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/calibration/report.md");
-    std::fs::write(path, &text).unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/calibration");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("report.md"), &text).unwrap();
     println!("{text}");
     let failed: Vec<&str> = studies
         .iter()

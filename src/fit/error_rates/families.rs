@@ -1,9 +1,13 @@
 //! Which population of error rates? Families compared by evidence, hyperparameters integrated.
 //!
-//! Two families, each with a proper hyper-prior without a scale to choose:
+//! Every family has a proper hyper-prior without a scale to choose:
 //! - uniform(low, high): (low, high) uniform on the triangle 0 <= low < high <= 1;
 //! - beta(mean, concentration), concentration = alpha + beta: the mean and the correlation of two
-//!   attempts at one server, 1 / (concentration + 1), independent and uniform on (0, 1).
+//!   attempts at one server, 1 / (concentration + 1), independent and uniform on (0, 1);
+//! - a mixture of two betas: (first mean, second mean) uniform on the triangle first < second, the
+//!   weight of the second and the correlation, which both share, uniform on (0, 1);
+//! - fixed: each port has one rate, the same at every start, uniform on (0, 1). With a single
+//!   start this is the uniform family at low = 0, high = 1, and only the priors tell them apart.
 //!
 //! The evidence of a family is the likelihood of all tallies averaged over its hyper-prior; their
 //! ratio is the Bayes factor (Kass and Raftery, "Bayes factors", JASA 90 (1995), 773-795). Point
@@ -13,169 +17,258 @@
 //! When not to use it: with fewer than about ten servers the hyper-prior speaks louder than the
 //! data, and a Bayes factor below 3 chooses nothing.
 
-use super::grid::{Axis, Posterior, integrate};
-use super::population::{Population, Tally, TruncatedBeta, log_beta_marginal};
+use super::grid::{Marginal, Posterior};
+use super::population::{Population, Tally, log_beta_marginal};
+use super::{beta, mixture, uniform};
 use crate::stats::Interval;
+use crate::stats::special::{inc_beta, inv_inc_beta};
 
 /// The probability that a credible interval holds its parameter.
 pub const CREDIBILITY: f64 = 0.95;
 
-/// The open unit interval, on which all hyperparameters live.
-const UNIT: Axis = Axis { low: 0.0, high: 1.0 };
+/// A family of populations of error rates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Uniform on an interval.
+    Uniform,
+    /// Beta.
+    Beta,
+    /// Two betas of one concentration.
+    BetaMixture,
+    /// One rate for each port, the same at every start.
+    Fixed,
+}
+
+impl Family {
+    /// All families.
+    pub const ALL: [Self; 4] = [Self::Uniform, Self::Beta, Self::BetaMixture, Self::Fixed];
+
+    /// The family's name in model files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Uniform => "uniform",
+            Self::Beta => "beta",
+            Self::BetaMixture => "beta_mixture",
+            Self::Fixed => "fixed",
+        }
+    }
+}
 
 /// A hyperparameter as the data leave it.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Hyperparameter {
-    /// Its name: `low`, `high`, `mean` or `concentration`.
+    /// Its name: `low`, `high`; `mean`, `concentration`; `first_mean`, `second_mean`,
+    /// `second_weight`, `concentration`; or `rate` of each port in order.
     pub name: &'static str,
     /// Posterior mean; of the concentration: that which belongs to the posterior mean of
     /// 1 / (concentration + 1), as its own mean need not exist.
     pub estimate: f64,
     /// Equal-tailed interval of probability [`CREDIBILITY`].
     pub interval: Interval,
+    law: Law,
+}
+
+/// The posterior of one hyperparameter.
+#[derive(Debug, Clone, PartialEq)]
+enum Law {
+    Grid(Marginal),
+    /// Of 1 / (concentration + 1).
+    Correlation(Marginal),
+    Beta(f64, f64),
+}
+
+impl Hyperparameter {
+    /// The posterior probability that it is at most `value`.
+    #[must_use]
+    pub fn cdf(&self, value: f64) -> f64 {
+        match &self.law {
+            Law::Grid(marginal) => marginal.cdf(value),
+            Law::Correlation(marginal) => 1.0 - marginal.cdf(1.0 / (value.max(0.0) + 1.0)),
+            Law::Beta(a, b) => inc_beta(*a, *b, value.clamp(0.0, 1.0)),
+        }
+    }
+
+    fn direct(name: &'static str, marginal: Marginal) -> Self {
+        let interval = marginal.interval(CREDIBILITY);
+        Self { name, estimate: marginal.mean(), interval, law: Law::Grid(marginal) }
+    }
+
+    fn concentration(marginal: Marginal) -> Self {
+        let Interval { low, high } = marginal.interval(CREDIBILITY);
+        let [estimate, low, high] = [marginal.mean(), high, low].map(beta::concentration);
+        let law = Law::Correlation(marginal);
+        Self { name: "concentration", estimate, interval: Interval { low, high }, law }
+    }
+
+    fn rate(tally: Tally) -> Self {
+        let (f, s) = tally.as_floats();
+        let (a, b) = (f + 1.0, s + 1.0);
+        let [low, high] =
+            [0.5 * (1.0 - CREDIBILITY), 0.5 * (1.0 + CREDIBILITY)].map(|u| inv_inc_beta(a, b, u));
+        let (estimate, interval) = (a / (a + b), Interval { low, high });
+        Self { name: "rate", estimate, interval, law: Law::Beta(a, b) }
+    }
 }
 
 /// One family of populations, fitted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FamilyFit {
-    /// The population at the estimates of the hyperparameters.
+    /// Which family.
+    pub family: Family,
+    /// The population at the estimates of the hyperparameters; of fixed rates: the flat prior of
+    /// each, as the rates themselves are the hyperparameters.
     pub population: Population,
     /// `ln` of the evidence: the likelihood averaged over the hyper-prior.
     pub log_evidence: f64,
-    /// Both hyperparameters.
-    pub hyperparameters: [Hyperparameter; 2],
+    /// The family's posterior probability among all families fitted, each as likely before.
+    pub probability: f64,
+    /// Its hyperparameters; of fixed rates: one a port.
+    pub hyperparameters: Vec<Hyperparameter>,
+    pub(super) joint: Joint,
 }
 
-/// Fits every family to the servers' tallies, best evidence first.
-///
-/// Empty tallies say nothing and are dropped. A family that cannot have made the data is left
-/// out; for finite counts there is none.
-#[must_use]
-pub fn fit_families(tallies: &[Tally]) -> Vec<FamilyFit> {
-    let tallies: Vec<Tally> = tallies.iter().copied().filter(|t| t.attempts() > 0).collect();
-    let mut fits: Vec<FamilyFit> =
-        [fit_uniform(&tallies), fit_beta(&tallies)].into_iter().flatten().collect();
+/// The posterior of all hyperparameters of a family together.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Joint {
+    Uniform(Posterior<2>),
+    Beta(Posterior<2>),
+    BetaMixture(Posterior<4>),
+    Fixed,
+}
+
+impl Joint {
+    /// The populations at these quantiles (increasing) of the posterior in a fixed order, placed
+    /// within their cells by `share`; none for fixed rates.
+    pub(super) fn populations(
+        &self,
+        quantiles: impl Iterator<Item = f64>,
+        share: impl FnMut() -> f64,
+    ) -> Vec<Population> {
+        match self {
+            Self::Uniform(posterior) => {
+                posterior.points(quantiles, share).into_iter().map(uniform_at).collect()
+            }
+            Self::Beta(posterior) => {
+                posterior.points(quantiles, share).into_iter().map(beta_at).collect()
+            }
+            Self::BetaMixture(posterior) => {
+                posterior.points(quantiles, share).into_iter().map(mixture_at).collect()
+            }
+            Self::Fixed => Vec::new(),
+        }
+    }
+}
+
+/// The population with these ends; a cell on the diagonal may give them in either order.
+fn uniform_at([a, b]: [f64; 2]) -> Population {
+    let (low, high) = (a.min(b), a.max(b));
+    Population::Uniform { low, high: if high > low { high } else { low + f64::EPSILON } }
+}
+
+fn beta_at([mean, correlation]: [f64; 2]) -> Population {
+    let (alpha, beta) = beta::shapes(mean, beta::concentration(correlation));
+    Population::Beta { alpha, beta }
+}
+
+fn mixture_at([correlation, a, b, weight]: [f64; 4]) -> Population {
+    let concentration = beta::concentration(correlation);
+    let (alpha, beta) = beta::shapes(a.min(b), concentration);
+    let (second_alpha, second_beta) = beta::shapes(a.max(b), concentration);
+    Population::BetaMixture { weight, alpha, beta, second_alpha, second_beta }
+}
+
+/// Fits these families to the servers' tallies, one list a start; best evidence first.
+pub(super) fn fit_all(starts: &[Vec<Tally>], families: &[Family]) -> Vec<FamilyFit> {
+    let tallies = distinct(starts.iter().flatten().copied());
+    let mut fits: Vec<FamilyFit> = families
+        .iter()
+        .filter_map(|family| match family {
+            Family::Uniform => fit_uniform(&tallies),
+            Family::Beta => fit_beta(&tallies),
+            Family::BetaMixture => fit_mixture(&tallies),
+            Family::Fixed => Some(fit_fixed(starts)),
+        })
+        .collect();
     fits.sort_by(|a, b| b.log_evidence.total_cmp(&a.log_evidence));
+    let best = fits.first().map_or(0.0, |fit| fit.log_evidence);
+    let total: f64 = fits.iter().map(|fit| libm::exp(fit.log_evidence - best)).sum();
+    for fit in &mut fits {
+        fit.probability = libm::exp(fit.log_evidence - best) / total;
+    }
     fits
 }
 
-fn fit_uniform(tallies: &[Tally]) -> Option<FamilyFit> {
-    let servers: Vec<TruncatedBeta> = tallies.iter().map(|t| TruncatedBeta::new(*t)).collect();
-    let posterior = integrate(UNIT, UNIT, |lows, highs| {
-        let tails = |rates: &[f64], server: &TruncatedBeta| -> Vec<_> {
-            rates.iter().map(|rate| server.tail(*rate)).collect()
-        };
-        let mut sum = Vec::with_capacity(lows.len() * highs.len());
-        for low in lows {
-            for high in highs {
-                // The prior density on the triangle is 2; 1 / (high - low) once a server.
-                sum.push(if low < high {
-                    std::f64::consts::LN_2 - servers.len() as f64 * libm::log(high - low)
-                } else {
-                    f64::NEG_INFINITY
-                });
-            }
+/// Each tally that is not empty, and how often it occurs.
+fn distinct(tallies: impl Iterator<Item = Tally>) -> Vec<(Tally, f64)> {
+    let mut sorted: Vec<Tally> = tallies.filter(|t| t.attempts() > 0).collect();
+    sorted.sort_by_key(|t| (t.failures, t.successes));
+    let mut distinct: Vec<(Tally, f64)> = Vec::with_capacity(sorted.len());
+    for tally in sorted {
+        match distinct.last_mut() {
+            Some((last, times)) if *last == tally => *times += 1.0,
+            _ => distinct.push((tally, 1.0)),
         }
-        for server in &servers {
-            let (at_low, at_high) = (tails(lows, server), tails(highs, server));
-            for (i, total) in sum.iter_mut().enumerate().filter(|(_, v)| v.is_finite()) {
-                *total += server.log_integral(at_low[i / highs.len()], at_high[i % highs.len()]);
-            }
-        }
-        sum
-    })?;
-    let [low, high] = estimates(&posterior, ["low", "high"]);
+    }
+    distinct
+}
+
+fn fit_uniform(tallies: &[(Tally, f64)]) -> Option<FamilyFit> {
+    let posterior = uniform::posterior(tallies)?;
+    let low = Hyperparameter::direct("low", posterior.marginal(0));
+    let high = Hyperparameter::direct("high", posterior.marginal(1));
     Some(FamilyFit {
-        population: Population::Uniform { low: low.estimate, high: high.estimate },
+        family: Family::Uniform,
+        population: uniform_at([low.estimate, high.estimate]),
         log_evidence: posterior.log_integral,
-        hyperparameters: [low, high],
+        probability: 1.0,
+        hyperparameters: vec![low, high],
+        joint: Joint::Uniform(posterior),
     })
 }
 
-fn fit_beta(tallies: &[Tally]) -> Option<FamilyFit> {
-    let posterior = integrate(UNIT, UNIT, |means, correlations| {
-        let mut sum = Vec::with_capacity(means.len() * correlations.len());
-        for mean in means {
-            for correlation in correlations {
-                let (alpha, beta) = shapes(*mean, concentration(*correlation));
-                sum.push(tallies.iter().map(|t| log_beta_marginal(alpha, beta, *t)).sum());
-            }
-        }
-        sum
-    })?;
-    let [mean, correlation] = estimates(&posterior, ["mean", "concentration"]);
-    let (alpha, beta) = shapes(mean.estimate, concentration(correlation.estimate));
-    let of_correlation = correlation.interval;
-    let concentration = Hyperparameter {
-        estimate: concentration(correlation.estimate),
-        interval: Interval {
-            low: concentration(of_correlation.high),
-            high: concentration(of_correlation.low),
-        },
-        ..correlation
-    };
+fn fit_beta(tallies: &[(Tally, f64)]) -> Option<FamilyFit> {
+    let posterior = beta::posterior(tallies)?;
+    let mean = Hyperparameter::direct("mean", posterior.marginal(0));
+    let correlation = posterior.marginal(1);
     Some(FamilyFit {
-        population: Population::Beta { alpha, beta },
+        family: Family::Beta,
+        population: beta_at([mean.estimate, correlation.mean()]),
         log_evidence: posterior.log_integral,
-        hyperparameters: [mean, concentration],
+        probability: 1.0,
+        hyperparameters: vec![mean, Hyperparameter::concentration(correlation)],
+        joint: Joint::Beta(posterior),
     })
 }
 
-/// alpha + beta, from the correlation of two attempts at one server.
-fn concentration(correlation: f64) -> f64 {
-    1.0 / correlation - 1.0
+fn fit_mixture(tallies: &[(Tally, f64)]) -> Option<FamilyFit> {
+    let posterior = mixture::posterior(tallies)?;
+    let correlation = posterior.marginal(0);
+    let [first, second, weight] = [("first_mean", 1), ("second_mean", 2), ("second_weight", 3)]
+        .map(|(name, d)| Hyperparameter::direct(name, posterior.marginal(d)));
+    let means = [correlation.mean(), first.estimate, second.estimate, weight.estimate];
+    Some(FamilyFit {
+        family: Family::BetaMixture,
+        population: mixture_at(means),
+        log_evidence: posterior.log_integral,
+        probability: 1.0,
+        hyperparameters: vec![first, second, weight, Hyperparameter::concentration(correlation)],
+        joint: Joint::BetaMixture(posterior),
+    })
 }
 
-/// alpha and beta.
-fn shapes(mean: f64, concentration: f64) -> (f64, f64) {
-    (mean * concentration, (1.0 - mean) * concentration)
-}
-
-fn estimates(posterior: &Posterior, names: [&'static str; 2]) -> [Hyperparameter; 2] {
-    let of = |marginal: &super::grid::Marginal, name| Hyperparameter {
-        name,
-        estimate: marginal.mean(),
-        interval: marginal.interval(CREDIBILITY),
-    };
-    [of(&posterior.x, names[0]), of(&posterior.y, names[1])]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_attempt_has_the_evidence_of_the_priors_mean_error_rate() {
-        // By symmetry both hyper-priors expect a mean error rate of 1/2.
-        for fit in fit_families(&[Tally { failures: 1, successes: 0 }]) {
-            assert!((fit.log_evidence - 0.5_f64.ln()).abs() < 0.02, "{fit:?}");
-        }
+fn fit_fixed(starts: &[Vec<Tally>]) -> FamilyFit {
+    let ports = starts.iter().map(Vec::len).max().unwrap_or(0);
+    let mut pooled = vec![Tally::default(); ports];
+    for start in starts {
+        pooled.iter_mut().zip(start).for_each(|(sum, tally)| sum.add(*tally));
     }
-
-    #[test]
-    fn no_attempts_leave_the_hyper_prior() {
-        let fits = fit_families(&[Tally::default()]);
-        for fit in &fits {
-            assert!(fit.log_evidence.abs() < 0.02, "{fit:?}");
-        }
-        let uniform = fits.iter().find(|f| f.population.family() == "uniform").unwrap();
-        let [low, high] = uniform.hyperparameters;
-        assert!(
-            (low.estimate - 1.0 / 3.0).abs() < 0.01 && (high.estimate - 2.0 / 3.0).abs() < 0.01
-        );
-        // P(low <= x) = 1 - (1 - x)^2.
-        assert!((low.interval.high - (1.0 - 0.025_f64.sqrt())).abs() < 0.01, "{low:?}");
-    }
-
-    #[test]
-    fn servers_with_a_million_attempts_are_no_obstacle() {
-        let tallies = [(1_000, 999_000), (300_000, 700_000), (0, 100_000), (740_000, 260_000)];
-        let tallies = tallies.map(|(failures, successes)| Tally { failures, successes });
-        for fit in fit_families(&tallies) {
-            assert!(fit.log_evidence.is_finite());
-            for parameter in fit.hyperparameters {
-                assert!(parameter.interval.contains(parameter.estimate), "{parameter:?}");
-            }
-        }
+    FamilyFit {
+        family: Family::Fixed,
+        population: Population::FLAT,
+        log_evidence: pooled.iter().map(|tally| log_beta_marginal(1.0, 1.0, *tally)).sum(),
+        probability: 1.0,
+        hyperparameters: pooled.into_iter().map(Hyperparameter::rate).collect(),
+        joint: Joint::Fixed,
     }
 }

@@ -1,59 +1,68 @@
-//! Integrals over two hyperparameters, by a midpoint grid that finds the mass by itself.
+//! Integrals over a few hyperparameters, by a midpoint grid that finds the mass by itself.
 //!
-//! The grid starts on a whole box. As long as all cells within e^-25 of the best one fit into a
-//! much smaller box, the next grid covers that box with as many cells. What is left out weighs
-//! less than cells x e^-25, about 1e-7 of the whole.
+//! The grid starts on a whole box. As long as all cells whose log density is within a threshold
+//! of the best one fit into a much smaller box, the next grid covers that box with as many cells.
+//! What is left out weighs less than cells x e^-threshold of the whole.
 //!
-//! When not to use it: for more than two parameters, or densities with several far peaks that
+//! When not to use it: for more than four parameters, or densities with several far peaks that
 //! are narrower than a cell of the first grid.
 
 use crate::stats::Interval;
 use crate::stats::special::log_sum_exp;
 
-/// Cells along each axis.
-const CELLS: usize = 64;
-/// Cells whose log density is further below the best one than this are left out.
-const NEGLIGIBLE: f64 = 25.0;
 /// More refinements than any likelihood of counts needs: each shrinks the box at least twofold.
-const MOST_REFINEMENTS: usize = 40;
+const MOST_REFINEMENTS: usize = 60;
 
 /// Equal cells between two ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Axis {
     pub(super) low: f64,
     pub(super) high: f64,
+    pub(super) cells: usize,
 }
 
 impl Axis {
-    fn cell(self) -> f64 {
-        (self.high - self.low) / CELLS as f64
+    /// The unit interval.
+    pub(super) const fn unit(cells: usize) -> Self {
+        Self { low: 0.0, high: 1.0, cells }
+    }
+
+    /// The length of a cell.
+    pub(super) fn cell(self) -> f64 {
+        (self.high - self.low) / self.cells as f64
+    }
+
+    /// The point that divides cell `i` in the ratio `share` to 1 - `share`.
+    pub(super) fn at(self, i: usize, share: f64) -> f64 {
+        self.low + (i as f64 + share) * self.cell()
     }
 
     /// The middle of each cell.
     pub(super) fn midpoints(self) -> Vec<f64> {
-        (0..CELLS).map(|i| self.low + (i as f64 + 0.5) * self.cell()).collect()
+        (0..self.cells).map(|i| self.at(i, 0.5)).collect()
     }
 
     /// The part of the axis that the cells `first` to `last` cover, one more on either side.
     fn around(self, first: usize, last: usize) -> Self {
-        let edge = |i: usize| self.low + i as f64 * self.cell();
         Self {
-            low: if first == 0 { self.low } else { edge(first - 1) },
-            high: if last + 2 >= CELLS { self.high } else { edge(last + 2) },
+            low: if first == 0 { self.low } else { self.at(first - 1, 0.0) },
+            high: if last + 2 >= self.cells { self.high } else { self.at(last + 2, 0.0) },
+            ..self
         }
     }
 }
 
 /// A density on a grid, normalised.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Posterior {
+pub(super) struct Posterior<const N: usize> {
     /// `ln` of the integral of the density over the box.
     pub(super) log_integral: f64,
-    pub(super) x: Marginal,
-    pub(super) y: Marginal,
+    axes: [Axis; N],
+    /// Probability of each cell, the last axis running fastest.
+    weights: Vec<f64>,
 }
 
-/// The distribution of one of the two parameters.
+/// The distribution of one of the parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Marginal {
     axis: Axis,
@@ -61,55 +70,143 @@ pub(super) struct Marginal {
     weights: Vec<f64>,
 }
 
-/// Integrates a density given by its logarithm at all pairs of midpoints, x outside, y inside.
+/// Integrates a density given by its logarithm at the midpoints of all cells, the last axis
+/// running fastest. Cells below the best one by more than `negligible` may be cut off.
 ///
 /// `None` if it is nowhere above zero or not a number somewhere.
-pub(super) fn integrate(
-    mut x: Axis,
-    mut y: Axis,
-    log_density: impl Fn(&[f64], &[f64]) -> Vec<f64>,
-) -> Option<Posterior> {
+pub(super) fn integrate<const N: usize>(
+    mut axes: [Axis; N],
+    negligible: f64,
+    log_density: impl Fn(&[Axis; N]) -> Vec<f64>,
+) -> Option<Posterior<N>> {
     for _ in 0..MOST_REFINEMENTS {
-        let values = log_density(&x.midpoints(), &y.midpoints());
+        let values = log_density(&axes);
         let best = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        if !best.is_finite() || values.len() != CELLS * CELLS {
+        let cells: usize = axes.iter().map(|axis| axis.cells).product();
+        if !best.is_finite() || values.len() != cells || values.iter().any(|v| v.is_nan()) {
             return None;
         }
-        let (mut xs, mut ys) = ((CELLS, 0), (CELLS, 0));
-        for (i, _) in values.iter().enumerate().filter(|(_, v)| **v >= best - NEGLIGIBLE) {
-            let (column, row) = (i / CELLS, i % CELLS);
-            xs = (xs.0.min(column), xs.1.max(column));
-            ys = (ys.0.min(row), ys.1.max(row));
+        let (mut first, mut last) = (axes.map(|axis| axis.cells), [0; N]);
+        for (i, _) in values.iter().enumerate().filter(|(_, v)| **v >= best - negligible) {
+            for (d, at) in indices(&axes, i).into_iter().enumerate() {
+                first[d] = first[d].min(at);
+                last[d] = last[d].max(at);
+            }
         }
-        let (new_x, new_y) = (x.around(xs.0, xs.1), y.around(ys.0, ys.1));
-        let shrinks = (new_x.high - new_x.low) * (new_y.high - new_y.low)
-            < 0.5 * (x.high - x.low) * (y.high - y.low);
-        if !shrinks {
-            return Some(normalise(x, y, &values));
+        let mut smaller = axes;
+        (0..N).for_each(|d| smaller[d] = axes[d].around(first[d], last[d]));
+        let volume = |axes: &[Axis; N]| axes.iter().map(|a| a.high - a.low).product::<f64>();
+        if volume(&smaller) >= 0.5 * volume(&axes) {
+            let log_sum = log_sum_exp(&values);
+            let cell: f64 = axes.iter().map(|axis| axis.cell()).product();
+            return Some(Posterior {
+                log_integral: log_sum + libm::log(cell),
+                axes,
+                weights: values.iter().map(|value| libm::exp(value - log_sum)).collect(),
+            });
         }
-        (x, y) = (new_x, new_y);
+        axes = smaller;
     }
     None
 }
 
-fn normalise(x: Axis, y: Axis, values: &[f64]) -> Posterior {
-    let log_sum = log_sum_exp(values);
-    let (mut of_x, mut of_y) = (vec![0.0; CELLS], vec![0.0; CELLS]);
-    for (i, value) in values.iter().enumerate() {
-        let weight = libm::exp(value - log_sum);
-        of_x[i / CELLS] += weight;
-        of_y[i % CELLS] += weight;
+/// The place of a cell on each axis.
+fn indices<const N: usize>(axes: &[Axis; N], mut cell: usize) -> [usize; N] {
+    let mut at = [0; N];
+    for d in (0..N).rev() {
+        at[d] = cell % axes[d].cells;
+        cell /= axes[d].cells;
     }
-    Posterior {
-        log_integral: log_sum + libm::log(x.cell() * y.cell()),
-        x: Marginal { axis: x, weights: of_x },
-        y: Marginal { axis: y, weights: of_y },
+    at
+}
+
+/// The share of a cell with the middle (x, y) and these sides in which x < y.
+pub(super) fn share_above_diagonal(x: f64, y: f64, sides: (f64, f64)) -> f64 {
+    // The difference of two uniform variables: its distribution function, piecewise quadratic.
+    let (long, short) = (sides.0.max(sides.1), sides.0.min(sides.1));
+    let (inner, outer) = (0.5 * (long - short), 0.5 * (long + short));
+    let d = y - x;
+    if d.abs() >= outer {
+        return f64::from(u8::from(d > 0.0));
+    }
+    if d.abs() <= inner {
+        return 0.5 + d / long;
+    }
+    let corner = (outer - d.abs()) * (outer - d.abs()) / (2.0 * long * short);
+    if d > 0.0 { 1.0 - corner } else { corner }
+}
+
+impl<const N: usize> Posterior<N> {
+    /// The distribution of parameter `d`.
+    pub(super) fn marginal(&self, d: usize) -> Marginal {
+        let axis = self.axes[d];
+        let mut weights = vec![0.0; axis.cells];
+        for (i, weight) in self.weights.iter().enumerate() {
+            weights[indices(&self.axes, i)[d]] += weight;
+        }
+        Marginal { axis, weights }
+    }
+
+    /// The cells that hold the given quantiles (increasing) of the distribution over all cells
+    /// in serpentine order: one after the other they are neighbours, so that evenly spaced
+    /// quantiles are spread evenly over all parameters. `share` places points within cells.
+    pub(super) fn points(
+        &self,
+        quantiles: impl Iterator<Item = f64>,
+        mut share: impl FnMut() -> f64,
+    ) -> Vec<[f64; N]> {
+        let mut order = (0..self.weights.len()).map(|i| self.serpentine(i));
+        let mut at = order.next().unwrap_or([0; N]);
+        let mut below = self.weight(at);
+        quantiles
+            .map(|u| {
+                while below < u {
+                    let Some(next) = order.next() else { break };
+                    // Rounding may leave the sum below 1: then the last cell of any weight stays.
+                    if self.weight(next) > 0.0 {
+                        at = next;
+                        below += self.weight(next);
+                    }
+                }
+                let mut point = [0.0; N];
+                (0..N).for_each(|d| point[d] = self.axes[d].at(at[d], share()));
+                point
+            })
+            .collect()
+    }
+
+    fn weight(&self, at: [usize; N]) -> f64 {
+        let index = (0..N).fold(0, |index, d| index * self.axes[d].cells + at[d]);
+        self.weights[index]
+    }
+
+    /// Every axis turns back where the number before it grows by one.
+    fn serpentine(&self, cell: usize) -> [usize; N] {
+        let mut at = indices(&self.axes, cell);
+        let mut before = 0;
+        for d in 0..N {
+            let cells = self.axes[d].cells;
+            let forward = at[d];
+            if before % 2 == 1 {
+                at[d] = cells - 1 - forward;
+            }
+            before = before * cells + forward;
+        }
+        at
     }
 }
 
 impl Marginal {
     pub(super) fn mean(&self) -> f64 {
-        self.axis.midpoints().iter().zip(&self.weights).map(|(x, w)| x * w).sum()
+        self.weights.iter().enumerate().map(|(i, w)| w * self.axis.at(i, 0.5)).sum()
+    }
+
+    /// The probability of at most `x`, linear within a cell.
+    pub(super) fn cdf(&self, x: f64) -> f64 {
+        let position = ((x - self.axis.low) / self.axis.cell()).max(0.0);
+        let cell = position as usize;
+        let below: f64 = self.weights.iter().take(cell).sum();
+        below + self.weights.get(cell).map_or(0.0, |w| w * (position - cell as f64))
     }
 
     /// The q-quantile, linear within a cell.
@@ -117,8 +214,7 @@ impl Marginal {
         let mut below = 0.0;
         for (i, weight) in self.weights.iter().enumerate() {
             if below + weight >= q && *weight > 0.0 {
-                let share = ((q - below) / weight).clamp(0.0, 1.0);
-                return self.axis.low + (i as f64 + share) * self.axis.cell();
+                return self.axis.at(i, ((q - below) / weight).clamp(0.0, 1.0));
             }
             below += weight;
         }
@@ -136,30 +232,67 @@ impl Marginal {
 mod tests {
     use super::*;
 
+    const UNIT: [Axis; 2] = [Axis::unit(64); 2];
+
+    fn peak(axes: &[Axis; 2]) -> Vec<f64> {
+        let normal = |z: f64| -0.5 * z * z;
+        let ys = axes[1].midpoints();
+        let row = |x: f64| {
+            let at_x = normal((x - 0.3) / 1e-4);
+            ys.iter().map(move |y| at_x + normal((y - 0.6) / 0.02)).collect::<Vec<_>>()
+        };
+        axes[0].midpoints().into_iter().flat_map(row).collect()
+    }
+
     #[test]
     fn finds_a_narrow_normal_peak_and_its_integral() {
-        let unit = Axis { low: 0.0, high: 1.0 };
-        let density = |xs: &[f64], ys: &[f64]| {
-            let normal = |z: f64| -0.5 * z * z;
-            xs.iter()
-                .flat_map(|x| {
-                    ys.iter().map(move |y| normal((x - 0.3) / 1e-4) + normal((y - 0.6) / 0.02))
-                })
-                .collect()
-        };
-        let posterior = integrate(unit, unit, density).unwrap();
+        let posterior = integrate(UNIT, 25.0, peak).unwrap();
         let expected = (std::f64::consts::TAU * 1e-4 * 0.02).ln();
         assert!((posterior.log_integral - expected).abs() < 1e-5);
-        assert!((posterior.x.mean() - 0.3).abs() < 1e-7);
-        let interval = posterior.y.interval(0.95);
+        assert!((posterior.marginal(0).mean() - 0.3).abs() < 1e-7);
+        let y = posterior.marginal(1);
+        let interval = y.interval(0.95);
         assert!((interval.low - (0.6 - 1.96 * 0.02)).abs() < 3e-4, "{interval:?}");
         assert!((interval.high - (0.6 + 1.96 * 0.02)).abs() < 3e-4, "{interval:?}");
+        assert!((y.cdf(interval.low) - 0.025).abs() < 1e-12 && (y.cdf(2.0) - 1.0).abs() < 1e-12);
+        assert_eq!(y.cdf(-1.0), 0.0);
     }
 
     #[test]
     fn a_density_that_is_nowhere_is_no_posterior() {
-        let unit = Axis { low: 0.0, high: 1.0 };
-        let nothing = |xs: &[f64], ys: &[f64]| vec![f64::NEG_INFINITY; xs.len() * ys.len()];
-        assert_eq!(integrate(unit, unit, nothing), None);
+        let cells = 64 * 64;
+        assert_eq!(integrate(UNIT, 25.0, |_| vec![f64::NEG_INFINITY; cells]), None);
+        assert_eq!(integrate(UNIT, 25.0, |_| vec![f64::NAN; cells]), None);
+    }
+
+    #[test]
+    fn evenly_spaced_quantiles_have_the_moments_of_the_density() {
+        let posterior = integrate(UNIT, 25.0, peak).unwrap();
+        let quantiles = (0..500).map(|i| (f64::from(i) + 0.5) / 500.0);
+        let points = posterior.points(quantiles, || 0.5);
+        for (d, mean, sd) in [(0, 0.3, 1e-4), (1, 0.6, 0.02)] {
+            let average = points.iter().map(|p| p[d]).sum::<f64>() / 500.0;
+            let variance = points.iter().map(|p| (p[d] - mean).powi(2)).sum::<f64>() / 500.0;
+            assert!((average - mean).abs() < 0.02 * sd, "{d}: {average}");
+            assert!((variance.sqrt() / sd - 1.0).abs() < 0.03, "{d}: {}", variance.sqrt());
+        }
+    }
+
+    #[test]
+    fn the_share_of_a_cell_above_the_diagonal_is_its_area_there() {
+        for (x, y, sides) in
+            [(0.5, 0.5, (0.1, 0.1)), (0.5, 0.53, (0.1, 0.04)), (0.5, 0.46, (0.02, 0.1))]
+        {
+            let n = 400;
+            let at = |middle: f64, side: f64, i: usize| {
+                middle + side * ((i as f64 + 0.5) / n as f64 - 0.5)
+            };
+            let above = (0..n * n).filter(|i| at(x, sides.0, i / n) < at(y, sides.1, i % n));
+            let expected = above.count() as f64 / (n * n) as f64;
+            let got = share_above_diagonal(x, y, sides);
+            assert!((got - expected).abs() < 2e-3, "{x} {y}: {got} {expected}");
+        }
+        assert_eq!(share_above_diagonal(0.2, 0.4, (0.1, 0.1)), 1.0);
+        assert_eq!(share_above_diagonal(0.4, 0.2, (0.1, 0.1)), 0.0);
     }
 }

@@ -1,10 +1,19 @@
 //! Error rates: which population they come from, and what is known of each server's.
 
+mod beta;
 mod families;
 mod grid;
+mod mixture;
 mod population;
+mod posterior;
 mod prior;
+mod rate_cells;
+mod server;
+mod truncated;
+mod uniform;
 
-pub use families::{CREDIBILITY, FamilyFit, Hyperparameter, fit_families};
+pub use families::{CREDIBILITY, Family, FamilyFit, Hyperparameter};
 pub use population::{Population, Tally};
+pub use posterior::{ErrorRateFit, fit_error_rates, fit_error_rates_among, fit_families};
 pub use prior::RatePrior;
+pub use server::ServerRate;

@@ -9,11 +9,12 @@
 //!
 //! When not to use it: where refusals (429) hide among the failures, f is not a count of coins.
 
-use crate::stats::special::{inc_beta, inv_inc_beta, ln_beta, ln_gamma};
+use super::truncated::TruncatedBeta;
+use crate::stats::special::{inc_beta, inv_inc_beta, ln_gamma, log_sum_exp};
 use crate::world::ErrorFamily;
 
-/// Below this an incomplete beta function has lost its digits and the asymptote takes over.
-const SMALLEST_MASS: f64 = 1e-280;
+/// Halvings that leave an interval of at most 1 shorter than a float can tell.
+const HALVINGS: u32 = 60;
 
 /// Attempts of one server since its start, by how they ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,6 +41,19 @@ pub enum Population {
         alpha: f64,
         /// Second shape.
         beta: f64,
+    },
+    /// Beta(alpha, beta) with probability 1 - weight, else Beta(second_alpha, second_beta).
+    BetaMixture {
+        /// The probability of the second component, in \[0, 1\].
+        weight: f64,
+        /// First shape of the first component.
+        alpha: f64,
+        /// Second shape of the first component.
+        beta: f64,
+        /// First shape of the second component.
+        second_alpha: f64,
+        /// Second shape of the second component.
+        second_beta: f64,
     },
 }
 
@@ -86,6 +100,13 @@ impl Population {
                 server.log_integral(server.tail(low), server.tail(high)) - libm::log(high - low)
             }
             Self::Beta { alpha, beta } => log_beta_marginal(alpha, beta, tally),
+            Self::BetaMixture { .. } => log_sum_exp(&self.parts().map(|(weight, part)| {
+                if weight > 0.0 {
+                    libm::log(weight) + part.log_marginal(tally)
+                } else {
+                    f64::NEG_INFINITY
+                }
+            })),
         }
     }
 
@@ -100,6 +121,26 @@ impl Population {
                 mean.clamp(low, high)
             }
             Self::Beta { alpha, beta } => (alpha + f) / (alpha + beta + f + s),
+            Self::BetaMixture { .. } => self.average(tally, |part| part.predictive_failure(tally)),
+        }
+    }
+
+    /// The probability that a server with this tally has an error rate of at most `rate`.
+    #[must_use]
+    pub fn posterior_cdf(&self, tally: Tally, rate: f64) -> f64 {
+        let (f, s) = tally.as_floats();
+        match *self {
+            Self::Uniform { low, high } => {
+                if rate <= low || rate >= high {
+                    return f64::from(u8::from(rate >= high));
+                }
+                let server = TruncatedBeta::new(tally);
+                let [low, at, high] = [low, rate, high].map(|rate| server.tail(rate));
+                let whole = server.log_integral(low, high);
+                libm::exp(server.log_integral(low, at) - whole).min(1.0)
+            }
+            Self::Beta { alpha, beta } => inc_beta(alpha + f, beta + s, rate.clamp(0.0, 1.0)),
+            Self::BetaMixture { .. } => self.average(tally, |part| part.posterior_cdf(tally, rate)),
         }
     }
 
@@ -122,6 +163,20 @@ impl Population {
                 rate.clamp(low, high)
             }
             Self::Beta { alpha, beta } => inv_inc_beta(alpha + f, beta + s, u),
+            Self::BetaMixture { .. } => {
+                // Between the quantiles of the components, by halving.
+                let [a, b] = self.parts().map(|(_, part)| part.posterior_quantile(tally, u));
+                let (mut low, mut high) = (a.min(b), a.max(b));
+                for _ in 0..HALVINGS {
+                    let middle = 0.5 * (low + high);
+                    if self.posterior_cdf(tally, middle) < u {
+                        low = middle;
+                    } else {
+                        high = middle;
+                    }
+                }
+                0.5 * (low + high)
+            }
         }
     }
 
@@ -131,6 +186,9 @@ impl Population {
         match *self {
             Self::Uniform { low, high } => ((rate - low) / (high - low)).clamp(0.0, 1.0),
             Self::Beta { alpha, beta } => inc_beta(alpha, beta, rate.clamp(0.0, 1.0)),
+            Self::BetaMixture { .. } => {
+                self.parts().map(|(weight, part)| weight * part.cdf(rate)).iter().sum()
+            }
         }
     }
 
@@ -140,6 +198,9 @@ impl Population {
         match *self {
             Self::Uniform { low, high } => 0.5 * (low + high),
             Self::Beta { alpha, beta } => alpha / (alpha + beta),
+            Self::BetaMixture { .. } => {
+                self.parts().map(|(weight, part)| weight * part.mean()).iter().sum()
+            }
         }
     }
 
@@ -149,7 +210,27 @@ impl Population {
         match self {
             Self::Uniform { .. } => "uniform",
             Self::Beta { .. } => "beta",
+            Self::BetaMixture { .. } => "beta_mixture",
         }
+    }
+
+    /// The components of a mixture with their probabilities; anything else twice, half each.
+    pub(super) fn parts(&self) -> [(f64, Self); 2] {
+        match *self {
+            Self::BetaMixture { weight, alpha, beta, second_alpha, second_beta } => [
+                (1.0 - weight, Self::Beta { alpha, beta }),
+                (weight, Self::Beta { alpha: second_alpha, beta: second_beta }),
+            ],
+            one => [(0.5, one), (0.5, one)],
+        }
+    }
+
+    /// The average over the components, weighted by their probabilities given the tally.
+    fn average(&self, tally: Tally, value: impl Fn(Self) -> f64) -> f64 {
+        let [(first_weight, first), (second_weight, second)] = self.parts();
+        let odds = second.log_marginal(tally) - first.log_marginal(tally);
+        let share = second_weight / (second_weight + first_weight * libm::exp(-odds));
+        (1.0 - share) * value(first) + share * value(second)
     }
 }
 
@@ -158,6 +239,14 @@ impl From<Population> for ErrorFamily {
         match population {
             Population::Uniform { low, high } => Self::Uniform { low, high },
             Population::Beta { alpha, beta } => Self::Beta { alpha, beta },
+            // Until models can hold two components: the beta of the same mean and variance.
+            Population::BetaMixture { .. } => {
+                let mean = population.mean();
+                let twice = Tally { failures: 2, successes: 0 };
+                let variance = libm::exp(population.log_marginal(twice)) - mean * mean;
+                let concentration = mean * (1.0 - mean) / variance - 1.0;
+                Self::Beta { alpha: mean * concentration, beta: (1.0 - mean) * concentration }
+            }
         }
     }
 }
@@ -169,63 +258,22 @@ pub(super) fn log_beta_marginal(alpha: f64, beta: f64, tally: Tally) -> f64 {
     rising(alpha, f) + rising(beta, s) - rising(alpha + beta, f + s)
 }
 
-/// Integrals of p^f (1-p)^s between two rates, for one server and many pairs of rates.
-pub(super) struct TruncatedBeta {
-    f: f64,
-    s: f64,
-    log_beta: f64,
-}
-
-/// What a [`TruncatedBeta`] knows at one rate: the mass on the side away from the mode.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Tail {
-    rate: f64,
-    /// Whether the rate is below the mode, and `mass` the mass below it; else it is that above.
-    below: bool,
-    mass: f64,
-}
-
-impl TruncatedBeta {
-    pub(super) fn new(tally: Tally) -> Self {
-        let (f, s) = tally.as_floats();
-        Self { f, s, log_beta: ln_beta(f + 1.0, s + 1.0) }
-    }
-
-    pub(super) fn tail(&self, rate: f64) -> Tail {
-        let (a, b) = (self.f + 1.0, self.s + 1.0);
-        let below = rate * (self.f + self.s) <= self.f;
-        let mass = if below { inc_beta(a, b, rate) } else { inc_beta(b, a, 1.0 - rate) };
-        Tail { rate, below, mass }
-    }
-
-    /// `ln` of the integral from `low` to `high`.
-    pub(super) fn log_integral(&self, low: Tail, high: Tail) -> f64 {
-        let mass = match (low.below, high.below) {
-            (true, true) => high.mass - low.mass,
-            (false, false) => low.mass - high.mass,
-            _ => 1.0 - low.mass - high.mass,
-        };
-        if mass > SMALLEST_MASS {
-            return self.log_beta + libm::log(mass);
-        }
-        // Far out in a tail the integrand falls exponentially from the end that is nearer to the
-        // mode, so the integral is its value there over its logarithmic slope.
-        let end = if high.below { high.rate } else { low.rate };
-        let slope = (self.f - (self.f + self.s) * end) / (end * (1.0 - end));
-        self.f * libm::log(end) + self.s * libm::log1p(-end) - libm::log(slope.abs())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::special::log_sum_exp;
 
-    const POPULATIONS: [Population; 4] = [
+    const POPULATIONS: [Population; 5] = [
         Population::FLAT,
         Population::Uniform { low: 0.02, high: 0.75 },
         Population::Uniform { low: 0.6, high: 0.7 },
         Population::Beta { alpha: 1.7, beta: 2.4 },
+        Population::BetaMixture {
+            weight: 0.3,
+            alpha: 1.2,
+            beta: 9.0,
+            second_alpha: 20.0,
+            second_beta: 7.0,
+        },
     ];
 
     fn tally(failures: u64, successes: u64) -> Tally {
@@ -257,19 +305,6 @@ mod tests {
     }
 
     #[test]
-    fn the_deep_tail_joins_the_asymptote_without_a_step() {
-        // Rates of at most 0.1, but every attempt failed: the integral of p^n is closed.
-        let population = Population::Uniform { low: 0.02, high: 0.1 };
-        for n in [100_u32, 270, 290, 2_000, 100_000] {
-            let n1 = f64::from(n) + 1.0;
-            let exact = n1 * 0.1_f64.ln() - n1.ln() - 0.08_f64.ln();
-            let got = population.log_marginal(tally(u64::from(n), 0));
-            assert!((got - exact).abs() < 0.02, "{n}: {got} {exact}");
-        }
-        assert!(Population::Uniform { low: 0.4, high: 0.5 }.log_marginal(tally(0, 90_000)) < -4e4);
-    }
-
-    #[test]
     fn one_failure_more_is_as_likely_as_predicted() {
         for population in POPULATIONS {
             for t in [tally(0, 0), tally(3, 9), tally(40, 1)] {
@@ -291,6 +326,10 @@ mod tests {
                     .collect();
                 assert!(quantiles.is_sorted(), "{population:?} {t:?} {quantiles:?}");
                 assert!(quantiles.iter().all(|p| (0.0..=1.0).contains(&population.cdf(*p))));
+                for (i, p) in quantiles.iter().enumerate().skip(1).take(9) {
+                    let back = population.posterior_cdf(t, *p);
+                    assert!((back - i as f64 / 10.0).abs() < 1e-9, "{population:?} {t:?} {back}");
+                }
             }
         }
     }

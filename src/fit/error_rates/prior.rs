@@ -1,38 +1,58 @@
 //! The error rate of a server before it is seen: a density on (0, 1), whatever family it came from.
 //!
-//! The population averaged over what is known of its hyperparameters, as weights on a grid of
-//! rates. Starts, limits, checks and predictions need no more of a population than this: the
-//! likelihood of a server's attempts, the chance that its next attempt fails, its posterior.
+//! The population averaged over what is known of its hyperparameters, as the mass and the mean
+//! rate of each cell of a grid of rates. Starts, limits, checks and predictions need no more of a
+//! population than this: the likelihood of a server's attempts, the chance that its next attempt
+//! fails, its posterior. Small tallies are looked up, others summed over the cells that matter;
+//! beyond [`MANY_ATTEMPTS`] the likelihood is integrated within each cell.
 //!
 //! When not to use it: to learn about the population itself; servers share its hyperparameters,
 //! and a product over servers of averages forgets that.
 
 use super::population::{Population, Tally};
-use crate::stats::special::{ln_beta, log_sum_exp};
+use super::rate_cells::{CELLS, Cell, RATE_CELLS};
+use super::truncated::TruncatedBeta;
+use crate::stats::special::{inc_beta, ln_beta, log_sum_exp};
 
-/// Cells of the grid.
-const CELLS: usize = 512;
-/// With more attempts than this a server's posterior is narrower than a few cells, and the
-/// integral is the density there times the flat integral.
-const MANY_ATTEMPTS: u64 = 4_000;
+/// Tallies of up to so many attempts are looked up.
+const SMALL: usize = 64;
+/// Averages below this have lost digits, or all, to underflow.
+const SMALLEST_AVERAGE: f64 = 1e-250;
+/// Above this the likelihood varies within a cell.
+const MANY_ATTEMPTS: u64 = 10_000;
+/// Cells whose likelihood is below the best one by more than this on the log scale are left out.
+const NEGLIGIBLE: f64 = 45.0;
 
 /// A density of error rates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RatePrior {
-    /// `ln` of the probability of each cell; `-inf` where there is none.
-    log_weights: Vec<f64>,
+    /// The cells with mass, in order of rates.
+    cells: Vec<PriorCell>,
+    /// `ln` of the marginal likelihood of small tallies: of n attempts and f failures at
+    /// n (n + 1) / 2 + f.
+    small: Vec<f64>,
 }
 
-/// The middle of cell `i`.
-fn rate(i: usize) -> f64 {
-    (i as f64 + 0.5) / CELLS as f64
+/// A cell with mass.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct PriorCell {
+    /// Its place in the grid of rates.
+    index: usize,
+    /// `ln` of its probability.
+    log_mass: f64,
+    /// The mean rate within.
+    rate: f64,
+    log_rate: f64,
+    log_rest: f64,
+    /// Half the variance of the rate within.
+    half_variance: f64,
 }
 
 impl RatePrior {
     /// Every rate as likely as any other.
     #[must_use]
     pub fn flat() -> Self {
-        Self { log_weights: vec![-libm::log(CELLS as f64); CELLS] }
+        Self::of(&Population::FLAT)
     }
 
     /// One population.
@@ -44,66 +64,84 @@ impl RatePrior {
     /// Several populations with weights above 0 (they need not sum to 1).
     #[must_use]
     pub fn average(populations: &[(Population, f64)]) -> Self {
-        let mut cells = vec![0.0; CELLS];
-        let total: f64 = populations.iter().map(|(_, weight)| weight).sum();
+        let mut cells = vec![Cell::default(); CELLS];
         for (population, weight) in populations {
-            let mut below = population.cdf(0.0);
-            for (i, cell) in cells.iter_mut().enumerate() {
-                let next = population.cdf((i + 1) as f64 / CELLS as f64);
-                *cell += weight / total * (next - below).max(0.0);
-                below = next;
-            }
+            RATE_CELLS.add(population, *weight, &mut cells);
         }
-        Self { log_weights: cells.into_iter().map(libm::log).collect() }
+        let total: f64 = cells.iter().map(|cell| cell.mass).sum();
+        let with_mass = cells.iter().enumerate().filter(|(_, cell)| cell.mass > 0.0);
+        let cells: Vec<PriorCell> = with_mass
+            .map(|(index, cell)| {
+                let edges = (RATE_CELLS.edges[index], RATE_CELLS.edges[index + 1]);
+                let rate = (cell.moment / cell.mass).clamp(edges.0, edges.1);
+                let [log_rate, log_rest] = [libm::log(rate), libm::log1p(-rate)];
+                let log_mass = libm::log(cell.mass / total);
+                let variance = (cell.square / cell.mass - rate * rate).max(0.0);
+                let half_variance = 0.5 * variance;
+                PriorCell { index, log_mass, rate, log_rate, log_rest, half_variance }
+            })
+            .collect();
+        let mut prior = Self { cells, small: Vec::new() };
+        prior.small = prior.table();
+        prior
     }
 
     /// `ln` of p^f (1-p)^s averaged over the density.
     #[must_use]
     pub fn log_marginal(&self, tally: Tally) -> f64 {
-        if tally.attempts() == 0 {
-            return 0.0;
+        if let Some(looked_up) = index(tally).and_then(|i| self.small.get(i)) {
+            return *looked_up;
         }
         if tally.attempts() > MANY_ATTEMPTS {
-            let (f, s) = tally.as_floats();
-            let cell = ((f / (f + s) * CELLS as f64) as usize).min(CELLS - 1);
-            let log_density = self.log_weights[cell].max(-700.0) + libm::log(CELLS as f64);
-            return log_density + ln_beta(f + 1.0, s + 1.0);
+            return log_sum_exp(&self.log_masses(tally));
         }
-        log_sum_exp(&self.log_posterior(tally))
+        self.summed(tally)
     }
 
     /// The chance that the next attempt at a server fails.
     #[must_use]
     pub fn predictive_failure(&self, tally: Tally) -> f64 {
-        if tally.attempts() > MANY_ATTEMPTS {
-            let (f, s) = tally.as_floats();
-            return (f + 1.0) / (f + s + 2.0);
-        }
-        let weights = self.posterior(tally);
-        weights.iter().enumerate().map(|(i, w)| w * rate(i)).sum()
+        let more = Tally { failures: tally.failures + 1, ..tally };
+        libm::exp(self.log_marginal(more) - self.log_marginal(tally)).min(1.0)
     }
 
-    /// The probability that a server with this tally has a rate of at most `at`, linear in a cell.
+    /// The probability that a server with this tally has a rate of at most `at`.
     #[must_use]
     pub fn posterior_cdf(&self, tally: Tally, at: f64) -> f64 {
-        let position = at.clamp(0.0, 1.0) * CELLS as f64;
-        let cell = position as usize;
-        let weights = self.posterior(tally);
-        let below: f64 = weights.iter().take(cell).sum();
-        below + weights.get(cell).map_or(0.0, |w| w * (position - cell as f64))
+        let at = at.clamp(0.0, 1.0);
+        let place = RATE_CELLS.cell_of(at);
+        let mut below = 0.0;
+        for (cell, mass) in self.cells.iter().zip(self.posterior(tally)) {
+            if cell.index == place {
+                below += mass * self.share_below(cell, tally, at);
+            } else if cell.index < place {
+                below += mass;
+            }
+        }
+        below.min(1.0)
     }
 
     /// The rate that a server with this tally is below with probability `u` in (0, 1).
     #[must_use]
     pub fn posterior_quantile(&self, tally: Tally, u: f64) -> f64 {
         let mut below = 0.0;
-        for (i, weight) in self.posterior(tally).into_iter().enumerate() {
-            if below + weight >= u && weight > 0.0 {
-                return (i as f64 + ((u - below) / weight).clamp(0.0, 1.0)) / CELLS as f64;
+        for (cell, mass) in self.cells.iter().zip(self.posterior(tally)) {
+            if below + mass >= u && mass > 0.0 {
+                let wanted = ((u - below) / mass).clamp(0.0, 1.0);
+                let (mut low, mut high) = cell.ends();
+                for _ in 0..50 {
+                    let middle = 0.5 * (low + high);
+                    if self.share_below(cell, tally, middle) < wanted {
+                        low = middle;
+                    } else {
+                        high = middle;
+                    }
+                }
+                return 0.5 * (low + high);
             }
-            below += weight;
+            below += mass;
         }
-        1.0
+        self.cells.last().map_or(1.0, |cell| RATE_CELLS.edges[cell.index + 1])
     }
 
     /// The mean rate.
@@ -112,18 +150,260 @@ impl RatePrior {
         self.predictive_failure(Tally::default())
     }
 
-    fn log_posterior(&self, tally: Tally) -> Vec<f64> {
+    /// All small tallies, by one multiplication a cell and tally.
+    fn table(&self) -> Vec<f64> {
+        let mut table = vec![0.0; (SMALL + 1) * (SMALL + 2) / 2];
+        let mut failed: Vec<f64> = self.cells.iter().map(|c| libm::exp(c.log_mass)).collect();
+        for f in 0..=SMALL {
+            let mut terms = failed.clone();
+            for s in 0..=SMALL - f {
+                let average: f64 = terms.iter().sum();
+                let tally = Tally { failures: f as u64, successes: s as u64 };
+                table[(f + s) * (f + s + 1) / 2 + f] = if f + s == 0 {
+                    0.0
+                } else if average > SMALLEST_AVERAGE {
+                    libm::log(average)
+                } else {
+                    self.summed(tally)
+                };
+                terms.iter_mut().zip(&self.cells).for_each(|(t, cell)| *t *= 1.0 - cell.rate);
+            }
+            failed.iter_mut().zip(&self.cells).for_each(|(t, cell)| *t *= cell.rate);
+        }
+        table
+    }
+
+    /// `ln` of the sum over cells of mass and average likelihood.
+    fn summed(&self, tally: Tally) -> f64 {
         let (f, s) = tally.as_floats();
-        let value = |(i, log_weight): (usize, &f64)| {
-            log_weight + f * libm::log(rate(i)) + s * libm::log1p(-rate(i))
+        let values: Vec<f64> = self.cells.iter().map(|cell| cell.log_posterior(f, s)).collect();
+        let best = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let near = values.iter().zip(&self.cells).filter(|(value, _)| **value > best - NEGLIGIBLE);
+        let terms = near.map(|(value, cell)| libm::exp(value - best) * cell.curvature(f, s));
+        best + libm::log(terms.sum::<f64>())
+    }
+
+    /// `ln` of the mass of each cell times the likelihood averaged within.
+    fn log_masses(&self, tally: Tally) -> Vec<f64> {
+        let (f, s) = tally.as_floats();
+        if tally.attempts() <= MANY_ATTEMPTS {
+            let value =
+                |cell: &PriorCell| cell.log_posterior(f, s) + libm::log(cell.curvature(f, s));
+            return self.cells.iter().map(value).collect();
+        }
+        let server = TruncatedBeta::new(tally);
+        let mode = f / (f + s);
+        // The likelihood within a cell is at most that at the rate nearest to the mode, and at
+        // least nearly that at the mean rate.
+        let best = self
+            .cells
+            .iter()
+            .map(|cell| cell.log_posterior(f, s))
+            .fold(f64::NEG_INFINITY, f64::max);
+        let value = |cell: &PriorCell| {
+            let (low, high) = cell.ends();
+            let bound = cell.log_mass + server.log_likelihood(mode.clamp(low, high));
+            if bound < best - NEGLIGIBLE {
+                return f64::NEG_INFINITY;
+            }
+            cell.log_mass + cell.log_average(&server, tally)
         };
-        self.log_weights.iter().enumerate().map(value).collect()
+        self.cells.iter().map(value).collect()
     }
 
     fn posterior(&self, tally: Tally) -> Vec<f64> {
-        let mut values = self.log_posterior(tally);
+        let mut values = self.log_masses(tally);
         let total = log_sum_exp(&values);
         values.iter_mut().for_each(|value| *value = libm::exp(*value - total));
         values
+    }
+
+    /// The share of a cell's posterior mass below a rate within it.
+    fn share_below(&self, cell: &PriorCell, tally: Tally, at: f64) -> f64 {
+        let (low, high) = cell.ends();
+        if tally.attempts() <= MANY_ATTEMPTS {
+            return ((at - low) / (high - low).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
+        }
+        if at <= low || at >= high {
+            return f64::from(u8::from(at >= high));
+        }
+        let server = TruncatedBeta::new(tally);
+        let [low, at, high] = [low, at, high].map(|rate| server.tail(rate));
+        libm::exp(server.log_integral(low, at) - server.log_integral(low, high)).min(1.0)
+    }
+}
+
+impl PriorCell {
+    /// Between which rates the mass lies: the flat density of its mean and variance, so that a
+    /// uniform population ends within a cell where it does.
+    fn ends(&self) -> (f64, f64) {
+        let half = (6.0 * self.half_variance).sqrt();
+        ((self.rate - half).max(0.0), (self.rate + half).min(1.0))
+    }
+
+    /// `ln` of the mass times the likelihood at the mean rate.
+    fn log_posterior(&self, f: f64, s: f64) -> f64 {
+        self.log_mass + f * self.log_rate + s * self.log_rest
+    }
+
+    /// The likelihood averaged over the cell, divided by that at the mean rate: Taylor's second
+    /// term. Between a tenth and ten, as far cells would overdo it.
+    fn curvature(&self, f: f64, s: f64) -> f64 {
+        let rest = 1.0 - self.rate;
+        let (of_failures, of_successes) = (f / self.rate, s / rest);
+        let slope = of_failures - of_successes;
+        let second = slope * slope - of_failures / self.rate - of_successes / rest;
+        (1.0 + self.half_variance * second).clamp(0.1, 10.0)
+    }
+
+    /// `ln` of the likelihood averaged over the cell, the density within flat; in the first and
+    /// the last cell, where it may have a pole, the power of the rate (or of 1 - rate) that has
+    /// the right mean.
+    fn log_average(&self, server: &TruncatedBeta, tally: Tally) -> f64 {
+        let (f, s) = tally.as_floats();
+        let end = RATE_CELLS.edges[1];
+        let of_power = |failures: f64, successes: f64, mean: f64| {
+            let share = (mean / end).clamp(1e-9, 1.0 - 1e-9);
+            // The mean of the density x^(power - 1) on (0, end) is end power / (power + 1).
+            let power = share / (1.0 - share);
+            let (a, b) = (failures + power, successes + 1.0);
+            libm::log(power * inc_beta(a, b, end)) + ln_beta(a, b) - power * libm::log(end)
+        };
+        let special = match self.index {
+            0 => of_power(f, s, self.rate),
+            last if last == CELLS - 1 => of_power(s, f, 1.0 - self.rate),
+            _ => f64::NAN,
+        };
+        if special.is_finite() {
+            return special;
+        }
+        let (low, high) = self.ends();
+        server.log_integral(server.tail(low), server.tail(high)) - libm::log(high - low)
+    }
+}
+
+/// The place of a small tally in the table.
+fn index(tally: Tally) -> Option<usize> {
+    let attempts = tally.attempts();
+    if attempts > SMALL as u64 {
+        return None;
+    }
+    usize::try_from(attempts * (attempts + 1) / 2 + tally.failures).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POPULATIONS: [Population; 6] = [
+        Population::FLAT,
+        Population::Uniform { low: 0.02, high: 0.75 },
+        Population::Uniform { low: 0.33, high: 0.35 },
+        Population::Beta { alpha: 0.6, beta: 0.9 },
+        Population::Beta { alpha: 30.0, beta: 70.0 },
+        Population::BetaMixture {
+            weight: 0.3,
+            alpha: 1.2,
+            beta: 9.0,
+            second_alpha: 20.0,
+            second_beta: 7.0,
+        },
+    ];
+
+    fn tally(failures: u64, successes: u64) -> Tally {
+        Tally { failures, successes }
+    }
+
+    #[test]
+    fn the_marginal_likelihood_is_that_of_the_population_at_small_and_large_counts() {
+        for population in POPULATIONS {
+            let prior = RatePrior::of(&population);
+            for n in [1_u64, 5, 64, 65, 300, 4_000, 9_999, 10_001, 40_000, 1_000_000] {
+                for share in [0.0, 0.1, 0.34, 0.7, 1.0] {
+                    let f = (share * n as f64) as u64;
+                    let t = tally(f, n - f);
+                    // Rates that the population rules out: the edge is known to a cell only.
+                    let raw = f as f64 / n as f64;
+                    let rest = population.cdf((raw + 0.02).min(1.0)) - population.cdf(raw - 0.02);
+                    if n >= 64 && rest < 1e-3 {
+                        continue;
+                    }
+                    let (got, exact) = (prior.log_marginal(t), population.log_marginal(t));
+                    let error = (got - exact).abs();
+                    // Within a cell the density is flat, which a million attempts can tell.
+                    let bound = if n < 100_000 { 1e-3 } else { 2e-3 };
+                    assert!(error < bound, "{population:?} {t:?}: {got} {exact}");
+                    let (got, exact) =
+                        (prior.predictive_failure(t), population.predictive_failure(t));
+                    assert!((got - exact).abs() < 5e-4, "{population:?} {t:?}: {got} {exact}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_step_where_the_way_of_computing_changes() {
+        for population in POPULATIONS {
+            let prior = RatePrior::of(&population);
+            for share in [0.0, 0.05, 0.34, 0.5, 1.0] {
+                for last in [SMALL as u64, MANY_ATTEMPTS] {
+                    let f = (share * last as f64) as u64;
+                    let before = tally(f, last - f);
+                    // One success more costs ln P(success).
+                    let after = tally(f, last + 1 - f);
+                    let step = prior.log_marginal(after) - prior.log_marginal(before);
+                    let exact = population.log_marginal(after) - population.log_marginal(before);
+                    let raw = f as f64 / last as f64;
+                    let rest = population.cdf((raw + 0.02).min(1.0)) - population.cdf(raw - 0.02);
+                    if rest > 1e-3 {
+                        assert!(
+                            (step - exact).abs() < 1e-3,
+                            "{population:?} {share} {last}: {step} {exact}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn hopeless_tallies_have_finite_marginals_and_sane_posteriors() {
+        let prior = RatePrior::of(&Population::Uniform { low: 0.4, high: 0.5 });
+        for t in [tally(0, 64), tally(0, 90_000), tally(1_000_000, 0), tally(3_000, 3)] {
+            let (got, exact) = (
+                prior.log_marginal(t),
+                Population::Uniform { low: 0.4, high: 0.5 }.log_marginal(t),
+            );
+            assert!(got.is_finite() && (got / exact - 1.0).abs() < 0.01, "{t:?} {got} {exact}");
+            assert!((0.39..0.51).contains(&prior.predictive_failure(t)), "{t:?}");
+            assert!((0.39..0.51).contains(&prior.posterior_quantile(t, 0.5)), "{t:?}");
+        }
+    }
+
+    #[test]
+    fn quantiles_undo_the_distribution_function_which_is_the_populations() {
+        for population in POPULATIONS {
+            let prior = RatePrior::of(&population);
+            for t in [tally(0, 0), tally(3, 9), tally(40, 80), tally(6_800, 13_200)] {
+                for u in [0.025, 0.3, 0.5, 0.975] {
+                    let at = prior.posterior_quantile(t, u);
+                    assert!((prior.posterior_cdf(t, at) - u).abs() < 1e-6, "{population:?} {t:?}");
+                    let exact = population.posterior_quantile(t, u);
+                    assert!((exact - at).abs() < 2e-3, "{population:?} {t:?} {u}: {at} {exact}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_average_of_populations_has_the_average_likelihood() {
+        let weighted: Vec<(Population, f64)> =
+            POPULATIONS.into_iter().zip([1.0, 2.0, 0.5, 3.0, 1.0, 0.2]).collect();
+        let prior = RatePrior::average(&weighted);
+        for t in [tally(1, 0), tally(4, 9), tally(200, 300)] {
+            let likelihood = |(p, w): &(Population, f64)| w * p.log_marginal(t).exp();
+            let exact = (weighted.iter().map(likelihood).sum::<f64>() / 7.7).ln();
+            assert!((prior.log_marginal(t) - exact).abs() < 1e-3, "{t:?}");
+        }
     }
 }
