@@ -2,10 +2,21 @@
 
 use super::numbers::{decimals_for, fixed, round_up, thousands};
 use crate::experiment::{ContenderSummary, Ranking, ScenarioSummary};
+use crate::stats::Interval;
 use crate::stats::comparison::Separation;
 
-/// Who won, by how much, and whether it can be told, in plain words.
+/// Who won, by how much, and whether it can be told, in plain words; and how far the lead may be
+/// off because the traces leave parameters open.
 pub fn verdict(scenario: &ScenarioSummary) -> String {
+    let mut text = of_the_model(scenario);
+    if let Some(open) = left_open(scenario) {
+        text += &open;
+    }
+    text
+}
+
+/// The verdict on servers like those of the model, over all its parameters.
+fn of_the_model(scenario: &ScenarioSummary) -> String {
     let ranked: Vec<(&ContenderSummary, Ranking)> = scenario.ranked().collect();
     let Some((best, _)) = ranked.first() else {
         return "No strategy was ranked.".to_owned();
@@ -64,6 +75,31 @@ pub fn verdict(scenario: &ScenarioSummary) -> String {
         text += &format!(" It scores {} than {}.", margin(r), next.strategy);
     }
     text
+}
+
+/// What the parameters that the traces leave open do to the lead over the first that is behind,
+/// or, where none is, over the second.
+fn left_open(scenario: &ScenarioSummary) -> Option<String> {
+    let ranked: Vec<(&ContenderSummary, Ranking)> = scenario.ranked().collect();
+    let behind = ranked.iter().skip(1).find(|(_, r)| !r.tied_with_best);
+    let (second, r) = behind.or(ranked.get(1))?;
+    // Strategies that never differ are not open to anything.
+    let interval = r.delta_parameter_interval.filter(|interval| interval.width() > 0.0)?;
+    let lead = Interval { low: -interval.high, high: -interval.low };
+    let decimals = decimals_for(lead.half_width());
+    let mut text = format!(
+        " With what the traces leave open about these servers, its lead over {} could be anything \
+         from {} to {} points (95 %)",
+        second.strategy,
+        fixed(lead.low, decimals),
+        fixed(lead.high, decimals)
+    );
+    text += if lead.contains(0.0) && !r.tied_with_best {
+        ": which of the two is better depends on what is not known about the servers."
+    } else {
+        "."
+    };
+    Some(text)
 }
 
 /// `1.9 points more (95 % interval 0.7 to 3.1)`, seen from the best.
