@@ -14,6 +14,10 @@ use crate::world::{Model, REPLICATIONS_PER_DRAW};
 /// The normal quantile of two-sided 95 % intervals.
 const Z_95: f64 = 1.959_963_984_540_054;
 
+/// A spread between fewer draws is hardly known: the relative standard error of a variance is at
+/// least sqrt(2 / (draws - 1)), 47 % here.
+const FEWEST_DRAWS: u64 = 10;
+
 /// Where the parameters of the servers came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -68,18 +72,23 @@ impl ParameterSpread {
 
     /// Standard deviation of a contender's true mean score over the posterior.
     pub(super) fn score_sd(&self, i: usize) -> Option<f64> {
-        self.scores[i].between().map(f64::sqrt)
+        sd(&self.scores[i])
     }
 
     /// Standard deviation of the true difference of two contenders over the posterior.
     pub(super) fn difference_sd(&self, i: usize, j: usize) -> Option<f64> {
         let (i, j) = (i.min(j), i.max(j));
         if i == j {
-            return Some(0.0);
+            return self.score_sd(i).map(|_| 0.0);
         }
         let before = i * (2 * self.scores.len() - i - 1) / 2;
-        self.differences[before + j - i - 1].between().map(f64::sqrt)
+        sd(&self.differences[before + j - i - 1])
     }
+}
+
+/// The standard deviation between draws; none if there are too few of them to tell.
+fn sd(components: &VarianceComponents) -> Option<f64> {
+    components.between().filter(|_| components.groups() >= FEWEST_DRAWS).map(f64::sqrt)
 }
 
 /// Where the true difference lies with 95 %, given a mean difference, its Monte-Carlo standard

@@ -48,8 +48,8 @@ pub struct ContenderSummary {
     /// their number, while what the traces leave open stays.
     pub score: Mean,
     /// Standard deviation of the true mean score over the posterior: how far the mean may be off
-    /// because the traces leave parameters open. None unless parameters were drawn at least
-    /// twice.
+    /// because the traces leave parameters open. None unless parameters were drawn,
+    /// and often enough to tell (ten times).
     pub score_parameter_sd: Option<f64>,
     /// Share of requests answered 200.
     pub success_rate: Mean,

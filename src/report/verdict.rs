@@ -85,8 +85,8 @@ fn left_open(scenario: &ScenarioSummary) -> Option<String> {
     let (second, r) = behind.or(ranked.get(1))?;
     // Strategies that never differ are not open to anything.
     let interval = r.delta_parameter_interval.filter(|interval| interval.width() > 0.0)?;
-    let lead = Interval { low: -interval.high, high: -interval.low };
-    let decimals = decimals_for(lead.half_width());
+    let lead = lead(interval);
+    let decimals = decimals_telling(lead);
     let mut text = format!(
         " With what the traces leave open about these servers, its lead over {} could be anything \
          from {} to {} points (95 %)",
@@ -104,19 +104,29 @@ fn left_open(scenario: &ScenarioSummary) -> Option<String> {
 
 /// `1.9 points more (95 % interval 0.7 to 3.1)`, seen from the best.
 fn margin(r: &Ranking) -> String {
-    let mut decimals = decimals_for(r.delta_interval.half_width());
-    // The end near 0 is shown with enough digits to see on which side of 0 it lies.
-    while decimals < 4
-        && fixed(-r.delta_interval.high, decimals).bytes().all(|b| b"-0.".contains(&b))
-    {
-        decimals += 1;
-    }
+    let lead = lead(r.delta_interval);
+    let decimals = decimals_telling(lead);
     format!(
         "{} points more (95 % interval {} to {})",
         fixed(-r.delta, decimals),
-        fixed(-r.delta_interval.high, decimals),
-        fixed(-r.delta_interval.low, decimals)
+        fixed(lead.low, decimals),
+        fixed(lead.high, decimals)
     )
+}
+
+/// The interval of a difference from the best, seen from the best.
+fn lead(delta: Interval) -> Interval {
+    Interval { low: -delta.high, high: -delta.low }
+}
+
+/// Digits that the interval of a lead deserves, and enough of them to see on which side of 0 its
+/// lower end lies.
+fn decimals_telling(lead: Interval) -> usize {
+    let mut decimals = decimals_for(lead.half_width());
+    while decimals < 4 && fixed(lead.low, decimals).bytes().all(|b| b"-0.".contains(&b)) {
+        decimals += 1;
+    }
+    decimals
 }
 
 /// What it takes to separate the best from everybody it is tied with now.

@@ -8,8 +8,8 @@
 //! cut at 0.
 //!
 //! Values come in order of their groups and only sums are kept. The sums of squares are built
-//! from differences of means (Welford's recurrence within a group, Chan's formula between them), so none is
-//! lost in a large total.
+//! from differences of means (Welford's recurrence within a group, Chan's formula between
+//! groups), so that none is lost in a large total.
 //!
 //! When not to use it: with few groups (the estimate then says little: its relative standard
 //! error is at least sqrt(2 / groups)), or where the noise differs between groups in a way that

@@ -13,6 +13,7 @@ mod common_random_numbers;
 mod determinism;
 mod golden;
 mod layers;
+mod parameter_uncertainty;
 mod program;
 mod readme;
 mod scenarios;

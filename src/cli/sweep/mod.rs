@@ -53,8 +53,8 @@ pub(super) struct SweepArguments {
     /// Master seed: the only source of randomness [default: 42]
     #[arg(long, value_name = "S")]
     master_seed: Option<u64>,
-    /// Draw the parameters that the traces leave open: on or off (point values) [default: on]
-    #[arg(long, value_enum, value_name = "WHEN", hide_possible_values = true)]
+    /// Draw what the traces leave open (off: the models' point values) [default: on]
+    #[arg(long, value_enum, value_name = "on|off", hide_possible_values = true)]
     parameter_uncertainty: Option<Switch>,
     /// Threads; results do not depend on it [default: all cores]
     #[arg(long, value_name = "N")]
