@@ -17,7 +17,7 @@ mod tally;
 
 pub use contender::{Contender, Player};
 pub use experiment_file::{ExperimentFile, ModelSource, ScenarioEntry, Settings, specs_from_name};
-pub use parameters::Parameters;
+pub use parameters::{ParameterSd, Parameters};
 pub use plan::{Plan, PlanError};
 pub use row::{Row, RowSink};
 pub use summary::{

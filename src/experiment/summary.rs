@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::Parameters;
+use super::{ParameterSd, Parameters};
 use crate::stats::Interval;
 use crate::stats::comparison::Separation;
 
@@ -49,8 +49,8 @@ pub struct ContenderSummary {
     pub score: Mean,
     /// Standard deviation of the true mean score over the posterior: how far the mean may be off
     /// because the traces leave parameters open. None unless parameters were drawn,
-    /// and often enough to tell (ten times).
-    pub score_parameter_sd: Option<f64>,
+    /// and often enough to tell (25 times).
+    pub score_parameter_sd: Option<ParameterSd>,
     /// Share of requests answered 200.
     pub success_rate: Mean,
     /// Attempts per request.
@@ -110,7 +110,7 @@ pub struct Ranking {
     pub delta_interval: Interval,
     /// Standard deviation of the true difference over the posterior; see
     /// [`ContenderSummary::score_parameter_sd`].
-    pub delta_parameter_sd: Option<f64>,
+    pub delta_parameter_sd: Option<ParameterSd>,
     /// Where the true difference lies with 95 %, by Monte-Carlo error and by what the traces
     /// leave open together (normal, for this pair alone).
     pub delta_parameter_interval: Option<Interval>,

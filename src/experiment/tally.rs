@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
-use super::parameters::{self, ParameterSpread, Parameters};
+use super::parameters::{self, ParameterSd, ParameterSpread, Parameters};
 use super::play::{Played, curve_points};
 use super::row::Row;
 use super::summary::{ContenderSummary, CurvePoint, Mean, Ranking, ScenarioSummary, ScoreCount};
@@ -164,7 +164,7 @@ impl<'p> Tally<'p> {
         }
         let scores: Vec<f64> = played.iter().map(|p| p.ledger.score(rules).score()).collect();
         if let Some(spread) = &mut self.spread {
-            spread.push(replication, &scores);
+            spread.push(&scores);
         }
         let scores: Vec<f64> = self.ranked.iter().map(|i| scores[*i]).collect();
         self.comparison.push(&scores);
@@ -258,7 +258,7 @@ impl<'p> Tally<'p> {
                 delta_interval: interval,
                 delta_parameter_sd,
                 delta_parameter_interval: delta_parameter_sd
-                    .map(|sd| parameters::interval(delta, std_error, sd)),
+                    .map(|of_parameters| parameters::interval(delta, std_error, of_parameters.sd)),
                 replications_to_separate,
                 p_best: p_best[i],
                 pairing_gain: (i != best).then(|| self.comparison.variance_ratio(i, best)),
@@ -273,7 +273,7 @@ impl Sums {
         &self,
         label: &str,
         requests_per_run: u64,
-        score_parameter_sd: Option<f64>,
+        score_parameter_sd: Option<ParameterSd>,
         ranking: Option<Ranking>,
     ) -> ContenderSummary {
         let latency_ms = |p| self.latency.value_at_quantile(p) as f64 * 1e-6;

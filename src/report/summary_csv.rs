@@ -116,7 +116,7 @@ fn record<'a>(scenario: &'a ScenarioSummary, c: &'a ContenderSummary) -> Record<
         p_best_method: c.ranking.map(|_| scenario.p_best_method()).filter(|_| spread_is_known),
         rank: c.ranking.map(|r| r.rank),
         tied_with_best: c.ranking.map(|r| r.tied_with_best),
-        score_parameter_sd: c.score_parameter_sd,
-        delta_vs_best_parameter_sd: c.ranking.and_then(|r| r.delta_parameter_sd),
+        score_parameter_sd: c.score_parameter_sd.map(|s| s.sd),
+        delta_vs_best_parameter_sd: c.ranking.and_then(|r| r.delta_parameter_sd).map(|s| s.sd),
     }
 }

@@ -83,8 +83,20 @@ fn left_open(scenario: &ScenarioSummary) -> Option<String> {
     let ranked: Vec<(&ContenderSummary, Ranking)> = scenario.ranked().collect();
     let behind = ranked.iter().skip(1).find(|(_, r)| !r.tied_with_best);
     let (second, r) = behind.or(ranked.get(1))?;
-    // Strategies that never differ are not open to anything.
-    let interval = r.delta_parameter_interval.filter(|interval| interval.width() > 0.0)?;
+    let (of_parameters, interval) = (r.delta_parameter_sd?, r.delta_parameter_interval?);
+    if of_parameters.high == 0.0 {
+        // Strategies that never differ are not open to anything.
+        return None;
+    }
+    if of_parameters.low == 0.0 {
+        return Some(format!(
+            " What the traces leave open about these servers moves its lead over {} too little for \
+             {} replications to tell (standard deviation below {} points).",
+            second.strategy,
+            thousands(scenario.replications),
+            fixed(of_parameters.high, decimals_for(of_parameters.high))
+        ));
+    }
     let lead = lead(interval);
     let decimals = decimals_telling(lead);
     let mut text = format!(

@@ -3,7 +3,9 @@
 
 use std::fs;
 
-use flakelab::experiment::{Contender, Parameters, Plan, Player, Ranking, Row, Summary};
+use flakelab::experiment::{
+    Contender, ParameterSd, Parameters, Plan, Player, Ranking, Row, Summary,
+};
 use flakelab::strategy::StrategySpec;
 use flakelab::world::{ErrorFamily, Model, RateLimit, Scenario};
 
@@ -46,7 +48,7 @@ fn the_spread_of_two_known_means_is_found() {
     assert_eq!(scenario.parameters, Parameters::Drawn);
     let close = |sd: f64| (sd - 9.462).abs() < 4.5 * 0.078;
     for contender in &scenario.contenders {
-        let sd = contender.score_parameter_sd.expect("400 draws");
+        let sd = contender.score_parameter_sd.expect("400 draws").sd;
         assert!(close(sd), "{}: {sd}", contender.strategy);
         assert!(!close(contender.score.std_dev), "{}", contender.score.std_dev);
         // Complete passes through both rows: the mean is theirs, within 4.5 sqrt(9.78 / 1600).
@@ -67,9 +69,14 @@ fn the_spread_of_a_difference_of_two_strategies_is_found() {
     let knows = Contender { label: "knows".into(), player: Player::Oracle, ..coin.clone() };
     let (rows, summary) = swept(&plan(capped(model, 1), vec![coin, knows], 1600));
     let ranked: Vec<Ranking> = summary.scenarios[0].ranked().map(|(_, r)| r).collect();
-    assert_eq!(ranked[0].delta_parameter_sd, Some(0.0), "nobody differs from himself");
+    assert_eq!(
+        ranked[0].delta_parameter_sd.map(|s| s.sd),
+        Some(0.0),
+        "nobody differs from himself"
+    );
     let Ranking { delta, delta_parameter_sd, delta_parameter_interval, .. } = ranked[1];
-    let sd = delta_parameter_sd.expect("400 draws");
+    let ParameterSd { sd, low, high } = delta_parameter_sd.expect("400 draws");
+    assert!(low > 0.0 && low < sd && sd < high, "{low} {high}");
     let close = |sd: f64| (sd - 5.0).abs() < 4.5 * 0.23;
     assert!(close(sd), "{sd}");
     assert!((delta + 5.0).abs() < 4.5 * (45.0_f64 / 1600.0).sqrt(), "{delta}");
@@ -126,13 +133,13 @@ fn a_model_without_posterior_gives_the_same_numbers_on_and_off_under_specs_of_th
 
 #[test]
 fn few_draws_say_nothing_of_their_spread() {
-    let spreads = |replications: u64| -> Vec<Option<f64>> {
+    let spreads = |replications: u64| -> Vec<Option<ParameterSd>> {
         let ranked = vec![Contender::new(named("v4"))];
         let (_, summary) = swept(&plan(scenario(with_posterior(), 30), ranked, replications));
         summary.scenarios[0].contenders.iter().map(|c| c.score_parameter_sd).collect()
     };
-    assert!(spreads(36).iter().all(Option::is_none));
-    assert!(spreads(37).iter().all(Option::is_some));
+    assert!(spreads(99).iter().all(Option::is_none));
+    assert!(spreads(100).iter().all(Option::is_some));
 }
 
 /// The program in a folder with `m.toml`, a model with a posterior of its rates.
