@@ -28,6 +28,8 @@ pub struct ExperimentFile {
     pub replications: Option<u64>,
     /// Master seed.
     pub master_seed: Option<u64>,
+    /// Whether parameters are drawn from the models' posteriors.
+    pub parameter_uncertainty: Option<bool>,
 }
 
 /// Where a scenario's model is.
@@ -71,6 +73,7 @@ struct Raw {
     description: Option<String>,
     replications: Option<u64>,
     master_seed: Option<u64>,
+    parameter_uncertainty: Option<bool>,
     requests: Option<u64>,
     rps: Option<f64>,
     traffic: Option<Traffic>,
@@ -149,6 +152,7 @@ impl Raw {
             contenders,
             replications: self.replications,
             master_seed: self.master_seed,
+            parameter_uncertainty: self.parameter_uncertainty,
         })
     }
 
@@ -331,6 +335,7 @@ strategy_stream = 3
             ("c = 1.0", "c = -1.0", "x.toml:18:5", "at least 0"),
             ("c = 1.0", "c = \"x\"", "x.toml:18:5", "right type"),
             ("requests = 200", "requests = 0", "x.toml:4:12", "from 1 to"),
+            ("schema = 1", "schema = 1\nparameter_uncertainty = \"off\"", "x.toml:3:25", "boolean"),
             ("replications = 500", "replications = 0", "x.toml:3:16", "from 1 to"),
             ("give_up_backlog = 2", "give_up_backlog = 0", "x.toml:13:29", "at least 1"),
             ("name = \"v3\"", "name = \"oracle\"", "x.toml:16:8", "always shown"),

@@ -7,6 +7,7 @@
 
 mod contender;
 mod experiment_file;
+mod parameters;
 mod plan;
 mod play;
 mod row;
@@ -16,6 +17,7 @@ mod tally;
 
 pub use contender::{Contender, Player};
 pub use experiment_file::{ExperimentFile, ModelSource, ScenarioEntry, Settings, specs_from_name};
+pub use parameters::{ParameterSd, Parameters};
 pub use plan::{Plan, PlanError};
 pub use row::{Row, RowSink};
 pub use summary::{

@@ -1,5 +1,6 @@
 //! What to run: scenarios, contenders, replications, master seed.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::ops::RangeInclusive;
 
@@ -9,7 +10,7 @@ use super::Contender;
 use crate::world::{Scenario, Violation};
 
 /// Moves when the same plan would give other numbers or other files than before.
-const RESULT_VERSION: u32 = 2;
+const RESULT_VERSION: u32 = 3;
 
 /// A complete experiment. Build it with [`Plan::new`], which checks it.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +25,8 @@ pub struct Plan {
     pub replications: u64,
     /// The only source of randomness.
     pub master_seed: u64,
+    /// Whether parameters are drawn from the models' posteriors, where they have one.
+    pub parameter_uncertainty: bool,
 }
 
 /// A plan that cannot be run.
@@ -73,7 +76,8 @@ impl Plan {
     /// How many replications are possible.
     pub const REPLICATIONS: RangeInclusive<u64> = 1..=1_000_000_000;
 
-    /// A plan with the reference rows added; every range checked.
+    /// A plan with the reference rows added; every range checked. Parameters are drawn from
+    /// posteriors unless [`with_parameter_uncertainty`](Self::with_parameter_uncertainty) says no.
     pub fn new(
         name: impl Into<String>,
         scenarios: Vec<Scenario>,
@@ -110,7 +114,30 @@ impl Plan {
                 violation,
             })?;
         }
-        Ok(Self { name: name.into(), scenarios, contenders, replications, master_seed })
+        Ok(Self {
+            name: name.into(),
+            scenarios,
+            contenders,
+            replications,
+            master_seed,
+            parameter_uncertainty: true,
+        })
+    }
+
+    /// The same with parameters drawn from posteriors, or with the models' point parameters.
+    #[must_use]
+    pub fn with_parameter_uncertainty(self, parameter_uncertainty: bool) -> Self {
+        Self { parameter_uncertainty, ..self }
+    }
+
+    /// A scenario as it is played: without its posterior where that is not to be used.
+    pub(super) fn played(&self, scenario: usize) -> Cow<'_, Scenario> {
+        let scenario = &self.scenarios[scenario];
+        if self.parameter_uncertainty {
+            return Cow::Borrowed(scenario);
+        }
+        let model = scenario.model.clone().without_posterior();
+        Cow::Owned(Scenario { model, ..scenario.clone() })
     }
 
     /// Whether tables can show this name.
@@ -121,8 +148,9 @@ impl Plan {
     /// SHA-256 of everything that the results depend on, in hexadecimal.
     pub fn hash(&self) -> String {
         let mut text = format!(
-            "flakelab results {RESULT_VERSION}\nname {:?}\nreplications {}\nmaster_seed {}\n",
-            self.name, self.replications, self.master_seed
+            "flakelab results {RESULT_VERSION}\nname {:?}\nreplications {}\nmaster_seed {}\n\
+             parameter_uncertainty {}\n",
+            self.name, self.replications, self.master_seed, self.parameter_uncertainty
         );
         // Writing to a string cannot fail.
         for s in &self.scenarios {

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::{ParameterSd, Parameters};
 use crate::stats::Interval;
 use crate::stats::comparison::Separation;
 
@@ -26,6 +27,8 @@ pub struct ScenarioSummary {
     pub replications: u64,
     /// Whether servers refuse; the oracle is then greedy and no bound.
     pub has_rate_limit: bool,
+    /// Where the parameters of the servers came from.
+    pub parameters: Parameters,
     /// What the model merely assumes, in its own words.
     pub assumed: Option<String>,
     /// Whether `p_best` is the paired normal approximation instead of the bootstrap.
@@ -39,8 +42,15 @@ pub struct ScenarioSummary {
 pub struct ContenderSummary {
     /// Name in tables.
     pub strategy: String,
-    /// Score of a run.
+    /// Score of a run. With parameters drawn from a posterior its mean is the mean over the
+    /// posterior, and the interval is that of the Monte-Carlo error alone: it takes
+    /// replications for independent, though those of one draw are not quite, and shrinks with
+    /// their number, while what the traces leave open stays.
     pub score: Mean,
+    /// Standard deviation of the true mean score over the posterior: how far the mean may be off
+    /// because the traces leave parameters open. None unless parameters were drawn,
+    /// and often enough to tell (25 times).
+    pub score_parameter_sd: Option<ParameterSd>,
     /// Share of requests answered 200.
     pub success_rate: Mean,
     /// Attempts per request.
@@ -98,6 +108,12 @@ pub struct Ranking {
     pub delta: f64,
     /// Simultaneous 95 % interval of `delta` (multiple comparisons with the best).
     pub delta_interval: Interval,
+    /// Standard deviation of the true difference over the posterior; see
+    /// [`ContenderSummary::score_parameter_sd`].
+    pub delta_parameter_sd: Option<ParameterSd>,
+    /// Where the true difference lies with 95 %, by Monte-Carlo error and by what the traces
+    /// leave open together (normal, for this pair alone).
+    pub delta_parameter_interval: Option<Interval>,
     /// Replications that would separate a tied contender from the best; none beside the best
     /// and those not tied.
     pub replications_to_separate: Option<Separation>,

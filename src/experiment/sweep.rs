@@ -78,7 +78,8 @@ fn sweep_in_batches(
     let mut done = 0;
     let mut scenarios = Vec::new();
     let mut interrupted = false;
-    'scenarios: for (index, scenario) in plan.scenarios.iter().enumerate() {
+    'scenarios: for index in 0..plan.scenarios.len() {
+        let scenario = plan.played(index);
         let mut tally = Tally::new(plan, index);
         let in_replication = scenario.requests * plan.contenders.len() as u64;
         let threads = rayon::current_num_threads() as u64;
@@ -89,7 +90,7 @@ fn sweep_in_batches(
             let batch: Option<Vec<Vec<Played>>> = (next..end)
                 .into_par_iter()
                 .map(|replication| {
-                    play(scenario, &plan.contenders, &streams, replication, interrupt)
+                    play(&scenario, &plan.contenders, &streams, replication, interrupt)
                 })
                 .collect();
             let Some(batch) = batch else {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
+use super::parameters::{self, ParameterSd, ParameterSpread, Parameters};
 use super::play::{Played, curve_points};
 use super::row::Row;
 use super::summary::{ContenderSummary, CurvePoint, Mean, Ranking, ScenarioSummary, ScoreCount};
@@ -12,6 +13,7 @@ use crate::domain::{Purpose, Streams};
 use crate::stats::bootstrap::{
     NORMAL_ABOVE_REPLICATIONS, NORMAL_DRAWS, RESAMPLES, p_best, p_best_normal,
 };
+use crate::stats::comparison::AgainstBest;
 use crate::stats::{Moments, PairedComparison};
 use crate::world::Scenario;
 
@@ -26,6 +28,9 @@ pub(super) struct Tally<'p> {
     /// Positions in the plan of the contenders that are ranked.
     ranked: Vec<usize>,
     comparison: PairedComparison,
+    parameters: Parameters,
+    /// Scores by draw of the parameters, all contenders; none if nothing is drawn.
+    spread: Option<ParameterSpread>,
     /// Scores of the ranked contenders, replication by replication, for the bootstrap; emptied
     /// for good when there are too many.
     scores: Vec<f64>,
@@ -91,9 +96,13 @@ impl<'p> Tally<'p> {
         };
         let ranked: Vec<usize> =
             (0..plan.contenders.len()).filter(|i| !plan.contenders[*i].reference).collect();
+        let parameters = Parameters::of(model, plan.parameter_uncertainty);
+        let drawn = parameters == Parameters::Drawn;
         Self {
             plan,
             scenario,
+            parameters,
+            spread: drawn.then(|| ParameterSpread::new(plan.contenders.len())),
             rows: Vec::new(),
             sums: plan.contenders.iter().map(sums).collect(),
             comparison: PairedComparison::new(ranked.len()),
@@ -153,8 +162,11 @@ impl<'p> Tally<'p> {
                 best_server_attempts: attempts_by_rank[0],
             });
         }
-        let scores: Vec<f64> =
-            self.ranked.iter().map(|i| played[*i].ledger.score(rules).score()).collect();
+        let scores: Vec<f64> = played.iter().map(|p| p.ledger.score(rules).score()).collect();
+        if let Some(spread) = &mut self.spread {
+            spread.push(&scores);
+        }
+        let scores: Vec<f64> = self.ranked.iter().map(|i| scores[*i]).collect();
         self.comparison.push(&scores);
         self.replications += 1;
         if self.replications <= NORMAL_ABOVE_REPLICATIONS {
@@ -189,7 +201,9 @@ impl<'p> Tally<'p> {
         let scenario = &self.plan.scenarios[self.scenario];
         let rankings = self.rankings(streams);
         let summarise = |i: usize, ranking: Option<Ranking>| {
-            self.sums[i].summarise(&self.plan.contenders[i].label, scenario.requests, ranking)
+            let label = &self.plan.contenders[i].label;
+            let parameter_sd = self.spread.as_ref().and_then(|spread| spread.score_sd(i));
+            self.sums[i].summarise(label, scenario.requests, parameter_sd, ranking)
         };
         let mut contenders: Vec<ContenderSummary> = (0..self.sums.len())
             .filter(|i| !self.ranked.contains(i))
@@ -208,7 +222,8 @@ impl<'p> Tally<'p> {
             requests: scenario.requests,
             requests_per_second: scenario.requests_per_second,
             replications: self.replications,
-            has_rate_limit: !scenario.model.rate_limit.is_none(),
+            has_rate_limit: self.plan.played(self.scenario).model.has_rate_limit(),
+            parameters: self.parameters,
             assumed: scenario.model.assumed(),
             p_best_is_normal_approximation: self.replications > NORMAL_ABOVE_REPLICATIONS,
             contenders,
@@ -228,17 +243,28 @@ impl<'p> Tally<'p> {
         let best = self.comparison.best();
         let ranks = self.comparison.ranks();
         let against_best = self.comparison.against_best(CONFIDENCE);
-        (0..k)
-            .map(|i| Ranking {
+        let ranking = |i: usize| {
+            let AgainstBest { difference: delta, interval, tied, replications_to_separate } =
+                against_best[i];
+            let (of_both, std_error) = (
+                self.spread.as_ref().map(|s| s.difference_sd(self.ranked[i], self.ranked[best])),
+                self.comparison.difference(i, best).std_error(),
+            );
+            let delta_parameter_sd = of_both.flatten();
+            Ranking {
                 rank: ranks[i],
-                tied_with_best: against_best[i].tied,
-                delta: against_best[i].difference,
-                delta_interval: against_best[i].interval,
-                replications_to_separate: against_best[i].replications_to_separate,
+                tied_with_best: tied,
+                delta,
+                delta_interval: interval,
+                delta_parameter_sd,
+                delta_parameter_interval: delta_parameter_sd
+                    .map(|of_parameters| parameters::interval(delta, std_error, of_parameters.sd)),
+                replications_to_separate,
                 p_best: p_best[i],
                 pairing_gain: (i != best).then(|| self.comparison.variance_ratio(i, best)),
-            })
-            .collect()
+            }
+        };
+        (0..k).map(ranking).collect()
     }
 }
 
@@ -247,6 +273,7 @@ impl Sums {
         &self,
         label: &str,
         requests_per_run: u64,
+        score_parameter_sd: Option<ParameterSd>,
         ranking: Option<Ranking>,
     ) -> ContenderSummary {
         let latency_ms = |p| self.latency.value_at_quantile(p) as f64 * 1e-6;
@@ -261,6 +288,7 @@ impl Sums {
         ContenderSummary {
             strategy: label.to_owned(),
             score: mean(&self.score),
+            score_parameter_sd,
             success_rate: mean(&self.success_rate),
             attempts_per_request: mean(&self.attempts_per_request),
             retries: mean(&self.retries),

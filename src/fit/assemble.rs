@@ -17,7 +17,7 @@ use super::report::{ConfigFit, FitError, FitReport, LimitFit, PopulationFit, Run
 use super::starts::{Segmentation, segment};
 use crate::stats::quantile::quantile;
 use crate::trace::{Config, Trace};
-use crate::world::{Draw, ErrorRate, Latency, LatencyFamily, LogNormal, Model, Ports};
+use crate::world::{Draw, ErrorRate, Latency, LatencyFamily, LogNormal, Model, Ports, Posterior};
 
 /// Rounds of starts and population; on real data two or three suffice.
 const MOST_ROUNDS: usize = 20;
@@ -77,8 +77,13 @@ fn fit_config(
         model: Model {
             name: format!("config-{config}"),
             ports: Ports { first: config.first_port(), count: config.servers() },
-            error_rate: ErrorRate { draw: Draw::PerReplication, family: population.into() },
+            error_rate: ErrorRate {
+                draw: Draw::PerReplication,
+                family: population.into(),
+                posterior: Posterior::default(),
+            },
             rate_limit: rate_limit.limit,
+            rate_limit_posterior: Posterior::default(),
             latency: rounded_latency(&latency),
             provenance: toml::Table::new(),
         },

@@ -194,6 +194,7 @@ mod tests {
             argv: Vec::new(),
             spec_hash: spec_hash.to_owned(),
             master_seed: 42,
+            parameter_uncertainty: true,
             replications: 100,
             finished,
             interrupted: true,

@@ -15,6 +15,9 @@ pub struct Manifest {
     pub spec_hash: String,
     /// Master seed.
     pub master_seed: u64,
+    /// Whether parameters were drawn from the models' posteriors, where they have one.
+    #[serde(default)]
+    pub parameter_uncertainty: bool,
     /// Replications asked for, of every scenario.
     pub replications: u64,
     /// Replications finished, over all scenarios.

@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use super::charts::Chart;
 use super::numbers::thousands;
-use super::table::{assumption, escaped, heading, markdown_table, title};
+use super::table::{assumption, escaped, heading, markdown_table, parameters, title};
 use super::verdict::verdict;
-use crate::experiment::{Plan, Summary};
+use crate::experiment::{Parameters, Plan, Summary};
 
 /// The page. `charts` holds, for each scenario of the summary, the charts with the paths of
 /// their files relative to the page.
@@ -22,6 +22,7 @@ pub fn report(plan: &Plan, summary: &Summary, charts: &[Vec<(String, Chart)>]) -
             escaped(&heading(scenario).replace('\n', "; ")),
             markdown_table(scenario)
         );
+        let _ = write!(page, "\n{}.\n", escaped(&capitalised(&parameters(scenario))));
         if let Some(note) = assumption(scenario) {
             let _ = write!(page, "\n{}.\n", escaped(&note));
         }
@@ -67,6 +68,15 @@ fn method(plan: &Plan, summary: &Summary) -> String {
         "the share of 2,000 bootstrap resamples of the replications, pairing kept, in which the \
          strategy has the highest mean"
     };
+    let drawn = if summary.scenarios.iter().any(|s| s.parameters == Parameters::Drawn) {
+        "- Where parameters are drawn from a posterior, means are over the posterior, and their \
+         intervals are those of the simulation alone: more replications make them narrower. \
+         What the traces leave open stays: `score_parameter_sd` and \
+         `delta_vs_best_parameter_sd` in summary.csv are the standard deviations of a true mean \
+         and of a true difference over the posterior (analysis of variance between draws).\n"
+    } else {
+        ""
+    };
     format!(
         "\n## How to read this\n\n\
          - Score is requests answered 200 minus penalties. Intervals hold 95 %.\n\
@@ -75,6 +85,7 @@ fn method(plan: &Plan, summary: &Summary) -> String {
          (multiple comparisons with the best, Bonferroni); \"tied\" means that such an interval \
          holds 0 or that the differences have no spread.\n\
          - P(best) is {p_best}.\n\
+         {drawn}\
          - All of this is about the model. It says nothing of what the model leaves out.\n\
          - Spec {}, master seed {}, {} replications asked for.\n",
         &plan.hash()[..16],

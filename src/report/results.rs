@@ -82,6 +82,7 @@ fn manifest(plan: &Plan, swept: &Swept) -> Manifest {
         argv: std::iter::once("flakelab".to_owned()).chain(std::env::args().skip(1)).collect(),
         spec_hash: plan.hash(),
         master_seed: plan.master_seed,
+        parameter_uncertainty: plan.parameter_uncertainty,
         replications: plan.replications,
         finished: swept.finished(),
         interrupted: swept.interrupted,

@@ -50,10 +50,12 @@ struct Record<'a> {
     p_best_method: Option<&'static str>,
     rank: Option<usize>,
     tied_with_best: Option<bool>,
+    score_parameter_sd: Option<f64>,
+    delta_vs_best_parameter_sd: Option<f64>,
 }
 
 /// The file's content. Ranking columns are empty beside reference rows, intervals and `p_best`
-/// are when there is only one replication.
+/// are when there is only one replication, the last two unless parameters were drawn.
 pub fn summary_csv(summary: &Summary) -> Result<String, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for scenario in &summary.scenarios {
@@ -114,5 +116,7 @@ fn record<'a>(scenario: &'a ScenarioSummary, c: &'a ContenderSummary) -> Record<
         p_best_method: c.ranking.map(|_| scenario.p_best_method()).filter(|_| spread_is_known),
         rank: c.ranking.map(|r| r.rank),
         tied_with_best: c.ranking.map(|r| r.tied_with_best),
+        score_parameter_sd: c.score_parameter_sd.map(|s| s.sd),
+        delta_vs_best_parameter_sd: c.ranking.and_then(|r| r.delta_parameter_sd).map(|s| s.sd),
     }
 }

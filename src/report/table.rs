@@ -5,7 +5,8 @@ use std::io::IsTerminal;
 use polars::prelude::{Column, DataFrame};
 
 use super::numbers::{decimals_for, fixed, plus_minus, probability, thousands};
-use crate::experiment::{ContenderSummary, ScenarioSummary};
+use crate::experiment::{ContenderSummary, Parameters, ScenarioSummary};
+use crate::world::REPLICATIONS_PER_DRAW;
 
 /// Tells polars how tables are to look. Call it once, first thing, before any thread starts:
 /// polars takes these settings from the environment only.
@@ -78,12 +79,13 @@ pub fn scenario_table(scenario: &ScenarioSummary, width: Option<usize>) -> Strin
         ""
     };
     format!(
-        "{}\n{ranked}\nreferences, outside the ranking{greedy}:\n{references}{}{}",
+        "{}\n{ranked}\nreferences, outside the ranking{greedy}:\n{references}{}\n{}{}",
         heading(scenario),
         match &left_out[..] {
             [] => String::new(),
             left_out => format!("\ntoo narrow for {} (see report.md)", left_out.join(", ")),
         },
+        parameters(scenario),
         assumption(scenario).map_or_else(String::new, |note| format!("\n{note}"))
     )
 }
@@ -120,6 +122,22 @@ pub(super) fn escaped(cell: &str) -> String {
         }
     }
     text
+}
+
+/// Where the parameters of the servers came from.
+pub(super) fn parameters(scenario: &ScenarioSummary) -> String {
+    let point = "parameters: the model's point values;";
+    match scenario.parameters {
+        Parameters::Drawn => format!(
+            "parameters: drawn from the model's posterior, anew every {REPLICATIONS_PER_DRAW} \
+             replications"
+        ),
+        Parameters::DrawnOnce => "parameters: one draw from the model's posterior, for all \
+             replications (draw = \"fixed\")"
+            .to_owned(),
+        Parameters::Off => format!("{point} its posterior is not used (parameter uncertainty off)"),
+        Parameters::NoPosterior => format!("{point} it carries no posterior"),
+    }
 }
 
 /// What to keep in mind about the model.

@@ -2,10 +2,21 @@
 
 use super::numbers::{decimals_for, fixed, round_up, thousands};
 use crate::experiment::{ContenderSummary, Ranking, ScenarioSummary};
+use crate::stats::Interval;
 use crate::stats::comparison::Separation;
 
-/// Who won, by how much, and whether it can be told, in plain words.
+/// Who won, by how much, and whether it can be told, in plain words; and how far the lead may be
+/// off because the traces leave parameters open.
 pub fn verdict(scenario: &ScenarioSummary) -> String {
+    let mut text = of_the_model(scenario);
+    if let Some(open) = left_open(scenario) {
+        text += &open;
+    }
+    text
+}
+
+/// The verdict on servers like those of the model, over all its parameters.
+fn of_the_model(scenario: &ScenarioSummary) -> String {
     let ranked: Vec<(&ContenderSummary, Ranking)> = scenario.ranked().collect();
     let Some((best, _)) = ranked.first() else {
         return "No strategy was ranked.".to_owned();
@@ -66,21 +77,68 @@ pub fn verdict(scenario: &ScenarioSummary) -> String {
     text
 }
 
+/// What the parameters that the traces leave open do to the lead over the first that is behind,
+/// or, where none is, over the second.
+fn left_open(scenario: &ScenarioSummary) -> Option<String> {
+    let ranked: Vec<(&ContenderSummary, Ranking)> = scenario.ranked().collect();
+    let behind = ranked.iter().skip(1).find(|(_, r)| !r.tied_with_best);
+    let (second, r) = behind.or(ranked.get(1))?;
+    let (of_parameters, interval) = (r.delta_parameter_sd?, r.delta_parameter_interval?);
+    if of_parameters.high == 0.0 {
+        // Strategies that never differ are not open to anything.
+        return None;
+    }
+    if of_parameters.low == 0.0 {
+        return Some(format!(
+            " What the traces leave open about these servers moves its lead over {} too little for \
+             {} replications to tell (standard deviation below {} points).",
+            second.strategy,
+            thousands(scenario.replications),
+            fixed(of_parameters.high, decimals_for(of_parameters.high))
+        ));
+    }
+    let lead = lead(interval);
+    let decimals = decimals_telling(lead);
+    let mut text = format!(
+        " With what the traces leave open about these servers, its lead over {} could be anything \
+         from {} to {} points (95 %)",
+        second.strategy,
+        fixed(lead.low, decimals),
+        fixed(lead.high, decimals)
+    );
+    text += if lead.contains(0.0) && !r.tied_with_best {
+        ": which of the two is better depends on what is not known about the servers."
+    } else {
+        "."
+    };
+    Some(text)
+}
+
 /// `1.9 points more (95 % interval 0.7 to 3.1)`, seen from the best.
 fn margin(r: &Ranking) -> String {
-    let mut decimals = decimals_for(r.delta_interval.half_width());
-    // The end near 0 is shown with enough digits to see on which side of 0 it lies.
-    while decimals < 4
-        && fixed(-r.delta_interval.high, decimals).bytes().all(|b| b"-0.".contains(&b))
-    {
-        decimals += 1;
-    }
+    let lead = lead(r.delta_interval);
+    let decimals = decimals_telling(lead);
     format!(
         "{} points more (95 % interval {} to {})",
         fixed(-r.delta, decimals),
-        fixed(-r.delta_interval.high, decimals),
-        fixed(-r.delta_interval.low, decimals)
+        fixed(lead.low, decimals),
+        fixed(lead.high, decimals)
     )
+}
+
+/// The interval of a difference from the best, seen from the best.
+fn lead(delta: Interval) -> Interval {
+    Interval { low: -delta.high, high: -delta.low }
+}
+
+/// Digits that the interval of a lead deserves, and enough of them to see on which side of 0 its
+/// lower end lies.
+fn decimals_telling(lead: Interval) -> usize {
+    let mut decimals = decimals_for(lead.half_width());
+    while decimals < 4 && fixed(lead.low, decimals).bytes().all(|b| b"-0.".contains(&b)) {
+        decimals += 1;
+    }
+    decimals
 }
 
 /// What it takes to separate the best from everybody it is tied with now.

@@ -10,6 +10,7 @@
 //! | [`interval`] | a closed interval |
 //! | [`quantile`] | quantiles of floats, nearest ranks of counts |
 //! | [`comparison`] | paired comparison of several strategies with the best |
+//! | [`variance_components`] | spread between groups and within them |
 //! | [`bootstrap`] | the chance that a strategy is the best, by resampling |
 //! | [`ziggurat`] | fast normal draws, a variable number of words |
 //! | [`goodness`] | does the data fit the model? |
@@ -28,6 +29,7 @@ pub mod multiple;
 pub mod quantile;
 pub mod sample;
 pub mod special;
+pub mod variance_components;
 pub mod ziggurat;
 
 pub use comparison::PairedComparison;

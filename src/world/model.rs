@@ -1,6 +1,6 @@
 //! A model: what we believe the servers do.
 
-use super::{Latency, RateLimit, Violation};
+use super::{Latency, Posterior, RateLimit, Violation};
 use crate::domain::MAX_SERVERS;
 
 /// What we believe of a group of servers. Read and written as TOML (see `model_file`).
@@ -14,6 +14,8 @@ pub struct Model {
     pub error_rate: ErrorRate,
     /// Who is refused.
     pub rate_limit: RateLimit,
+    /// Equally likely limits in place of `rate_limit`, where the traces leave it open.
+    pub rate_limit_posterior: Posterior<RateLimit>,
     /// How long attempts take.
     pub latency: Latency,
     /// Where it comes from: counts, fit quality, `assumed = true` where it is an assumption.
@@ -36,6 +38,8 @@ pub struct ErrorRate {
     pub draw: Draw,
     /// The population that they are drawn from.
     pub family: ErrorFamily,
+    /// Equally likely populations in place of `family`, where the traces leave it open.
+    pub posterior: Posterior<ErrorFamily>,
 }
 
 /// How often error rates are drawn.
@@ -64,6 +68,19 @@ pub enum ErrorFamily {
         /// Second shape.
         beta: f64,
     },
+    /// Beta(alpha, beta) or, with probability `weight`, Beta(second_alpha, second_beta).
+    BetaMixture {
+        /// Probability of the second component, 0 to 1.
+        weight: f64,
+        /// First shape of the first component.
+        alpha: f64,
+        /// Second shape of the first component.
+        beta: f64,
+        /// First shape of the second component.
+        second_alpha: f64,
+        /// Second shape of the second component.
+        second_beta: f64,
+    },
     /// These rates, one a server.
     Fixed {
         /// Rates in order of ports.
@@ -77,6 +94,34 @@ impl Model {
         usize::from(self.ports.count)
     }
 
+    /// Whether replications meet parameters drawn from what the traces leave open, so that they
+    /// differ between draws. Rates that are drawn once for the master seed do not.
+    pub fn draws_parameters(&self) -> bool {
+        let rates = self.error_rate.draw == Draw::PerReplication;
+        rates && !self.error_rate.posterior.is_empty() || !self.rate_limit_posterior.is_empty()
+    }
+
+    /// Whether the model says what the traces leave open.
+    pub fn has_posterior(&self) -> bool {
+        !(self.error_rate.posterior.is_empty() && self.rate_limit_posterior.is_empty())
+    }
+
+    /// The same with its point parameters alone.
+    #[must_use]
+    pub fn without_posterior(mut self) -> Self {
+        self.error_rate.posterior = Posterior::default();
+        self.rate_limit_posterior = Posterior::default();
+        self
+    }
+
+    /// Whether servers refuse, in some replication at least.
+    pub fn has_rate_limit(&self) -> bool {
+        match self.rate_limit_posterior.rows() {
+            [] => !self.rate_limit.is_none(),
+            rows => rows.iter().any(|limit| !limit.is_none()),
+        }
+    }
+
     /// What the model merely assumes: `reason` of its provenance when that says `assumed = true`.
     pub fn assumed(&self) -> Option<String> {
         let assumed = self.provenance.get("assumed").and_then(toml::Value::as_bool)?;
@@ -87,8 +132,10 @@ impl Model {
     /// Checks every range; keys are those of the TOML file.
     pub fn validate(&self) -> Result<(), Violation> {
         self.ports.validate().map_err(|v| v.within("ports"))?;
-        self.error_rate.family.validate(self.servers()).map_err(|v| v.within("error_rate"))?;
+        self.error_rate.validate(self.servers()).map_err(|v| v.within("error_rate"))?;
         self.rate_limit.validate().map_err(|v| v.within("rate_limit"))?;
+        let limits = self.rate_limit_posterior.validate();
+        limits.map_err(|v| v.within("rate_limit.posterior"))?;
         self.latency.validate().map_err(|v| v.within("latency"))
     }
 }
@@ -108,8 +155,20 @@ impl Ports {
     }
 }
 
-impl ErrorFamily {
+impl ErrorRate {
     fn validate(&self, servers: usize) -> Result<(), Violation> {
+        self.family.validate(servers)?;
+        if matches!(self.family, ErrorFamily::Fixed { .. }) && !self.posterior.is_empty() {
+            let problem = "does not belong to \"fixed\", whose rates are given";
+            return Err(Violation::new("posterior", problem, "no posterior, or another family"));
+        }
+        self.posterior.validate().map_err(|v| v.within("posterior"))
+    }
+}
+
+impl ErrorFamily {
+    /// Checks every range; keys are relative to the `[error_rate]` table.
+    pub(super) fn validate(&self, servers: usize) -> Result<(), Violation> {
         match self {
             Self::Uniform { low, high } => {
                 probability("low", *low)?;
@@ -121,13 +180,15 @@ impl ErrorFamily {
                 Ok(())
             }
             Self::Beta { alpha, beta } => {
-                for (key, value) in [("alpha", *alpha), ("beta", *beta)] {
-                    if !(1e-3..=1e6).contains(&value) {
-                        let problem = format!("{value} is out of range");
-                        return Err(Violation::new(key, problem, "a number in 0.001..=1,000,000"));
-                    }
-                }
-                Ok(())
+                shape("alpha", *alpha)?;
+                shape("beta", *beta)
+            }
+            Self::BetaMixture { weight, alpha, beta, second_alpha, second_beta } => {
+                probability("weight", *weight)?;
+                shape("alpha", *alpha)?;
+                shape("beta", *beta)?;
+                shape("second_alpha", *second_alpha)?;
+                shape("second_beta", *second_beta)
             }
             Self::Fixed { values } => {
                 if values.len() != servers {
@@ -141,6 +202,14 @@ impl ErrorFamily {
             }
         }
     }
+}
+
+fn shape(key: &str, value: f64) -> Result<(), Violation> {
+    if (1e-3..=1e6).contains(&value) {
+        return Ok(());
+    }
+    let problem = format!("{value} is out of range");
+    Err(Violation::new(key, problem, "a number in 0.001..=1,000,000"))
 }
 
 fn probability(key: &str, p: f64) -> Result<(), Violation> {

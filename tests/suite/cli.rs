@@ -425,6 +425,7 @@ fn help_starts_with_examples_and_lists_the_flags() {
     }
     let text = stdout(&desk.run("sweep --help"));
     let flags = "--strategy --config --model --seeds --requests --rps --master-seed --threads --out \
+        --parameter-uncertainty \
         --experiment --format --quiet --verbose --color";
     for flag in flags.split_whitespace() {
         assert!(text.contains(flag), "{flag} is missing");

@@ -2,7 +2,7 @@
 //! and the length of the sweep.
 
 use flakelab::experiment::{Contender, Plan, Row, Summary};
-use flakelab::world::Scenario;
+use flakelab::world::{ErrorFamily, RateLimit, Scenario};
 
 use crate::common::{drawn, drawn_and_limited, five, scenario, swept};
 
@@ -12,10 +12,16 @@ const REPLICATIONS: u64 = 150;
 fn scenarios() -> Vec<Scenario> {
     let named = |name: &str, scenario: Scenario| Scenario { name: name.to_owned(), ..scenario };
     let poisson = Scenario { traffic: flakelab::world::Traffic::Poisson, ..scenario(drawn(), 40) };
+    let mut posterior = drawn();
+    let uniform = |low| ErrorFamily::Uniform { low, high: low + 0.4 };
+    posterior.error_rate.posterior = [0.0, 0.1, 0.3].map(uniform).to_vec().into();
+    let window = |limit| RateLimit::FixedWindow { limit, window_s: 1.0, phase_s: None };
+    posterior.rate_limit_posterior = [2, 3, 5, 9].map(window).to_vec().into();
     vec![
         named("plain", scenario(drawn(), 60)),
         named("limited", scenario(drawn_and_limited(), 50)),
         named("poisson", poisson),
+        named("posterior", scenario(posterior, 50)),
     ]
 }
 
@@ -80,7 +86,7 @@ fn swept_on(threads: usize, plan: &Plan) -> (Vec<Row>, Summary) {
 fn the_number_of_threads_changes_nothing_and_neither_does_a_second_run() {
     let plan = plan(scenarios(), REPLICATIONS, 42);
     let first = fingerprint(&swept_on(1, &plan));
-    assert_eq!(first.0.len(), 3 * 7 * REPLICATIONS as usize);
+    assert_eq!(first.0.len(), 4 * 7 * REPLICATIONS as usize);
     for threads in [1, 2, 3] {
         assert!(fingerprint(&swept_on(threads, &plan)) == first, "{threads} threads");
     }

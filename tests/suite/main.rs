@@ -14,6 +14,7 @@ mod determinism;
 mod golden;
 mod layers;
 mod load;
+mod parameter_uncertainty;
 mod program;
 mod readme;
 mod scenarios;

@@ -53,6 +53,9 @@ pub(super) struct SweepArguments {
     /// Master seed: the only source of randomness [default: 42]
     #[arg(long, value_name = "S")]
     master_seed: Option<u64>,
+    /// Draw what the traces leave open (off: the models' point values) [default: on]
+    #[arg(long, value_enum, value_name = "on|off", hide_possible_values = true)]
+    parameter_uncertainty: Option<Switch>,
     /// Threads; results do not depend on it [default: all cores]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -77,6 +80,12 @@ pub(super) struct SweepArguments {
 enum TrafficKind {
     Exact,
     Poisson,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
 }
 
 impl From<TrafficKind> for Traffic {

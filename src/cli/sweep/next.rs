@@ -68,6 +68,8 @@ impl Next {
         flag("requests", arguments.requests.map(|n| n.to_string()));
         flag("rps", arguments.rps.map(|rps| rps.to_string()));
         flag("traffic", arguments.traffic.map(|kind| format!("{kind:?}").to_lowercase()));
+        let parameters = arguments.parameter_uncertainty;
+        flag("parameter-uncertainty", parameters.map(|s| format!("{s:?}").to_lowercase()));
         flag("seeds", Some(self.replications.to_string()));
         flag("master-seed", Some(master_seed.to_string()));
         words.join(" ")

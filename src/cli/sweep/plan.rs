@@ -2,7 +2,7 @@
 
 use anyhow::{Context, anyhow};
 
-use super::{SweepArguments, models};
+use super::{SweepArguments, Switch, models};
 use crate::experiment::{
     Contender, ExperimentFile, ModelSource, Plan, ScenarioEntry, Settings, specs_from_name,
 };
@@ -50,8 +50,11 @@ pub(super) fn plan(arguments: &SweepArguments, say: &dyn Fn(&str)) -> anyhow::Re
     let from_file = |get: fn(&ExperimentFile) -> Option<u64>| file.as_ref().and_then(get);
     let replications = arguments.seeds.or(from_file(|f| f.replications)).unwrap_or(1000);
     let master_seed = arguments.master_seed.or(from_file(|f| f.master_seed)).unwrap_or(42);
+    let uncertain = arguments.parameter_uncertainty.map(|switch| switch == Switch::On);
+    let uncertain = uncertain.or(file.as_ref().and_then(|f| f.parameter_uncertainty));
     let name = file.as_ref().map_or("sweep", |f| f.name.as_str());
     let plan = Plan::new(name, scenarios, contenders, replications, master_seed);
+    let plan = plan.map(|plan| plan.with_parameter_uncertainty(uncertain.unwrap_or(true)));
     plan.with_context(|| match &arguments.experiment {
         Some(path) => path.display().to_string(),
         None => "this sweep cannot be run".to_owned(),

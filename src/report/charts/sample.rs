@@ -1,7 +1,9 @@
 //! A small scenario with known numbers, for tests: V1 leads, V4 is tied, V2 is worse, `random` is
 //! far away.
 
-use crate::experiment::{ContenderSummary, CurvePoint, Mean, Ranking, ScenarioSummary, ScoreCount};
+use crate::experiment::{
+    ContenderSummary, CurvePoint, Mean, Parameters, Ranking, ScenarioSummary, ScoreCount,
+};
 use crate::stats::Interval;
 use crate::stats::comparison::Separation;
 
@@ -24,6 +26,7 @@ pub(super) fn scenario() -> ScenarioSummary {
         requests_per_second: 10.0,
         replications: 1000,
         has_rate_limit: false,
+        parameters: Parameters::NoPosterior,
         assumed: None,
         p_best_is_normal_approximation: false,
         contenders,
@@ -42,6 +45,8 @@ fn ranking(
         tied_with_best: delta_interval.contains(0.0),
         delta,
         delta_interval,
+        delta_parameter_sd: None,
+        delta_parameter_interval: None,
         replications_to_separate,
         p_best: 1.0 / rank as f64,
         pairing_gain: None,
@@ -72,6 +77,7 @@ fn contender(
     ContenderSummary {
         strategy: strategy.to_owned(),
         score: mean(score),
+        score_parameter_sd: None,
         success_rate: exactly(0.99),
         attempts_per_request: exactly(1.2),
         retries: exactly(200.0),

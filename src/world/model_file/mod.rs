@@ -5,6 +5,7 @@
 
 mod error_rate;
 mod latency;
+mod posterior;
 mod rate_limit;
 
 use std::path::Path;
@@ -81,21 +82,26 @@ impl Model {
     /// The model as a TOML document that [`Model::parse`] reads back.
     pub fn to_toml(&self) -> String {
         // Serialising plain numbers, strings and tables to a string cannot fail.
-        toml::to_string(&RawModel::from_model(self)).unwrap_or_default()
+        let mut text = toml::to_string(&RawModel::from_model(self)).unwrap_or_default();
+        posterior::write(&mut text, "error_rate.posterior", &self.error_rate.posterior);
+        posterior::write(&mut text, "rate_limit.posterior", &self.rate_limit_posterior);
+        text
     }
 }
 
 impl RawModel {
-    fn into_model(self, name: &str) -> Result<Model, Violation> {
+    fn into_model(mut self, name: &str) -> Result<Model, Violation> {
         if self.schema != SCHEMA {
             let problem = format!("schema {} is not known", self.schema);
             return Err(Violation::new("schema", problem, "1"));
         }
+        let limits = self.rate_limit.take_posterior().map_err(|v| v.within("rate_limit"))?;
         Ok(Model {
             name: name.to_owned(),
             ports: Ports { first: self.ports.first, count: self.ports.count },
             error_rate: self.error_rate.into_error_rate().map_err(|v| v.within("error_rate"))?,
             rate_limit: self.rate_limit.into_rate_limit().map_err(|v| v.within("rate_limit"))?,
+            rate_limit_posterior: limits,
             latency: self.latency.into_latency().map_err(|v| v.within("latency"))?,
             provenance: self.provenance,
         })

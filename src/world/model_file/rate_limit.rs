@@ -2,16 +2,25 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::posterior::RawLimitPosterior;
 use super::{need, only, raw_table, unknown};
-use crate::world::{RateLimit, Violation};
+use crate::world::{Posterior, RateLimit, Violation};
 
 raw_table!(RawRateLimit {
     kind: String;
     per_second: f64, burst: f64, limit: u32, window_s: f64, phase_s: f64, mean_per_second: f64,
-    amplitude_per_second: f64, period_s: f64, phase: f64
+    amplitude_per_second: f64, period_s: f64, phase: f64, posterior: RawLimitPosterior
 });
 
 impl RawRateLimit {
+    /// The posterior, which is taken out.
+    pub(super) fn take_posterior(&mut self) -> Result<Posterior<RateLimit>, Violation> {
+        match self.posterior.take() {
+            Some(raw) => raw.into_posterior().map_err(|v| v.within("posterior")),
+            None => Ok(Posterior::default()),
+        }
+    }
+
     pub(super) fn into_rate_limit(self) -> Result<RateLimit, Violation> {
         const KINDS: [&str; 5] =
             ["none", "fixed_window", "sliding_window", "token_bucket", "sinusoidal"];
@@ -59,6 +68,7 @@ impl RawRateLimit {
         }
     }
 
+    /// The table without its posterior, which [`super::posterior::write`] writes.
     pub(super) fn from_rate_limit(limit: &RateLimit) -> Self {
         let mut raw = Self {
             kind: String::new(),
@@ -71,6 +81,7 @@ impl RawRateLimit {
             amplitude_per_second: None,
             period_s: None,
             phase: None,
+            posterior: None,
         };
         let kind = match *limit {
             RateLimit::None => "none",
