@@ -15,6 +15,8 @@
 
 mod beliefs;
 mod calibration;
+#[cfg(test)]
+mod made;
 mod membership;
 mod one_step;
 mod pit;

@@ -35,7 +35,7 @@ pub fn provisional_training(others: &[&Recording], group: &Group) -> Training {
         runs.sort_by(|a, b| a.started_at_s().total_cmp(&b.started_at_s()));
         let limit = guess(of);
         let tallies: Vec<Vec<Tally>> =
-            runs.iter().map(|run| accepted(run, &limit, &flat())).collect();
+            runs.iter().map(|run| accepted(run, &limit, &flat(), || 0.5)).collect();
         let found = segment(&tallies, &Population::FLAT);
         for (pair, boundary) in runs.windows(2).zip(&found.boundaries) {
             gaps.push(Gap {
@@ -118,7 +118,7 @@ fn limits(others: &[&Recording], group: &Group, rates: &Rates) -> Vec<RateLimit>
         let mut pooled = vec![Tally::default(); group.servers.len()];
         let mut slips = 0.0;
         for run in runs {
-            for (sum, tally) in pooled.iter_mut().zip(accepted(run, limit, rates)) {
+            for (sum, tally) in pooled.iter_mut().zip(accepted(run, limit, rates, || 0.5)) {
                 sum.add(tally);
             }
             slips += contradictions(run, limit);

@@ -134,7 +134,7 @@ pub(super) fn replicate(
         scenario.model.error_rate.family = ErrorFamily::Fixed { values };
         scenario.model.rate_limit = belief.limit;
         let coins = worlds.stream(Purpose::Strategy, 0, replication);
-        let player = rules.player(spec, servers, coins, &mut rng);
+        let player = rules.player(spec, servers, coins, rng);
         let mut world = Replication::new(&scenario, &worlds, replication);
         of_ledger(&world.play(player, &mut NoRecord))
     });
