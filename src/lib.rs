@@ -14,6 +14,7 @@
 //! | L3 | [`sim`] | the driver in virtual time: one replication |
 //! | L3 | `live` | real time and real sockets: the probe (feature `cli`) |
 //! | L4 | [`experiment`] | strategies x replications in parallel, rows to a sink, summaries |
+//! | L5 | [`validate`] | are real runs predicted? one step ahead and as a whole |
 //! | L5 | `report` | tables, files, charts (feature `cli`) |
 //! | L7 | `cli` | one file a subcommand (feature `cli`) |
 //!
@@ -31,6 +32,7 @@ pub mod sim;
 pub mod stats;
 pub mod strategy;
 pub mod trace;
+pub mod validate;
 pub mod world;
 
 #[cfg(feature = "cli")]

@@ -10,6 +10,7 @@ mod models;
 mod progress;
 mod style;
 mod sweep;
+mod validate;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -33,7 +34,8 @@ Examples:
   flakelab sweep --strategy all --seeds 1000     who wins on the fitted servers, and by how much
   flakelab sweep --config all --strategy v1,v4   two strategies on all three configs
   flakelab sweep --experiment experiments/horizon.toml
-  flakelab fit traces/*.csv --out models         models from your own recordings";
+  flakelab fit traces/*.csv --out models         models from your own recordings
+  flakelab validate traces/*.csv                 does what is learned from runs predict others?";
 
 /// Flags that every subcommand takes.
 #[derive(Debug, clap::Args)]
@@ -59,6 +61,8 @@ enum Command {
     Fit(fit::FitArguments),
     /// Send the load that shows a server's rate limit, and record it
     Load(load::LoadArguments),
+    /// Predict real runs, from each other or from a model, and say whether that held
+    Validate(validate::ValidateArguments),
 }
 
 /// How a command ended, if not with an error.
@@ -66,6 +70,8 @@ enum Command {
 pub(crate) enum Ending {
     /// Everything was done.
     Done,
+    /// Everything was done, and what was to be checked did not hold.
+    DidNotHold,
     /// Ctrl-C; what was finished is kept.
     Interrupted,
 }
@@ -80,9 +86,11 @@ pub fn main() -> ExitCode {
         Command::Sweep(sweep) => sweep::run(sweep, output),
         Command::Fit(fit) => fit::run(fit, output),
         Command::Load(load) => load::run(load, output),
+        Command::Validate(validate) => validate::run(validate, output),
     };
     match result {
         Ok(Ending::Done) => ExitCode::SUCCESS,
+        Ok(Ending::DidNotHold) => ExitCode::from(1),
         Ok(Ending::Interrupted) => ExitCode::from(130),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

@@ -14,6 +14,7 @@ mod parquet;
 mod results;
 mod summary_csv;
 mod table;
+mod validation_table;
 mod verdict;
 
 pub use files::{WriteError, write_atomically};
@@ -23,4 +24,5 @@ pub use parquet::ParquetSink;
 pub use results::{ROWS_FILE, Results, ResultsError};
 pub use summary_csv::summary_csv;
 pub use table::{configure_tables, frame, markdown_table, scenario_table};
+pub use validation_table::validation_report;
 pub use verdict::{open_question, verdict};

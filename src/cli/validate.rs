@@ -1,0 +1,109 @@
+//! `flakelab validate`: do recordings, or a model, predict real runs?
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+
+use super::{Ending, OutputArguments, print};
+use crate::report::validation_report;
+use crate::trace::{Recording, Severity, Trace, check};
+use crate::validate::{RunRules, Settings, against_model, leave_one_out, provisional_training};
+use crate::world::Model;
+
+const EXAMPLES: &str = "\
+Examples:
+  flakelab validate traces/*.csv                                  each run from all others
+  flakelab validate --model models/config-0.toml traces/*.csv     each run from a model
+  flakelab validate --rules game runs/*.csv                       recorded under the game's rules
+
+Exit code 1: the predictions did not hold (1 % after Holm's adjustment).";
+
+/// Flags of `validate`.
+#[derive(Debug, Args)]
+#[command(before_help = EXAMPLES)]
+pub(super) struct ValidateArguments {
+    /// Trace files, one a run
+    #[arg(required = true, value_name = "TRACE")]
+    traces: Vec<PathBuf>,
+    /// Predict every run from this model instead of the other runs
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// The rules that the runs were recorded under
+    #[arg(long, value_enum, value_name = "RULES", default_value_t)]
+    rules: RulesArgument,
+    /// Replications of each run
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(19..=1_000_000))]
+    replications: u64,
+    /// Seed of all randomness
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    master_seed: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum RulesArgument {
+    /// Six attempts at most, tried servers left out in free attempts
+    #[default]
+    Recorder,
+    /// The game's defaults
+    Game,
+}
+
+/// Runs the subcommand.
+pub(super) fn run(
+    arguments: &ValidateArguments,
+    output: &OutputArguments,
+) -> anyhow::Result<Ending> {
+    let recordings = read(&arguments.traces)?;
+    let settings = Settings {
+        rules: match arguments.rules {
+            RulesArgument::Recorder => RunRules::Recorder,
+            RulesArgument::Game => RunRules::Game,
+        },
+        replications: arguments.replications,
+        seed: arguments.master_seed,
+    };
+    let found = match &arguments.model {
+        None => {
+            let all: Vec<&Recording> = recordings.iter().collect();
+            leave_one_out(&all, provisional_training, settings)?
+        }
+        Some(path) => {
+            let model = Model::read(path)?;
+            let (of_model, others): (Vec<&Recording>, Vec<&Recording>) =
+                recordings.iter().partition(|run| run.group.first_port == model.ports.first);
+            if of_model.is_empty() {
+                bail!(
+                    "no recording is of the servers of {} (port {} and on)",
+                    path.display(),
+                    model.ports.first
+                );
+            }
+            if !others.is_empty() && !output.quiet {
+                eprintln!("note: {} recordings of other servers are left out", others.len());
+            }
+            against_model(&model, &of_model, settings)?
+        }
+    };
+    print(&validation_report(&found))?;
+    Ok(if found.held() { Ending::Done } else { Ending::DidNotHold })
+}
+
+/// The recordings in all files; a file whose counts would be wrong is an error.
+fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Recording>> {
+    let mut recordings = Vec::new();
+    for path in paths {
+        let trace = Trace::read(path)?;
+        if let Some(error) = check(&trace).iter().find(|f| f.severity == Severity::Error) {
+            bail!(
+                "{}:{}: {}; mend the file or leave it out",
+                path.display(),
+                error.line,
+                error.problem
+            );
+        }
+        recordings.extend(Recording::of_trace(&trace));
+    }
+    Ok(recordings)
+}

@@ -1,0 +1,229 @@
+//! One-step predictions against outcomes: calibration in bins, scores, and simpler rivals.
+//!
+//! A prediction p of a failure is calibrated when such attempts fail in a share p of cases; it is
+//! sharp when it says more than the overall rate. The logarithmic and the Brier score reward both
+//! and cannot be gamed (Gneiting and Raftery, JASA 102 (2007), 359-378).
+//!
+//! When not to use it: for predictions made after seeing the outcome; the test's variance holds
+//! for those made before.
+
+use crate::stats::goodness::ChiSquare;
+use crate::stats::special::chi_square_sf;
+use crate::stats::{Interval, Moments};
+
+/// Bins of the prediction, equally wide on \[0, 1\].
+const BINS: usize = 10;
+/// Neighbouring bins are merged for the test until the number of failures has this variance.
+const LEAST_VARIANCE: f64 = 3.0;
+/// Predictions are moved this far from 0 and 1 before their logarithm is taken.
+const LEAST_CHANCE: f64 = 1e-6;
+/// Probability of the intervals.
+const CONFIDENCE: f64 = 0.95;
+
+/// Attempts with similar predictions.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Bin {
+    /// Lower end of the bin.
+    pub from: f64,
+    /// Upper end of the bin.
+    pub to: f64,
+    /// Attempts.
+    pub attempts: u64,
+    /// Failures predicted: the sum of the chances.
+    pub expected: f64,
+    /// Failures that happened.
+    pub observed: u64,
+    /// Variance of the failures if the chances are right.
+    pub variance: f64,
+}
+
+impl Bin {
+    /// Failures beyond those predicted, in standard deviations; 0 without any variance.
+    #[must_use]
+    pub fn z(&self) -> f64 {
+        let off = self.observed as f64 - self.expected;
+        if self.variance > 0.0 { off / self.variance.sqrt() } else { 0.0 }
+    }
+
+    fn absorb(&mut self, other: &Self) {
+        self.attempts += other.attempts;
+        self.expected += other.expected;
+        self.observed += other.observed;
+        self.variance += other.variance;
+    }
+}
+
+/// Mean scores of one way to predict.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scores {
+    /// Mean of -ln of the chance given to what happened, in nats an attempt; less is better.
+    pub log_score: f64,
+    /// Mean squared error of the chance of failure; less is better.
+    pub brier: f64,
+}
+
+/// How much better the model's log score is than a rival's, per attempt.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Difference {
+    /// Mean over attempts: above 0, the model is better.
+    pub mean: f64,
+    /// 95 % interval, attempts taken as independent.
+    pub over_attempts: Interval,
+    /// 95 % interval of the mean over runs, runs taken as independent; `None` for one run.
+    pub over_runs: Option<Interval>,
+}
+
+/// All one-step predictions against outcomes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OneStep {
+    /// Attempts.
+    pub attempts: u64,
+    /// Failures, refusals included.
+    pub failures: u64,
+    /// Calibration curve; bins without attempts are there too.
+    pub bins: Vec<Bin>,
+    /// Sum of squared z over merged bins.
+    pub test: ChiSquare,
+    /// Its p-value, adjusted by Holm over all tests of a validation.
+    pub adjusted_p_value: f64,
+    /// Scores of the model.
+    pub model: Scores,
+    /// Scores of raw rates: failures + 1 over attempts + 2 of the same server, in the other runs of
+    /// the group on the same day and in this run so far.
+    pub raw: Scores,
+    /// Scores of one rate for all servers, that of the other runs of the group.
+    pub pooled: Scores,
+    /// The model against raw rates.
+    pub against_raw: Difference,
+    /// The model against the pooled rate.
+    pub against_pooled: Difference,
+}
+
+/// Predictions of one run by the model and its rivals, with what happened.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Judged {
+    pub(super) failed: Vec<bool>,
+    pub(super) model: Vec<f64>,
+    pub(super) raw: Vec<f64>,
+    pub(super) pooled: Vec<f64>,
+}
+
+/// `-ln` of the chance given to what happened.
+pub(super) fn log_score(chance: f64, failed: bool) -> f64 {
+    let chance = chance.clamp(LEAST_CHANCE, 1.0 - LEAST_CHANCE);
+    -libm::log(if failed { chance } else { 1.0 - chance })
+}
+
+/// Compares all runs' predictions with their outcomes.
+pub(super) fn judge(runs: &[&Judged]) -> OneStep {
+    let mut bins: Vec<Bin> = (0..BINS)
+        .map(|i| Bin {
+            from: i as f64 / BINS as f64,
+            to: (i + 1) as f64 / BINS as f64,
+            ..Bin::default()
+        })
+        .collect();
+    for run in runs {
+        for (chance, failed) in run.model.iter().zip(&run.failed) {
+            let bin = ((chance * BINS as f64) as usize).min(BINS - 1);
+            bins[bin].absorb(&Bin {
+                attempts: 1,
+                expected: *chance,
+                observed: u64::from(*failed),
+                variance: chance * (1.0 - chance),
+                ..Bin::default()
+            });
+        }
+    }
+    let test = chi_square(&bins);
+    OneStep {
+        attempts: bins.iter().map(|bin| bin.attempts).sum(),
+        failures: bins.iter().map(|bin| bin.observed).sum(),
+        test,
+        adjusted_p_value: test.p_value,
+        bins,
+        model: scores(runs, |run| &run.model),
+        raw: scores(runs, |run| &run.raw),
+        pooled: scores(runs, |run| &run.pooled),
+        against_raw: difference(runs, |run| &run.raw),
+        against_pooled: difference(runs, |run| &run.pooled),
+    }
+}
+
+fn chi_square(bins: &[Bin]) -> ChiSquare {
+    let mut merged: Vec<Bin> = Vec::new();
+    for bin in bins.iter().filter(|bin| bin.attempts > 0) {
+        match merged.last_mut().filter(|last| last.variance < LEAST_VARIANCE) {
+            Some(last) => last.absorb(bin),
+            None => merged.push(*bin),
+        }
+    }
+    if merged.len() > 1
+        && let Some(last) = merged.pop_if(|last| last.variance < LEAST_VARIANCE)
+        && let Some(before) = merged.last_mut()
+    {
+        before.absorb(&last);
+    }
+    let statistic: f64 = merged.iter().map(|bin| bin.z() * bin.z()).sum();
+    let df = merged.iter().filter(|bin| bin.variance > 0.0).count() as u64;
+    let p_value = if df == 0 { 1.0 } else { chi_square_sf(statistic, df as f64) };
+    ChiSquare { statistic, df, p_value }
+}
+
+fn scores(runs: &[&Judged], of: impl Fn(&Judged) -> &Vec<f64>) -> Scores {
+    let (mut logs, mut squares) = (Moments::default(), Moments::default());
+    for run in runs {
+        for (chance, failed) in of(run).iter().zip(&run.failed) {
+            logs.push(log_score(*chance, *failed));
+            let off = chance - f64::from(u8::from(*failed));
+            squares.push(off * off);
+        }
+    }
+    Scores { log_score: logs.mean(), brier: squares.mean() }
+}
+
+fn difference(runs: &[&Judged], rival: impl Fn(&Judged) -> &Vec<f64>) -> Difference {
+    let (mut of_attempts, mut of_runs) = (Moments::default(), Moments::default());
+    for run in runs {
+        let mut of_run = Moments::default();
+        for ((chance, other), failed) in run.model.iter().zip(rival(run)).zip(&run.failed) {
+            of_run.push(log_score(*other, *failed) - log_score(*chance, *failed));
+        }
+        of_attempts.merge(&of_run);
+        if of_run.count() > 0 {
+            of_runs.push(of_run.mean());
+        }
+    }
+    Difference {
+        mean: of_attempts.mean(),
+        over_attempts: of_attempts.mean_interval(CONFIDENCE),
+        over_runs: (of_runs.count() > 1).then(|| of_runs.mean_interval(CONFIDENCE)),
+    }
+}
+
+#[cfg(test)]
+mod unit_tests {
+    use super::*;
+
+    #[test]
+    fn a_fair_coin_costs_ln_two_and_a_certain_error_stays_finite() {
+        assert!((log_score(0.5, true) - 2.0_f64.ln()).abs() < 1e-15);
+        assert!(log_score(0.0, true) < 14.0);
+    }
+
+    #[test]
+    fn bins_count_what_was_expected_and_what_came() {
+        let run = Judged {
+            failed: vec![true, false, true, true],
+            model: vec![0.25, 0.25, 0.95, 1.0],
+            raw: vec![0.5; 4],
+            pooled: vec![0.5; 4],
+        };
+        let found = judge(&[&run]);
+        assert_eq!((found.attempts, found.failures), (4, 3));
+        assert_eq!((found.bins[2].attempts, found.bins[2].observed), (2, 1));
+        assert!((found.bins[2].z() - 0.5 / 0.375_f64.sqrt()).abs() < 1e-12);
+        assert_eq!(found.bins[9].attempts, 2, "certainty belongs to the last bin");
+        assert!(found.against_raw.mean > 0.0 && found.against_raw.over_runs.is_none());
+    }
+}
