@@ -35,6 +35,9 @@ pub use error_rates::{
     CREDIBILITY, FamilyFit, Hyperparameter, Population, RatePrior, Tally, fit_families,
 };
 pub use latency::{BOOTSTRAP_DRAWS, LatencyFit, LatencyFits};
-pub use limits::{LimitEvidence, assumed};
+pub use limits::{
+    CLAIMED, Conclusion, LIMIT_DRAWS, LimitEvidence, LimitFamily, LimitInference, LimitKind,
+    LimitParameter, LimitPrior, NAMED, Pressure, SPANS_S, assumed, infer_limit_of,
+};
 pub use report::{ConfigFit, FitError, FitReport, LimitFit, PopulationFit, RunSummary};
 pub use starts::{Boundary, Segmentation, segment};
