@@ -36,6 +36,9 @@ pub use error_rates::{
     ServerRate, Tally, fit_error_rates, fit_error_rates_among, fit_families,
 };
 pub use latency::{BOOTSTRAP_DRAWS, LatencyFit, LatencyFits};
-pub use limits::{LimitEvidence, assumed};
+pub use limits::{
+    CLAIMED, Conclusion, LIMIT_DRAWS, LimitEvidence, LimitFamily, LimitInference, LimitKind,
+    LimitParameter, LimitPrior, NAMED, Pressure, SPANS_S, assumed, infer_limit_of,
+};
 pub use report::{ConfigFit, FitError, FitReport, LimitFit, PopulationFit, RunSummary};
 pub use starts::{Boundary, Segmentation, segment};

@@ -1,0 +1,252 @@
+//! A family of limits: its evidence, its posterior, and what that says of its parameters.
+
+use std::fmt;
+
+use super::rates::Piece;
+use crate::stats::Interval;
+use crate::stats::special::log_sum_exp;
+use crate::world::RateLimit;
+
+/// Kinds of rate limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LimitKind {
+    /// Every attempt is accepted.
+    None,
+    /// A count that starts anew at fixed times.
+    FixedWindow,
+    /// A count over the time just past.
+    SlidingWindow,
+    /// Tokens refilled at a constant rate.
+    TokenBucket,
+    /// Tokens refilled at a rate that swings.
+    Sinusoidal,
+}
+
+impl fmt::Display for LimitKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::FixedWindow => "fixed window",
+            Self::SlidingWindow => "sliding window",
+            Self::TokenBucket => "token bucket",
+            Self::Sinusoidal => "sinusoidal bucket",
+        })
+    }
+}
+
+/// A number that describes a limit of any family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitParameter {
+    /// The limit of a window, the burst of a bucket.
+    Capacity,
+    /// The length of a window in seconds; infinite for buckets.
+    WindowS,
+    /// Attempts accepted per second in the long run.
+    PerSecond,
+}
+
+impl LimitParameter {
+    /// Its value for a limit.
+    #[must_use]
+    pub fn of(self, limit: &RateLimit) -> f64 {
+        let (capacity, window_s, per_second) = match *limit {
+            RateLimit::None => (f64::INFINITY, f64::INFINITY, f64::INFINITY),
+            RateLimit::FixedWindow { limit, window_s, .. }
+            | RateLimit::SlidingWindow { limit, window_s } => {
+                (f64::from(limit), window_s, f64::from(limit) / window_s)
+            }
+            RateLimit::TokenBucket { per_second, burst } => (burst, f64::INFINITY, per_second),
+            RateLimit::Sinusoidal { mean_per_second, burst, .. } => {
+                (burst, f64::INFINITY, mean_per_second)
+            }
+        };
+        match self {
+            Self::Capacity => capacity,
+            Self::WindowS => window_s,
+            Self::PerSecond => per_second,
+        }
+    }
+}
+
+/// A part of a family's posterior: one limit, or token buckets of one burst and a span of rates.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Cell {
+    /// The limit at the lower end of the rates.
+    pub(super) limit: RateLimit,
+    /// `ln` of the upper over the lower end; 0 for a single limit.
+    pub(super) log_width: f64,
+    /// `ln` of prior probability times likelihood, less the base of the lanes.
+    pub(super) log_mass: f64,
+    /// `ln` likelihood less the base of the lanes.
+    pub(super) log_likelihood: f64,
+}
+
+impl Cell {
+    pub(super) fn single(limit: RateLimit, log_mass: f64, log_likelihood: f64) -> Self {
+        Self { limit, log_width: 0.0, log_mass, log_likelihood }
+    }
+
+    pub(super) fn of_piece(piece: &Piece) -> Self {
+        let per_second = libm::exp(piece.log_low);
+        Self {
+            limit: RateLimit::TokenBucket { per_second, burst: f64::from(piece.burst) },
+            log_width: piece.log_width,
+            log_mass: piece.log_mass,
+            log_likelihood: piece.log_likelihood,
+        }
+    }
+
+    /// The limit at a share of the way (in `ln`) through the rates.
+    pub(super) fn at(&self, share: f64) -> RateLimit {
+        match self.limit {
+            RateLimit::TokenBucket { per_second, burst } if self.log_width > 0.0 => {
+                let per_second = per_second * libm::exp(share * self.log_width);
+                RateLimit::TokenBucket { per_second, burst }
+            }
+            limit => limit,
+        }
+    }
+}
+
+/// What the attempts say of one family of limits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LimitFamily {
+    /// Which one.
+    pub kind: LimitKind,
+    /// `ln` of the likelihood averaged over the prior.
+    pub log_evidence: f64,
+    /// Its probability when all five families are equally likely before.
+    pub probability: f64,
+    /// `ln` of its evidence over that of no limit.
+    pub log_bayes_factor_against_none: f64,
+    /// The most probable limit or burst and window, with the median of the rate given those.
+    pub estimate: RateLimit,
+    /// 95 % of the posterior: limit or burst.
+    pub capacity: Interval,
+    /// 95 % of the posterior: length of the window in seconds; infinite for buckets.
+    pub window_s: Interval,
+    /// 95 % of the posterior: attempts accepted per second in the long run.
+    pub per_second: Interval,
+    /// `ln` of the largest likelihood, less that of no limit.
+    pub best_log_likelihood: f64,
+    pub(super) cells: Vec<Cell>,
+}
+
+impl LimitFamily {
+    /// A family from its cells; `base` and `none` are `ln` likelihoods of the lanes.
+    pub(super) fn new(kind: LimitKind, mut cells: Vec<Cell>, base: f64, none: f64) -> Self {
+        let masses: Vec<f64> = cells.iter().map(|cell| cell.log_mass).collect();
+        let relative = if cells.is_empty() { f64::NEG_INFINITY } else { log_sum_exp(&masses) };
+        cells.retain(|cell| cell.log_mass > relative - 20.0);
+        let likelihoods = cells.iter().map(|cell| cell.log_likelihood);
+        let best = likelihoods.fold(f64::NEG_INFINITY, f64::max);
+        let mut family = Self {
+            kind,
+            log_evidence: base + relative,
+            probability: 0.0,
+            log_bayes_factor_against_none: relative - none,
+            estimate: RateLimit::None,
+            capacity: Interval { low: f64::INFINITY, high: f64::INFINITY },
+            window_s: Interval { low: f64::INFINITY, high: f64::INFINITY },
+            per_second: Interval { low: f64::INFINITY, high: f64::INFINITY },
+            best_log_likelihood: best - none,
+            cells,
+        };
+        family.estimate = family.most_probable();
+        let range = |parameter| Interval {
+            low: family.quantile(parameter, 0.025),
+            high: family.quantile(parameter, 0.975),
+        };
+        let [capacity, window_s, per_second] =
+            [LimitParameter::Capacity, LimitParameter::WindowS, LimitParameter::PerSecond]
+                .map(range);
+        Self { capacity, window_s, per_second, ..family }
+    }
+
+    /// Given that this is the family, the probability that a parameter is below a value, and that
+    /// it is at most that.
+    #[must_use]
+    pub fn cdf(&self, parameter: LimitParameter, at: f64) -> [f64; 2] {
+        let mut sums = [0.0; 3];
+        for (cell, weight) in self.cells.iter().zip(self.weights()) {
+            sums[2] += weight;
+            let low = parameter.of(&cell.limit);
+            let high = parameter.of(&cell.at(1.0));
+            if high > low && low < at && at < high {
+                let share = libm::log(at / low) / cell.log_width;
+                sums[0] += weight * share;
+                sums[1] += weight * share;
+                continue;
+            }
+            sums[0] += if low < at { weight } else { 0.0 };
+            sums[1] += if low <= at { weight } else { 0.0 };
+        }
+        [sums[0] / sums[2], sums[1] / sums[2]]
+    }
+
+    /// The posterior weights of its cells, in proportion.
+    pub(super) fn weights(&self) -> impl Iterator<Item = f64> + '_ {
+        let top = self.cells.iter().map(|cell| cell.log_mass).fold(f64::NEG_INFINITY, f64::max);
+        self.cells.iter().map(move |cell| libm::exp(cell.log_mass - top))
+    }
+
+    /// The quantile of a parameter.
+    fn quantile(&self, parameter: LimitParameter, p: f64) -> f64 {
+        let sorted = self.sorted(parameter, |_| true);
+        quantile_of(&sorted, p)
+    }
+
+    /// (lower end, upper end, weight) of a parameter in the cells that are meant, sorted.
+    fn sorted(
+        &self,
+        parameter: LimitParameter,
+        meant: impl Fn(&Cell) -> bool,
+    ) -> Vec<(f64, f64, f64)> {
+        let ends = |cell: &Cell| (parameter.of(&cell.limit), parameter.of(&cell.at(1.0)));
+        let mut sorted: Vec<(f64, f64, f64)> = self
+            .cells
+            .iter()
+            .zip(self.weights())
+            .filter(|(cell, _)| meant(cell))
+            .map(|(cell, weight)| (ends(cell).0, ends(cell).1, weight))
+            .collect();
+        sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+        sorted
+    }
+
+    fn most_probable(&self) -> RateLimit {
+        // Cells of a plain bucket are spans of rates: the burst first, then the rate.
+        let mut of_burst: Vec<(u32, f64)> = Vec::new();
+        for (cell, weight) in self.cells.iter().zip(self.weights()) {
+            if let RateLimit::TokenBucket { burst, .. } = cell.limit {
+                let burst = burst as u32;
+                match of_burst.iter_mut().find(|(known, _)| *known == burst) {
+                    Some((_, sum)) => *sum += weight,
+                    None => of_burst.push((burst, weight)),
+                }
+            }
+        }
+        if let Some((burst, _)) = of_burst.iter().max_by(|a, b| a.1.total_cmp(&b.1)) {
+            let burst = f64::from(*burst);
+            let same = |cell: &Cell| LimitParameter::Capacity.of(&cell.limit) == burst;
+            let per_second = quantile_of(&self.sorted(LimitParameter::PerSecond, same), 0.5);
+            return RateLimit::TokenBucket { per_second, burst };
+        }
+        let top = self.cells.iter().max_by(|a, b| a.log_mass.total_cmp(&b.log_mass));
+        top.map_or(RateLimit::None, |cell| cell.limit)
+    }
+}
+
+/// The quantile of weighted spans, linear in a span; infinite without any.
+fn quantile_of(sorted: &[(f64, f64, f64)], p: f64) -> f64 {
+    let total: f64 = sorted.iter().map(|(_, _, weight)| weight).sum();
+    let mut below = 0.0;
+    for (low, high, weight) in sorted {
+        if below + weight >= p * total {
+            let share = ((p * total - below) / weight).clamp(0.0, 1.0);
+            return if high > low { low + share * (high - low) } else { *low };
+        }
+        below += weight;
+    }
+    sorted.last().map_or(f64::INFINITY, |(_, high, _)| *high)
+}

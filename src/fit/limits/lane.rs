@@ -1,0 +1,214 @@
+//! A lane: the attempts at one server between two restarts of its limiter's memory.
+//!
+//! Every server has a limiter of its own, so the likelihood of a limit is a product over lanes. It
+//! depends on a replay through two counts only: failures `taken` for refusals (where 429 is not
+//! marked) and `slips`, attempts answered against the prediction. Where 429 is marked, accepted
+//! outcomes are coin flips under every law and cancel; where it is not, failures taken for
+//! refusals leave the tally of the server's coin.
+//!
+//! When not to use it: where a clock jumped forwards, unless the gap is longer than the limiter
+//! remembers; only jumps backwards show themselves and begin a new lane.
+
+use crate::fit::error_rates::{RatePrior, Tally};
+use crate::fit::runs::Start;
+
+/// Chance that the limiter and the law disagree about one attempt, because the server's clock is
+/// not the client's.
+pub(super) const SLIP: f64 = 1e-3;
+/// Attempts of a lane that are used, the first ones; more would cost time and teach little.
+pub(super) const MOST_MARKED: usize = 20_000;
+/// The same where 429 is not marked and every law must be replayed by itself.
+pub(super) const MOST_UNMARKED: usize = 2_000;
+
+/// What came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    Success,
+    Failure,
+    Refused,
+}
+
+/// One attempt of a lane.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Asked {
+    /// Microseconds since the lane's first attempt, exact for windows of whole milliseconds.
+    pub(super) at_us: i64,
+    /// Where 429 is not marked a refusal is a `Failure`.
+    pub(super) answer: Answer,
+    /// Whether the attempt before it at this server belongs to the same request.
+    pub(super) again: bool,
+    /// Its position among the attempts of its start.
+    pub(super) position: usize,
+}
+
+/// The attempts at one server, in order of time.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Lane {
+    pub(super) asked: Vec<Asked>,
+    /// Whether 429 is marked.
+    pub(super) marked: bool,
+    /// `ln` likelihood when this many failures are taken for refusals, less that with none.
+    of_taken: Vec<f64>,
+    /// `ln` likelihood of the outcomes when nothing is taken for a refusal.
+    pub(super) log_base: f64,
+    /// Attempts beyond those used.
+    pub(super) left_out: usize,
+}
+
+impl Lane {
+    /// The lanes of every start that have attempts.
+    pub(super) fn of_starts(
+        starts: &[Start<'_>],
+        servers: usize,
+        marked: bool,
+        prior: &RatePrior,
+    ) -> Vec<Self> {
+        starts.iter().flat_map(|start| Self::of_start(start, servers, marked, prior)).collect()
+    }
+
+    fn of_start(start: &Start<'_>, servers: usize, marked: bool, prior: &RatePrior) -> Vec<Self> {
+        let mut done = Vec::new();
+        let mut open: Vec<Vec<Asked>> = vec![Vec::new(); servers];
+        let mut first_s = 0.0;
+        let mut last_s = f64::INFINITY;
+        let mut position = 0;
+        for stretch in &start.stretches {
+            // Requests are numbered within a recording, so repeats are looked for within one.
+            let mut latest = vec![None; servers];
+            for attempt in *stretch {
+                if attempt.at_s < last_s {
+                    // The first attempt, or the clock went back: what the limiter did is unknown.
+                    done.extend(open.iter_mut().map(std::mem::take));
+                    first_s = attempt.at_s;
+                }
+                last_s = attempt.at_s;
+                let server = usize::from(attempt.server);
+                let answer = match (attempt.refused() && marked, attempt.failed()) {
+                    (true, _) => Answer::Refused,
+                    (false, true) => Answer::Failure,
+                    (false, false) if attempt.refused() => Answer::Failure,
+                    (false, false) => Answer::Success,
+                };
+                if let Some(lane) = open.get_mut(server) {
+                    let at_us = libm::round((attempt.at_s - first_s) * 1e6) as i64;
+                    let again = latest[server] == Some(attempt.request);
+                    latest[server] = Some(attempt.request);
+                    lane.push(Asked { at_us, answer, again, position });
+                }
+                position += 1;
+            }
+        }
+        done.extend(open);
+        done.into_iter()
+            .filter(|asked| !asked.is_empty())
+            .map(|asked| Self::new(asked, marked, prior))
+            .collect()
+    }
+
+    pub(super) fn new(mut asked: Vec<Asked>, marked: bool, prior: &RatePrior) -> Self {
+        let most = if marked { MOST_MARKED } else { MOST_UNMARKED };
+        let left_out = asked.len().saturating_sub(most);
+        asked.truncate(most);
+        let mut tally = Tally::default();
+        for attempt in asked.iter().filter(|a| a.answer != Answer::Refused) {
+            tally.record(attempt.answer == Answer::Failure);
+        }
+        let outcomes = prior.log_marginal(tally);
+        if marked {
+            let log_base = outcomes + asked.len() as f64 * libm::log1p(-SLIP);
+            return Self { asked, marked, of_taken: Vec::new(), log_base, left_out };
+        }
+        let of_taken = (0..=tally.failures)
+            .map(|taken| {
+                let rest = Tally { failures: tally.failures - taken, ..tally };
+                prior.log_marginal(rest) - outcomes + taken as f64 * libm::log1p(-SLIP)
+            })
+            .collect();
+        Self { asked, marked, of_taken, log_base: outcomes, left_out }
+    }
+
+    /// `ln` likelihood of a replay, less [`Lane::log_base`].
+    #[inline]
+    pub(super) fn log_likelihood(&self, counts: Counts) -> f64 {
+        let slips = counts.slips as f64;
+        if self.marked {
+            return slips * log_slip_odds();
+        }
+        let taken = self.of_taken.get(counts.taken as usize).copied().unwrap_or(f64::NEG_INFINITY);
+        taken + slips * libm::log(SLIP)
+    }
+
+    /// The same without any limit: then each 429 is a slip.
+    pub(super) fn log_likelihood_of_none(&self) -> f64 {
+        self.log_likelihood(Counts { taken: 0, slips: self.refused() as i64 })
+    }
+
+    /// Attempts known to have been refused.
+    pub(super) fn refused(&self) -> usize {
+        self.asked.iter().filter(|a| a.answer == Answer::Refused).count()
+    }
+
+    /// The largest number of attempts within half-open spans of this length.
+    pub(super) fn most_within(&self, span_us: i64) -> usize {
+        let mut first = 0;
+        let mut most = 0;
+        for (i, attempt) in self.asked.iter().enumerate() {
+            while attempt.at_us - self.asked[first].at_us >= span_us {
+                first += 1;
+            }
+            most = most.max(i + 1 - first);
+        }
+        most
+    }
+}
+
+/// What a replay of a law came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Counts {
+    /// Failures taken for refusals; always 0 where 429 is marked.
+    pub(super) taken: i64,
+    /// Attempts answered against the prediction.
+    pub(super) slips: i64,
+}
+
+impl Counts {
+    /// Counts an attempt that the law would have refused (`by` = 1), or no longer would (-1).
+    /// Where 429 is marked, every refused attempt must first be counted as a slip.
+    #[inline]
+    pub(super) fn refuse(&mut self, answer: Answer, by: i64, marked: bool) {
+        match (answer, marked) {
+            (Answer::Success, _) | (Answer::Failure, true) => self.slips += by,
+            (Answer::Failure, false) => self.taken += by,
+            (Answer::Refused, _) => self.slips -= by,
+        }
+    }
+}
+
+/// `ln` of the odds of a slip: what one costs where 429 is marked.
+pub(super) fn log_slip_odds() -> f64 {
+    // ln(0.001) - ln(0.999), written out: it is needed for every cell of every phase.
+    -6.906_754_778_648_554
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cost_of_a_slip_is_that_of_its_odds() {
+        assert!((log_slip_odds() - libm::log(SLIP / (1.0 - SLIP))).abs() < 1e-12);
+    }
+
+    #[test]
+    fn taking_a_failure_for_a_refusal_removes_it_from_the_coin() {
+        let asked = |answer, i| Asked { at_us: i, answer, again: false, position: 0 };
+        let attempts =
+            vec![asked(Answer::Success, 0), asked(Answer::Failure, 1), asked(Answer::Failure, 2)];
+        let lane = Lane::new(attempts, false, &RatePrior::flat());
+        // Flat: 1 success and 2 failures have 1/12, 1 success and 1 failure 1/6.
+        let gain = lane.log_likelihood(Counts { taken: 1, slips: 0 });
+        assert!((gain - libm::log(2.0)).abs() < 2e-3, "{gain}");
+        assert_eq!(lane.log_likelihood_of_none(), 0.0);
+        assert_eq!(lane.most_within(2), 2);
+    }
+}

@@ -1,0 +1,69 @@
+//! What is believed of a rate limit before the attempts are seen.
+//!
+//! People configure limiters with round numbers, so lengths of windows come from a short series
+//! and limits and bursts are whole numbers with weights 1/x: a limit between 1 and 2 is as likely
+//! as one between 100 and 200. Refill rates are log-uniform, since a mean rate need not be round.
+//! Every distribution is proper, so that families can be compared by their evidence.
+//!
+//! When not to use it: for limiters with odd windows (0.7 s). No law then explains the attempts,
+//! which the conclusion says instead of naming one.
+
+use crate::stats::Interval;
+
+/// The prior of the parameters of every family.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LimitPrior {
+    /// Lengths of windows in seconds, equally likely.
+    pub windows_s: Vec<f64>,
+    /// Limits of a window and bursts of a bucket: whole numbers from the first to the last, at
+    /// least 1, with weights 1/x. A sliding window has at least 2: with 1 it is a bucket.
+    pub capacity: [u32; 2],
+    /// Refill rates of a bucket in tokens per second, log-uniform.
+    pub per_second: Interval,
+}
+
+/// Lengths of windows in seconds that people configure.
+const WINDOWS_S: [f64; 14] =
+    [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0];
+
+impl Default for LimitPrior {
+    fn default() -> Self {
+        Self {
+            windows_s: WINDOWS_S.to_vec(),
+            capacity: [1, 200],
+            per_second: Interval { low: 0.1, high: 1000.0 },
+        }
+    }
+}
+
+impl LimitPrior {
+    /// The largest limit or burst.
+    pub(super) fn most(&self) -> usize {
+        self.capacity[1].max(1) as usize
+    }
+
+    /// `ln` of the probability of each capacity 1, 2, .., `most`, given that it is at least
+    /// `least`; `-inf` where there is none.
+    pub(super) fn log_capacities(&self, least: u32) -> Vec<f64> {
+        let from = self.capacity[0].max(least);
+        let weight = |x: u32| if x >= from { 1.0 / f64::from(x) } else { 0.0 };
+        let total: f64 = (1..=self.capacity[1]).map(weight).sum();
+        (1..=self.capacity[1]).map(|x| libm::log(weight(x) / total)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probabilities_of_capacities_sum_to_one() {
+        let prior = LimitPrior::default();
+        for least in [1, 2] {
+            let logs = prior.log_capacities(least);
+            let total: f64 = logs.iter().map(|l| libm::exp(*l)).sum();
+            assert!((total - 1.0).abs() < 1e-12 && logs.len() == prior.most());
+        }
+        assert_eq!(prior.log_capacities(2)[0], f64::NEG_INFINITY);
+    }
+}

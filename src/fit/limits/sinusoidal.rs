@@ -1,0 +1,132 @@
+//! Sinusoidal buckets on a modest grid: mean, swing, period, burst, and 16 phases for each server.
+//!
+//! The tokens refilled between two attempts are mean (dt + swing (cos(w t0 + p) - cos(w t1 + p)) / w),
+//! with the swing as a share of the mean and w = 2 pi / period.
+//!
+//! When not to use it: to measure a sinusoidal limiter closely. Between the grid's values the
+//! likelihood is not looked at, so a sinusoid off the grid may end as "no law explains it".
+
+use std::f64::consts::TAU;
+
+use super::bucket::{pauses_s, replay};
+use super::lane::{Counts, Lane, log_slip_odds};
+use super::prior::LimitPrior;
+use crate::stats::special::log_sum_exp;
+use crate::world::RateLimit;
+
+/// Means of the refill in a factor of e.
+const MEANS: f64 = 4.0;
+/// Swings as a share of the mean.
+const SWINGS: [f64; 3] = [0.3, 0.6, 0.9];
+const PERIODS_S: [f64; 6] = [2.0, 5.0, 10.0, 20.0, 30.0, 60.0];
+const BURSTS: [u32; 6] = [1, 2, 5, 10, 20, 50];
+const PHASES: usize = 16;
+/// Cells this far (`ln`) below the best law are not finished.
+const HOPELESS: f64 = 30.0;
+
+/// Grid cells that matter, as (limit, `ln` prior probability + `ln` likelihood less the base, `ln`
+/// likelihood); `best` is the `ln` likelihood of the best other law.
+pub(super) fn integrate(
+    lanes: &[Lane],
+    prior: &LimitPrior,
+    best: f64,
+) -> Vec<(RateLimit, f64, f64)> {
+    let [low, high] = [prior.per_second.low, prior.per_second.high].map(libm::log);
+    let means = ((high - low) * MEANS).max(1.0) as usize + 1;
+    let bursts: Vec<u32> = BURSTS
+        .into_iter()
+        .filter(|b| (prior.capacity[0]..=prior.capacity[1]).contains(b))
+        .collect();
+    let weight: f64 = bursts.iter().map(|b| 1.0 / f64::from(*b)).sum();
+    let log_grid = libm::log((means * SWINGS.len() * PERIODS_S.len()) as f64);
+    let mut best = best;
+    let mut cells = Vec::new();
+    for period_s in PERIODS_S {
+        for swing in SWINGS {
+            let refills: Vec<Vec<Vec<f64>>> =
+                lanes.iter().map(|lane| refills(lane, swing, period_s)).collect();
+            for i in 0..means {
+                let mean = libm::exp(low + (high - low) * i as f64 / (means.max(2) - 1) as f64);
+                let limit = |burst: u32| RateLimit::Sinusoidal {
+                    mean_per_second: mean,
+                    amplitude_per_second: swing * mean,
+                    period_s,
+                    burst: f64::from(burst),
+                    phase: None,
+                };
+                let mut idle = None;
+                for burst in &bursts {
+                    // What refuses nothing refuses nothing with a larger burst either.
+                    let value = idle.unwrap_or_else(|| {
+                        let floor = best - HOPELESS;
+                        let (value, touched) =
+                            log_likelihood(lanes, &refills, mean, f64::from(*burst), floor);
+                        idle = (!touched).then_some(value);
+                        value
+                    });
+                    best = best.max(value);
+                    let log_prior = -libm::log(f64::from(*burst) * weight) - log_grid;
+                    cells.push((limit(*burst), log_prior + value, value));
+                }
+            }
+        }
+    }
+    cells.retain(|(_, _, value)| *value > best - HOPELESS);
+    cells
+}
+
+/// For each phase the tokens refilled before each attempt, for a mean of 1.
+fn refills(lane: &Lane, swing: f64, period_s: f64) -> Vec<Vec<f64>> {
+    let omega = TAU / period_s;
+    let pauses = pauses_s(lane);
+    let waves: Vec<(f64, f64)> = lane
+        .asked
+        .iter()
+        .map(|a| omega * (a.at_us as f64 * 1e-6))
+        .map(|angle| (libm::cos(angle), libm::sin(angle)))
+        .collect();
+    let of_phase = |phase: usize| {
+        let phase = TAU * phase as f64 / PHASES as f64;
+        let (cos, sin) = (libm::cos(phase), libm::sin(phase));
+        let mut before = waves.first().map_or(0.0, |(c, s)| c * cos - s * sin);
+        pauses
+            .iter()
+            .zip(&waves)
+            .map(|(pause, (c, s))| {
+                let now = c * cos - s * sin;
+                let refill = pause + swing * (before - now) / omega;
+                before = now;
+                refill.max(0.0)
+            })
+            .collect()
+    };
+    (0..PHASES).map(of_phase).collect()
+}
+
+/// `ln` likelihood averaged over each server's phase, and whether anything was refused or odd.
+fn log_likelihood(
+    lanes: &[Lane],
+    refills: &[Vec<Vec<f64>>],
+    mean: f64,
+    burst: f64,
+    floor: f64,
+) -> (f64, bool) {
+    let mut total = 0.0;
+    let mut touched = false;
+    for (lane, of_phase) in lanes.iter().zip(refills) {
+        // Where 429 is marked every lane's likelihood is below 1, so slips can only add up.
+        let most_slips =
+            if lane.marked { ((floor - total) / log_slip_odds()) as i64 + 1 } else { i64::MAX };
+        let mut values = [0.0; PHASES];
+        for (value, refills) in values.iter_mut().zip(of_phase) {
+            let counts = replay(lane, refills, mean, burst, most_slips);
+            touched |= counts != Counts::default();
+            *value = lane.log_likelihood(counts);
+        }
+        total += log_sum_exp(&values) - libm::log(PHASES as f64);
+        if lane.marked && total < floor {
+            return (f64::NEG_INFINITY, true);
+        }
+    }
+    (total, touched)
+}
