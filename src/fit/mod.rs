@@ -30,11 +30,15 @@ mod synthetic;
 mod tests;
 
 pub use assemble::fit;
-pub use checks::{CalibrationBin, Goodness, Homogeneity};
+pub use checks::{
+    AssumptionTest, CalibrationBin, Check, Effect, Goodness, HeldOut, Homogeneity, LongestRun,
+    RECORDED_INPUTS_ONLY, assumptions, goodness, held_out, unrecorded_inputs,
+};
 pub use error_rates::{
     CREDIBILITY, FamilyFit, Hyperparameter, Population, RatePrior, Tally, fit_families,
 };
 pub use latency::{BOOTSTRAP_DRAWS, LatencyFit, LatencyFits};
 pub use limits::{LimitEvidence, assumed};
 pub use report::{ConfigFit, FitError, FitReport, LimitFit, PopulationFit, RunSummary};
+pub use runs::Start;
 pub use starts::{Boundary, Segmentation, segment};
