@@ -30,7 +30,10 @@ mod synthetic;
 mod tests;
 
 pub use assemble::fit;
-pub use checks::{CalibrationBin, Goodness, Homogeneity};
+pub use checks::{
+    AssumptionTest, CalibrationBin, Check, Effect, Goodness, HeldOut, Homogeneity, LongestRun,
+    RECORDED_INPUTS_ONLY, assumptions, goodness, held_out, unrecorded_inputs,
+};
 pub use error_rates::{
     CREDIBILITY, ErrorRateFit, Family, FamilyFit, Hyperparameter, Population, RatePrior,
     ServerRate, Tally, fit_error_rates, fit_error_rates_among, fit_families,
@@ -41,4 +44,5 @@ pub use limits::{
     LimitParameter, LimitPrior, NAMED, Pressure, SPANS_S, assumed, infer_limit_of,
 };
 pub use report::{ConfigFit, FitError, FitReport, LimitFit, PopulationFit, RunSummary};
+pub use runs::Start;
 pub use starts::{Boundary, Segmentation, segment};

@@ -12,13 +12,14 @@ pub(super) type Runs<'a> = BTreeMap<(bool, String), Vec<&'a Recording>>;
 /// The attempts that met one start of the servers: stretches between which the record, or the
 /// clock, has a gap, in order of time.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Start<'a> {
-    pub(super) stretches: Vec<&'a [Observed]>,
+pub struct Start<'a> {
+    /// Between two of them the record, or the clock, has a gap; each is in order of time.
+    pub stretches: Vec<&'a [Observed]>,
 }
 
 impl<'a> Start<'a> {
     /// All its attempts in order of time.
-    pub(super) fn attempts(&self) -> impl Iterator<Item = &'a Observed> + '_ {
+    pub fn attempts(&self) -> impl Iterator<Item = &'a Observed> + '_ {
         self.stretches.iter().flat_map(|stretch| stretch.iter())
     }
 }

@@ -14,16 +14,17 @@
 //! When not to use it: both p-values are conservative when the population was fitted to the same
 //! attempts; servers with few attempts hardly move the first.
 
+use super::history::{Predictor, walk};
+use super::residuals::LEAST_VARIANCE;
 use crate::domain::{Purpose, Streams};
-use crate::fit::error_rates::{Population, Tally};
+use crate::fit::error_rates::{Population, RatePrior, Tally};
+use crate::fit::runs::Start;
 use crate::stats::goodness::{ChiSquare, ks_p_value, ks_statistic};
 use crate::stats::sample::uniform_open;
 use crate::stats::special::chi_square_sf;
 
 /// Bins of the predicted chance of failure, equally wide on \[0, 1\], before merging.
-const BINS: usize = 10;
-/// Bins are merged until the number of failures has at least this variance.
-const LEAST_VARIANCE: f64 = 5.0;
+pub(super) const BINS: usize = 10;
 /// Seed of the randomisation, a constant: a fit is a function of its traces.
 const SEED: u64 = 0x600d;
 
@@ -59,47 +60,107 @@ pub struct Goodness {
     /// Sum over bins of (failures - expected)^2 / variance, one degree of freedom a bin.
     pub calibration_test: ChiSquare,
     /// Mean over servers of failures / attempts: biased when servers were chosen by outcome, and
-    /// compared with [`Population::mean`] to show it.
+    /// compared with the population's mean to show it.
     pub raw_mean: f64,
 }
 
 /// Judges a population by the attempts of each start; `stream` tells configs apart.
 pub(in crate::fit) fn judge(population: &Population, starts: &[Outcomes], stream: u16) -> Goodness {
-    let mut rng = Streams::new(SEED).stream(Purpose::Analysis, stream, 0);
-    let mut bins = [Bin::default(); BINS];
-    let (mut pit, mut raw) = (Vec::new(), Vec::new());
+    let prior = RatePrior::of(population);
+    let mut predictor = Predictor::new(&prior);
+    let mut sums = Sums::default();
     for outcomes in starts {
-        let servers = outcomes.iter().map(|(server, _)| server + 1).max().unwrap_or(0);
-        let mut tallies = vec![Tally::default(); servers];
+        let mut tallies: Vec<Tally> = Vec::new();
         for (server, failed) in outcomes {
-            let predicted = population.predictive_failure(tallies[*server]);
-            bins[((predicted * BINS as f64) as usize).min(BINS - 1)].record(predicted, *failed);
+            if tallies.len() <= *server {
+                tallies.resize(server + 1, Tally::default());
+            }
+            sums.record(predictor.failure(tallies[*server]), *failed);
             tallies[*server].record(*failed);
         }
-        for tally in tallies.iter().filter(|t| t.attempts() > 0) {
-            let rate = population.posterior_quantile(*tally, uniform_open(&mut rng));
-            pit.push(population.cdf(rate));
+        sums.tallies.extend(tallies);
+    }
+    sums.judge(&prior, stream)
+}
+
+/// Judges a population of error rates by the coins of each start; `refused` as for
+/// [`super::assumptions`], `stream` tells configs apart.
+#[must_use]
+pub fn goodness(
+    starts: &[Start<'_>],
+    refused: &[Vec<bool>],
+    prior: &RatePrior,
+    stream: u16,
+) -> Goodness {
+    let mut sums = Sums::default();
+    let mut current: (usize, Vec<Tally>) = (0, Vec::new());
+    walk(starts, refused, prior, |coin, _| {
+        if coin.start != current.0 {
+            sums.tallies.append(&mut current.1);
+            current.0 = coin.start;
+        }
+        if current.1.len() <= coin.server {
+            current.1.resize(coin.server + 1, Tally::default());
+        }
+        sums.record(coin.predicted, coin.failed);
+        current.1[coin.server].record(coin.failed);
+    });
+    sums.tallies.append(&mut current.1);
+    sums.judge(prior, stream)
+}
+
+/// What a judgement needs of the attempts.
+#[derive(Debug, Default)]
+struct Sums {
+    bins: [Bin; BINS],
+    /// One for each server of each start.
+    tallies: Vec<Tally>,
+}
+
+impl Sums {
+    fn record(&mut self, predicted: f64, failed: bool) {
+        record(&mut self.bins, predicted, failed);
+    }
+
+    fn judge(&self, prior: &RatePrior, stream: u16) -> Goodness {
+        let mut rng = Streams::new(SEED).stream(Purpose::Analysis, stream, 0);
+        let (mut pit, mut raw) = (Vec::new(), Vec::new());
+        for tally in self.tallies.iter().filter(|t| t.attempts() > 0) {
+            let rate = prior.posterior_quantile(*tally, uniform_open(&mut rng));
+            pit.push(prior.posterior_cdf(Tally::default(), rate));
             raw.push(tally.failures as f64 / tally.attempts() as f64);
         }
-    }
-    pit.sort_by(f64::total_cmp);
-    let pit_ks_distance = ks_statistic(&pit);
-    let bins = merged(&bins);
-    let statistic: f64 = bins.iter().map(Bin::deviation).sum();
-    let df = bins.len() as u64;
-    let p_value = if df == 0 { 1.0 } else { chi_square_sf(statistic, df as f64) };
-    Goodness {
-        servers: pit.len(),
-        pit_ks_distance,
-        pit_ks_p_value: ks_p_value(pit_ks_distance, pit.len()),
-        calibration: bins.iter().map(Bin::report).collect(),
-        calibration_test: ChiSquare { statistic, df, p_value },
-        raw_mean: raw.iter().sum::<f64>() / raw.len().max(1) as f64,
+        pit.sort_by(f64::total_cmp);
+        let pit_ks_distance = ks_statistic(&pit);
+        let (calibration_test, calibration) = calibration(&self.bins);
+        Goodness {
+            servers: pit.len(),
+            pit_ks_distance,
+            pit_ks_p_value: ks_p_value(pit_ks_distance, pit.len()),
+            calibration,
+            calibration_test,
+            raw_mean: raw.iter().sum::<f64>() / raw.len().max(1) as f64,
+        }
     }
 }
 
+/// Puts a prediction and its outcome into its bin.
+pub(super) fn record(bins: &mut [Bin; BINS], predicted: f64, failed: bool) {
+    bins[((predicted * BINS as f64) as usize).min(BINS - 1)].record(predicted, failed);
+}
+
+/// Failures against predictions over merged bins.
+pub(super) fn calibration(bins: &[Bin; BINS]) -> (ChiSquare, Vec<CalibrationBin>) {
+    let bins = merged(bins);
+    let statistic: f64 = bins.iter().map(Bin::deviation).sum();
+    let df = bins.len() as u64;
+    let p_value = if df == 0 { 1.0 } else { chi_square_sf(statistic, df as f64) };
+    (ChiSquare { statistic, df, p_value }, bins.iter().map(Bin::report).collect())
+}
+
+/// The sums of one bin.
 #[derive(Debug, Clone, Copy)]
-struct Bin {
+pub(super) struct Bin {
     from: f64,
     to: f64,
     attempts: u64,
@@ -174,21 +235,23 @@ fn merged(bins: &[Bin]) -> Vec<Bin> {
 
 #[cfg(test)]
 mod tests {
+    use rayon::prelude::*;
+
     use super::*;
     use crate::fit::synthetic;
 
     /// The number of 150 data sets, made greedily from `truth`, in which `model` is rejected at
     /// 5 %: by servers, by attempts.
     fn rejected(truth: Population, model: Population) -> (usize, usize) {
-        let mut count = (0, 0);
-        for seed in 0..150 {
+        let judged = |seed: u64| {
             let starts: Vec<Outcomes> =
                 (0..4).map(|k| synthetic::start(&truth, 250, seed * 4 + k)).collect();
             let goodness = judge(&model, &starts, 0);
-            count.0 += usize::from(goodness.pit_ks_p_value < 0.05);
-            count.1 += usize::from(goodness.calibration_test.p_value < 0.05);
-        }
-        count
+            [goodness.pit_ks_p_value < 0.05, goodness.calibration_test.p_value < 0.05]
+        };
+        let judged: Vec<[bool; 2]> = (0..150).into_par_iter().map(judged).collect();
+        let count = |i: usize| judged.iter().filter(|rejected| rejected[i]).count();
+        (count(0), count(1))
     }
 
     /// Under the truth a test at 5 % rejects 7.5 of 150 on average, and with probability 0.999 at

@@ -1,9 +1,20 @@
 //! Checks: whether the fitted model, and the simulator's assumptions, may be believed.
 
+mod assumptions;
 mod goodness;
+mod held_out;
+mod history;
 mod homogeneity;
+mod inputs;
+mod latency_check;
+mod longest_run;
+mod residuals;
 
-pub use goodness::{CalibrationBin, Goodness};
+pub use assumptions::{AssumptionTest, Effect, assumptions};
+pub use goodness::{CalibrationBin, Goodness, goodness};
 pub(super) use goodness::{Outcomes, judge};
+pub use held_out::{Check, HeldOut, held_out};
 pub use homogeneity::Homogeneity;
 pub(super) use homogeneity::{day, homogeneity};
+pub use inputs::{RECORDED_INPUTS_ONLY, unrecorded_inputs};
+pub use longest_run::LongestRun;

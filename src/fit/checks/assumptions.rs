@@ -1,0 +1,323 @@
+//! May the simulator be believed? Tests of what it assumes about outcomes.
+//!
+//! The simulator throws one coin an attempt: its chance of failure depends on the server and the
+//! start alone. Each test asks whether something else moves it: earlier outcomes, time, the
+//! request's other attempts, the identifier, the load; and whether the choice of servers shows
+//! knowledge that the record does not hold. All compare failures with predictions made just
+//! before, so the rule that chose the servers does no harm; see `residuals` and `history`.
+//!
+//! When not to use it: a test without a finding is no proof. The interval says which effects the
+//! attempts exclude. Rates that drift slowly are half hidden, because predictions follow them.
+
+use super::history::{Coin, JUST_NOW_S, RECENT, walk};
+use super::residuals::{Coins, Finding, Weighted, classes};
+use crate::fit::error_rates::RatePrior;
+use crate::fit::runs::Start;
+use crate::stats::Interval;
+use crate::stats::multiple::holm;
+use crate::trace::Observed;
+
+/// Adjusted p-values below this are findings.
+const LEVEL: f64 = 0.05;
+/// A server with at most so many coins is new.
+const NEW: u64 = 2;
+
+/// How far something moves the probability of failure.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Effect {
+    /// What is compared with what.
+    pub of: String,
+    /// Change in the probability of failure, in percentage points.
+    pub points: f64,
+    /// Its 95 % interval, in percentage points.
+    pub interval: Interval,
+}
+
+/// A test of one assumption.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AssumptionTest {
+    /// What is tested, in a few words.
+    pub name: &'static str,
+    /// The question that it answers.
+    pub question: &'static str,
+    /// A standard normal variable if the assumption holds, or a chi-square where classes are
+    /// compared.
+    pub statistic: f64,
+    /// Two-sided; 1 when there was nothing to test.
+    pub p_value: f64,
+    /// Adjusted by Holm for all tests that were made; 1 when there was nothing to test.
+    pub adjusted_p_value: f64,
+    /// The size of the effect, if there was something to test.
+    pub effect: Option<Effect>,
+    /// Attempts that it rests on; 0 when there was nothing to test.
+    pub attempts: u64,
+    /// What follows for strategies and simulator.
+    pub consequence: String,
+}
+
+impl AssumptionTest {
+    /// Whether the assumption is rejected at 5 %, all tests together.
+    #[must_use]
+    pub fn is_rejected(&self) -> bool {
+        self.adjusted_p_value < LEVEL
+    }
+}
+
+/// What is asked, and what an answer means.
+struct Question {
+    name: &'static str,
+    question: &'static str,
+    of: &'static str,
+    holds: &'static str,
+    fails_more: &'static str,
+    fails_less: &'static str,
+}
+
+const QUESTIONS: [Question; 10] = [
+    Question {
+        name: "previous outcome",
+        question: "Does an attempt fail more often when the one before at the same server failed?",
+        of: "after a failure against after a success",
+        holds: "Outcomes count as independent over time.",
+        fails_more: "Failures stick: a server that just failed should be left for a while, which \
+                     no strategy here does on purpose, and the simulator makes too short runs.",
+        fails_less: "Failures alternate with successes: the simulator makes too long runs.",
+    },
+    Question {
+        name: "previous outcome, just now",
+        question: "The same, when the one before was sent at most a second ago?",
+        of: "within a second after a failure against after a success",
+        holds: "A failure just now says no more than an old one.",
+        fails_more: "Failures come in bursts: outages or a rate limit that is not modelled; \
+                     strategies that leave a failing server at once do better than simulated.",
+        fails_less: "A failure is followed by success more often than by chance: retrying at once \
+                     is better than simulated.",
+    },
+    Question {
+        name: "drift of all servers",
+        question: "Do failures become more frequent, or rarer, while a start lasts?",
+        of: "end against beginning of a start",
+        holds: "Error rates count as constant while a start lasts, taken together.",
+        fails_more: "Servers get worse while they run: one error rate a start is too simple, old \
+                     outcomes should count less.",
+        fails_less: "Servers get better while they run: one error rate a start is too simple, old \
+                     outcomes should count less.",
+    },
+    Question {
+        name: "drift of single servers",
+        question: "Do a server's latest outcomes predict better than its whole record?",
+        of: "a latest record that is worse by its usual difference",
+        holds: "The whole record of a start predicts no worse than its latest part.",
+        fails_more: "Rates move server by server: strategies that forget would do better than \
+                     simulated.",
+        fails_less: "Streaks reverse: a server does better after a bad streak than its record says.",
+    },
+    Question {
+        name: "later attempts of a request",
+        question: "Do second and later attempts fail more often than first ones?",
+        of: "later attempts against first ones",
+        holds: "A retry is as good as a first attempt at the same server.",
+        fails_more: "Retries are worse than simulated: requests that failed once are harder, or \
+                     come too fast.",
+        fails_less: "Retries are better than simulated.",
+    },
+    Question {
+        name: "same server again",
+        question: "Is a second attempt of a request at the same server as good as its first?",
+        of: "repeats at the same server against predictions",
+        holds: "Trying the same server again counts as another coin.",
+        fails_more: "Trying the same server again is worse than simulated: a retry should go to \
+                     another server.",
+        fails_less: "Trying the same server again is better than simulated: strategies should.",
+    },
+    Question {
+        name: "identifier",
+        question: "Do identifiers that begin with a digit, an upper or a lower case letter fail \
+                   alike?",
+        of: "",
+        holds: "Identifiers do not matter.",
+        fails_more: "Some identifiers fail more often than others: requests are not alike, and a \
+                     failed request stays harder wherever it goes.",
+        fails_less: "Some identifiers fail less often than others: requests are not alike.",
+    },
+    Question {
+        name: "gap",
+        question: "Does the time since the last attempt at the server matter?",
+        of: "",
+        holds: "Servers do not mind how soon they are tried again.",
+        fails_more: "Failures depend on how soon a server is tried again: a rate limit that is \
+                     not modelled, or servers that tire.",
+        fails_less: "Failures depend on how soon a server is tried again, which the simulator \
+                     does not model.",
+    },
+    Question {
+        name: "load",
+        question: "Does the number of attempts at the server within the last second matter?",
+        of: "",
+        holds: "Load does not matter beyond the rate limit that is modelled.",
+        fails_more: "Failures depend on load: a rate limit that is not modelled; strategies that \
+                     keep to one server look better in the simulator than they are.",
+        fails_less: "Failures depend on load in a way that the simulator does not model.",
+    },
+    Question {
+        name: "knowledge of the choice",
+        question: "Do servers with at most 2 recorded attempts do as well as any server?",
+        of: "first three attempts at a server against predictions",
+        holds: "The choices show no knowledge that the record does not hold.",
+        fails_more: "Servers do worse at first than the population says: successes are missing \
+                     from the record, or the population does not fit.",
+        fails_less: "The choices knew more than the record, or failures are missing from it: the \
+                     likelihood is not ignorable, and error rates are biased.",
+    },
+];
+
+const IDENTIFIERS: [&str; 4] = ["a digit", "an upper case letter", "a lower case letter", "others"];
+const GAPS: [&str; 5] = [
+    "under 50 ms",
+    "50 to 200 ms",
+    "0.2 to 1 s",
+    "1 to 5 s",
+    "5 s and more since the last attempt",
+];
+const LOADS: [&str; 5] =
+    ["no attempts", "1 or 2", "3 to 5", "6 to 8", "9 and more attempts in the last second"];
+
+/// The sums of all tests.
+#[derive(Default)]
+struct Sums {
+    /// After a success, after a failure.
+    previous: [Coins; 2],
+    just_now: [Coins; 2],
+    time: Weighted,
+    recent: Weighted,
+    /// First attempts, later ones.
+    later: [Coins; 2],
+    /// Attempts at servers new to the request, repeats.
+    repeated: [Coins; 2],
+    identifiers: [Coins; IDENTIFIERS.len()],
+    gaps: [Coins; GAPS.len()],
+    loads: [Coins; LOADS.len()],
+    new: Coins,
+}
+
+impl Sums {
+    fn record(&mut self, coin: &Coin, attempt: &Observed) {
+        let (p, failed) = (coin.predicted, coin.failed);
+        if let Some((before, age_s)) = coin.previous {
+            self.previous[usize::from(before)].record(p, failed);
+            if age_s.is_some_and(|age| age <= JUST_NOW_S) {
+                self.just_now[usize::from(before)].record(p, failed);
+            }
+        }
+        self.time.record(coin.when, p, failed);
+        if coin.tally.attempts() > RECENT as u64 {
+            self.recent.record(coin.recent - p, p, failed);
+        }
+        self.later[usize::from(attempt.attempt > 1)].record(p, failed);
+        self.repeated[usize::from(coin.repeated)].record(p, failed);
+        self.identifiers[identifier_class(attempt.identifier_byte)].record(p, failed);
+        if let Some(gap_s) = coin.gap_s {
+            let class = [0.05, 0.2, 1.0, 5.0].iter().filter(|from| gap_s >= **from).count();
+            self.gaps[class].record(p, failed);
+        }
+        let class = [1, 3, 6, 9].iter().filter(|from| coin.load >= **from).count();
+        self.loads[class].record(p, failed);
+        if coin.tally.attempts() <= NEW {
+            self.new.record(p, failed);
+        }
+    }
+
+    /// In the order of [`QUESTIONS`], with words for the effect where there are none yet.
+    fn findings(&self) -> [(Finding, Option<String>); QUESTIONS.len()] {
+        let plain = |finding| (finding, None);
+        let contrast = |pair: &[Coins; 2]| plain(pair[1].against(&pair[0]));
+        let of_classes = |coins: &[Coins], labels: &[&str]| {
+            let (most, finding) = classes(coins);
+            (finding, most.map(|most| format!("{} against the rest", labels[most])))
+        };
+        [
+            contrast(&self.previous),
+            contrast(&self.just_now),
+            plain(self.time.finding(2.0)),
+            plain(self.recent.finding(self.recent.typical())),
+            contrast(&self.later),
+            contrast(&self.repeated),
+            of_classes(&self.identifiers, &IDENTIFIERS),
+            of_classes(&self.gaps, &GAPS),
+            of_classes(&self.loads, &LOADS),
+            plain(self.new.against_prediction()),
+        ]
+    }
+}
+
+fn identifier_class(byte: u8) -> usize {
+    match byte {
+        b'0'..=b'9' => 0,
+        b'A'..=b'Z' => 1,
+        b'a'..=b'z' => 2,
+        _ => 3,
+    }
+}
+
+/// Tests every assumption on the attempts of these starts. `refused` is parallel to them and says
+/// which attempts count as refused, by a rule that does not look at outcomes; `prior` is the error
+/// rate of a server before it is seen.
+#[must_use]
+pub fn assumptions(
+    starts: &[Start<'_>],
+    refused: &[Vec<bool>],
+    prior: &RatePrior,
+) -> Vec<AssumptionTest> {
+    let mut sums = Sums::default();
+    walk(starts, refused, prior, |coin, attempt| sums.record(coin, attempt));
+    let findings = sums.findings();
+    let adjusted = adjusted(&findings.each_ref().map(|(finding, _)| *finding));
+    let described = QUESTIONS.iter().zip(findings).zip(adjusted);
+    described.map(|((question, (finding, of)), p)| describe(question, &finding, of, p)).collect()
+}
+
+/// Holm's adjusted p-values among the tests that were made.
+pub(super) fn adjusted(findings: &[Finding]) -> Vec<f64> {
+    let made: Vec<f64> = findings.iter().filter(|f| f.attempts > 0).map(|f| f.p_value).collect();
+    let mut adjusted = holm(&made).into_iter();
+    let of = |f: &Finding| if f.attempts > 0 { adjusted.next().unwrap_or(1.0) } else { 1.0 };
+    findings.iter().map(of).collect()
+}
+
+fn describe(
+    question: &Question,
+    finding: &Finding,
+    of: Option<String>,
+    adjusted_p_value: f64,
+) -> AssumptionTest {
+    let points = |x: f64| 100.0 * x;
+    let interval =
+        Interval { low: points(finding.interval.low), high: points(finding.interval.high) };
+    let effect = (finding.attempts > 0).then(|| Effect {
+        of: of.unwrap_or_else(|| question.of.to_owned()),
+        points: points(finding.effect),
+        interval,
+    });
+    let consequence = if finding.attempts == 0 {
+        "Not tested: too few such attempts.".to_owned()
+    } else if adjusted_p_value >= LEVEL {
+        format!(
+            "{} Changes beyond {:+.0} to {:+.0} points are excluded.",
+            question.holds, interval.low, interval.high
+        )
+    } else if finding.effect > 0.0 {
+        question.fails_more.to_owned()
+    } else {
+        question.fails_less.to_owned()
+    };
+    AssumptionTest {
+        name: question.name,
+        question: question.question,
+        statistic: finding.statistic,
+        p_value: finding.p_value,
+        adjusted_p_value,
+        effect,
+        attempts: finding.attempts,
+        consequence,
+    }
+}

@@ -1,0 +1,359 @@
+//! Posterior predictive checks on held-out halves: what does the model miss?
+//!
+//! The first half of each start trains, the second half is predicted one attempt ahead, given the
+//! recorded choice of server, from everything before it. Same-data checks would be conservative
+//! (A. Gelman, X.-L. Meng and H. Stern, Statistica Sinica 6 (1996), 733-807).
+//!
+//! Replicated outcomes under the recorded choices are wrong for statistics of whole paths: had the
+//! outcomes been others, other servers would have been chosen. So the checks are sums of `failed -
+//! p` over attempts picked by their past, which are martingales whoever chose:
+//! - runs: how often a failure follows after 1, 2, 3 or more in a row at the server;
+//! - bursts: how often an attempt fails where at least 3 just failed;
+//! - calibration in bins of the prediction, and the log score against the score that the
+//!   predictions promise, `-(failed - p) logit(p)` summed.
+//!
+//! Dispersion between servers, the sum over servers of (sum of `failed - p`)^2, has the summed
+//! variances as its exact mean, since M^2 - <M> is a martingale as well; its p-value comes from
+//! replicates that keep the recorded predictions, which ignores that the number of attempts at a
+//! server answers to its outcomes. The longest run has no exact form: it is reported with
+//! replicates of the trained posterior and takes no part in the family of tests.
+//! `tests/calibration/checks.rs` measures false alarms of all of them.
+//!
+//! When not to use it: with a prior fitted to the second halves as well the checks are slightly
+//! conservative; with latencies that depend on each other theirs are not valid.
+
+use super::assumptions::adjusted;
+use super::goodness::{BINS, Bin, CalibrationBin, calibration, record};
+use super::history::{Coin, walk};
+use super::latency_check::{Exceedances, QUANTILES};
+use super::longest_run::{LongestRun, longest_run};
+use super::residuals::{Coins, Finding, Weighted};
+use crate::domain::{Purpose, Streams};
+use crate::fit::error_rates::{RatePrior, Tally};
+use crate::fit::runs::Start;
+use crate::stats::Interval;
+use crate::stats::sample::{standard_normal, uniform_open, uniform01};
+use crate::trace::Observed;
+
+/// Adjusted p-values below this are misses.
+const LEVEL: f64 = 0.05;
+/// Replicates of a Monte Carlo p-value.
+pub(super) const REPLICATES: u64 = 999;
+/// So many failures within a second at a server are a burst.
+const BURST: usize = 3;
+/// With more variance a server's excess of failures is drawn from a normal distribution.
+const MUCH_VARIANCE: f64 = 30.0;
+/// Seed of replicates, a constant: a fit is a function of its traces.
+pub(super) const SEED: u64 = 0x4e1d;
+
+/// One check of the second halves.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Check {
+    /// What is checked, in a few words.
+    pub name: &'static str,
+    /// What `observed` and `expected` count.
+    pub unit: &'static str,
+    /// What happened.
+    pub observed: f64,
+    /// What the model expects.
+    pub expected: f64,
+    /// A standard normal variable if the model holds; for calibration a chi-square, for
+    /// dispersion observed over expected.
+    pub statistic: f64,
+    /// Two-sided; 1 when there was nothing to check.
+    pub p_value: f64,
+    /// Adjusted by Holm for all checks that were made; 1 when there was nothing to check.
+    pub adjusted_p_value: f64,
+    /// Attempts that it rests on; 0 when there was nothing to check.
+    pub attempts: u64,
+    /// What the model misses, or that it misses nothing here.
+    pub sentence: String,
+}
+
+/// The checks of the second halves.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeldOut {
+    /// Attempts in the second halves.
+    pub attempts: u64,
+    /// Every check.
+    pub checks: Vec<Check>,
+    /// Predictions against outcomes, by prediction.
+    pub calibration: Vec<CalibrationBin>,
+    /// Mean of -ln of the predicted probability of what happened, in nats; lower is better.
+    pub log_score: f64,
+    /// The same predicted from each server's raw rate so far, `(failures + 1/2) / (attempts + 1)`
+    /// (Krichevsky and Trofimov 1981), so that no score is infinite.
+    pub raw_log_score: f64,
+    /// The longest run of failures at a server, `None` when there are too many attempts to
+    /// replicate.
+    pub longest_run: Option<LongestRun>,
+}
+
+impl HeldOut {
+    /// What the model misses, as sentences; none when every check passed.
+    pub fn misses(&self) -> impl Iterator<Item = &str> {
+        let missed = self.checks.iter().filter(|check| check.adjusted_p_value < LEVEL);
+        missed.map(|check| check.sentence.as_str())
+    }
+}
+
+/// The held-out coins of one server.
+#[derive(Debug, Clone, Default)]
+struct Server {
+    excess: f64,
+    variance: f64,
+    /// The predictions, as long as the variance is small.
+    chances: Vec<f64>,
+}
+
+/// A server's tally after the first half and its outcomes in the second, in order of time.
+pub(super) struct Halves {
+    pub(super) trained: Tally,
+    pub(super) outcomes: Vec<bool>,
+}
+
+#[derive(Default)]
+struct Sums {
+    attempts: u64,
+    /// After 1, 2, 3 or more failures in a row.
+    after: [Coins; 3],
+    bursts: Coins,
+    bins: [Bin; BINS],
+    score: Weighted,
+    log_score: f64,
+    raw_log_score: f64,
+    /// Start and number of the servers, in order of their first held-out coin.
+    keys: Vec<(usize, usize)>,
+    servers: Vec<Server>,
+    halves: Vec<Halves>,
+    latency: Exceedances,
+}
+
+impl Sums {
+    fn record(&mut self, coin: &Coin, attempt: &Observed, latency_cdf: &impl Fn(&Observed) -> f64) {
+        let (p, failed) = (coin.predicted, coin.failed);
+        self.attempts += 1;
+        if coin.run > 0 {
+            self.after[(coin.run - 1).min(2) as usize].record(p, failed);
+        }
+        if coin.failed_just_now >= BURST {
+            self.bursts.record(p, failed);
+        }
+        record(&mut self.bins, p, failed);
+        self.score.record(-libm::log(p / (1.0 - p)), p, failed);
+        let of_outcome = |p: f64| -libm::log(if failed { p } else { 1.0 - p });
+        self.log_score += of_outcome(p);
+        let (failures, successes) = (coin.tally.failures as f64, coin.tally.successes as f64);
+        self.raw_log_score += of_outcome((failures + 0.5) / (failures + successes + 1.0));
+        self.latency.record(latency_cdf(attempt));
+        let key = (coin.start, coin.server);
+        // The servers of one start stand together at the end.
+        let known = self.keys.iter().rev().take_while(|k| k.0 == coin.start);
+        let back = known.take_while(|k| **k != key).count();
+        let at = match self.keys.len().checked_sub(back + 1) {
+            Some(at) if self.keys[at] == key => at,
+            _ => {
+                self.keys.push(key);
+                self.servers.push(Server::default());
+                self.halves.push(Halves { trained: coin.tally, outcomes: Vec::new() });
+                self.keys.len() - 1
+            }
+        };
+        self.halves[at].outcomes.push(failed);
+        let server = &mut self.servers[at];
+        server.excess += f64::from(u8::from(failed)) - p;
+        server.variance += p * (1.0 - p);
+        if server.variance < MUCH_VARIANCE {
+            server.chances.push(p);
+        } else {
+            server.chances = Vec::new();
+        }
+    }
+}
+
+/// Checks the second half of every start, given its first.
+///
+/// `refused` is parallel to the starts' attempts and says which count as refused, by a rule that
+/// does not look at outcomes. `latency_cdf` is the fitted probability of a latency of at most that
+/// of the attempt (it may look at the outcome, for families of their own).
+#[must_use]
+pub fn held_out(
+    starts: &[Start<'_>],
+    refused: &[Vec<bool>],
+    prior: &RatePrior,
+    latency_cdf: impl Fn(&Observed) -> f64,
+) -> HeldOut {
+    let mut sums = Sums::default();
+    walk(starts, refused, prior, |coin, attempt| {
+        if coin.second_half {
+            sums.record(coin, attempt, &latency_cdf);
+        }
+    });
+    let per_attempt = 1.0 / sums.attempts.max(1) as f64;
+    let (checks, calibration) = checks(&sums);
+    HeldOut {
+        attempts: sums.attempts,
+        checks,
+        calibration,
+        log_score: sums.log_score * per_attempt,
+        raw_log_score: sums.raw_log_score * per_attempt,
+        longest_run: longest_run(&sums.halves, prior),
+    }
+}
+
+/// A check before its p-value is adjusted; the words say what a miss in either direction means.
+struct Draft {
+    name: &'static str,
+    unit: &'static str,
+    observed: f64,
+    expected: f64,
+    finding: Finding,
+    more: &'static str,
+    fewer: &'static str,
+}
+
+fn checks(sums: &Sums) -> (Vec<Check>, Vec<CalibrationBin>) {
+    const NAMES: [&str; 3] = ["runs: after 1", "runs: after 2", "runs: after 3 or more"];
+    let of_coins = |name, coins: &Coins, more, fewer| Draft {
+        name,
+        unit: "failures",
+        observed: coins.failures as f64,
+        expected: coins.expected,
+        finding: coins.against_prediction(),
+        more,
+        fewer,
+    };
+    let mut drafts: Vec<Draft> = NAMES
+        .iter()
+        .zip(&sums.after)
+        .map(|(name, coins)| {
+            of_coins(
+                name,
+                coins,
+                "failures come in longer runs than the model makes",
+                "failures come in shorter runs than the model makes",
+            )
+        })
+        .collect();
+    drafts.push(of_coins(
+        "bursts",
+        &sums.bursts,
+        "a server that failed 3 times within a second fails on more often than the model says",
+        "a server that failed 3 times within a second recovers sooner than the model says",
+    ));
+    drafts.push(dispersion(&sums.servers));
+    let (test, bins) = calibration(&sums.bins);
+    let failures: u64 = bins.iter().map(|bin| bin.failures).sum();
+    let expected: f64 = bins.iter().map(|bin| bin.expected_failures).sum();
+    let finding = Finding {
+        statistic: test.statistic,
+        p_value: test.p_value,
+        effect: failures as f64 - expected,
+        attempts: if test.df == 0 { 0 } else { sums.attempts },
+        ..Finding::NONE
+    };
+    drafts.push(Draft {
+        name: "calibration",
+        unit: "failures",
+        observed: failures as f64,
+        expected,
+        finding,
+        more: "attempts fail more often than predicted in some range of predictions",
+        fewer: "attempts fail less often than predicted in some range of predictions",
+    });
+    let score = sums.score.finding(1.0);
+    let beyond = score.effect * sums.score.typical() * sums.score.typical();
+    drafts.push(Draft {
+        name: "log score",
+        unit: "nats an attempt",
+        observed: sums.log_score / sums.attempts.max(1) as f64,
+        expected: sums.log_score / sums.attempts.max(1) as f64 - beyond,
+        finding: score,
+        more: "predictions are too sure of themselves",
+        fewer: "predictions are not sure enough of themselves",
+    });
+    for (i, (name, _)) in QUANTILES.iter().enumerate() {
+        let (observed, expected, finding) = sums.latency.finding(i);
+        drafts.push(Draft {
+            name,
+            unit: "latencies above",
+            observed,
+            expected,
+            finding,
+            more: "attempts are slower than the model says at this quantile",
+            fewer: "attempts are faster than the model says at this quantile",
+        });
+    }
+    let findings: Vec<Finding> = drafts.iter().map(|draft| draft.finding).collect();
+    let p_values = adjusted(&findings);
+    (drafts.into_iter().zip(p_values).map(|(draft, p)| draft.into_check(p)).collect(), bins)
+}
+
+impl Draft {
+    fn into_check(self, adjusted_p_value: f64) -> Check {
+        let (name, observed, expected) = (self.name, self.observed, self.expected);
+        let sentence = if self.finding.attempts == 0 {
+            format!("{name}: not checked, too few such attempts.")
+        } else if adjusted_p_value >= LEVEL {
+            format!("{name}: nothing is missed.")
+        } else {
+            let what = if self.finding.effect > 0.0 { self.more } else { self.fewer };
+            let digits = if expected < 10.0 { 2 } else { 0 };
+            format!(
+                "{name}: {what}: {observed:.digits$} {}, expected {expected:.digits$}, of {} \
+                 attempts.",
+                self.unit, self.finding.attempts
+            )
+        };
+        Check {
+            name,
+            unit: self.unit,
+            observed,
+            expected,
+            statistic: self.finding.statistic,
+            p_value: self.finding.p_value,
+            adjusted_p_value,
+            attempts: self.finding.attempts,
+            sentence,
+        }
+    }
+}
+
+/// The dispersion between servers, its p-value by replicates of outcomes under the recorded
+/// predictions, two-sided and randomised among ties.
+fn dispersion(servers: &[Server]) -> Draft {
+    let observed: f64 = servers.iter().map(|s| s.excess * s.excess).sum();
+    let expected: f64 = servers.iter().map(|s| s.variance).sum();
+    let replicate = |r: u64| -> f64 {
+        let mut rng = Streams::new(SEED).stream(Purpose::Analysis, 0, r);
+        let squares = servers.iter().map(|server| {
+            let excess = if server.variance < MUCH_VARIANCE {
+                let of = |p: &f64| f64::from(u8::from(uniform01(&mut rng) < *p)) - p;
+                server.chances.iter().map(of).sum()
+            } else {
+                standard_normal(&mut rng) * server.variance.sqrt()
+            };
+            excess * excess
+        });
+        squares.sum()
+    };
+    let below = (0..REPLICATES).filter(|r| replicate(*r) < observed).count() as f64;
+    let mut rng = Streams::new(SEED).stream(Purpose::Analysis, 1, 0);
+    let rank = (below + uniform_open(&mut rng)) / (REPLICATES + 1) as f64;
+    let finding = Finding {
+        statistic: observed / expected,
+        p_value: 2.0 * rank.min(1.0 - rank),
+        effect: observed - expected,
+        interval: Interval { low: 0.0, high: 0.0 },
+        attempts: servers.len() as u64,
+    };
+    Draft {
+        name: "dispersion between servers",
+        unit: "squared failures",
+        observed,
+        expected,
+        finding: if servers.is_empty() { Finding::NONE } else { finding },
+        more: "servers differ more from their predictions than chance does",
+        fewer: "servers differ less from their predictions than chance does",
+    }
+}

@@ -1,0 +1,255 @@
+//! What was known of each attempt just before it was sent.
+//!
+//! One walk over the attempts of each start, in order of time, that hands every coin (an attempt
+//! that was not refused) to a test together with its predicted chance of failure and its past.
+//! Nothing here looks at the outcome before the coin was handed over, so whatever a test makes of
+//! a [`Coin`] is known before the throw.
+//!
+//! Attempts that count as refused are no coins: they are skipped, and kept as load. That is fair
+//! only when what counts as refused follows from times and places (a limiter's rule), not from the
+//! outcome: a rule that drops failures alone makes the rest look too good.
+//!
+//! When not to use it: with attempts that are not in order of time.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::fit::error_rates::{RatePrior, Tally};
+use crate::fit::runs::Start;
+use crate::trace::Observed;
+
+/// Coins of the recent record at a server, against which the whole record is held.
+pub(super) const RECENT: usize = 20;
+/// Seconds that count as just now.
+pub(super) const JUST_NOW_S: f64 = 1.0;
+/// Requests in service that are remembered; older ones are taken for done.
+const MOST_REQUESTS: usize = 4_096;
+/// Predictions that are remembered.
+const MOST_PREDICTIONS: usize = 100_000;
+
+/// An attempt that was not refused, and what was known before it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Coin {
+    pub(super) start: usize,
+    pub(super) server: usize,
+    /// The predicted chance of failure, from the server's coins in this start.
+    pub(super) predicted: f64,
+    /// The same from its latest [`RECENT`] coins only.
+    pub(super) recent: f64,
+    pub(super) failed: bool,
+    /// The server's coins so far.
+    pub(super) tally: Tally,
+    /// Failures in a row at this server just before.
+    pub(super) run: u64,
+    /// Whether the coin before at this server failed, and how many seconds ago that was, unless
+    /// there is a gap in the record between.
+    pub(super) previous: Option<(bool, Option<f64>)>,
+    /// Seconds since the last attempt at this server, refused ones included.
+    pub(super) gap_s: Option<f64>,
+    /// Attempts at this server within the last second, refused ones included.
+    pub(super) load: usize,
+    /// Coins that failed at this server within the last second.
+    pub(super) failed_just_now: usize,
+    /// Whether its request was at this server before, refused or not.
+    pub(super) repeated: bool,
+    /// Time on record within the start, from -1 to 1.
+    pub(super) when: f64,
+    /// Whether it is in the second half of the start's coins.
+    pub(super) second_half: bool,
+}
+
+/// Predictions that are looked up once made.
+pub(super) struct Predictor<'a> {
+    prior: &'a RatePrior,
+    known: BTreeMap<(u64, u64), f64>,
+}
+
+impl<'a> Predictor<'a> {
+    pub(super) fn new(prior: &'a RatePrior) -> Self {
+        Self { prior, known: BTreeMap::new() }
+    }
+
+    pub(super) fn failure(&mut self, tally: Tally) -> f64 {
+        if self.known.len() >= MOST_PREDICTIONS {
+            self.known.clear();
+        }
+        let prior = self.prior;
+        let key = (tally.failures, tally.successes);
+        *self.known.entry(key).or_insert_with(|| prior.predictive_failure(tally))
+    }
+}
+
+/// What is remembered of a server within a start.
+#[derive(Debug, Clone, Default)]
+struct Memory {
+    tally: Tally,
+    latest: VecDeque<bool>,
+    run: u64,
+    /// Of the last coin: whether it failed, and when unless a gap came between.
+    last_coin: Option<(bool, Option<f64>)>,
+    /// Attempts within the last second: when, and whether it was a coin that failed.
+    just_now: VecDeque<(f64, bool)>,
+    last_at_s: Option<f64>,
+}
+
+impl Memory {
+    fn forget_times(&mut self) {
+        self.just_now.clear();
+        self.last_at_s = None;
+        if let Some((_, at)) = &mut self.last_coin {
+            *at = None;
+        }
+    }
+
+    fn forget_older_than(&mut self, at_s: f64) {
+        while self.just_now.front().is_some_and(|(sent, _)| *sent < at_s) {
+            self.just_now.pop_front();
+        }
+    }
+
+    fn recent(&self) -> Tally {
+        let failures = self.latest.iter().filter(|failed| **failed).count() as u64;
+        Tally { failures, successes: self.latest.len() as u64 - failures }
+    }
+
+    fn throw(&mut self, at_s: f64, failed: bool) {
+        self.tally.record(failed);
+        if self.latest.len() == RECENT {
+            self.latest.pop_front();
+        }
+        self.latest.push_back(failed);
+        self.run = if failed { self.run + 1 } else { 0 };
+        self.last_coin = Some((failed, Some(at_s)));
+    }
+}
+
+/// Whether attempt `i` of a start counts as refused.
+fn is_refused(refused: &[bool], i: usize, attempt: &Observed) -> bool {
+    attempt.refused() || refused.get(i).copied().unwrap_or(false)
+}
+
+/// Hands every coin to `visit`, start by start, in order of time. `refused` is parallel to the
+/// starts' attempts; what is missing there was not refused.
+pub(super) fn walk(
+    starts: &[Start<'_>],
+    refused: &[Vec<bool>],
+    prior: &RatePrior,
+    mut visit: impl FnMut(&Coin, &Observed),
+) {
+    let mut predictor = Predictor::new(prior);
+    for (number, start) in starts.iter().enumerate() {
+        let refused = refused.get(number).map_or(&[][..], Vec::as_slice);
+        let thrown = |(i, a): (usize, &Observed)| !is_refused(refused, i, a);
+        let coins = start.attempts().enumerate().filter(|pair| thrown(*pair)).count();
+        let seconds: f64 = start.stretches.iter().map(|stretch| length_s(stretch)).sum();
+        let mut servers: Vec<Memory> = Vec::new();
+        let (mut attempts_before, mut coins_before, mut seconds_before) = (0, 0, 0.0);
+        for stretch in &start.stretches {
+            servers.iter_mut().for_each(Memory::forget_times);
+            let mut tried: BTreeMap<u32, [u64; 4]> = BTreeMap::new();
+            let from_s = stretch.first().map_or(0.0, |first| first.at_s);
+            for attempt in *stretch {
+                let (at_s, server) = (attempt.at_s, usize::from(attempt.server));
+                if servers.len() <= server {
+                    servers.resize(server + 1, Memory::default());
+                }
+                let memory = &mut servers[server];
+                memory.forget_older_than(at_s - JUST_NOW_S);
+                let of_request = tried.entry(attempt.request).or_default();
+                let (word, bit) = (server / 64, 1_u64 << (server % 64));
+                let repeated = of_request[word] & bit != 0;
+                of_request[word] |= bit;
+                if tried.len() > MOST_REQUESTS {
+                    tried.pop_first();
+                }
+                let coin = !is_refused(refused, attempts_before, attempt);
+                attempts_before += 1;
+                if coin {
+                    let on_record = seconds_before + (at_s - from_s);
+                    visit(
+                        &Coin {
+                            start: number,
+                            server,
+                            predicted: predictor.failure(memory.tally),
+                            recent: predictor.failure(memory.recent()),
+                            failed: attempt.failed(),
+                            tally: memory.tally,
+                            run: memory.run,
+                            previous: memory
+                                .last_coin
+                                .map(|(failed, at)| (failed, at.map(|at| at_s - at))),
+                            gap_s: memory.last_at_s.map(|last| at_s - last),
+                            load: memory.just_now.len(),
+                            failed_just_now: memory.just_now.iter().filter(|(_, f)| *f).count(),
+                            repeated,
+                            when: if seconds > 0.0 { 2.0 * on_record / seconds - 1.0 } else { 0.0 },
+                            second_half: 2 * coins_before >= coins,
+                        },
+                        attempt,
+                    );
+                    memory.throw(at_s, attempt.failed());
+                    coins_before += 1;
+                }
+                memory.just_now.push_back((at_s, coin && attempt.failed()));
+                memory.last_at_s = Some(at_s);
+            }
+            seconds_before += length_s(stretch);
+        }
+    }
+}
+
+/// Seconds from first to last attempt.
+fn length_s(stretch: &[Observed]) -> f64 {
+    match stretch {
+        [first, .., last] => (last.at_s - first.at_s).max(0.0),
+        _ => 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Outcome;
+
+    fn attempt(at_s: f64, server: u8, request: u32, outcome: Outcome) -> Observed {
+        Observed {
+            at_s,
+            latency_ms: 1.0,
+            request,
+            attempt: 1,
+            server,
+            outcome,
+            strategy: 0,
+            identifier_byte: b'a',
+        }
+    }
+
+    #[test]
+    fn a_coin_knows_its_past_and_refusals_are_load_only() {
+        let (fail, ok) = (Outcome::Failure, Outcome::Success);
+        let first = [
+            attempt(0.0, 0, 0, fail),
+            attempt(0.1, 0, 0, fail),
+            attempt(0.2, 0, 1, Outcome::RateLimited),
+            attempt(0.3, 0, 1, fail),
+            attempt(0.4, 1, 1, ok),
+            attempt(5.0, 0, 2, ok),
+        ];
+        let second = [attempt(1000.0, 0, 0, ok), attempt(1001.0, 0, 1, ok)];
+        let starts = [Start { stretches: vec![&first, &second] }];
+        let taken = vec![vec![false, false, false, true]];
+        let mut coins = Vec::new();
+        walk(&starts, &taken, &RatePrior::flat(), |coin, _| coins.push(*coin));
+        assert_eq!(coins.len(), 6, "two refusals are no coins");
+        let [a, b, c, d, e, f] = coins.try_into().unwrap();
+        assert_eq!((a.previous, a.gap_s, a.load, a.repeated), (None, None, 0, false));
+        assert_eq!((b.run, b.load, b.failed_just_now, b.repeated), (1, 1, 1, true));
+        assert!((b.predicted - 2.0 / 3.0).abs() < 1e-5 && b.previous.unwrap().0);
+        assert_eq!((c.server, c.repeated, c.tally.attempts()), (1, false, 0));
+        assert_eq!((d.run, d.load, d.tally.attempts()), (2, 0, 2));
+        assert_eq!(d.gap_s, Some(4.7), "the refused attempt was the last one");
+        assert_eq!((d.second_half, c.second_half), (true, false));
+        assert_eq!((e.previous, e.gap_s), (Some((false, None)), None), "a gap in the record");
+        assert!(!e.repeated, "requests are numbered anew");
+        assert_eq!((a.when, f.when), (-1.0, 1.0));
+    }
+}
