@@ -17,7 +17,7 @@ use super::report::{ConfigFit, FitError, FitReport, LimitFit, PopulationFit, Run
 use super::starts::{Segmentation, segment};
 use crate::stats::quantile::quantile;
 use crate::trace::{Config, Trace};
-use crate::world::{Draw, ErrorRate, Latency, LatencyFamily, LogNormal, Model, Ports};
+use crate::world::{Draw, ErrorRate, Latency, Model, Ports};
 
 /// Rounds of starts and population; on real data two or three suffice.
 const MOST_ROUNDS: usize = 20;
@@ -209,23 +209,10 @@ fn median(mut values: Vec<f64>, least: usize) -> Option<f64> {
 
 fn rounded_latency(fits: &LatencyFits) -> Latency {
     let round = |x: f64| rounded(x, MODEL_DIGITS);
-    let log_normal =
-        |of: LogNormal| LogNormal { median_ms: round(of.median_ms), sigma: round(of.sigma) };
-    let family = |family: LatencyFamily| match family {
-        LatencyFamily::Constant { ms } => LatencyFamily::Constant { ms: round(ms) },
-        LatencyFamily::LogNormal(one) => LatencyFamily::LogNormal(log_normal(one)),
-        LatencyFamily::LogNormalMixture { body, tail_weight, tail } => {
-            LatencyFamily::LogNormalMixture {
-                body: log_normal(body),
-                tail_weight: round(tail_weight),
-                tail: log_normal(tail),
-            }
-        }
-    };
     let latency = fits.to_latency();
     Latency {
-        success: family(latency.success),
-        failure: latency.failure.map(family),
+        success: latency.success.rounded(round),
+        failure: latency.failure.map(|family| family.rounded(round)),
         rate_limited_ms: latency.rate_limited_ms.map(round),
     }
 }
