@@ -16,6 +16,7 @@
 mod assemble;
 mod checks;
 mod error_rates;
+#[allow(dead_code, unused_imports)]
 mod latency;
 mod limits;
 mod old_runs;
@@ -34,7 +35,11 @@ pub use checks::{CalibrationBin, Goodness, Homogeneity};
 pub use error_rates::{
     CREDIBILITY, FamilyFit, Hyperparameter, Population, RatePrior, Tally, fit_families,
 };
-pub use latency::{BOOTSTRAP_DRAWS, LatencyFit, LatencyFits};
+pub use latency::{
+    BOOTSTRAP_DRAWS, LatencyAnalysis, LatencyDependence, LatencyFactor, LatencyFamilyFit,
+    LatencyFit, LatencyFits, LatencyQuantile, LatencyTail, MOST_ATTEMPTS, OutcomeLatency,
+    PERMUTATIONS, QqPoint,
+};
 pub use limits::{LimitEvidence, assumed};
 pub use report::{ConfigFit, FitError, FitReport, LimitFit, PopulationFit, RunSummary};
 pub use starts::{Boundary, Segmentation, segment};

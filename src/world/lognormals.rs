@@ -95,7 +95,8 @@ impl LogNormals {
 
     pub(super) fn validate(&self) -> Result<(), Violation> {
         let sum: f64 = self.iter().map(|(weight, _)| weight).sum();
-        if (sum - 1.0).abs() > ROUNDING || self.iter().any(|(weight, _)| !(weight > 0.0)) {
+        let positive = self.iter().all(|(weight, _)| weight > 0.0);
+        if (sum - 1.0).abs() > ROUNDING || !positive {
             let problem = format!("these weights sum to {sum}");
             let expected = "up to five numbers above 0 that sum to 1";
             return Err(Violation::new("weights", problem, expected));
