@@ -17,7 +17,7 @@ use super::report::{ConfigFit, FitError, FitReport, LimitFit, PopulationFit, Run
 use super::starts::{Segmentation, segment};
 use crate::stats::quantile::quantile;
 use crate::trace::{Config, Trace};
-use crate::world::{Draw, ErrorRate, Latency, LatencyFamily, LogNormal, Model, Ports, Posterior};
+use crate::world::{Draw, ErrorRate, Latency, Model, Ports};
 
 /// Rounds of starts and population; on real data two or three suffice.
 const MOST_ROUNDS: usize = 20;
@@ -77,13 +77,8 @@ fn fit_config(
         model: Model {
             name: format!("config-{config}"),
             ports: Ports { first: config.first_port(), count: config.servers() },
-            error_rate: ErrorRate {
-                draw: Draw::PerReplication,
-                family: population.into(),
-                posterior: Posterior::default(),
-            },
+            error_rate: ErrorRate { draw: Draw::PerReplication, family: population.into() },
             rate_limit: rate_limit.limit,
-            rate_limit_posterior: Posterior::default(),
             latency: rounded_latency(&latency),
             provenance: toml::Table::new(),
         },
@@ -113,7 +108,6 @@ fn best(families: &[FamilyFit]) -> Population {
             alpha: rounded(alpha, MODEL_DIGITS),
             beta: rounded(beta, MODEL_DIGITS),
         },
-        Some(mixture @ Population::BetaMixture { .. }) => mixture,
         None => Population::FLAT,
     }
 }
@@ -215,23 +209,10 @@ fn median(mut values: Vec<f64>, least: usize) -> Option<f64> {
 
 fn rounded_latency(fits: &LatencyFits) -> Latency {
     let round = |x: f64| rounded(x, MODEL_DIGITS);
-    let log_normal =
-        |of: LogNormal| LogNormal { median_ms: round(of.median_ms), sigma: round(of.sigma) };
-    let family = |family: LatencyFamily| match family {
-        LatencyFamily::Constant { ms } => LatencyFamily::Constant { ms: round(ms) },
-        LatencyFamily::LogNormal(one) => LatencyFamily::LogNormal(log_normal(one)),
-        LatencyFamily::LogNormalMixture { body, tail_weight, tail } => {
-            LatencyFamily::LogNormalMixture {
-                body: log_normal(body),
-                tail_weight: round(tail_weight),
-                tail: log_normal(tail),
-            }
-        }
-    };
     let latency = fits.to_latency();
     Latency {
-        success: family(latency.success),
-        failure: latency.failure.map(family),
+        success: latency.success.rounded(round),
+        failure: latency.failure.map(|family| family.rounded(round)),
         rate_limited_ms: latency.rate_limited_ms.map(round),
     }
 }

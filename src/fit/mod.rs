@@ -16,6 +16,7 @@
 mod assemble;
 mod checks;
 mod error_rates;
+#[allow(dead_code, unused_imports)]
 mod latency;
 mod limits;
 mod old_runs;
@@ -38,10 +39,14 @@ pub use error_rates::{
     CREDIBILITY, ErrorRateFit, Family, FamilyFit, Hyperparameter, Population, RatePrior,
     ServerRate, Tally, fit_error_rates, fit_error_rates_among, fit_families,
 };
-pub use latency::{BOOTSTRAP_DRAWS, LatencyFit, LatencyFits};
 pub use limits::{
     CLAIMED, Conclusion, LIMIT_DRAWS, LimitEvidence, LimitFamily, LimitInference, LimitKind,
     LimitParameter, LimitPrior, NAMED, Pressure, SPANS_S, assumed, infer_limit_of,
+};
+pub use latency::{
+    BOOTSTRAP_DRAWS, LatencyAnalysis, LatencyDependence, LatencyFactor, LatencyFamilyFit,
+    LatencyFit, LatencyFits, LatencyQuantile, LatencyTail, MOST_ATTEMPTS, OutcomeLatency,
+    PERMUTATIONS, QqPoint,
 };
 pub use report::{ConfigFit, FitError, FitReport, LimitFit, PopulationFit, RunSummary};
 pub use runs::Start;

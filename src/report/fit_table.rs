@@ -136,6 +136,7 @@ fn latency(fit: &LatencyFit) -> String {
             fixed(tail_weight * 100.0, 1),
             log_normal(tail)
         ),
+        other => other.to_string(),
     };
     format!(
         "{family}; {} attempts, Kolmogorov distance {}, p {}{} by bootstrap",

@@ -5,7 +5,7 @@
 
 use rand::Rng;
 
-use super::Violation;
+use super::{LogNormals, Violation};
 use crate::domain::Span;
 use crate::stats::{sample, special};
 
@@ -44,6 +44,26 @@ pub enum LatencyFamily {
         tail_weight: f64,
         /// The others.
         tail: LogNormal,
+    },
+    /// Several lognormals.
+    LogNormals(LogNormals),
+    /// ln latency is logistic: tails like powers of the latency on both sides.
+    LogLogistic {
+        /// Median in milliseconds.
+        median_ms: f64,
+        /// The chance of more than t falls like t^-shape; above 0.
+        shape: f64,
+    },
+    /// A lognormal below the threshold, a Pareto distribution above it.
+    LogNormalPareto {
+        /// Cut off at the threshold.
+        body: LogNormal,
+        /// Where the tail begins, in milliseconds.
+        threshold_ms: f64,
+        /// Probability of the tail, at least 0 and below 1.
+        tail_weight: f64,
+        /// The chance of more than t falls like t^-`tail_index`; above 0.
+        tail_index: f64,
     },
 }
 
@@ -90,7 +110,7 @@ impl LatencyFamily {
         Span::from_millis_f64(ms.clamp(SHORTEST_MS, LONGEST_MS))
     }
 
-    /// The latency that the word `u` in (0, 1) stands for, in milliseconds. For the mixture
+    /// The latency that the word `u` in (0, 1) stands for, in milliseconds. For mixtures
     /// this is not the quantile function: `u` first picks the component, then, rescaled, the
     /// quantile within it.
     #[inline]
@@ -105,6 +125,33 @@ impl LatencyFamily {
                     body.quantile_ms((u - tail_weight) / (1.0 - tail_weight))
                 }
             }
+            Self::LogNormals(parts) => parts.draw_ms(u),
+            Self::LogLogistic { median_ms, shape } => {
+                let u = inside(u);
+                median_ms * libm::exp((libm::log(u) - libm::log1p(-u)) / shape)
+            }
+            Self::LogNormalPareto { body, threshold_ms, tail_weight, tail_index } => {
+                let bulk = 1.0 - tail_weight;
+                if u < bulk {
+                    body.quantile_ms(u / bulk * body.cdf(*threshold_ms)).min(*threshold_ms)
+                } else {
+                    threshold_ms
+                        * libm::exp(libm::log(inside((1.0 - u) / tail_weight)) / -tail_index)
+                }
+            }
+        }
+    }
+
+    /// The latency that a share `p` in (0, 1) of attempts stays below, in milliseconds.
+    pub fn quantile(&self, p: f64) -> f64 {
+        match self {
+            Self::LogNormalMixture { body, tail_weight, tail } => {
+                let parts = [(1.0 - tail_weight, *body), (*tail_weight, *tail)];
+                LogNormals::of(&parts).quantile(p)
+            }
+            Self::LogNormals(parts) => parts.quantile(p),
+            // The word is the probability.
+            _ => self.quantile_ms(p),
         }
     }
 
@@ -116,6 +163,20 @@ impl LatencyFamily {
             Self::LogNormalMixture { body, tail_weight, tail } => {
                 (1.0 - tail_weight) * body.cdf(ms) + tail_weight * tail.cdf(ms)
             }
+            Self::LogNormals(parts) => parts.cdf(ms),
+            Self::LogLogistic { median_ms, shape } => {
+                if ms <= 0.0 {
+                    return 0.0;
+                }
+                1.0 / (1.0 + libm::exp(-shape * libm::log(ms / median_ms)))
+            }
+            Self::LogNormalPareto { body, threshold_ms, tail_weight, tail_index } => {
+                if ms < *threshold_ms {
+                    (1.0 - tail_weight) * body.cdf(ms) / body.cdf(*threshold_ms)
+                } else {
+                    1.0 - tail_weight * libm::exp(-tail_index * libm::log(ms / threshold_ms))
+                }
+            }
         }
     }
 
@@ -123,7 +184,11 @@ impl LatencyFamily {
     pub fn median_ms(&self) -> f64 {
         match self {
             Self::Constant { ms } => *ms,
-            Self::LogNormal(body) | Self::LogNormalMixture { body, .. } => body.median_ms,
+            Self::LogNormal(body)
+            | Self::LogNormalMixture { body, .. }
+            | Self::LogNormalPareto { body, .. } => body.median_ms,
+            Self::LogNormals(parts) => parts.heaviest().median_ms,
+            Self::LogLogistic { median_ms, .. } => *median_ms,
         }
     }
 
@@ -134,11 +199,27 @@ impl LatencyFamily {
             Self::LogNormal(one) => one.validate("median_ms", "sigma"),
             Self::LogNormalMixture { body, tail_weight, tail } => {
                 body.validate("median_ms", "sigma")?;
-                if !(0.0..1.0).contains(tail_weight) {
-                    let problem = format!("{tail_weight} is no share of a tail");
-                    return Err(Violation::new("tail_weight", problem, "a number in 0..1"));
-                }
+                share_of_tail(*tail_weight)?;
                 tail.validate("tail_median_ms", "tail_sigma")
+            }
+            Self::LogNormals(parts) => parts.validate(),
+            Self::LogLogistic { median_ms, shape } => {
+                milliseconds("median_ms", *median_ms)?;
+                exponent("shape", *shape)
+            }
+            Self::LogNormalPareto { body, threshold_ms, tail_weight, tail_index } => {
+                body.validate("median_ms", "sigma")?;
+                milliseconds("threshold_ms", *threshold_ms)?;
+                if body.cdf(*threshold_ms) < 1e-6 {
+                    let problem = format!("{threshold_ms} leaves nothing of the body");
+                    return Err(Violation::new(
+                        "threshold_ms",
+                        problem,
+                        "more than the body's median",
+                    ));
+                }
+                share_of_tail(*tail_weight)?;
+                exponent("tail_index", *tail_index)
             }
         }
     }
@@ -146,13 +227,11 @@ impl LatencyFamily {
 
 impl LogNormal {
     #[inline]
-    fn quantile_ms(&self, u: f64) -> f64 {
-        // Rescaling inside a mixture may round u to 0 or 1, where the normal quantile is infinite.
-        let u = u.clamp(1e-17, 1.0 - 1e-16);
-        self.median_ms * libm::exp(self.sigma * special::normal_quantile(u))
+    pub(super) fn quantile_ms(&self, u: f64) -> f64 {
+        self.median_ms * libm::exp(self.sigma * special::normal_quantile(inside(u)))
     }
 
-    fn cdf(&self, ms: f64) -> f64 {
+    pub(super) fn cdf(&self, ms: f64) -> f64 {
         if ms <= 0.0 {
             return 0.0;
         }
@@ -163,7 +242,7 @@ impl LogNormal {
     }
 
     /// Checks both ranges under the names that the file gives them.
-    fn validate(&self, median_key: &str, sigma_key: &str) -> Result<(), Violation> {
+    pub(super) fn validate(&self, median_key: &str, sigma_key: &str) -> Result<(), Violation> {
         milliseconds(median_key, self.median_ms)?;
         if (0.0..=10.0).contains(&self.sigma) {
             return Ok(());
@@ -171,6 +250,27 @@ impl LogNormal {
         let problem = format!("{} is out of range", self.sigma);
         Err(Violation::new(sigma_key, problem, "a number in 0..=10"))
     }
+}
+
+/// Rescaling inside a mixture may round u to 0 or 1, where quantiles are infinite.
+#[inline]
+fn inside(u: f64) -> f64 {
+    u.clamp(1e-17, 1.0 - 1e-16)
+}
+
+fn share_of_tail(weight: f64) -> Result<(), Violation> {
+    if (0.0..1.0).contains(&weight) {
+        return Ok(());
+    }
+    let problem = format!("{weight} is no share of a tail");
+    Err(Violation::new("tail_weight", problem, "a number in 0..1"))
+}
+
+fn exponent(key: &str, value: f64) -> Result<(), Violation> {
+    if (0.01..=10_000.0).contains(&value) {
+        return Ok(());
+    }
+    Err(Violation::new(key, format!("{value} is out of range"), "a number in 0.01..=10000"))
 }
 
 fn milliseconds(key: &str, value: f64) -> Result<(), Violation> {
@@ -210,6 +310,55 @@ mod tests {
         };
         assert!(p_value(MIXTURE) > 1e-4);
         assert!(p_value(mixture(0.08)) < 1e-4);
+    }
+
+    /// The families that came later, and each with one parameter slightly wrong.
+    fn families_and_errors() -> [(LatencyFamily, LatencyFamily); 3] {
+        let parts = |sigma| {
+            let part = |weight, median_ms, sigma| (weight, LogNormal { median_ms, sigma });
+            let parts = [part(0.5, 1.1, sigma), part(0.3, 1.4, 0.3), part(0.2, 6.0, 1.0)];
+            LatencyFamily::LogNormals(LogNormals::of(&parts))
+        };
+        let logistic = |shape| LatencyFamily::LogLogistic { median_ms: 1.1, shape };
+        let pareto = |tail_index| LatencyFamily::LogNormalPareto {
+            body: LogNormal { median_ms: 1.1, sigma: 0.2 },
+            threshold_ms: 1.4,
+            tail_weight: 0.2,
+            tail_index,
+        };
+        [(parts(0.1), parts(0.12)), (logistic(7.0), logistic(6.0)), (pareto(1.5), pareto(2.0))]
+    }
+
+    /// As above, at level 1e-4 each.
+    #[test]
+    fn draws_of_every_family_follow_its_cdf_and_planted_errors_are_caught() {
+        for (family, wrong) in families_and_errors() {
+            let mut rng = Streams::new(6).stream(Purpose::World, 0, 0);
+            let draws: Vec<f64> =
+                (0..20_000).map(|_| family.draw(&mut rng).as_millis_f64()).collect();
+            let p_value = |family: LatencyFamily| {
+                let mut u: Vec<f64> = draws.iter().map(|ms| family.cdf(*ms)).collect();
+                u.sort_by(f64::total_cmp);
+                goodness::ks_p_value(goodness::ks_statistic(&u), u.len())
+            };
+            assert!(p_value(family) > 1e-4, "{family:?}");
+            assert!(p_value(wrong) < 1e-4, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn quantiles_undo_the_cdf_and_meet_closed_forms() {
+        let families = families_and_errors().map(|(family, _)| family);
+        for family in families.into_iter().chain([MIXTURE]) {
+            assert!(family.validate().is_ok());
+            for p in [1e-6, 0.01, 0.3, 0.5, 0.8, 0.999, 1.0 - 1e-9] {
+                let back = family.cdf(family.quantile(p));
+                assert!((back - p).abs() < 1e-12, "{family:?} at {p}: {back}");
+            }
+        }
+        // Odds of 3 lie at median x 3^(1/shape); the tail's half is at threshold x 2^(1/index).
+        assert!((families[1].quantile(0.75) - 1.1 * 3_f64.powf(1.0 / 7.0)).abs() < 1e-12);
+        assert!((families[2].quantile(0.9) - 1.4 * 2_f64.powf(1.0 / 1.5)).abs() < 1e-12);
     }
 
     #[test]

@@ -8,7 +8,9 @@
 mod document;
 mod instance;
 mod latency;
+mod latency_words;
 mod limiter;
+mod lognormals;
 mod luck;
 mod model;
 mod model_file;
@@ -22,6 +24,7 @@ pub use document::{Document, DocumentError, Violation};
 pub use instance::Instance;
 pub use latency::{Latency, LatencyFamily, LogNormal};
 pub use limiter::Limiter;
+pub use lognormals::LogNormals;
 pub use luck::{Luck, LuckTape};
 pub use model::{Draw, ErrorFamily, ErrorRate, Model, Ports};
 pub use oracle::Oracle;

@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::{need, only, raw_table, unknown};
-use crate::world::{Latency, LatencyFamily, LogNormal, Violation};
+use crate::world::{Latency, LatencyFamily, LogNormal, LogNormals, Violation};
 
 raw_table!(RawLatency {
     family: String;
     ms: f64, median_ms: f64, sigma: f64, tail_weight: f64, tail_median_ms: f64, tail_sigma: f64,
+    weights: Vec<f64>, medians_ms: Vec<f64>, sigmas: Vec<f64>,
+    shape: f64, threshold_ms: f64, tail_index: f64,
     rate_limited_ms: f64, failure: Box<RawLatency>
 });
 
@@ -22,7 +24,14 @@ impl RawLatency {
     }
 
     fn into_family(self) -> Result<LatencyFamily, Violation> {
-        const FAMILIES: [&str; 3] = ["constant", "lognormal", "lognormal_mixture"];
+        const FAMILIES: [&str; 6] = [
+            "constant",
+            "lognormal",
+            "lognormal_mixture",
+            "lognormals",
+            "log_logistic",
+            "lognormal_pareto",
+        ];
         let present = self.present();
         match self.family.as_str() {
             "constant" => {
@@ -45,6 +54,27 @@ impl RawLatency {
                     },
                 })
             }
+            "lognormals" => {
+                only(&present, "lognormals", &["weights", "medians_ms", "sigmas"])?;
+                Ok(LatencyFamily::LogNormals(self.parts()?))
+            }
+            "log_logistic" => {
+                only(&present, "log_logistic", &["median_ms", "shape"])?;
+                Ok(LatencyFamily::LogLogistic {
+                    median_ms: need(self.median_ms, "median_ms")?,
+                    shape: need(self.shape, "shape")?,
+                })
+            }
+            "lognormal_pareto" => {
+                let keys = ["median_ms", "sigma", "threshold_ms", "tail_weight", "tail_index"];
+                only(&present, "lognormal_pareto", &keys)?;
+                Ok(LatencyFamily::LogNormalPareto {
+                    body: self.body()?,
+                    threshold_ms: need(self.threshold_ms, "threshold_ms")?,
+                    tail_weight: need(self.tail_weight, "tail_weight")?,
+                    tail_index: need(self.tail_index, "tail_index")?,
+                })
+            }
             other => Err(unknown("family", other, &FAMILIES)),
         }
     }
@@ -54,6 +84,30 @@ impl RawLatency {
             median_ms: need(self.median_ms, "median_ms")?,
             sigma: need(self.sigma, "sigma")?,
         })
+    }
+
+    /// Lists of one length each, at most [`LogNormals::MOST`].
+    fn parts(self) -> Result<LogNormals, Violation> {
+        let weights = need(self.weights, "weights")?;
+        let expected = |of: &str| format!("as many numbers as weights, one to five: {of}");
+        if weights.is_empty() || weights.len() > LogNormals::MOST {
+            let problem = format!("{} parts", weights.len());
+            return Err(Violation::new("weights", problem, "one to five weights"));
+        }
+        let list = |values: Option<Vec<f64>>, key: &str| {
+            let values = need(values, key)?;
+            if values.len() == weights.len() {
+                return Ok(values);
+            }
+            let problem = format!("{} values for {} weights", values.len(), weights.len());
+            Err(Violation::new(key, problem, &expected(key)))
+        };
+        let medians_ms = list(self.medians_ms, "medians_ms")?;
+        let sigmas = list(self.sigmas, "sigmas")?;
+        let of = medians_ms.iter().zip(&sigmas);
+        let of = of.map(|(median_ms, sigma)| LogNormal { median_ms: *median_ms, sigma: *sigma });
+        let parts: Vec<_> = weights.iter().copied().zip(of).collect();
+        Ok(LogNormals::of(&parts))
     }
 
     pub(super) fn from_latency(latency: &Latency) -> Self {
@@ -72,6 +126,12 @@ impl RawLatency {
             tail_weight: None,
             tail_median_ms: None,
             tail_sigma: None,
+            weights: None,
+            medians_ms: None,
+            sigmas: None,
+            shape: None,
+            threshold_ms: None,
+            tail_index: None,
             rate_limited_ms: None,
             failure: None,
         };
@@ -90,8 +150,61 @@ impl RawLatency {
                 (raw.tail_median_ms, raw.tail_sigma) = (Some(tail.median_ms), Some(tail.sigma));
                 "lognormal_mixture"
             }
+            LatencyFamily::LogNormals(parts) => {
+                raw.weights = Some(parts.iter().map(|(weight, _)| weight).collect());
+                raw.medians_ms = Some(parts.iter().map(|(_, part)| part.median_ms).collect());
+                raw.sigmas = Some(parts.iter().map(|(_, part)| part.sigma).collect());
+                "lognormals"
+            }
+            LatencyFamily::LogLogistic { median_ms, shape } => {
+                (raw.median_ms, raw.shape) = (Some(median_ms), Some(shape));
+                "log_logistic"
+            }
+            LatencyFamily::LogNormalPareto { body, threshold_ms, tail_weight, tail_index } => {
+                (raw.median_ms, raw.sigma) = (Some(body.median_ms), Some(body.sigma));
+                (raw.threshold_ms, raw.tail_weight) = (Some(threshold_ms), Some(tail_weight));
+                raw.tail_index = Some(tail_index);
+                "lognormal_pareto"
+            }
         };
         name.clone_into(&mut raw.family);
         raw
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Latency, Violation> {
+        toml::from_str::<RawLatency>(text).unwrap().into_latency()
+    }
+
+    #[test]
+    fn every_family_reads_back_as_it_was_written() {
+        for text in [
+            "family = \"lognormals\"\nweights = [0.6, 0.3, 0.1]\nmedians_ms = [1, 2.0, 9.0]\n\
+             sigmas = [0.1, 0.2, 1.0]",
+            "family = \"log_logistic\"\nmedian_ms = 1.1\nshape = 7.0",
+            "family = \"lognormal_pareto\"\nmedian_ms = 1.1\nsigma = 0.2\nthreshold_ms = 1.5\n\
+             tail_weight = 0.1\ntail_index = 1.5",
+        ] {
+            let latency = read(text).unwrap();
+            latency.validate().unwrap();
+            let again = toml::to_string(&RawLatency::from_latency(&latency)).unwrap();
+            assert_eq!(read(&again).unwrap(), latency, "{again}");
+        }
+    }
+
+    #[test]
+    fn lists_of_different_lengths_and_keys_of_other_families_are_refused() {
+        for wrong in [
+            "family = \"lognormals\"\nweights = [0.6, 0.4]\nmedians_ms = [1.0]\nsigmas = [0.1, 0.2]",
+            "family = \"lognormals\"\nweights = []\nmedians_ms = []\nsigmas = []",
+            "family = \"lognormals\"\nmedians_ms = [1.0]\nsigmas = [0.1]",
+            "family = \"log_logistic\"\nmedian_ms = 1.1\nsigma = 7.0",
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
     }
 }
