@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use super::{Ending, OutputArguments, print};
 use crate::report::validation_report;
 use crate::trace::{Recording, Severity, Trace, check};
-use crate::validate::{RunRules, Settings, against_model, leave_one_out, provisional_training};
+use crate::validate::{RunRules, Settings, against_model, leave_one_out, learned_training};
 use crate::world::Model;
 
 const EXAMPLES: &str = "\
@@ -67,7 +67,7 @@ pub(super) fn run(
     let found = match &arguments.model {
         None => {
             let all: Vec<&Recording> = recordings.iter().collect();
-            leave_one_out(&all, provisional_training, settings)?
+            leave_one_out(&all, learned_training, settings)?
         }
         Some(path) => {
             let model = Model::read(path)?;

@@ -1,255 +1,243 @@
-//! The fit as a whole: runs in, one model a config out.
+//! The fit as a whole: recordings in, one model a group of servers out.
 //!
-//! Config 0 is fitted alone, alternating between starts and population until neither changes.
-//! Configs 1 and 2 are "the same and a rate limit": refusals hide among their failures, so they
-//! take config 0's population; their own servers only check it.
+//! Config 0 is fitted alone. Configs 1 and 2 are "the same and a rate limit": where refusals hide
+//! among their failures they take config 0's population, and their own servers only check it.
 //!
-//! When not to use it: with traces of configs 1 or 2 alone the population is fitted to their own
-//! failures, refusals included, which the report says.
+//! When not to use it: with recordings of configs 1 or 2 alone that do not mark refusals, the
+//! population is fitted to their own failures; refusals that nobody recognised are among them.
 
-use super::checks::{Homogeneity, Outcomes, day, homogeneity, judge};
-use super::error_rates::{FamilyFit, Population, Tally, fit_families};
-use super::latency::{LatencyFits, fit_latencies};
-use super::limits::{self, LimitEvidence, evidence, refusals};
-use super::old_runs::{Run, collect};
-use super::provenance::{provenance, rounded, warnings};
-use super::report::{ConfigFit, FitError, FitReport, LimitFit, PopulationFit, RunSummary};
-use super::starts::{Segmentation, segment};
-use crate::stats::quantile::quantile;
-use crate::trace::{Config, Trace};
-use crate::world::{Draw, ErrorRate, Latency, Model, Ports};
+use super::checks::{Homogeneity, assumptions, day, goodness, held_out, homogeneity};
+use super::error_rates::{ErrorRateFit, Population};
+use super::latency::{LatencyAnalysis, fit_latency};
+use super::learn::{Learned, learn};
+use super::limits::{Conclusion, assumed};
+use super::provenance::provenance;
+use super::report::{
+    ConfigFit, FitError, FitReport, LimitFit, RunSummary, ServerSummary, group_name,
+};
+use super::rounding::{rounded_family, rounded_latency, rounded_limit};
+use super::runs::{collect, tallies};
+use super::warnings::warnings;
+use crate::trace::{Group, Observed, Recording};
+use crate::world::{
+    Draw, ErrorFamily, ErrorRate, Latency, LatencyFamily, Model, Ports, Posterior, RateLimit,
+};
 
-/// Rounds of starts and population; on real data two or three suffice.
-const MOST_ROUNDS: usize = 20;
-/// Fewer refusals than this do not tell how long a refusal takes.
-const LEAST_REFUSALS: usize = 5;
-/// Significant digits of the numbers in a model.
-const MODEL_DIGITS: usize = 5;
+/// Rows of each posterior in a model.
+pub const MODEL_DRAWS: usize = 256;
+/// What attempts are assumed to take where recordings do not tell, in milliseconds.
+const UNTOLD_LATENCY_MS: f64 = 1.0;
 
-/// Fits one model to each config that the traces hold.
+/// Fits one model to each group of servers in the recordings.
 ///
-/// The order of the traces does not matter. Takes about a second for twenty runs of a hundred
+/// The order of the recordings does not matter. Takes a few seconds for twenty runs of a hundred
 /// requests.
 ///
 /// # Errors
-/// No attempts, a trace whose counts would be wrong, the same run given twice, or attempts that
-/// were all refused: see [`FitError`].
-pub fn fit(traces: &[Trace]) -> Result<FitReport, FitError> {
-    let (runs, warnings) = collect(traces)?;
+/// No attempts, the same run given twice, or attempts that were all refused: see [`FitError`].
+pub fn fit(recordings: &[Recording]) -> Result<FitReport, FitError> {
+    let runs = collect(recordings)?;
     let mut configs: Vec<ConfigFit> = Vec::with_capacity(runs.len());
-    let mut of_config_0: Option<PopulationFit> = None;
-    for (config, runs) in &runs {
-        let borrowed = of_config_0.clone();
-        let fitted = fit_config(*config, runs, borrowed)?;
-        if config.number() == 0 {
-            of_config_0 = Some(fitted.population.clone());
+    let mut of_config_0: Option<ErrorRateFit> = None;
+    for runs in runs.values() {
+        let borrowed = of_config_0.as_ref().filter(|_| lends_its_rates(runs));
+        let fitted = fit_group(runs, borrowed)?;
+        if is_config(&fitted.group, 0) {
+            of_config_0 = Some(fitted.rates.clone());
         }
         configs.push(fitted);
     }
+    let mut warnings: Vec<String> =
+        recordings.iter().flat_map(|recording| recording.warnings.clone()).collect();
+    warnings.sort();
+    warnings.dedup();
     Ok(FitReport { configs, warnings })
 }
 
-fn fit_config(
-    config: Config,
-    runs: &[Run],
-    borrowed: Option<PopulationFit>,
-) -> Result<ConfigFit, FitError> {
-    let tallies: Vec<Vec<Tally>> = runs.iter().map(Run::tallies).collect();
-    if tallies.iter().flatten().all(|tally| tally.attempts() == 0) {
-        return Err(FitError::OnlyRefusals { config });
+/// Whether these are runs of config 1 or 2 in which refusals hide: they meet config 0's population.
+#[must_use]
+pub fn lends_its_rates(runs: &[&Recording]) -> bool {
+    runs.iter().any(|run| {
+        !run.tells_refusals && run.group.config.is_some_and(|config| config.number() > 0)
+    })
+}
+
+fn is_config(group: &Group, number: u8) -> bool {
+    group.config.is_some_and(|config| config.number() == number)
+}
+
+fn fit_group(runs: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Result<ConfigFit, FitError> {
+    let Some(group) = runs.first().map(|run| run.group.clone()) else {
+        return Err(FitError::NoTraces);
+    };
+    let only_refusals = || FitError::OnlyRefusals { group: group_name(&group) };
+    if runs.iter().all(|run| run.attempts.iter().all(Observed::refused)) {
+        return Err(only_refusals());
     }
-    let (segmentation, fitted) = match borrowed {
-        Some(borrowed) => (segment(&tallies, &best(&borrowed.families)), borrowed),
-        None => starts_and_population(config, &tallies),
+    let learned = learn(runs, borrowed).ok_or_else(only_refusals)?;
+    let starts = learned.starts_of(runs);
+    let (refused, prior) = (&learned.refused, learned.rates.prior());
+    let stream = u16::from(group.config.map_or(3, |config| config.number()));
+    let tells_latency = runs.iter().all(|run| run.tells_latency);
+    let latency = if tells_latency {
+        fit_latency(&starts, refused, group.servers.len(), stream)
+    } else {
+        None
     };
-    let population = best(&fitted.families);
-    let starts = by_start(&segmentation, runs);
-    let rate_limit = limit_fit(config, &starts, &population);
-    let refused: Vec<Vec<bool>> = runs.iter().map(|run| refusals(&rate_limit.limit, run)).collect();
-    let goodness = judge(
-        &population,
-        &accepted_outcomes(&segmentation, runs, &refused),
-        u16::from(config.number()),
-    );
-    let latency = latencies(config, runs, &refused).ok_or(FitError::OnlyRefusals { config })?;
+    let limit = limit_fit(&group, &learned);
+    let cdf = |attempt: &Observed| latency_cdf(latency.as_ref(), attempt);
     let mut fit = ConfigFit {
-        config,
-        model: Model {
-            name: format!("config-{config}"),
-            ports: Ports { first: config.first_port(), count: config.servers() },
-            error_rate: ErrorRate { draw: Draw::PerReplication, family: population.into() },
-            rate_limit: rate_limit.limit,
-            latency: rounded_latency(&latency),
-            provenance: toml::Table::new(),
-        },
-        runs: summaries(runs, &segmentation, &refused),
-        boundaries: segmentation.boundaries.clone(),
-        homogeneity: homogeneities(runs, &tallies, &segmentation),
-        population: fitted,
-        goodness,
+        model: model(&group, &learned, &limit, latency.as_ref()),
+        runs: summaries(runs, &learned),
+        homogeneity: homogeneities(runs, &learned),
+        servers: servers(runs, &learned),
+        goodness: goodness(&starts, refused, &prior, stream),
+        assumptions: assumptions(&starts, refused, &prior),
+        held_out: held_out(&starts, refused, &prior, cdf),
+        starts: learned.starts.clone(),
+        rounds: learned.rounds,
+        settled: learned.settled,
+        rates_fitted_on: if learned.borrowed { "0".to_owned() } else { group.name.clone() },
+        rates: learned.rates,
+        prior,
         latency,
-        rate_limit,
+        rate_limit: limit,
         warnings: Vec::new(),
+        group,
     };
-    fit.model.validate().map_err(|violation| FitError::OutOfRange { config, violation })?;
+    fit.model
+        .validate()
+        .map_err(|violation| FitError::OutOfRange { group: group_name(&fit.group), violation })?;
     fit.warnings = warnings(&fit);
     fit.model.provenance = provenance(&fit);
     Ok(fit)
 }
 
-/// The population of the best family, as it stands in the model file.
-fn best(families: &[FamilyFit]) -> Population {
-    match families.first().map(|fit| fit.population) {
-        Some(Population::Uniform { low, high }) => Population::Uniform {
-            low: rounded(low, MODEL_DIGITS),
-            high: rounded(high, MODEL_DIGITS),
-        },
-        Some(Population::Beta { alpha, beta }) => Population::Beta {
-            alpha: rounded(alpha, MODEL_DIGITS),
-            beta: rounded(beta, MODEL_DIGITS),
-        },
-        None => Population::FLAT,
-    }
+/// The probability that an attempt takes at most as long as this one did.
+fn latency_cdf(latency: Option<&LatencyAnalysis>, attempt: &Observed) -> f64 {
+    let Some(latency) = latency else { return f64::NAN };
+    let own = if attempt.failed() { latency.failure.as_ref() } else { None };
+    own.unwrap_or(&latency.success).family().cdf(f64::from(attempt.latency_ms))
 }
 
-/// Starts given a population, a population given starts, and again, until nothing changes.
-fn starts_and_population(config: Config, tallies: &[Vec<Tally>]) -> (Segmentation, PopulationFit) {
-    let mut segmentation = segment(tallies, &Population::FLAT);
-    let mut rounds = 1;
-    loop {
-        let families = fit_families(&pooled_by_start(&segmentation, tallies));
-        let again = segment(tallies, &best(&families));
-        let settled = again.start_of_run == segmentation.start_of_run;
-        segmentation = again;
-        if settled || rounds == MOST_ROUNDS {
-            let log_bayes_factor = match families.as_slice() {
-                [first, second, ..] => first.log_evidence - second.log_evidence,
-                _ => 0.0,
-            };
-            let fitted =
-                PopulationFit { fitted_on: config, families, log_bayes_factor, rounds, settled };
-            return (segmentation, fitted);
+fn limit_fit(group: &Group, learned: &Learned) -> LimitFit {
+    let inference = learned.limit.clone();
+    let by_definition = group.config.and_then(assumed);
+    let (limit, assumed, reason) = match (&inference.conclusion, by_definition) {
+        (Conclusion::Found { limit, reason }, _)
+        | (Conclusion::FoundFamilyOpen { best: limit, reason }, _) => {
+            (*limit, false, reason.clone())
         }
-        rounds += 1;
-    }
-}
-
-/// One tally for each server of each start.
-fn pooled_by_start(segmentation: &Segmentation, tallies: &[Vec<Tally>]) -> Vec<Tally> {
-    let servers = tallies.iter().map(Vec::len).max().unwrap_or(0);
-    let mut pooled = vec![Tally::default(); segmentation.starts() * servers];
-    for (start, run) in segmentation.start_of_run.iter().zip(tallies) {
-        let of_start = &mut pooled[start * servers..];
-        of_start.iter_mut().zip(run).for_each(|(sum, tally)| sum.add(*tally));
-    }
-    pooled
-}
-
-fn by_start<'a>(segmentation: &Segmentation, runs: &'a [Run]) -> Vec<Vec<&'a Run>> {
-    let mut starts = vec![Vec::new(); segmentation.starts()];
-    segmentation.start_of_run.iter().zip(runs).for_each(|(start, run)| starts[*start].push(run));
-    starts
-}
-
-/// Outcomes of each start without attempts that were refused, known or taken to be.
-fn accepted_outcomes(
-    segmentation: &Segmentation,
-    runs: &[Run],
-    refused: &[Vec<bool>],
-) -> Vec<Outcomes> {
-    let mut starts = vec![Outcomes::new(); segmentation.starts()];
-    for ((start, run), refused) in segmentation.start_of_run.iter().zip(runs).zip(refused) {
-        for (attempt, refused) in run.attempts.iter().zip(refused) {
-            if !is_refusal(attempt.failed, *refused) {
-                starts[*start].push((attempt.server, attempt.failed));
-            }
+        (Conclusion::Abstained { reason }, None) => (RateLimit::None, false, reason.clone()),
+        (Conclusion::Abstained { reason }, Some((limit, why))) => {
+            (limit, true, format!("{why} The fit abstains: {reason}"))
         }
-    }
-    starts
-}
-
-/// A limit that would have refused a success was wrong about it.
-const fn is_refusal(failed: bool, refused: bool) -> bool {
-    failed && refused
-}
-
-fn limit_fit(config: Config, starts: &[Vec<&Run>], population: &Population) -> LimitFit {
-    let (limit, reason) = limits::assumed(config);
-    let in_question = if limit.is_none() { limits::CONFIG_1 } else { limit };
-    let evidence: LimitEvidence = evidence(in_question, starts, population);
-    LimitFit { limit, assumed: !limit.is_none(), reason: reason.to_owned(), evidence }
-}
-
-fn latencies(config: Config, runs: &[Run], refused: &[Vec<bool>]) -> Option<LatencyFits> {
-    let (mut success, mut failure, mut refusal) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut first, mut retry) = (Vec::new(), Vec::new());
-    for (run, refused) in runs.iter().zip(refused) {
-        for (attempt, refused) in run.attempts.iter().zip(refused) {
-            let ms = attempt.latency_ms;
-            if is_refusal(attempt.failed, *refused) {
-                refusal.push(ms);
-                continue;
-            }
-            if attempt.failed { &mut failure } else { &mut success }.push(ms);
-            if attempt.retry { &mut retry } else { &mut first }.push(ms);
-        }
-    }
-    let mut fits = fit_latencies(&success, &failure, u16::from(config.number()))?;
-    fits.rate_limited_ms = median(refusal, LEAST_REFUSALS).filter(|ms| *ms > 0.0);
-    fits.first_median_ms = median(first, 1);
-    fits.retry_median_ms = median(retry, 1);
-    Some(fits)
-}
-
-/// The median, if there are at least so many values.
-fn median(mut values: Vec<f64>, least: usize) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    (values.len() >= least).then(|| quantile(&values, 0.5))
-}
-
-fn rounded_latency(fits: &LatencyFits) -> Latency {
-    let round = |x: f64| rounded(x, MODEL_DIGITS);
-    let latency = fits.to_latency();
-    Latency {
-        success: latency.success.rounded(round),
-        failure: latency.failure.map(|family| family.rounded(round)),
-        rate_limited_ms: latency.rate_limited_ms.map(round),
-    }
-}
-
-fn summaries(runs: &[Run], segmentation: &Segmentation, refused: &[Vec<bool>]) -> Vec<RunSummary> {
-    let summary = |((run, start), refused): ((&Run, &usize), &Vec<bool>)| RunSummary {
-        file: run.file.clone(),
-        strategies: run.strategies.clone(),
-        started_at_s: run.started_at_s(),
-        start: start + 1,
-        attempts: run.attempts.len(),
-        failures: run.attempts.iter().filter(|a| a.failed).count(),
-        taken_for_refusals: run
-            .attempts
-            .iter()
-            .zip(refused)
-            .filter(|(attempt, refused)| is_refusal(attempt.failed, **refused))
-            .count(),
     };
-    runs.iter().zip(&segmentation.start_of_run).zip(refused).map(summary).collect()
+    LimitFit { limit: rounded_limit(limit), assumed, reason, inference }
 }
 
-fn homogeneities(runs: &[Run], tallies: &[Vec<Tally>], found: &Segmentation) -> Vec<Homogeneity> {
-    let all: Vec<&[Tally]> = tallies.iter().map(Vec::as_slice).collect();
-    let mut tests = vec![homogeneity("all runs".to_owned(), &all)];
-    let mut add_groups = |labels: Vec<String>| {
-        let mut names = labels.clone();
+fn model(
+    group: &Group,
+    learned: &Learned,
+    limit: &LimitFit,
+    latency: Option<&LatencyAnalysis>,
+) -> Model {
+    let best = learned.rates.best_redrawn().map_or(Population::FLAT, |family| family.population);
+    let rows = learned.rates.draws(MODEL_DRAWS);
+    let limit_rows = match limit.inference.conclusion {
+        Conclusion::Abstained { .. } => Vec::new(),
+        _ => limit.inference.draws.iter().map(|draw| rounded_limit(*draw)).collect(),
+    };
+    let error_family = |population: Population| rounded_family(population.into());
+    let untold = LatencyFamily::Constant { ms: UNTOLD_LATENCY_MS };
+    Model {
+        name: match group.config {
+            Some(config) => format!("config-{config}"),
+            None => group.name.clone(),
+        },
+        ports: Ports { first: group.first_port, count: group.servers.len() as u16 },
+        error_rate: ErrorRate {
+            draw: Draw::PerReplication,
+            family: error_family(best),
+            posterior: Posterior::from(
+                rows.into_iter().map(error_family).collect::<Vec<ErrorFamily>>(),
+            ),
+        },
+        rate_limit: limit.limit,
+        rate_limit_posterior: Posterior::from(limit_rows),
+        latency: latency.map_or(
+            Latency { success: untold, failure: None, rate_limited_ms: None },
+            |latency| rounded_latency(&latency.to_latency()),
+        ),
+        provenance: toml::Table::new(),
+    }
+}
+
+fn summaries(runs: &[&Recording], learned: &Learned) -> Vec<RunSummary> {
+    let mut summaries: Vec<RunSummary> = runs
+        .iter()
+        .map(|run| RunSummary {
+            file: run.file(),
+            strategies: run.strategies.clone(),
+            started_at_s: run.started_at_s(),
+            seconds: run.attempts.last().map_or(0.0, |last| last.at_s - run.started_at_s()),
+            starts: Vec::new(),
+            attempts: run.attempts.len(),
+            failures: run.attempts.iter().filter(|a| a.failed() || a.refused()).count(),
+            refusals: 0,
+        })
+        .collect();
+    for (number, (span, refused)) in (1..).zip(learned.starts.starts.iter().zip(&learned.refused)) {
+        let mut refused = refused.iter();
+        for stretch in &span.stretches {
+            let run = &mut summaries[stretch.recording];
+            run.refusals += (&mut refused).take(stretch.attempts.len()).filter(|r| **r).count();
+            // A jump of the clock begins a stretch, but no start.
+            if run.starts.last().is_none_or(|(_, last)| *last != number) {
+                let first = runs[stretch.recording].attempts[stretch.attempts.start].at_s;
+                run.starts.push((first - run.started_at_s, number));
+            }
+        }
+    }
+    summaries
+}
+
+fn servers(runs: &[&Recording], learned: &Learned) -> Vec<ServerSummary> {
+    let mut servers = Vec::new();
+    for (start, tallies) in (1..).zip(learned.tallies(runs)) {
+        for (server, tally) in tallies.into_iter().enumerate() {
+            let rate = learned.rates.server(tally);
+            let (mean, interval) = (rate.mean, rate.interval_95);
+            servers.push(ServerSummary { start, server, tally, mean, interval });
+        }
+    }
+    servers
+}
+
+/// Chi-squares over runs, refusals as recorded left out.
+fn homogeneities(runs: &[&Recording], learned: &Learned) -> Vec<Homogeneity> {
+    let servers = runs.iter().map(|run| run.group.servers.len()).max().unwrap_or(0);
+    let all: Vec<_> = runs.iter().map(|run| tallies(&run.attempts, servers)).collect();
+    let slices: Vec<_> = all.iter().map(Vec::as_slice).collect();
+    let mut tests = vec![homogeneity("all runs".to_owned(), &slices)];
+    let mut add_groups = |labels: &[String]| {
+        let mut names = labels.to_vec();
         names.dedup();
         for name in names {
-            let group: Vec<&[Tally]> =
-                all.iter().zip(&labels).filter(|(_, l)| **l == name).map(|(run, _)| *run).collect();
+            let group: Vec<_> =
+                slices.iter().zip(labels).filter(|(_, l)| **l == name).map(|(run, _)| *run).collect();
             if group.len() > 1 {
                 tests.push(homogeneity(name, &group));
             }
         }
     };
-    add_groups(runs.iter().map(|run| format!("runs of {}", day(run.started_at_s()))).collect());
-    add_groups(found.start_of_run.iter().map(|start| format!("start {}", start + 1)).collect());
+    let days: Vec<String> =
+        runs.iter().map(|run| format!("runs of {}", day(run.started_at_s()))).collect();
+    add_groups(&days);
+    let starts: Vec<String> = summaries(runs, learned)
+        .iter()
+        .map(|run| format!("start {}", run.starts.first().map_or(0, |(_, start)| *start)))
+        .collect();
+    add_groups(&starts);
     tests
 }

@@ -1,48 +1,63 @@
 //! What a fit found, for those who print it: everything that a report wants, nothing formatted.
 
-use super::checks::{Goodness, Homogeneity};
-use super::error_rates::FamilyFit;
-use super::latency::LatencyFits;
-use super::limits::LimitEvidence;
-use super::starts::Boundary;
-use crate::trace::Config;
+use super::checks::{AssumptionTest, Goodness, HeldOut, Homogeneity};
+use super::error_rates::{ErrorRateFit, RatePrior, Tally};
+use super::latency::LatencyAnalysis;
+use super::limits::LimitInference;
+use super::starts::Starts;
+use crate::stats::Interval;
+use crate::trace::Group;
 use crate::world::{Model, RateLimit, Violation};
 
 /// The outcome of a fit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FitReport {
-    /// One for each config that the traces hold, in order.
+    /// One for each group of servers that the recordings hold: configs in order, then others.
     pub configs: Vec<ConfigFit>,
-    /// What is odd about the traces themselves, as sentences; each config has its own besides.
+    /// What is odd about the files themselves, as sentences; each config has its own besides.
     pub warnings: Vec<String>,
 }
 
-/// One config, fitted.
+/// One group of servers, fitted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConfigFit {
-    /// Which one.
-    pub config: Config,
+    /// Which servers.
+    pub group: Group,
     /// The model, ready to be written; its provenance says in short what stands here.
     pub model: Model,
-    /// The runs in order of time.
+    /// The runs in order of time; positions in `starts` are positions here.
     pub runs: Vec<RunSummary>,
-    /// The gaps between neighbouring runs, one fewer than runs.
-    pub boundaries: Vec<Boundary>,
+    /// When the servers were started anew, and the evidence.
+    pub starts: Starts,
+    /// Rounds of starts, rates and limit until nothing changed.
+    pub rounds: usize,
+    /// Whether that was before the limit of rounds.
+    pub settled: bool,
     /// Chi-squares: over all runs, over the runs of each day, within each start of several runs.
     pub homogeneity: Vec<Homogeneity>,
     /// The population of error rates.
-    pub population: PopulationFit,
-    /// Goodness of the population for this config's own servers.
+    pub rates: ErrorRateFit,
+    /// The population averaged over what is known of it.
+    pub prior: RatePrior,
+    /// The name of the group whose recordings the population was fitted to.
+    pub rates_fitted_on: String,
+    /// Every server in every start.
+    pub servers: Vec<ServerSummary>,
+    /// Goodness of the population for this group's own servers.
     pub goodness: Goodness,
-    /// Latencies.
-    pub latency: LatencyFits,
+    /// The assumptions of the simulator, tested.
+    pub assumptions: Vec<AssumptionTest>,
+    /// Predictions of second halves from first halves.
+    pub held_out: HeldOut,
+    /// Latencies; `None` where the recordings do not tell them.
+    pub latency: Option<LatencyAnalysis>,
     /// The rate limit.
     pub rate_limit: LimitFit,
-    /// What to keep in mind about this config, as sentences.
+    /// What to keep in mind about this group, as sentences.
     pub warnings: Vec<String>,
 }
 
-/// One run of a config.
+/// One run of a group.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunSummary {
     /// The file, without its folder.
@@ -51,60 +66,52 @@ pub struct RunSummary {
     pub strategies: Vec<String>,
     /// When the first attempt was sent, Unix time in seconds.
     pub started_at_s: f64,
-    /// Which start of the servers it met, from 1.
-    pub start: usize,
+    /// Seconds from the first attempt to the last.
+    pub seconds: f64,
+    /// Starts that it met: seconds into the run, and the start's number from 1. The first at 0.
+    pub starts: Vec<(f64, usize)>,
     /// Attempts.
     pub attempts: usize,
-    /// Attempts that did not succeed.
+    /// Attempts that did not succeed, refusals included.
     pub failures: usize,
-    /// Failures that count as refusals: recorded as such, or by the rate limit assumed.
-    pub taken_for_refusals: usize,
+    /// Attempts that were refused, as recorded or as the rate limit found explains them.
+    pub refusals: usize,
 }
 
-/// The population of error rates of a config.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PopulationFit {
-    /// The config whose runs it was fitted to.
-    pub fitted_on: Config,
-    /// Every family, best evidence first; the first one is in the model.
-    pub families: Vec<FamilyFit>,
-    /// `ln` of the Bayes factor of the first family against the second.
-    pub log_bayes_factor: f64,
-    /// Rounds of starts and population until neither changed.
-    pub rounds: usize,
-    /// Whether they ended before the limit of rounds.
-    pub settled: bool,
+/// One server in one start.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ServerSummary {
+    /// The start, from 1.
+    pub start: usize,
+    /// The server's position in the group.
+    pub server: usize,
+    /// Its attempts, refusals left out.
+    pub tally: Tally,
+    /// Posterior mean of its error rate.
+    pub mean: f64,
+    /// 95 % interval of it.
+    pub interval: Interval,
 }
 
-/// The rate limit of a config.
+/// The rate limit of a group.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LimitFit {
     /// What the model says.
     pub limit: RateLimit,
-    /// Whether it is an assumption rather than known.
+    /// Whether that is an assumption rather than found or known.
     pub assumed: bool,
     /// Why this one.
     pub reason: String,
-    /// What the attempts say of it; for config 0, of the limit assumed for config 1.
-    pub evidence: LimitEvidence,
+    /// What the attempts say.
+    pub inference: LimitInference,
 }
 
-/// Traces that no model can be fitted to.
+/// Recordings that no model can be fitted to.
 #[derive(Debug, thiserror::Error)]
 pub enum FitError {
     /// There is nothing to fit.
     #[error("no attempts to fit a model to; give at least one trace file with attempts")]
     NoTraces,
-    /// A trace whose counts would be wrong.
-    #[error("{path}:{line}: {problem}; mend the file or leave it out")]
-    Unsound {
-        /// The file.
-        path: String,
-        /// The line, from 1.
-        line: u64,
-        /// What is wrong.
-        problem: String,
-    },
     /// The same run was given twice and would count as twice the evidence.
     #[error("{a} and {b} hold the same run; leave one of them out")]
     SameRunTwice {
@@ -113,18 +120,27 @@ pub enum FitError {
         /// The other.
         b: String,
     },
-    /// All attempts of a config were refused, so nothing is known of its errors or latencies.
-    #[error("config {config}: the rate limiter refused every attempt; nothing is left to fit")]
+    /// All attempts of a group were refused, so nothing is known of its errors or latencies.
+    #[error("{group}: the rate limiter refused every attempt; nothing is left to fit")]
     OnlyRefusals {
-        /// The config.
-        config: Config,
+        /// `config 0`, or the name of somebody's own servers.
+        group: String,
     },
     /// The fitted values are out of the model's ranges.
-    #[error("config {config}: fitted {}: {}; expected {}", violation.key, violation.problem, violation.expected)]
+    #[error("{group}: fitted {}: {}; expected {}", violation.key, violation.problem, violation.expected)]
     OutOfRange {
-        /// The config.
-        config: Config,
+        /// `config 0`, or the name of somebody's own servers.
+        group: String,
         /// The value in question.
         violation: Violation,
     },
+}
+
+/// What messages call a group: `config 0`, or the name of somebody's own servers.
+#[must_use]
+pub fn group_name(group: &Group) -> String {
+    match group.config {
+        Some(config) => format!("config {config}"),
+        None => group.name.clone(),
+    }
 }

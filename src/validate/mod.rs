@@ -17,10 +17,10 @@ mod beliefs;
 mod calibration;
 #[cfg(test)]
 mod made;
+mod learned;
 mod membership;
 mod one_step;
 mod pit;
-mod provisional;
 mod recorder;
 #[cfg(test)]
 mod tests;
@@ -29,9 +29,9 @@ mod validation;
 mod whole_run;
 
 pub use calibration::{Bin, Difference, OneStep, Scores};
+pub use learned::learned_training;
 pub use membership::Membership;
 pub use pit::MetricTest;
-pub use provisional::provisional_training;
 pub use recorder::{RuleCheck, RunRules};
 pub use training::{Gap, Rates, Training};
 pub use validation::{

@@ -226,7 +226,7 @@ fn real() -> Option<Vec<Recording>> {
 fn the_real_recordings_follow_their_rules_and_predict_each_other() {
     let Some(recordings) = real() else { return };
     let runs: Vec<&Recording> = recordings.iter().collect();
-    let found = leave_one_out(&runs, provisional_training, settings(199)).unwrap();
+    let found = leave_one_out(&runs, learned_training, settings(199)).unwrap();
     for run in &found.runs {
         let rules = run.rules.as_ref().unwrap();
         assert_eq!(rules.agreed, rules.determined, "{} {rules:?}", run.file);

@@ -54,24 +54,25 @@ impl Training {
     /// A model as it stands: nothing is learned from recordings.
     #[must_use]
     pub fn of_model(model: &Model) -> Self {
-        let drawn = |population| {
-            let prior = RatePrior::of(&population);
-            Rates::Drawn { populations: vec![prior.clone()], prior }
-        };
+        let rows = model.error_rate.posterior.rows();
+        let families = if rows.is_empty() { std::slice::from_ref(&model.error_rate.family) } else { rows };
+        let populations: Vec<Population> = families.iter().filter_map(Population::of_family).collect();
         let rates = match &model.error_rate.family {
-            ErrorFamily::Uniform { low, high } if low == high => {
+            ErrorFamily::Uniform { low, high } if low == high && rows.is_empty() => {
                 Rates::Known(vec![*low; model.servers()])
             }
-            ErrorFamily::Uniform { low, high } => {
-                drawn(Population::Uniform { low: *low, high: *high })
-            }
-            ErrorFamily::Beta { alpha, beta } => {
-                drawn(Population::Beta { alpha: *alpha, beta: *beta })
-            }
             ErrorFamily::Fixed { values } => Rates::Known(values.clone()),
+            _ => {
+                let weighted: Vec<(Population, f64)> = populations.iter().map(|p| (*p, 1.0)).collect();
+                Rates::Drawn {
+                    prior: RatePrior::average(&weighted),
+                    populations: populations.iter().map(RatePrior::of).collect(),
+                }
+            }
         };
-        let (limits, latency) = (vec![model.rate_limit], model.latency.clone());
-        Self { rates, limits, latency, gaps: Vec::new() }
+        let limits = model.rate_limit_posterior.rows();
+        let limits = if limits.is_empty() { vec![model.rate_limit] } else { limits.to_vec() };
+        Self { rates, limits, latency: model.latency.clone(), gaps: Vec::new() }
     }
 
     /// Probability that the servers were started anew between runs that began at these times,

@@ -18,7 +18,7 @@ use crate::sim::{NoRecord, Replication};
 use crate::stats::Interval;
 use crate::stats::sample::uniform_open;
 use crate::trace::Recording;
-use crate::world::{Draw, ErrorFamily, ErrorRate, Model, Ports, Scenario, Traffic};
+use crate::world::{Draw, ErrorFamily, ErrorRate, Model, Ports, Posterior, Scenario, Traffic};
 
 /// A count of a whole run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,8 +113,10 @@ pub(super) fn replicate(
             error_rate: ErrorRate {
                 draw: Draw::Fixed,
                 family: ErrorFamily::Fixed { values: Vec::new() },
+                posterior: Posterior::default(),
             },
             rate_limit: crate::world::RateLimit::None,
+            rate_limit_posterior: Posterior::default(),
             latency: training.latency.clone(),
             provenance: toml::Table::new(),
         },

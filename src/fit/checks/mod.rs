@@ -12,7 +12,6 @@ mod residuals;
 
 pub use assumptions::{AssumptionTest, Effect, assumptions};
 pub use goodness::{CalibrationBin, Goodness, goodness};
-pub(super) use goodness::{Outcomes, judge};
 pub use held_out::{Check, HeldOut, held_out};
 pub use homogeneity::Homogeneity;
 pub(super) use homogeneity::{day, homogeneity};

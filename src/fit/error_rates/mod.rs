@@ -14,6 +14,6 @@ mod uniform;
 
 pub use families::{CREDIBILITY, Family, FamilyFit, Hyperparameter};
 pub use population::{Population, Tally};
-pub use posterior::{ErrorRateFit, fit_error_rates, fit_error_rates_among, fit_families};
+pub use posterior::{ErrorRateFit, fit_error_rates, fit_error_rates_among};
 pub use prior::RatePrior;
 pub use server::ServerRate;

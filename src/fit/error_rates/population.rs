@@ -85,6 +85,19 @@ impl Tally {
 }
 
 impl Population {
+    /// The population of a model's family; `None` of fixed rates, which are none.
+    #[must_use]
+    pub fn of_family(family: &ErrorFamily) -> Option<Self> {
+        match *family {
+            ErrorFamily::Uniform { low, high } => Some(Self::Uniform { low, high }),
+            ErrorFamily::Beta { alpha, beta } => Some(Self::Beta { alpha, beta }),
+            ErrorFamily::BetaMixture { weight, alpha, beta, second_alpha, second_beta } => {
+                Some(Self::BetaMixture { weight, alpha, beta, second_alpha, second_beta })
+            }
+            ErrorFamily::Fixed { .. } => None,
+        }
+    }
+
     /// Every rate is as likely as any other.
     pub const FLAT: Self = Self::Uniform { low: 0.0, high: 1.0 };
 
@@ -239,13 +252,8 @@ impl From<Population> for ErrorFamily {
         match population {
             Population::Uniform { low, high } => Self::Uniform { low, high },
             Population::Beta { alpha, beta } => Self::Beta { alpha, beta },
-            // Until models can hold two components: the beta of the same mean and variance.
-            Population::BetaMixture { .. } => {
-                let mean = population.mean();
-                let twice = Tally { failures: 2, successes: 0 };
-                let variance = libm::exp(population.log_marginal(twice)) - mean * mean;
-                let concentration = mean * (1.0 - mean) / variance - 1.0;
-                Self::Beta { alpha: mean * concentration, beta: (1.0 - mean) * concentration }
+            Population::BetaMixture { weight, alpha, beta, second_alpha, second_beta } => {
+                Self::BetaMixture { weight, alpha, beta, second_alpha, second_beta }
             }
         }
     }

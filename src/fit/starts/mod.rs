@@ -1,5 +1,16 @@
 //! Starts: when were the servers started anew?
 
-mod segment;
+mod find;
+#[cfg(test)]
+mod made;
+mod marginals;
+mod partition;
+mod pieces;
+mod refine;
+mod report;
+#[cfg(test)]
+mod tests;
+mod units;
 
-pub use segment::{Boundary, Segmentation, segment};
+pub use find::{RESTART_THRESHOLD, find_starts};
+pub use report::{FileSearch, Place, StartBoundary, StartSpan, Starts, Stretch};
