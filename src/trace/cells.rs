@@ -135,7 +135,7 @@ impl<'a> Cells<'a> {
         TraceError::Value {
             path: self.path.to_owned(),
             line: self.line,
-            column: self.columns.name(column).to_owned(),
+            column: self.columns.name(column).into(),
             value: got.to_owned(),
             expected: expected.to_owned(),
             help: if help.is_empty() { String::new() } else { format!("\nhelp: {help}") },

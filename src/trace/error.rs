@@ -49,7 +49,7 @@ pub enum TraceError {
         /// The line, from 1.
         line: u64,
         /// What the file calls the column.
-        column: String,
+        column: Box<str>,
         /// What the cell holds.
         value: String,
         /// What it may hold.

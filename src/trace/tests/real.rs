@@ -20,7 +20,7 @@ fn real_files_read_the_same_as_rows_and_as_recordings() {
     for (path, recording) in paths.iter().zip(&recordings) {
         let trace = Trace::read(path).unwrap();
         assert_eq!(recording.attempts.len(), trace.rows.len(), "{}", path.display());
-        assert_eq!(Recording::of_trace(&trace).unwrap(), [recording.clone()]);
+        assert_eq!(Recording::of_trace(&trace).unwrap(), std::slice::from_ref(recording));
         assert_eq!(recording.warnings, [""; 0]);
         assert_eq!(recording.attempts.last().unwrap().request, 99);
         for (attempt, row) in recording.attempts.iter().zip(&trace.rows) {
