@@ -1,74 +1,143 @@
-//! `flakelab fit`: recordings in, models out, with a report of how far to believe them.
+//! `flakelab fit`: models from recorded traces, and how far to believe them.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 
 use super::{Ending, OutputArguments, print};
-use crate::fit::fit;
-use crate::report::{fit_report, write_atomically};
-use crate::trace::{Finding, Severity, Trace, check};
+use crate::fit::{FitReport, fit};
+use crate::report::{fit_page, fit_report, write_atomically};
+use crate::trace::{ColumnMap, ReadOptions, Recording};
 
 const EXAMPLES: &str = "\
 Examples:
-  flakelab fit traces/*.csv                 report only, nothing is written
+  flakelab fit traces/*.csv                 report and charts; no model is written
   flakelab fit traces/*.csv --out models    and write models/config-0.toml, ...
+  flakelab fit access.csv --name api --map port=upstream,success=status,timestamp=time,latency_s=rt
 
 A trace is a CSV file with one row an attempt; README.md lists its columns.";
+
+/// How recordings are read: flags that `fit` and `validate` share.
+#[derive(Debug, Args)]
+pub(super) struct ReadArguments {
+    /// Trace files, one a run
+    #[arg(required = true, value_name = "TRACE")]
+    traces: Vec<PathBuf>,
+    /// Columns under other names, ours=theirs: port=upstream,success=status
+    #[arg(long, value_name = "LIST", value_parser = ColumnMap::parse)]
+    map: Option<ColumnMap>,
+    /// These are servers of your own, whatever their ports: what to call them
+    #[arg(long, value_name = "NAME", value_parser = group_name)]
+    name: Option<String>,
+}
+
+impl ReadArguments {
+    /// Reads them; what is odd about them is told unless `quiet`.
+    pub(super) fn read(&self, quiet: bool) -> anyhow::Result<Vec<Recording>> {
+        let options = ReadOptions {
+            columns: self.map.clone().unwrap_or_default(),
+            group: self.name.clone(),
+        };
+        let recordings = Recording::read_all(&self.traces, &options)?;
+        if !quiet {
+            let mut warnings: Vec<&String> = recordings.iter().flat_map(|r| &r.warnings).collect();
+            warnings.dedup();
+            for warning in warnings {
+                eprintln!("warning: {warning}");
+            }
+        }
+        Ok(recordings)
+    }
+}
+
+/// A name that can stand in tables and file names.
+fn group_name(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    match text {
+        "" | "0" | "1" | "2" => Err("0, 1 and 2 are the configs; choose another name".to_owned()),
+        _ if text.len() <= 60 && text.chars().all(plain) && !text.starts_with(['.', '-']) => {
+            Ok(text.to_owned())
+        }
+        _ => Err("at most 60 letters, digits, dots, dashes or underscores".to_owned()),
+    }
+}
 
 /// Flags of `fit`.
 #[derive(Debug, Args)]
 #[command(before_help = EXAMPLES)]
 pub(super) struct FitArguments {
-    /// Trace files, one a run
-    #[arg(required = true, value_name = "TRACE")]
-    traces: Vec<PathBuf>,
-    /// Folder for the fitted models; without it nothing is written
+    #[command(flatten)]
+    input: ReadArguments,
+    /// Folder for the fitted models; without it none is written
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Folder for the report with its charts
+    #[arg(long, value_name = "DIR", default_value = "results/fit")]
+    report: PathBuf,
 }
 
-/// Warnings shown of one file; a broken clock would otherwise fill the screen.
-const WARNINGS_SHOWN: usize = 5;
-
-/// Tells what looks odd about a trace. What makes its counts wrong ends the fit, with the same
-/// words.
-fn warn(path: &Path, trace: &Trace) {
-    let warnings: Vec<Finding> =
-        check(trace).into_iter().filter(|f| f.severity == Severity::Warning).collect();
-    for finding in warnings.iter().take(WARNINGS_SHOWN) {
-        eprintln!("warning: {}:{}: {}", path.display(), finding.line, finding.problem);
-    }
-    if let Some(more) = warnings.len().checked_sub(WARNINGS_SHOWN).filter(|more| *more > 0) {
-        eprintln!("warning: {}: {more} more of these", path.display());
-    }
-}
+/// How a report begins that may be replaced.
+const PAGE_BEGINS: &str = "# Fit\n";
 
 /// Runs the subcommand.
 pub(super) fn run(arguments: &FitArguments, output: &OutputArguments) -> anyhow::Result<Ending> {
-    let mut traces = Vec::new();
-    for path in &arguments.traces {
-        let trace = Trace::read(path)?;
-        if !output.quiet {
-            warn(path, &trace);
-        }
-        traces.push(trace);
-    }
-    let report = fit(&traces)?;
+    must_be_replaceable(&arguments.report)?;
+    let recordings = arguments.input.read(output.quiet)?;
+    let mut report = fit(&recordings)?;
+    // Told already, while reading.
+    report.warnings.clear();
     print(&fit_report(&report))?;
-    let Some(folder) = &arguments.out else { return Ok(Ending::Done) };
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    write_page(&arguments.report, &report)?;
+    print(&format!("\nwrote {} (report.md, charts/*.svg)", arguments.report.display()))?;
+    let Some(folder) = &arguments.out else {
+        print("next: add --out models to write the models that sweep reads")?;
+        return Ok(Ending::Done);
+    };
+    let written = write_models(folder, &report)?;
+    print(&format!("wrote {}", written.join(", ")))?;
+    if let [first, ..] = &written[..] {
+        print(&format!("next: cargo run -- sweep --model {first} --strategy all --seeds 1000"))?;
+    }
+    Ok(Ending::Done)
+}
+
+fn must_be_replaceable(folder: &Path) -> anyhow::Result<()> {
+    let page = folder.join("report.md");
+    let foreign = match std::fs::read_to_string(&page) {
+        Ok(text) => !text.starts_with(PAGE_BEGINS),
+        Err(_) => std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()),
+    };
+    if foreign {
+        bail!(
+            "{} holds something else than a report of fit; choose another folder with --report",
+            folder.display()
+        );
+    }
+    Ok(())
+}
+
+fn write_page(folder: &Path, report: &FitReport) -> anyhow::Result<()> {
+    let files = fit_page(report)?;
+    make(&folder.join("charts"))?;
+    for (name, bytes) in files {
+        write_atomically(&folder.join(name), &bytes)?;
+    }
+    Ok(())
+}
+
+fn write_models(folder: &Path, report: &FitReport) -> anyhow::Result<Vec<String>> {
+    make(folder)?;
     let mut written = Vec::new();
     for config in &report.configs {
         let path = folder.join(format!("{}.toml", config.model.name));
         write_atomically(&path, config.model.to_toml().as_bytes())?;
         written.push(path.display().to_string());
     }
-    print(&format!("\nwrote {}", written.join(", ")))?;
-    if let [first, ..] = &written[..] {
-        print(&format!("next: cargo run -- sweep --model {first} --strategy all --seeds 1000"))?;
-    }
-    Ok(Ending::Done)
+    Ok(written)
+}
+
+fn make(folder: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the folder {}", folder.display()))
 }

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 
+use super::fit::ReadArguments;
 use super::{Ending, OutputArguments, print};
 use crate::report::validation_report;
-use crate::trace::{Recording, Severity, Trace, check};
+use crate::trace::Recording;
 use crate::validate::{RunRules, Settings, against_model, leave_one_out, learned_training};
 use crate::world::Model;
 
@@ -23,9 +24,8 @@ Exit code 1: the predictions did not hold (1 % after Holm's adjustment).";
 #[derive(Debug, Args)]
 #[command(before_help = EXAMPLES)]
 pub(super) struct ValidateArguments {
-    /// Trace files, one a run
-    #[arg(required = true, value_name = "TRACE")]
-    traces: Vec<PathBuf>,
+    #[command(flatten)]
+    input: ReadArguments,
     /// Predict every run from this model instead of the other runs
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
@@ -55,7 +55,7 @@ pub(super) fn run(
     arguments: &ValidateArguments,
     output: &OutputArguments,
 ) -> anyhow::Result<Ending> {
-    let recordings = read(&arguments.traces)?;
+    let recordings = arguments.input.read(output.quiet)?;
     let settings = Settings {
         rules: match arguments.rules {
             RulesArgument::Recorder => RunRules::Recorder,
@@ -88,22 +88,4 @@ pub(super) fn run(
     };
     print(&validation_report(&found))?;
     Ok(if found.held() { Ending::Done } else { Ending::DidNotHold })
-}
-
-/// The recordings in all files; a file whose counts would be wrong is an error.
-fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Recording>> {
-    let mut recordings = Vec::new();
-    for path in paths {
-        let trace = Trace::read(path)?;
-        if let Some(error) = check(&trace).iter().find(|f| f.severity == Severity::Error) {
-            bail!(
-                "{}:{}: {}; mend the file or leave it out",
-                path.display(),
-                error.line,
-                error.problem
-            );
-        }
-        recordings.extend(Recording::of_trace(&trace));
-    }
-    Ok(recordings)
 }

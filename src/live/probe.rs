@@ -150,6 +150,7 @@ pub fn probe_server(
                 request_complete: false,
                 request_success: false,
                 rate_limited: Some(outcome == Outcome::RateLimited),
+                start: None,
             });
             if !tick(outcome) {
                 return rows;

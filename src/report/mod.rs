@@ -5,7 +5,7 @@
 
 pub mod charts;
 mod files;
-mod fit_table;
+mod fit;
 mod folder;
 mod manifest;
 mod markdown;
@@ -18,7 +18,7 @@ mod validation_table;
 mod verdict;
 
 pub use files::{WriteError, write_atomically};
-pub use fit_table::fit_report;
+pub use fit::{fit_page, fit_report};
 pub use folder::{FolderError, ResultsFolder};
 pub use parquet::ParquetSink;
 pub use results::{ROWS_FILE, Results, ResultsError};

@@ -8,7 +8,6 @@
 
 mod attempt;
 mod cells;
-mod check;
 mod clock;
 mod collect;
 mod column;
@@ -28,7 +27,6 @@ mod table;
 mod tests;
 mod write;
 
-pub use check::{Finding, Severity, check};
 pub use column::{ColumnMap, ColumnMapError};
 pub use config::Config;
 pub use error::TraceError;

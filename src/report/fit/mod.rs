@@ -1,0 +1,86 @@
+//! The report of a fit: what was found, on how much evidence, and what to keep in mind. As text
+//! for terminals, and as a Markdown page with charts.
+
+mod checks;
+mod latency;
+mod limit;
+mod picture;
+mod rates;
+mod starts;
+
+use std::fmt::Write;
+
+use super::charts::fit::draw_fit;
+use super::charts::{ChartError, file_name};
+use super::numbers::{fixed, thousands};
+use crate::fit::{ConfigFit, FitReport, group_name};
+
+/// The whole report as text.
+pub fn fit_report(report: &FitReport) -> String {
+    let mut text = report.configs.iter().map(of_config).collect::<Vec<String>>().join("\n\n");
+    for warning in &report.warnings {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\n\nnote: {warning}");
+    }
+    text
+}
+
+/// The report as a page, and the files of its charts by name.
+///
+/// # Errors
+/// When a chart cannot be drawn.
+pub fn fit_page(report: &FitReport) -> Result<Vec<(String, Vec<u8>)>, ChartError> {
+    let mut page = "# Fit\n\nMade by `flakelab fit`: the same recordings give the same page.\n".to_owned();
+    let mut files = Vec::new();
+    for fit in &report.configs {
+        let _ = write!(page, "\n## {}\n\n", group_name(&fit.group));
+        for chart in draw_fit(&picture::of(fit))? {
+            let name = format!("charts/{}", file_name(&slug(&fit.group.name), chart.name, "svg"));
+            let _ = write!(page, "![{}]({name})\n\n", chart.title);
+            files.push((name, chart.svg.into_bytes()));
+        }
+        let _ = write!(page, "```text\n{}\n```\n", of_config(fit));
+    }
+    for warning in &report.warnings {
+        let _ = write!(page, "\nnote: {warning}\n");
+    }
+    files.push(("report.md".to_owned(), page.into_bytes()));
+    Ok(files)
+}
+
+/// A group's name as part of a file name.
+fn slug(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(80).collect()
+}
+
+/// `10 runs, 1,416 attempts, 6 starts of the servers`.
+fn data(fit: &ConfigFit) -> String {
+    let attempts: usize = fit.runs.iter().map(|run| run.attempts).sum();
+    let (runs, starts) = (fit.runs.len(), fit.starts.starts.len());
+    format!(
+        "{runs} run{}, {} attempts, {starts} start{} of the servers",
+        if runs == 1 { "" } else { "s" },
+        thousands(attempts as u64),
+        if starts == 1 { "" } else { "s" }
+    )
+}
+
+fn of_config(fit: &ConfigFit) -> String {
+    let mut text = format!("{}: {}\n", group_name(&fit.group), data(fit));
+    text += &starts::text(fit);
+    text += &rates::text(fit);
+    text += &limit::text(fit);
+    if let Some(latency) = &fit.latency {
+        text += &latency::text(latency);
+    }
+    text += &checks::text(fit);
+    for warning in &fit.warnings {
+        let _ = write!(text, "\nnote: {warning}");
+    }
+    text
+}
+
+/// A p-value, small ones by their size only.
+fn p_value(p: f64) -> String {
+    if p < 0.001 { format!("{p:.0e}") } else { fixed(p, 3) }
+}

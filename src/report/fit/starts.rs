@@ -1,0 +1,84 @@
+//! Starts of the servers, run by run, and restarts within runs.
+
+use std::fmt::Write;
+
+use super::p_value;
+use crate::fit::{ConfigFit, Place, StartBoundary};
+use crate::report::numbers::fixed;
+use crate::report::table::frame;
+
+pub(super) fn text(fit: &ConfigFit) -> String {
+    let each = |cell: &dyn Fn(usize) -> String| (0..fit.runs.len()).map(cell).collect();
+    let before = |i: usize| {
+        fit.starts
+            .boundaries
+            .iter()
+            .find(|b| matches!(b.place, Place::Between { after, .. } if after == i))
+    };
+    let within = |i: usize| fit.starts.searches.iter().find(|search| search.recording == i);
+    let starts = |i: usize| {
+        let starts: Vec<String> =
+            fit.runs[i].starts.iter().map(|(_, start)| start.to_string()).collect();
+        starts.join(", ")
+    };
+    let columns = [
+        ("run", each(&|i| fit.runs[i].file.clone())),
+        ("strategy", each(&|i| fit.runs[i].strategies.join(", "))),
+        ("start", each(&starts)),
+        ("P(restart before)", each(&|i| before(i).map_or("-".to_owned(), probability))),
+        ("ln BF", each(&|i| before(i).map_or("-".to_owned(), |b| factor(b.log_bayes_factor)))),
+        (
+            "ln BF within",
+            each(&|i| within(i).map_or("-".to_owned(), |s| factor(s.log_bayes_factor))),
+        ),
+        ("attempts", each(&|i| fit.runs[i].attempts.to_string())),
+        ("failures", each(&|i| fit.runs[i].failures.to_string())),
+        ("refusals", each(&|i| fit.runs[i].refusals.to_string())),
+    ];
+    let mut text = format!("{}\n", frame(&columns, 2));
+    for boundary in fit.starts.boundaries.iter().filter(|b| b.restart) {
+        if let Place::Inside { recording, into_file_s, interval_s, at_s, .. } = &boundary.place {
+            let begin = at_s - into_file_s;
+            let _ = writeln!(
+                text,
+                "restart {} s into {} (95 % interval {} to {} s), ln Bayes factor {}",
+                fixed(*into_file_s, 2),
+                fit.runs[*recording].file,
+                fixed(interval_s.low - begin, 2),
+                fixed(interval_s.high - begin, 2),
+                factor(boundary.log_bayes_factor)
+            );
+        }
+    }
+    let tests: Vec<String> = fit
+        .homogeneity
+        .iter()
+        .map(|h| {
+            format!(
+                "{}: chi-square {} on {}, p {}",
+                h.scope,
+                fixed(h.test.statistic, 1),
+                h.test.df,
+                p_value(h.test.p_value)
+            )
+        })
+        .collect();
+    let _ = writeln!(text, "one rate per server in {}", tests.join("; "));
+    text
+}
+
+fn factor(log_bayes_factor: f64) -> String {
+    match log_bayes_factor {
+        x if x.is_finite() => format!("{x:+.1}"),
+        _ => "declared".to_owned(),
+    }
+}
+
+fn probability(boundary: &StartBoundary) -> String {
+    match boundary.probability {
+        _ if boundary.declared => "declared".to_owned(),
+        p if p > 0.999 => ">.999".to_owned(),
+        p if p < 0.001 => "<.001".to_owned(),
+        p => fixed(p, 3),
+    }
+}
