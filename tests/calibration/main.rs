@@ -4,6 +4,7 @@
 //! Small versions run with `cargo test`. The full ones take minutes, stand behind `--ignored`, and
 //! write `results/calibration/report.md`: `make calibration`.
 
+mod checks;
 mod study;
 
 use std::path::Path;
