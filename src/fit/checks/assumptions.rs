@@ -8,13 +8,15 @@
 //!
 //! When not to use it: a test without a finding is no proof. The interval says which effects the
 //! attempts exclude. Rates that drift slowly are half hidden, because predictions follow them.
+//! Choices that knew more than the record are seen only when they kept servers out: if all servers
+//! are tried sooner or later, their first attempts are a fair sample whatever came first.
 
 use super::history::{Coin, JUST_NOW_S, RECENT, walk};
 use super::residuals::{Coins, Finding, Weighted, classes};
 use crate::fit::error_rates::RatePrior;
 use crate::fit::runs::Start;
-use crate::stats::Interval;
 use crate::stats::multiple::holm;
+use crate::stats::{Interval, Moments};
 use crate::trace::Observed;
 
 /// Adjusted p-values below this are findings.
@@ -153,7 +155,7 @@ const QUESTIONS: [Question; 10] = [
     Question {
         name: "load",
         question: "Does the number of attempts at the server within the last second matter?",
-        of: "",
+        of: "twice the attempts at the server within the last second",
         holds: "Load does not matter beyond the rate limit that is modelled.",
         fails_more: "Failures depend on load: a rate limit that is not modelled; strategies that \
                      keep to one server look better in the simulator than they are.",
@@ -179,9 +181,6 @@ const GAPS: [&str; 5] = [
     "1 to 5 s",
     "5 s and more since the last attempt",
 ];
-const LOADS: [&str; 5] =
-    ["no attempts", "1 or 2", "3 to 5", "6 to 8", "9 and more attempts in the last second"];
-
 /// The sums of all tests.
 #[derive(Default)]
 struct Sums {
@@ -196,7 +195,10 @@ struct Sums {
     repeated: [Coins; 2],
     identifiers: [Coins; IDENTIFIERS.len()],
     gaps: [Coins; GAPS.len()],
-    loads: [Coins; LOADS.len()],
+    /// Weighted by the logarithm of the load less its mean so far: classes of load would hold
+    /// enough coins only after unusual outcomes, which is no choice known before.
+    load: Weighted,
+    load_so_far: Moments,
     new: Coins,
 }
 
@@ -220,8 +222,11 @@ impl Sums {
             let class = [0.05, 0.2, 1.0, 5.0].iter().filter(|from| gap_s >= **from).count();
             self.gaps[class].record(p, failed);
         }
-        let class = [1, 3, 6, 9].iter().filter(|from| coin.load >= **from).count();
-        self.loads[class].record(p, failed);
+        let load = libm::log2(1.0 + coin.load as f64);
+        if self.load_so_far.count() > 0 {
+            self.load.record(load - self.load_so_far.mean(), p, failed);
+        }
+        self.load_so_far.push(load);
         if coin.tally.attempts() <= NEW {
             self.new.record(p, failed);
         }
@@ -244,7 +249,7 @@ impl Sums {
             contrast(&self.repeated),
             of_classes(&self.identifiers, &IDENTIFIERS),
             of_classes(&self.gaps, &GAPS),
-            of_classes(&self.loads, &LOADS),
+            plain(self.load.finding(1.0)),
             plain(self.new.against_prediction()),
         ]
     }
@@ -302,8 +307,15 @@ fn describe(
         "Not tested: too few such attempts.".to_owned()
     } else if adjusted_p_value >= LEVEL {
         format!(
-            "{} Changes beyond {:+.0} to {:+.0} points are excluded.",
-            question.holds, interval.low, interval.high
+            "{} The attempts allow changes from {:+.1} to {:+.1} points{}.",
+            question.holds,
+            interval.low,
+            interval.high,
+            if finding.p_value < LEVEL {
+                "; alone this would be a finding, among so many tests it is not"
+            } else {
+                ""
+            }
         )
     } else if finding.effect > 0.0 {
         question.fails_more.to_owned()
@@ -319,5 +331,59 @@ fn describe(
         effect,
         attempts: finding.attempts,
         consequence,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Outcome;
+
+    #[test]
+    fn nothing_to_test_is_said_and_takes_no_part_in_the_adjustment() {
+        for starts in [&[][..], &[Start::default()]] {
+            let tests = assumptions(starts, &[], &RatePrior::flat());
+            assert_eq!(tests.len(), 10);
+            for test in tests {
+                assert_eq!((test.attempts, test.adjusted_p_value, test.effect), (0, 1.0, None));
+                assert_eq!(test.consequence, "Not tested: too few such attempts.");
+            }
+        }
+    }
+
+    /// Sixteen requests whose first attempt fails and is repeated at the same server at once.
+    #[test]
+    fn repeats_that_always_fail_are_found_unless_they_count_as_refused() {
+        let attempt = |request: u32, number: u16, outcome: Outcome| Observed {
+            at_s: f64::from(request) + 0.002 * f64::from(number),
+            latency_ms: 1.0,
+            request,
+            attempt: number,
+            server: (request % 10) as u8,
+            outcome,
+            strategy: 0,
+            identifier_byte: b'a',
+        };
+        let (ok, fail) = (Outcome::Success, Outcome::Failure);
+        let mut attempts = Vec::new();
+        for request in 0..160 {
+            if request % 10 == request / 10 % 10 {
+                attempts.push(attempt(request, 1, fail));
+                attempts.push(attempt(request, 2, fail));
+            } else {
+                attempts.push(attempt(request, 1, ok));
+            }
+        }
+        let starts = [Start { stretches: vec![&attempts] }];
+        let again = |refused: &[Vec<bool>]| {
+            let tests = assumptions(&starts, refused, &RatePrior::flat());
+            tests.into_iter().find(|test| test.name == "same server again").unwrap()
+        };
+        let found = again(&[]);
+        assert!(found.is_rejected() && found.attempts == 16, "{found:?}");
+        assert!(found.effect.unwrap().interval.low > 20.0);
+        assert!(found.consequence.contains("a retry should go to another server"));
+        let refused = attempts.iter().map(|attempt| attempt.attempt == 2).collect();
+        assert_eq!(again(&[refused]).attempts, 0);
     }
 }

@@ -13,9 +13,7 @@
 //!   predictions promise, `-(failed - p) logit(p)` summed.
 //!
 //! Dispersion between servers, the sum over servers of (sum of `failed - p`)^2, has the summed
-//! variances as its exact mean, since M^2 - <M> is a martingale as well; its p-value comes from
-//! replicates that keep the recorded predictions, which ignores that the number of attempts at a
-//! server answers to its outcomes. The longest run has no exact form: it is reported with
+//! variances as its exact mean, but a p-value that is not exact (`dispersion`). The longest run has no exact form: it is reported with
 //! replicates of the trained posterior and takes no part in the family of tests.
 //! `tests/calibration/checks.rs` measures false alarms of all of them.
 //!
@@ -23,26 +21,21 @@
 //! conservative; with latencies that depend on each other theirs are not valid.
 
 use super::assumptions::adjusted;
+use super::dispersion::{Residual, dispersion};
 use super::goodness::{BINS, Bin, CalibrationBin, calibration, record};
 use super::history::{Coin, walk};
 use super::latency_check::{Exceedances, QUANTILES};
 use super::longest_run::{LongestRun, longest_run};
 use super::residuals::{Coins, Finding, Weighted};
-use crate::domain::{Purpose, Streams};
 use crate::fit::error_rates::{RatePrior, Tally};
 use crate::fit::runs::Start;
-use crate::stats::Interval;
-use crate::stats::sample::{standard_normal, uniform_open, uniform01};
 use crate::trace::Observed;
 
 /// Adjusted p-values below this are misses.
 const LEVEL: f64 = 0.05;
-/// Replicates of a Monte Carlo p-value.
-pub(super) const REPLICATES: u64 = 999;
 /// So many failures within a second at a server are a burst.
 const BURST: usize = 3;
-/// With more variance a server's excess of failures is drawn from a normal distribution.
-const MUCH_VARIANCE: f64 = 30.0;
+const DISPERSION: &str = "dispersion between servers";
 /// Seed of replicates, a constant: a fit is a function of its traces.
 pub(super) const SEED: u64 = 0x4e1d;
 
@@ -64,7 +57,7 @@ pub struct Check {
     pub p_value: f64,
     /// Adjusted by Holm for all checks that were made; 1 when there was nothing to check.
     pub adjusted_p_value: f64,
-    /// Attempts that it rests on; 0 when there was nothing to check.
+    /// Attempts that it rests on (servers for dispersion); 0 when there was nothing to check.
     pub attempts: u64,
     /// What the model misses, or that it misses nothing here.
     pub sentence: String,
@@ -97,15 +90,6 @@ impl HeldOut {
     }
 }
 
-/// The held-out coins of one server.
-#[derive(Debug, Clone, Default)]
-struct Server {
-    excess: f64,
-    variance: f64,
-    /// The predictions, as long as the variance is small.
-    chances: Vec<f64>,
-}
-
 /// A server's tally after the first half and its outcomes in the second, in order of time.
 pub(super) struct Halves {
     pub(super) trained: Tally,
@@ -124,7 +108,7 @@ struct Sums {
     raw_log_score: f64,
     /// Start and number of the servers, in order of their first held-out coin.
     keys: Vec<(usize, usize)>,
-    servers: Vec<Server>,
+    servers: Vec<Residual>,
     halves: Vec<Halves>,
     latency: Exceedances,
 }
@@ -154,20 +138,13 @@ impl Sums {
             Some(at) if self.keys[at] == key => at,
             _ => {
                 self.keys.push(key);
-                self.servers.push(Server::default());
+                self.servers.push(Residual::default());
                 self.halves.push(Halves { trained: coin.tally, outcomes: Vec::new() });
                 self.keys.len() - 1
             }
         };
         self.halves[at].outcomes.push(failed);
-        let server = &mut self.servers[at];
-        server.excess += f64::from(u8::from(failed)) - p;
-        server.variance += p * (1.0 - p);
-        if server.variance < MUCH_VARIANCE {
-            server.chances.push(p);
-        } else {
-            server.chances = Vec::new();
-        }
+        self.servers[at].record(p, failed);
     }
 }
 
@@ -241,7 +218,16 @@ fn checks(sums: &Sums) -> (Vec<Check>, Vec<CalibrationBin>) {
         "a server that failed 3 times within a second fails on more often than the model says",
         "a server that failed 3 times within a second recovers sooner than the model says",
     ));
-    drafts.push(dispersion(&sums.servers));
+    let (observed, expected, finding) = dispersion(&sums.servers);
+    drafts.push(Draft {
+        name: DISPERSION,
+        unit: "squared failures",
+        observed,
+        expected,
+        finding,
+        more: "servers differ more from their predictions than chance does",
+        fewer: "servers differ less from their predictions than chance does",
+    });
     let (test, bins) = calibration(&sums.bins);
     let failures: u64 = bins.iter().map(|bin| bin.failures).sum();
     let expected: f64 = bins.iter().map(|bin| bin.expected_failures).sum();
@@ -301,8 +287,10 @@ impl Draft {
             let digits = if expected < 10.0 { 2 } else { 0 };
             format!(
                 "{name}: {what}: {observed:.digits$} {}, expected {expected:.digits$}, of {} \
-                 attempts.",
-                self.unit, self.finding.attempts
+                 {}.",
+                self.unit,
+                self.finding.attempts,
+                if name == DISPERSION { "servers" } else { "attempts" }
             )
         };
         Check {
@@ -319,41 +307,57 @@ impl Draft {
     }
 }
 
-/// The dispersion between servers, its p-value by replicates of outcomes under the recorded
-/// predictions, two-sided and randomised among ties.
-fn dispersion(servers: &[Server]) -> Draft {
-    let observed: f64 = servers.iter().map(|s| s.excess * s.excess).sum();
-    let expected: f64 = servers.iter().map(|s| s.variance).sum();
-    let replicate = |r: u64| -> f64 {
-        let mut rng = Streams::new(SEED).stream(Purpose::Analysis, 0, r);
-        let squares = servers.iter().map(|server| {
-            let excess = if server.variance < MUCH_VARIANCE {
-                let of = |p: &f64| f64::from(u8::from(uniform01(&mut rng) < *p)) - p;
-                server.chances.iter().map(of).sum()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Outcome;
+
+    /// Two servers in turn; the first fails always in the second half, never in the first.
+    fn broken_half() -> Vec<Observed> {
+        let attempt = |i: u32| Observed {
+            at_s: f64::from(i) * 0.1,
+            latency_ms: 1.0,
+            request: i,
+            attempt: 1,
+            server: (i % 2) as u8,
+            outcome: if i >= 100 && i.is_multiple_of(2) {
+                Outcome::Failure
             } else {
-                standard_normal(&mut rng) * server.variance.sqrt()
-            };
-            excess * excess
-        });
-        squares.sum()
-    };
-    let below = (0..REPLICATES).filter(|r| replicate(*r) < observed).count() as f64;
-    let mut rng = Streams::new(SEED).stream(Purpose::Analysis, 1, 0);
-    let rank = (below + uniform_open(&mut rng)) / (REPLICATES + 1) as f64;
-    let finding = Finding {
-        statistic: observed / expected,
-        p_value: 2.0 * rank.min(1.0 - rank),
-        effect: observed - expected,
-        interval: Interval { low: 0.0, high: 0.0 },
-        attempts: servers.len() as u64,
-    };
-    Draft {
-        name: "dispersion between servers",
-        unit: "squared failures",
-        observed,
-        expected,
-        finding: if servers.is_empty() { Finding::NONE } else { finding },
-        more: "servers differ more from their predictions than chance does",
-        fewer: "servers differ less from their predictions than chance does",
+                Outcome::Success
+            },
+            strategy: 0,
+            identifier_byte: b'a',
+        };
+        (0..200).map(attempt).collect()
+    }
+
+    #[test]
+    fn a_server_that_breaks_in_the_second_half_is_said_in_words() {
+        let attempts = broken_half();
+        let starts = [Start { stretches: vec![&attempts] }];
+        let found = held_out(&starts, &[], &RatePrior::flat(), |_| 0.3);
+        assert_eq!(found.attempts, 100);
+        let check = |name: &str| found.checks.iter().find(|check| check.name == name).unwrap();
+        assert_eq!(check("runs: after 1").attempts, 1);
+        assert_eq!(check("runs: after 3 or more").attempts, 47);
+        assert_eq!(check("runs: after 3 or more").observed, 47.0);
+        let misses: Vec<&str> = found.misses().collect();
+        for part in [
+            "after 3 or more: failures come in longer runs than the model makes: 47 failures",
+            "bursts: a server that failed 3 times within a second fails on",
+            "latency p50: attempts are faster than the model says",
+        ] {
+            assert!(misses.iter().any(|miss| miss.contains(part)), "{part}: {misses:#?}");
+        }
+        assert_eq!(found.longest_run.unwrap().observed, 50);
+        assert!(found.log_score > 0.5);
+    }
+
+    #[test]
+    fn no_attempts_are_no_obstacle() {
+        let found = held_out(&[], &[], &RatePrior::flat(), |_| 0.5);
+        assert_eq!((found.attempts, found.misses().count()), (0, 0));
+        assert!(found.longest_run.is_none() && found.calibration.is_empty());
+        assert!(found.checks.iter().all(|check| check.sentence.contains("not checked")));
     }
 }

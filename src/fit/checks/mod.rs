@@ -1,6 +1,7 @@
 //! Checks: whether the fitted model, and the simulator's assumptions, may be believed.
 
 mod assumptions;
+mod dispersion;
 mod goodness;
 mod held_out;
 mod history;
