@@ -35,10 +35,8 @@ pub(super) struct ReadArguments {
 impl ReadArguments {
     /// Reads them; what is odd about them is told unless `quiet`.
     pub(super) fn read(&self, quiet: bool) -> anyhow::Result<Vec<Recording>> {
-        let options = ReadOptions {
-            columns: self.map.clone().unwrap_or_default(),
-            group: self.name.clone(),
-        };
+        let options =
+            ReadOptions { columns: self.map.clone().unwrap_or_default(), group: self.name.clone() };
         let recordings = Recording::read_all(&self.traces, &options)?;
         if !quiet {
             let mut warnings: Vec<&String> = recordings.iter().flat_map(|r| &r.warnings).collect();

@@ -9,7 +9,7 @@ use super::fit::ReadArguments;
 use super::{Ending, OutputArguments, print};
 use crate::report::validation_report;
 use crate::trace::Recording;
-use crate::validate::{RunRules, Settings, against_model, leave_one_out, learned_training};
+use crate::validate::{RunRules, Settings, against_model, learned_training, leave_one_out};
 use crate::world::Model;
 
 const EXAMPLES: &str = "\

@@ -16,7 +16,7 @@ use super::report::{
     ConfigFit, FitError, FitReport, LimitFit, RunSummary, ServerSummary, group_name,
 };
 use super::rounding::{rounded_family, rounded_latency, rounded_limit};
-use super::runs::{collect, tallies};
+use super::runs::{Start, collect, tallies};
 use super::warnings::warnings;
 use crate::trace::{Group, Observed, Recording};
 use crate::world::{
@@ -92,7 +92,7 @@ fn fit_group(runs: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Result<Con
         homogeneity: homogeneities(runs, &learned),
         servers: servers(runs, &learned),
         goodness: goodness(&starts, refused, &prior, stream),
-        assumptions: assumptions(&starts, refused, &prior),
+        assumptions: assumptions(&starts, &as_recorded(&starts), &prior),
         held_out: held_out(&starts, refused, &prior, cdf),
         starts: learned.starts.clone(),
         rounds: learned.rounds,
@@ -111,6 +111,12 @@ fn fit_group(runs: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Result<Con
     fit.warnings = warnings(&fit);
     fit.model.provenance = provenance(&fit);
     Ok(fit)
+}
+
+/// Which attempts of each start are known to have been refused. Assumptions are tested on what was
+/// recorded: a limit that was found explains some rejections, and must not hide them.
+fn as_recorded(starts: &[Start<'_>]) -> Vec<Vec<bool>> {
+    starts.iter().map(|start| start.attempts().map(Observed::refused).collect()).collect()
 }
 
 /// The probability that an attempt takes at most as long as this one did.
@@ -146,7 +152,13 @@ fn model(
     let rows = learned.rates.draws(MODEL_DRAWS);
     let limit_rows = match limit.inference.conclusion {
         Conclusion::Abstained { .. } => Vec::new(),
-        _ => limit.inference.draws.iter().map(|draw| rounded_limit(*draw)).collect(),
+        _ => {
+            let fits = |draw: &&RateLimit| {
+                // Config 1's limit is fixed by definition, whatever the recordings leave open.
+                !(is_config(group, 1) && matches!(draw, RateLimit::Sinusoidal { .. }))
+            };
+            limit.inference.draws.iter().filter(fits).map(|draw| rounded_limit(*draw)).collect()
+        }
     };
     let error_family = |population: Population| rounded_family(population.into());
     let untold = LatencyFamily::Constant { ms: UNTOLD_LATENCY_MS };
@@ -165,10 +177,10 @@ fn model(
         },
         rate_limit: limit.limit,
         rate_limit_posterior: Posterior::from(limit_rows),
-        latency: latency.map_or(
-            Latency { success: untold, failure: None, rate_limited_ms: None },
-            |latency| rounded_latency(&latency.to_latency()),
-        ),
+        latency: latency
+            .map_or(Latency { success: untold, failure: None, rate_limited_ms: None }, |latency| {
+                rounded_latency(&latency.to_latency())
+            }),
         provenance: toml::Table::new(),
     }
 }
@@ -224,8 +236,12 @@ fn homogeneities(runs: &[&Recording], learned: &Learned) -> Vec<Homogeneity> {
         let mut names = labels.to_vec();
         names.dedup();
         for name in names {
-            let group: Vec<_> =
-                slices.iter().zip(labels).filter(|(_, l)| **l == name).map(|(run, _)| *run).collect();
+            let group: Vec<_> = slices
+                .iter()
+                .zip(labels)
+                .filter(|(_, l)| **l == name)
+                .map(|(run, _)| *run)
+                .collect();
             if group.len() > 1 {
                 tests.push(homogeneity(name, &group));
             }

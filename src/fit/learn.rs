@@ -63,17 +63,23 @@ pub fn learn(recordings: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Opti
         let as_recorded = starts.of(recordings);
         let limit = infer_limit(&as_recorded, servers, tells, &prior);
         let estimate = limit.estimate();
-        let refused: Vec<Vec<bool>> = as_recorded
-            .iter()
-            .map(|start| taken_for_refusals(&estimate, start, servers))
-            .collect();
+        let refused: Vec<Vec<bool>> =
+            as_recorded.iter().map(|start| taken_for_refusals(&estimate, start, servers)).collect();
         let now = (starts, estimate);
         let settled = last.as_ref().is_some_and(|last| same(last, &now));
         if settled || round == MOST_ROUNDS || (round > 1 && estimate.is_none() && tells) {
             let (starts, _) = now;
             let borrowed = borrowed.is_some();
             let settled = settled || round < MOST_ROUNDS;
-            return Some(Learned { starts, rates, borrowed, limit, refused, rounds: round, settled });
+            return Some(Learned {
+                starts,
+                rates,
+                borrowed,
+                limit,
+                refused,
+                rounds: round,
+                settled,
+            });
         }
         marked = if tells || estimate.is_none() {
             Vec::new()

@@ -50,9 +50,7 @@ pub use limits::{
     CLAIMED, Conclusion, LIMIT_DRAWS, LimitFamily, LimitInference, LimitKind, LimitParameter,
     LimitPrior, NAMED, Pressure, SPANS_S, infer_limit_of,
 };
-pub use report::{
-    ConfigFit, FitError, FitReport, LimitFit, RunSummary, ServerSummary, group_name,
-};
+pub use report::{ConfigFit, FitError, FitReport, LimitFit, RunSummary, ServerSummary, group_name};
 pub use runs::Start;
 pub use starts::{
     FileSearch, Place, RESTART_THRESHOLD, StartBoundary, StartSpan, Starts, Stretch, find_starts,

@@ -48,7 +48,8 @@ pub(super) fn provenance(fit: &ConfigFit) -> Table {
         .runs
         .iter()
         .map(|run| {
-            let starts: Vec<String> = run.starts.iter().map(|(_, start)| start.to_string()).collect();
+            let starts: Vec<String> =
+                run.starts.iter().map(|(_, start)| start.to_string()).collect();
             format!("{} (start {})", run.file, starts.join(", "))
         })
         .collect();
@@ -108,7 +109,9 @@ fn error_rate(fit: &ConfigFit) -> Value {
 
 /// p-values of what was checked; adjusted ones by Holm.
 fn checks(fit: &ConfigFit) -> Value {
-    let (goodness, key) = (&fit.goodness, |name: &str| name.replace(' ', "_"));
+    let goodness = &fit.goodness;
+    let key =
+        |name: &str| name.replace(|c: char| !c.is_ascii_alphanumeric(), "_").replace("__", "_");
     let mut assumptions = Table::new();
     for test in fit.assumptions.iter().filter(|test| test.attempts > 0) {
         assumptions.insert(key(test.name), number(test.adjusted_p_value));

@@ -2,7 +2,7 @@
 //!
 //! When not to use it: for results; only models and their provenance are rounded.
 
-use crate::world::{ErrorFamily, Latency, LatencyFamily, LogNormal, LogNormals, RateLimit};
+use crate::world::{ErrorFamily, Latency, RateLimit};
 
 /// Significant digits of the numbers in a model.
 const MODEL_DIGITS: usize = 5;
@@ -65,45 +65,10 @@ pub(super) fn rounded_limit(limit: RateLimit) -> RateLimit {
 /// Latencies for a model.
 pub(super) fn rounded_latency(latency: &Latency) -> Latency {
     Latency {
-        success: rounded_latencies(latency.success),
-        failure: latency.failure.map(rounded_latencies),
+        success: latency.success.rounded(round),
+        failure: latency.failure.map(|family| family.rounded(round)),
         rate_limited_ms: latency.rate_limited_ms.map(round),
     }
-}
-
-fn rounded_latencies(family: LatencyFamily) -> LatencyFamily {
-    match family {
-        LatencyFamily::Constant { ms } => LatencyFamily::Constant { ms: round(ms) },
-        LatencyFamily::LogNormal(one) => LatencyFamily::LogNormal(log_normal(one)),
-        LatencyFamily::LogNormalMixture { body, tail_weight, tail } => {
-            let (body, tail) = (log_normal(body), log_normal(tail));
-            LatencyFamily::LogNormalMixture { body, tail_weight: round(tail_weight), tail }
-        }
-        LatencyFamily::LogNormals(several) => {
-            let mut parts: Vec<_> =
-                several.iter().map(|(weight, part)| (round(weight), log_normal(part))).collect();
-            // Weights must still sum to 1.
-            if let Some((heaviest, others)) = parts.split_first_mut() {
-                heaviest.0 = 1.0 - others.iter().map(|(weight, _)| weight).sum::<f64>();
-            }
-            LatencyFamily::LogNormals(LogNormals::of(&parts))
-        }
-        LatencyFamily::LogLogistic { median_ms, shape } => {
-            LatencyFamily::LogLogistic { median_ms: round(median_ms), shape: round(shape) }
-        }
-        LatencyFamily::LogNormalPareto { body, threshold_ms, tail_weight, tail_index } => {
-            LatencyFamily::LogNormalPareto {
-                body: log_normal(body),
-                threshold_ms: round(threshold_ms),
-                tail_weight: round(tail_weight),
-                tail_index: round(tail_index),
-            }
-        }
-    }
-}
-
-fn log_normal(of: LogNormal) -> LogNormal {
-    LogNormal { median_ms: round(of.median_ms), sigma: round(of.sigma) }
 }
 
 #[cfg(test)]

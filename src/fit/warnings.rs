@@ -36,8 +36,10 @@ pub(super) fn warnings(fit: &ConfigFit) -> Vec<String> {
             "These recordings do not tell latencies; attempts are assumed to take 1 ms.".to_owned(),
         ),
         Some(latency) => {
-            let parts =
-                [Some(("attempts", &latency.success)), latency.failure.as_ref().map(|f| ("failures", f))];
+            let parts = [
+                Some(("attempts", &latency.success)),
+                latency.failure.as_ref().map(|f| ("failures", f)),
+            ];
             for (what, part) in parts.into_iter().flatten().filter(|(_, p)| p.p_value < MISFIT) {
                 warnings.push(format!("Latency of {what}: {}", part.misses()));
             }

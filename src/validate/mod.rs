@@ -15,9 +15,9 @@
 
 mod beliefs;
 mod calibration;
+mod learned;
 #[cfg(test)]
 mod made;
-mod learned;
 mod membership;
 mod one_step;
 mod pit;

@@ -55,15 +55,18 @@ impl Training {
     #[must_use]
     pub fn of_model(model: &Model) -> Self {
         let rows = model.error_rate.posterior.rows();
-        let families = if rows.is_empty() { std::slice::from_ref(&model.error_rate.family) } else { rows };
-        let populations: Vec<Population> = families.iter().filter_map(Population::of_family).collect();
+        let families =
+            if rows.is_empty() { std::slice::from_ref(&model.error_rate.family) } else { rows };
+        let populations: Vec<Population> =
+            families.iter().filter_map(Population::of_family).collect();
         let rates = match &model.error_rate.family {
             ErrorFamily::Uniform { low, high } if low == high && rows.is_empty() => {
                 Rates::Known(vec![*low; model.servers()])
             }
             ErrorFamily::Fixed { values } => Rates::Known(values.clone()),
             _ => {
-                let weighted: Vec<(Population, f64)> = populations.iter().map(|p| (*p, 1.0)).collect();
+                let weighted: Vec<(Population, f64)> =
+                    populations.iter().map(|p| (*p, 1.0)).collect();
                 Rates::Drawn {
                     prior: RatePrior::average(&weighted),
                     populations: populations.iter().map(RatePrior::of).collect(),

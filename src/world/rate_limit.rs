@@ -62,17 +62,23 @@ impl fmt::Display for RateLimit {
                 write!(f, "sliding window, {limit} in {window_s} s")
             }
             Self::TokenBucket { per_second, burst } => {
-                write!(f, "token bucket, {per_second} per second, burst {burst}")
+                write!(f, "token bucket, {} per second, burst {burst}", short(*per_second))
             }
             Self::Sinusoidal { mean_per_second, amplitude_per_second, period_s, burst, .. } => {
                 write!(
                     f,
-                    "sinusoidal bucket, {mean_per_second} ± {amplitude_per_second} per second \
-                     over {period_s} s, burst {burst}"
+                    "sinusoidal bucket, {} ± {} per second over {period_s} s, burst {burst}",
+                    short(*mean_per_second),
+                    short(*amplitude_per_second)
                 )
             }
         }
     }
+}
+
+/// A number to four significant digits: rates that were fitted have more than anybody reads.
+fn short(x: f64) -> f64 {
+    format!("{x:.3e}").parse().unwrap_or(x)
 }
 
 impl RateLimit {

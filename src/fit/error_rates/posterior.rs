@@ -49,12 +49,6 @@ pub fn fit_error_rates_among(starts: &[Vec<Tally>], families: &[Family]) -> Opti
     redraws.then(|| ErrorRateFit { families, servers: OnceLock::new() })
 }
 
-/// Fits the uniform and the beta family to tallies of any starts, best evidence first.
-#[must_use]
-pub fn fit_families(tallies: &[Tally]) -> Vec<FamilyFit> {
-    fit_all(&[tallies.to_vec()], &[Family::Uniform, Family::Beta])
-}
-
 impl ErrorRateFit {
     /// The fit of one family, if it was among those fitted.
     #[must_use]

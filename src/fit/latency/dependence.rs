@@ -9,6 +9,8 @@
 //! When not to use it: as proof of a cause. A strategy that retries on one server makes servers
 //! differ in whatever retries do.
 
+use std::fmt;
+
 use rand::Rng;
 use rayon::prelude::*;
 
@@ -52,6 +54,20 @@ pub enum LatencyFactor {
     SlowSpell,
     /// Whether runs are slow at the same time after their beginning.
     TimeInRun,
+}
+
+impl fmt::Display for LatencyFactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Server => "server",
+            Self::AttemptNumber => "first attempt or retry",
+            Self::Run => "run",
+            Self::Outcome => "outcome",
+            Self::Previous => "the attempt before",
+            Self::SlowSpell => "a slow attempt before",
+            Self::TimeInRun => "time within the run",
+        })
+    }
 }
 
 /// Every factor, in the order of the report.

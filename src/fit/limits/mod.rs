@@ -15,6 +15,7 @@ mod sinusoidal;
 mod tests;
 mod windows;
 
+pub(in crate::fit) use assumed::assumed;
 pub use conclusion::{CLAIMED, Conclusion, NAMED};
 pub use family::{LimitFamily, LimitKind, LimitParameter};
 pub(in crate::fit) use infer::infer_limit;
@@ -22,4 +23,3 @@ pub use infer::{LIMIT_DRAWS, LimitInference, infer_limit_of};
 pub use pressure::{Pressure, SPANS_S};
 pub use prior::LimitPrior;
 pub(in crate::fit) use refusals::taken_for_refusals;
-pub(in crate::fit) use assumed::assumed;

@@ -30,10 +30,6 @@ pub(super) fn text(latency: &LatencyAnalysis) -> String {
     };
     let columns = [
         ("latency depends on", each(&|i| dependences[i].factor.to_string())),
-        ("statistic", each(&|i| {
-            let d = &dependences[i];
-            format!("{} {}", d.statistic_name, fixed(d.statistic, 2))
-        })),
         ("p", each(&|i| p_value(dependences[i].p_value))),
         ("Holm", each(&|i| p_value(dependences[i].p_adjusted))),
         ("effect", each(&effect)),

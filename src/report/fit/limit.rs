@@ -8,7 +8,8 @@ use crate::report::table::frame;
 
 pub(super) fn text(fit: &ConfigFit) -> String {
     let inference = &fit.rate_limit.inference;
-    let each = |cell: &dyn Fn(&LimitFamily) -> String| inference.families.iter().map(cell).collect();
+    let each =
+        |cell: &dyn Fn(&LimitFamily) -> String| inference.families.iter().map(cell).collect();
     let of_limit = |family: &LimitFamily, text: &dyn Fn() -> String| match family.kind {
         LimitKind::None => "-".to_owned(),
         _ => text(),
@@ -19,21 +20,25 @@ pub(super) fn text(fit: &ConfigFit) -> String {
     };
     let columns = [
         ("kind", each(&|f| f.kind.to_string())),
-        ("ln BF against none", each(&|f| format!("{:+.1}", f.log_bayes_factor_against_none))),
+        ("ln BF", each(&|f| format!("{:+.1}", f.log_bayes_factor_against_none))),
         ("probability", each(&|f| fixed(f.probability, 3))),
-        ("best", each(&|f| of_limit(f, &|| f.estimate.to_string()))),
-        ("per second, 95 %", each(&|f| of_limit(f, &|| range(f.per_second.low, f.per_second.high)))),
-        ("burst or limit, 95 %", each(&|f| of_limit(f, &|| range(f.capacity.low, f.capacity.high)))),
-        ("window s, 95 %", each(&|f| of_limit(f, &|| range(f.window_s.low, f.window_s.high)))),
+        ("per second", each(&|f| of_limit(f, &|| range(f.per_second.low, f.per_second.high)))),
+        ("burst or limit", each(&|f| of_limit(f, &|| range(f.capacity.low, f.capacity.high)))),
+        ("window s", each(&|f| of_limit(f, &|| range(f.window_s.low, f.window_s.high)))),
     ];
-    let mut text = format!("\nrate limit\n{}\n", frame(&columns, 1));
+    let mut text =
+        format!("\nrate limit: Bayes factors against none, 95 % ranges\n{}\n", frame(&columns, 1));
+    for family in inference.families.iter().filter(|f| f.kind != LimitKind::None) {
+        let _ = writeln!(text, "  best {}", family.estimate);
+    }
     let verdict = match &inference.conclusion {
         Conclusion::Found { .. } => "found",
         Conclusion::FoundFamilyOpen { .. } => "found, its kind open",
         Conclusion::Abstained { .. } => "abstained",
     };
     let assumed = if fit.rate_limit.assumed { " (assumed)" } else { "" };
-    let _ = writeln!(text, "conclusion: {verdict}; the model says {}{assumed}", fit.rate_limit.limit);
+    let _ =
+        writeln!(text, "conclusion: {verdict}; the model says {}{assumed}", fit.rate_limit.limit);
     let _ = writeln!(text, "why: {}", fit.rate_limit.reason);
     if !inference.advice.is_empty() {
         let _ = writeln!(text, "what would decide: {}", inference.advice);

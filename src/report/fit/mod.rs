@@ -30,7 +30,8 @@ pub fn fit_report(report: &FitReport) -> String {
 /// # Errors
 /// When a chart cannot be drawn.
 pub fn fit_page(report: &FitReport) -> Result<Vec<(String, Vec<u8>)>, ChartError> {
-    let mut page = "# Fit\n\nMade by `flakelab fit`: the same recordings give the same page.\n".to_owned();
+    let mut page =
+        "# Fit\n\nMade by `flakelab fit`: the same recordings give the same page.\n".to_owned();
     let mut files = Vec::new();
     for fit in &report.configs {
         let _ = write!(page, "\n## {}\n\n", group_name(&fit.group));

@@ -47,7 +47,11 @@ pub(super) fn text(fit: &ConfigFit) -> String {
     }
     let columns: Vec<(&str, Vec<String>)> =
         columns.iter().map(|(name, cells)| (name.as_str(), cells.clone())).collect();
-    let _ = writeln!(text, "\nerror rate of each server, mean and 95 % interval\n{}", frame(&columns, 1));
+    let _ = writeln!(
+        text,
+        "\nerror rate of each server, mean and 95 % interval\n{}",
+        frame(&columns, 1)
+    );
     text
 }
 
@@ -57,12 +61,21 @@ fn families(fit: &ConfigFit) -> String {
     let each = |cell: &dyn Fn(&FamilyFit) -> String| families.iter().map(cell).collect();
     let columns = [
         ("family", each(&|f| f.family.name().replace('_', " "))),
-        ("hyperparameters [95 % credible]", each(&hyperparameters)),
         ("ln evidence", each(&|f| fixed(f.log_evidence, 2))),
         ("ln Bayes factor", each(&|f| format!("{:+.2}", f.log_evidence - best))),
         ("probability", each(&|f| fixed(f.probability, 3))),
     ];
-    frame(&columns, 2).to_string()
+    let mut text = frame(&columns, 1).to_string();
+    text += "\nhyperparameters with 95 % credible intervals:";
+    for family in families {
+        let _ = write!(
+            text,
+            "\n  {}: {}",
+            family.family.name().replace('_', " "),
+            hyperparameters(family)
+        );
+    }
+    text
 }
 
 fn hyperparameters(family: &FamilyFit) -> String {
