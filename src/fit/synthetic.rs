@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::checks::Outcomes;
 use super::error_rates::{Population, Tally};
-use crate::domain::{Purpose, Streams};
+use crate::domain::{Outcome, Purpose, Streams};
 use crate::stats::sample::{index_below, uniform_open, uniform01};
 use crate::stats::special::normal_quantile;
-use crate::trace::{Config, Row, Trace};
+use crate::trace::{Config, Observed, Row, Trace};
+
+/// The attempts of one start: server and whether it failed, in order of time.
+pub(super) type Outcomes = Vec<(usize, bool)>;
 
 /// Servers of a start.
 pub(super) const SERVERS: usize = 10;
@@ -55,11 +57,19 @@ pub(super) fn start(population: &Population, count: usize, seed: u64) -> Outcome
     attempts(&rates(population, seed), count, seed)
 }
 
-/// What a start's outcomes come to, per server.
-pub(super) fn tallies(outcomes: &Outcomes) -> Vec<Tally> {
-    let mut tallies = vec![Tally::default(); SERVERS];
-    outcomes.iter().for_each(|(server, failed)| tallies[*server].record(*failed));
-    tallies
+/// The same as attempts of a recording: one a request, ten a second.
+pub(super) fn observed(outcomes: &Outcomes) -> Vec<Observed> {
+    let observed = |(request, (server, failed)): (u32, &(usize, bool))| Observed {
+        at_s: f64::from(request) * 0.1,
+        latency_ms: 1.0,
+        request,
+        attempt: 1,
+        server: *server as u8,
+        outcome: if *failed { Outcome::Failure } else { Outcome::Success },
+        strategy: 0,
+        identifier_byte: b'a',
+    };
+    (0..).zip(outcomes).map(observed).collect()
 }
 
 /// A trace with these outcomes: one attempt a request, ten a second, latency around 1 ms.

@@ -14,10 +14,10 @@
 //! When not to use it: both p-values are conservative when the population was fitted to the same
 //! attempts; servers with few attempts hardly move the first.
 
-use super::history::{Predictor, walk};
+use super::history::walk;
 use super::residuals::LEAST_VARIANCE;
 use crate::domain::{Purpose, Streams};
-use crate::fit::error_rates::{Population, RatePrior, Tally};
+use crate::fit::error_rates::{RatePrior, Tally};
 use crate::fit::runs::Start;
 use crate::stats::goodness::{ChiSquare, ks_p_value, ks_statistic};
 use crate::stats::sample::uniform_open;
@@ -27,9 +27,6 @@ use crate::stats::special::chi_square_sf;
 pub(super) const BINS: usize = 10;
 /// Seed of the randomisation, a constant: a fit is a function of its traces.
 const SEED: u64 = 0x600d;
-
-/// The attempts of one start: server and whether it failed, in order of time.
-pub(in crate::fit) type Outcomes = Vec<(usize, bool)>;
 
 /// Predictions of one bin against what happened.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,25 +59,6 @@ pub struct Goodness {
     /// Mean over servers of failures / attempts: biased when servers were chosen by outcome, and
     /// compared with the population's mean to show it.
     pub raw_mean: f64,
-}
-
-/// Judges a population by the attempts of each start; `stream` tells configs apart.
-pub(in crate::fit) fn judge(population: &Population, starts: &[Outcomes], stream: u16) -> Goodness {
-    let prior = RatePrior::of(population);
-    let mut predictor = Predictor::new(&prior);
-    let mut sums = Sums::default();
-    for outcomes in starts {
-        let mut tallies: Vec<Tally> = Vec::new();
-        for (server, failed) in outcomes {
-            if tallies.len() <= *server {
-                tallies.resize(server + 1, Tally::default());
-            }
-            sums.record(predictor.failure(tallies[*server]), *failed);
-            tallies[*server].record(*failed);
-        }
-        sums.tallies.extend(tallies);
-    }
-    sums.judge(&prior, stream)
 }
 
 /// Judges a population of error rates by the coins of each start; `refused` as for
@@ -238,15 +216,26 @@ mod tests {
     use rayon::prelude::*;
 
     use super::*;
-    use crate::fit::synthetic;
+    use crate::fit::error_rates::Population;
+    use crate::fit::synthetic::{self, Outcomes};
+    use crate::trace::Observed;
+
+    fn judge(prior: &RatePrior, starts: &[Outcomes]) -> Goodness {
+        let attempts: Vec<Vec<Observed>> = starts.iter().map(synthetic::observed).collect();
+        let refused: Vec<Vec<bool>> = starts.iter().map(|start| vec![false; start.len()]).collect();
+        let starts: Vec<Start<'_>> =
+            attempts.iter().map(|attempts| Start { stretches: vec![attempts] }).collect();
+        goodness(&starts, &refused, prior, 0)
+    }
 
     /// The number of 150 data sets, made greedily from `truth`, in which `model` is rejected at
     /// 5 %: by servers, by attempts.
     fn rejected(truth: Population, model: Population) -> (usize, usize) {
+        let prior = RatePrior::of(&model);
         let judged = |seed: u64| {
             let starts: Vec<Outcomes> =
                 (0..4).map(|k| synthetic::start(&truth, 250, seed * 4 + k)).collect();
-            let goodness = judge(&model, &starts, 0);
+            let goodness = judge(&prior, &starts);
             [goodness.pit_ks_p_value < 0.05, goodness.calibration_test.p_value < 0.05]
         };
         let judged: Vec<[bool; 2]> = (0..150).into_par_iter().map(judged).collect();
@@ -273,7 +262,7 @@ mod tests {
 
     #[test]
     fn no_attempts_are_no_obstacle() {
-        let goodness = judge(&Population::FLAT, &[Vec::new()], 0);
+        let goodness = judge(&RatePrior::flat(), &[Vec::new()]);
         assert_eq!((goodness.servers, goodness.calibration_test.df), (0, 0));
         assert_eq!(goodness.pit_ks_p_value, 1.0);
     }
