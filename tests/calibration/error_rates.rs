@@ -117,7 +117,8 @@ fn places(family: Family, k: u64) -> Places {
     let mut starts = Vec::new();
     let mut rates = Vec::new();
     for i in 0..STARTS {
-        let policy = if (k as usize + i) % 2 == 0 { Policy::Thompson } else { Policy::Greedy };
+        let policy =
+            if (k as usize + i).is_multiple_of(2) { Policy::Thompson } else { Policy::Greedy };
         let (of_start, tallies) = start(&population, ATTEMPTS_A_START, policy, &mut rng);
         rates.extend(of_start);
         starts.push(tallies);
@@ -219,7 +220,7 @@ fn coverage(population: &Population, policy: Policy, data_sets: u64) -> Coverage
     let of_data_set = |k: u64| {
         let mut rng = Streams::new(SEED).stream(Purpose::Analysis, stream, k);
         let (rates, tallies) = start(population, ATTEMPTS_FOR_COVERAGE, policy, &mut rng);
-        let fit = fit_error_rates(&[tallies.clone()]).unwrap();
+        let fit = fit_error_rates(std::slice::from_ref(&tallies)).unwrap();
         let plugged_in = fit.best_redrawn().unwrap().population;
         let mut held = [0_u32; 2];
         for (rate, tally) in rates.iter().zip(&tallies) {
