@@ -9,7 +9,7 @@
 //! When not to use it: as proof that a family fits real servers; that is for checks of the model.
 
 use flakelab::domain::{Purpose, Streams};
-use flakelab::fit::{Family, Population, Tally, fit_error_rates_among};
+use flakelab::fit::{Family, Population, Tally, fit_error_rates, fit_error_rates_among};
 use flakelab::stats::sample::{beta, index_below, uniform_open, uniform01};
 use rand::Rng;
 use rayon::prelude::*;
@@ -25,6 +25,8 @@ const ATTEMPTS_FOR_COVERAGE: usize = 200;
 const SEED: u64 = 4_001;
 /// Draws behind the place of the log likelihood.
 const DRAWS: usize = 256;
+/// Rates this near to 0 or to 1 are taken together.
+const NEXT_TO_AN_END: f64 = 1e-12;
 
 /// Who chooses the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +117,8 @@ fn places(family: Family, k: u64) -> Places {
     let mut starts = Vec::new();
     let mut rates = Vec::new();
     for i in 0..STARTS {
-        let policy = if (k as usize + i) % 2 == 0 { Policy::Thompson } else { Policy::Greedy };
+        let policy =
+            if (k as usize + i).is_multiple_of(2) { Policy::Thompson } else { Policy::Greedy };
         let (of_start, tallies) = start(&population, ATTEMPTS_A_START, policy, &mut rng);
         rates.extend(of_start);
         starts.push(tallies);
@@ -131,15 +134,9 @@ fn places(family: Family, k: u64) -> Places {
     let swapped: Vec<Vec<Tally>> = starts.iter().map(|s| s.iter().map(swap).collect()).collect();
     let swapped = fit_error_rates_among(&swapped, &[family]).unwrap();
     let server = index_below(&mut rng, tallies.len());
-    let place = |cdf: f64, rng: &mut _| match cdf {
-        // Rates below all floats are 0, and 1 minus them 1: any place there is as good.
-        _ if rates[server] < 1e-300 => cdf * uniform01(rng),
-        _ if rates[server] == 1.0 => {
-            let below = fit.server(tallies[server]).cdf(1.0 - f64::EPSILON / 4.0);
-            below + (1.0 - below) * uniform01(rng)
-        }
-        _ => cdf,
-    };
+    let u = uniform01(&mut rng);
+    let (rate, tally) = (rates[server], tallies[server]);
+    let posterior = fit.server(tally);
     Places {
         hyperparameters: truth
             .iter()
@@ -147,10 +144,23 @@ fn places(family: Family, k: u64) -> Places {
             .map(|(value, parameter)| parameter.cdf(*value))
             .collect(),
         log_likelihood: (below as f64 + uniform01(&mut rng)) / (DRAWS as f64 + 1.0),
-        server: place(fit.server(tallies[server]).cdf(rates[server]), &mut rng),
-        server_plugged_in: best.population.posterior_cdf(tallies[server], rates[server]),
+        server: place_of_rate(rate, u, |at| posterior.cdf(at)),
+        server_plugged_in: place_of_rate(rate, u, |at| best.population.posterior_cdf(tally, at)),
         swapped: swapped.families[0].hyperparameters[0].cdf(truth[0]),
     }
+}
+
+/// The place of a rate in its distribution. Floats do not tell rates next to 0 or 1 apart, where
+/// betas of a small concentration have most of their mass: there any place is as good.
+fn place_of_rate(rate: f64, u: f64, cdf: impl Fn(f64) -> f64) -> f64 {
+    if rate < NEXT_TO_AN_END {
+        return u * cdf(NEXT_TO_AN_END);
+    }
+    if rate > 1.0 - NEXT_TO_AN_END {
+        let below = cdf(1.0 - NEXT_TO_AN_END);
+        return below + u * (1.0 - below);
+    }
+    cdf(rate)
 }
 
 /// Calibration of one family: its findings, and those of the planted errors.
@@ -175,22 +185,34 @@ fn of_family(family: Family, data_sets: u64) -> Vec<Finding> {
         &format!("{name}: failures and successes swapped"),
         &collect(&|p| p.swapped),
     ));
+    // Three starts pin a beta down well enough that plugging in goes unnoticed here; the study of
+    // coverage shows what it costs.
+    let what = format!("{name}: one server's rate, hyperparameters plugged in");
     let plugged_in = collect(&|p| p.server_plugged_in);
-    findings.push(Finding {
-        what: format!("{name}: one server's rate, hyperparameters plugged in"),
-        measured: format!("p = {:.1e}, {data_sets} data sets", uniform_p_value(&plugged_in)),
-        bound: String::new(),
-        held: None,
+    findings.push(if family == Family::Uniform {
+        must_be_rejected(&what, &plugged_in)
+    } else {
+        reported(what, &plugged_in)
     });
     findings
+}
+
+/// Uniformity that is only reported.
+fn reported(what: String, places: &[f64]) -> Finding {
+    Finding {
+        what,
+        measured: format!("p = {:.1e}, {} data sets", uniform_p_value(places), places.len()),
+        bound: String::new(),
+        held: None,
+    }
 }
 
 /// Of the servers' 95 % intervals, how many hold the rate: integrated, and plugged in.
 struct Coverage {
     integrated: f64,
     plugged_in: f64,
-    /// Places of one server's rate a data set, plugged in.
-    places: Vec<f64>,
+    /// Places of one server's rate a data set: integrated, and plugged in.
+    places: [Vec<f64>; 2],
 }
 
 fn coverage(population: &Population, policy: Policy, data_sets: u64) -> Coverage {
@@ -198,24 +220,24 @@ fn coverage(population: &Population, policy: Policy, data_sets: u64) -> Coverage
     let of_data_set = |k: u64| {
         let mut rng = Streams::new(SEED).stream(Purpose::Analysis, stream, k);
         let (rates, tallies) = start(population, ATTEMPTS_FOR_COVERAGE, policy, &mut rng);
-        let families = [Family::Uniform, Family::Beta];
-        let fit = fit_error_rates_among(&[tallies.clone()], &families).unwrap();
-        let plugged_in = fit.families[0].population;
+        let fit = fit_error_rates(std::slice::from_ref(&tallies)).unwrap();
+        let plugged_in = fit.best_redrawn().unwrap().population;
         let mut held = [0_u32; 2];
         for (rate, tally) in rates.iter().zip(&tallies) {
             held[0] += u32::from(fit.server(*tally).interval_95.contains(*rate));
             let place = plugged_in.posterior_cdf(*tally, *rate);
             held[1] += u32::from((0.025..=0.975).contains(&place));
         }
-        (held, plugged_in.posterior_cdf(tallies[0], rates[0]))
+        let integrated = fit.server(tallies[0]).cdf(rates[0]);
+        (held, [integrated, plugged_in.posterior_cdf(tallies[0], rates[0])])
     };
-    let all: Vec<([u32; 2], f64)> = (0..data_sets).into_par_iter().map(of_data_set).collect();
+    let all: Vec<([u32; 2], [f64; 2])> = (0..data_sets).into_par_iter().map(of_data_set).collect();
     let intervals = data_sets as f64 * SERVERS as f64;
     let share = |i: usize| f64::from(all.iter().map(|(held, _)| held[i]).sum::<u32>()) / intervals;
     Coverage {
         integrated: share(0),
         plugged_in: share(1),
-        places: all.iter().map(|(_, place)| *place).collect(),
+        places: [0, 1].map(|i| all.iter().map(|(_, places)| places[i]).collect()),
     }
 }
 
@@ -245,10 +267,11 @@ fn of_coverage(data_sets: u64) -> Vec<Finding> {
                 held: None,
             });
             if policy == Policy::Greedy {
-                findings.push(must_be_rejected(
-                    &format!("a server's rate with hyperparameters plugged in, {name}, {policy:?}"),
-                    &found.places,
-                ));
+                let what = format!("one server's rate, {name}, Greedy");
+                let [integrated, plugged_in] = &found.places;
+                let control = format!("{what}, hyperparameters plugged in");
+                findings.push(reported(what, integrated));
+                findings.push(must_be_rejected(&control, plugged_in));
             }
         }
     }
@@ -268,8 +291,8 @@ pub fn study() -> Study {
             "Simulation-based calibration: {DATA_SETS} data sets a family, hyperparameters from \
              the hyper-prior, {SERVERS} servers at {STARTS} starts, {ATTEMPTS_A_START} attempts a \
              start, starts alternating between Thompson sampling and greedy choice. Coverage: \
-             {DATA_SETS} data sets of one start with {ATTEMPTS_FOR_COVERAGE} attempts, fitted with \
-             the uniform and the beta family; all servers' intervals count, untried ones' too."
+             {DATA_SETS} data sets of one start with {ATTEMPTS_FOR_COVERAGE} attempts, averaged \
+             over all families that redraw; all servers' intervals count, untried ones' too."
         ),
         findings,
     }

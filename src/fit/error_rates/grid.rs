@@ -184,13 +184,12 @@ impl<const N: usize> Posterior<N> {
     fn serpentine(&self, cell: usize) -> [usize; N] {
         let mut at = indices(&self.axes, cell);
         let mut before = 0;
-        for d in 0..N {
-            let cells = self.axes[d].cells;
-            let forward = at[d];
+        for (place, axis) in at.iter_mut().zip(&self.axes) {
+            let forward = *place;
             if before % 2 == 1 {
-                at[d] = cells - 1 - forward;
+                *place = axis.cells - 1 - forward;
             }
-            before = before * cells + forward;
+            before = before * axis.cells + forward;
         }
         at
     }

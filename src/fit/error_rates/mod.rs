@@ -7,6 +7,7 @@ mod mixture;
 mod population;
 mod posterior;
 mod prior;
+mod prior_cell;
 mod rate_cells;
 mod server;
 mod truncated;
