@@ -104,8 +104,10 @@ impl ParameterSpread {
 /// The standard deviation between draws; none if there are too few of them to tell.
 fn sd(components: &VarianceComponents) -> Option<ParameterSd> {
     let between = components.between().filter(|_| components.groups() >= FEWEST_DRAWS)?;
-    let at = |z: f64| (between.variance + z * between.std_error).max(0.0).sqrt();
-    Some(ParameterSd { sd: at(0.0), low: at(-Z_95_ONE_SIDED), high: at(Z_95_ONE_SIDED) })
+    // No variance is negative: an estimate that is must not lower the upper limit.
+    let (variance, error) = (between.variance.max(0.0), Z_95_ONE_SIDED * between.std_error);
+    let low = (variance - error).max(0.0).sqrt();
+    Some(ParameterSd { sd: variance.sqrt(), low, high: (variance + error).sqrt() })
 }
 
 /// Where the true difference lies with 95 %, given a mean difference, its Monte-Carlo standard
@@ -140,6 +142,7 @@ mod tests {
         // No draw changes the first one's score; its noise must not be taken for that.
         let first = spread.score_sd(0).unwrap();
         assert_eq!((first.sd, first.low), (0.0, 0.0));
+        assert_eq!(first.high, 0.0, "all groups have the same noise");
         // The noise within groups is taken off: 1/3 within, over groups of 4.
         let expected = (16.0 * sd * sd - 1.0 / 12.0).sqrt();
         assert!((spread.score_sd(3).unwrap().sd - expected).abs() < 1e-12);

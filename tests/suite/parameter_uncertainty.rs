@@ -6,6 +6,8 @@ use std::fs;
 use flakelab::experiment::{
     Contender, ParameterSd, Parameters, Plan, Player, Ranking, Row, Summary,
 };
+use flakelab::report::verdict;
+use flakelab::stats::Interval;
 use flakelab::strategy::StrategySpec;
 use flakelab::world::{ErrorFamily, Model, RateLimit, Scenario};
 
@@ -148,7 +150,7 @@ fn program(experiment: &str, flags: &str) -> (String, serde_json::Value, String)
     let mut model = two_servers(vec![uniform(0.1, 0.2), uniform(0.5, 0.9)]);
     model.error_rate.family = uniform(0.1, 0.9);
     fs::write(desk.path().join("m.toml"), model.to_toml()).unwrap();
-    let head = "schema = 1\nreplications = 60\nrequests = 50\nstrategies = [\"v2\", \"v4\"]\n";
+    let head = "schema = 1\nreplications = 120\nrequests = 50\nstrategies = [\"v2\", \"v4\"]\n";
     let scenario = "[[scenario]]\nmodel = \"m.toml\"\n";
     fs::write(desk.path().join("e.toml"), format!("{head}{experiment}\n{scenario}")).unwrap();
     let arguments = format!("sweep --experiment e.toml --out r {flags}");
@@ -173,7 +175,7 @@ fn a_flag_wins_over_the_file_and_the_table_says_where_parameters_came_from() {
         assert_eq!(manifest["parameter_uncertainty"], on);
         let line = if on { "drawn from the model's posterior" } else { "the model's point values" };
         assert!(text.contains(&format!("\nparameters: {line}")), "{text}");
-        assert_eq!(text.contains("With what the traces leave open"), on, "{text}");
+        assert_eq!(text.contains("hat the traces leave open about these servers"), on, "{text}");
         let (header, rows) = csv.split_once('\n').unwrap();
         assert!(header.ends_with(",score_parameter_sd,delta_vs_best_parameter_sd"), "{header}");
         assert_eq!(rows.lines().all(|row| row.ends_with(",,")), !on, "{rows}");
@@ -185,4 +187,32 @@ fn a_flag_wins_over_the_file_and_the_table_says_where_parameters_came_from() {
     assert_eq!(result(&printed[0]), result(&printed[2]));
     assert_eq!(result(&printed[1]), result(&printed[3]));
     assert_ne!(result(&printed[0]), result(&printed[1]));
+}
+
+#[test]
+fn the_verdict_says_what_the_traces_leave_open_about_the_lead() {
+    let ranked = vec![Contender::new(named("v2")), Contender::new(named("v4"))];
+    let (_, summary) = swept(&plan(scenario(drawn(), 200), ranked, 100));
+    let verdict_with = |sd: ParameterSd| {
+        let mut scenario = summary.scenarios[0].clone();
+        let second = scenario.contenders[3].ranking.as_mut().expect("it is ranked");
+        assert!(second.delta < 0.0 && !second.tied_with_best, "{second:?}");
+        second.delta_parameter_sd = Some(sd);
+        second.delta_parameter_interval = Some(Interval::around(-2.0, 1.96 * sd.sd));
+        verdict(&scenario)
+    };
+    let point = verdict(&summary.scenarios[0]);
+    assert!(!point.contains("open"), "{point}");
+    let sure = verdict_with(ParameterSd { sd: 0.5, low: 0.4, high: 0.6 });
+    assert!(sure.starts_with(&point), "{sure}");
+    let lead = "its lead over V2 ucb1 could be anything from 1.02 to 2.98 points (95 %).";
+    assert!(sure.ends_with(lead), "{sure}");
+    let open = verdict_with(ParameterSd { sd: 2.0, low: 1.0, high: 3.0 });
+    let lead = "from -1.9 to 5.9 points (95 %): which of the two is better depends on what is not \
+        known about the servers.";
+    assert!(open.ends_with(lead), "{open}");
+    let unknown = verdict_with(ParameterSd { sd: 0.3, low: 0.0, high: 0.7 });
+    let limit = "too little for 100 replications to tell (standard deviation below 0.70 points).";
+    assert!(unknown.ends_with(limit), "{unknown}");
+    assert_eq!(verdict_with(ParameterSd { sd: 0.0, low: 0.0, high: 0.0 }), point);
 }
