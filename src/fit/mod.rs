@@ -37,4 +37,7 @@ pub use error_rates::{
 pub use latency::{BOOTSTRAP_DRAWS, LatencyFit, LatencyFits};
 pub use limits::{LimitEvidence, assumed};
 pub use report::{ConfigFit, FitError, FitReport, LimitFit, PopulationFit, RunSummary};
-pub use starts::{Boundary, Segmentation, segment};
+pub use starts::{
+    Boundary, FileSearch, Place, RESTART_THRESHOLD, Segmentation, StartBoundary, StartSpan, Starts,
+    Stretch, find_starts, segment,
+};

@@ -1,0 +1,158 @@
+//! Tests of the whole search on made recordings; false alarms and power are measured in
+//! `tests/calibration/starts.rs`.
+
+use super::find::find_in_pieces;
+use super::made::recording;
+use super::{Place, RESTART_THRESHOLD, Starts, find_starts};
+use crate::domain::{Purpose, Streams};
+use crate::fit::error_rates::{Population, RatePrior, Tally};
+use crate::stats::sample::uniform01;
+use crate::trace::Recording;
+
+const SERVERS: u8 = 4;
+/// Error rates of two starts.
+const RATES: [[f64; 4]; 2] = [[0.1, 0.8, 0.3, 0.6], [0.7, 0.2, 0.6, 0.1]];
+
+/// Servers in turn; `starts` says how many requests each start serves with which rates.
+fn made(starts: &[(usize, usize)], seed: u64) -> Recording {
+    let mut rng = Streams::new(81).stream(Purpose::Analysis, 0, seed);
+    let mut outcomes = Vec::new();
+    for &(requests, rates) in starts {
+        for _ in 0..requests {
+            let server = outcomes.len() % usize::from(SERVERS);
+            outcomes.push((server as u8, uniform01(&mut rng) < RATES[rates][server]));
+        }
+    }
+    recording(&outcomes)
+}
+
+fn found(recordings: &[&Recording]) -> Starts {
+    find_starts(recordings, usize::from(SERVERS), &RatePrior::flat())
+}
+
+fn stretches(starts: &Starts) -> Vec<Vec<(usize, usize, usize)>> {
+    let of = |s: &super::Stretch| (s.recording, s.attempts.start, s.attempts.end);
+    starts.starts.iter().map(|span| span.stretches.iter().map(of).collect()).collect()
+}
+
+#[test]
+fn the_evidence_of_a_short_file_is_the_sum_over_all_cuts() {
+    // Five requests have 16 cuts: sum them all by hand.
+    let outcomes = [(0, true), (0, true), (1, false), (0, false), (1, true)];
+    let prior = RatePrior::of(&Population::Beta { alpha: 2.0, beta: 2.0 });
+    let search = &find_starts(&[&recording(&outcomes)], 2, &prior).searches[0];
+    let start = |range: std::ops::Range<usize>| -> f64 {
+        let tally = |server: u8| {
+            let mut tally = Tally::default();
+            let own = outcomes[range.clone()].iter().filter(|(s, _)| *s == server);
+            own.for_each(|(_, failed)| tally.record(*failed));
+            tally
+        };
+        (0..2).map(|server| prior.log_marginal(tally(server))).sum()
+    };
+    let odds = (1.0 + 1.0 / RESTART_THRESHOLD).powf(0.25) - 1.0;
+    let (mut some, mut single) = (0.0, [0.0; 4]);
+    for cuts in 1_u32..16 {
+        let mut places: Vec<usize> = (1..5).filter(|k| cuts >> (k - 1) & 1 == 1).collect();
+        let prior = odds.powi(places.len() as i32);
+        let alone = places.clone();
+        places.push(5);
+        let mut from = 0;
+        let mut value = 0.0;
+        for to in places {
+            value += start(from..to);
+            from = to;
+        }
+        some += prior * value.exp();
+        if let [one] = alone[..] {
+            single[one - 1] = value.exp();
+        }
+    }
+    let expected = (some / start(0..5).exp()).ln() + RESTART_THRESHOLD.ln();
+    assert!((search.log_bayes_factor - expected).abs() < 1e-9);
+    let total: f64 = single.iter().sum();
+    for (got, expected) in search.given_one.iter().zip(single) {
+        assert!((got - expected / total).abs() < 1e-10);
+    }
+    assert_eq!(search.places, [1, 2, 3, 4]);
+}
+
+#[test]
+fn two_restarts_in_one_file_are_found_where_they_are() {
+    let made = made(&[(200, 0), (160, 1), (180, 0)], 1);
+    let starts = found(&[&made]);
+    assert_eq!(starts.starts.len(), 3, "{:?}", starts.boundaries);
+    for (boundary, truth) in starts.boundaries.iter().zip([200_usize, 360]) {
+        let Place::Inside { attempt, attempts, at_s, interval_s, .. } = &boundary.place else {
+            panic!("{boundary:?}");
+        };
+        assert!(attempt.abs_diff(truth) <= 5 && attempts.contains(&truth), "{boundary:?}");
+        assert!(interval_s.contains(*at_s) && boundary.probability > 0.99);
+    }
+}
+
+#[test]
+fn files_of_one_start_stay_together_and_others_do_not() {
+    let files: Vec<Recording> =
+        [0, 0, 1, 1, 0].iter().zip(0..).map(|(rates, i)| made(&[(80, *rates)], 10 + i)).collect();
+    let files: Vec<&Recording> = files.iter().collect();
+    let starts = found(&files);
+    assert_eq!(
+        stretches(&starts),
+        [vec![(0, 0, 80), (1, 0, 80)], vec![(2, 0, 80), (3, 0, 80)], vec![(4, 0, 80)]]
+    );
+    assert_eq!(starts.boundaries.len(), 4);
+    assert!(starts.searches.iter().all(|search| search.restarts == 0));
+    assert_eq!(starts.of(&files)[1].attempts().count(), 160);
+}
+
+#[test]
+fn declared_starts_are_taken_and_clock_jumps_split_stretches() {
+    let mut files = [made(&[(90, 0)], 20), made(&[(90, 0)], 21), made(&[(90, 1)], 22)];
+    files[0].declared_starts = vec![(0, "a".to_owned()), (40, "b".to_owned())];
+    files[1].declared_starts = vec![(0, "b".to_owned())];
+    files[1].clock_jumps = vec![30];
+    files[2].declared_starts = vec![(0, "a".to_owned())];
+    let files: Vec<&Recording> = files.iter().collect();
+    let starts = found(&files);
+    let expected = [vec![(0, 0, 40), (2, 0, 90)], vec![(0, 40, 90), (1, 0, 30), (1, 30, 90)]];
+    assert_eq!(stretches(&starts), expected);
+    assert!(starts.searches.is_empty() && starts.boundaries.iter().all(|b| b.declared));
+    assert_eq!(
+        starts.boundaries.iter().map(|b| b.restart).collect::<Vec<_>>(),
+        [true, false, true]
+    );
+}
+
+#[test]
+fn long_recordings_are_searched_in_blocks_and_restarts_located_to_the_request() {
+    let made = made(&[(30_000, 0), (20_000, 1)], 30);
+    let starts = found(&[&made]);
+    let Place::Inside { attempt, .. } = starts.boundaries[0].place else { panic!() };
+    assert!(starts.starts.len() == 2 && attempt.abs_diff(30_000) <= 5, "{attempt}");
+}
+
+#[test]
+fn windows_find_what_the_whole_finds() {
+    let rates = |i: usize| usize::from((30..70).contains(&i));
+    let files: Vec<Recording> = (0..120).map(|i| made(&[(60, rates(i))], 100 + i as u64)).collect();
+    let files: Vec<&Recording> = files.iter().collect();
+    let begins = |starts: &Starts| -> Vec<usize> {
+        starts.starts.iter().map(|s| s.stretches[0].recording).collect()
+    };
+    for most_pieces in [10, 25, 1_500] {
+        let starts = find_in_pieces(&files, usize::from(SERVERS), &RatePrior::flat(), most_pieces);
+        assert_eq!(begins(&starts), [0, 30, 70], "{most_pieces}");
+        assert_eq!(starts.boundaries.len(), 119);
+    }
+}
+
+#[test]
+fn nothing_can_be_found_in_nothing() {
+    assert_eq!(found(&[]), Starts::default());
+    let starts = found(&[&recording(&[(0, true)])]);
+    assert_eq!((starts.starts.len(), starts.boundaries.len()), (1, 0));
+    // Servers beyond the group say nothing.
+    let search = &found(&[&recording(&[(9, true), (9, false)])]).searches[0];
+    assert!(search.log_bayes_factor.abs() < 1e-9);
+}
