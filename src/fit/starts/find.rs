@@ -19,7 +19,7 @@ use std::ops::Range;
 
 use super::marginals::Marginals;
 use super::partition::{Partition, Piece};
-use super::pieces::{Pieces, piece};
+use super::pieces::{PIECES, Pieces, piece};
 use super::refine::{Located, locate};
 use super::report::{FileSearch, Place, StartBoundary, Starts, spans};
 use super::units::{Gap, Unit, units};
@@ -30,8 +30,6 @@ use crate::trace::Recording;
 /// The Bayes factor above which a restart inside a file is declared.
 pub const RESTART_THRESHOLD: f64 = 30.0;
 
-/// Pieces that are weighed at once; more files than that are handled in overlapping windows.
-const WINDOW: usize = 2 * super::pieces::PIECES + 2;
 /// A restart is located among the places of the blocks around it, and at least among so many.
 const LEAST_PLACES: usize = 5_000;
 
@@ -42,12 +40,21 @@ const LEAST_PLACES: usize = 5_000;
 /// requests are, and the restarts found are then located to the request.
 #[must_use]
 pub fn find_starts(recordings: &[&Recording], servers: usize, prior: &RatePrior) -> Starts {
+    find_in_pieces(recordings, servers, prior, PIECES)
+}
+
+/// With another limit on the number of pieces.
+pub(super) fn find_in_pieces(
+    recordings: &[&Recording],
+    servers: usize,
+    prior: &RatePrior,
+    most_pieces: usize,
+) -> Starts {
     let units = units(recordings);
     let all = piece(recordings, &units, 0..units.len(), servers);
     let most = all.iter().map(|(_, tally)| tally.attempts()).max().unwrap_or(0);
     let marginals = Marginals::new(prior, most);
-    let search = Search { recordings, units, servers, marginals };
-    search.run()
+    Search { recordings, units, servers, marginals, most_pieces }.run()
 }
 
 /// A restart that was found inside a file.
@@ -64,6 +71,7 @@ struct Search<'a> {
     units: Vec<Unit>,
     servers: usize,
     marginals: Marginals,
+    most_pieces: usize,
 }
 
 /// What the windows found, in order.
@@ -78,7 +86,7 @@ struct Found {
 
 impl Search<'_> {
     fn run(&self) -> Starts {
-        let pieces = Pieces::new(&self.units);
+        let pieces = Pieces::new(&self.units, self.most_pieces);
         let mut found = Found::default();
         let mut from = 0;
         for to in 1..=pieces.firsts.len() {
@@ -115,11 +123,13 @@ impl Search<'_> {
             last.or_else(|| (k..section.end).find(|k| gap(*k) == Gap::Between))
                 .unwrap_or(section.end)
         };
+        // Twice the pieces inside files fit in, so each file fits into half a window.
+        let window = 2 * self.most_pieces + 2;
         let mut from = section.start;
         let mut carried: Option<Range<usize>> = None;
         loop {
-            let to = file_end(from + WINDOW, from);
-            let settled = if to == section.end { to } else { file_end(from + WINDOW / 2, from) };
+            let to = file_end(from + window, from);
+            let settled = if to == section.end { to } else { file_end(from + window / 2, from) };
             let mut spans: Vec<Range<usize>> = carried.clone().into_iter().collect();
             spans.extend((from..to).map(|k| pieces.units(k)));
             let last_cut = self.window(&spans, settled - from + spans.len() - (to - from), found);
@@ -184,8 +194,9 @@ impl Search<'_> {
         }
         let free: Vec<usize> = (1..spans.len()).filter(|k| gap(*k) == Gap::Between).collect();
         let restarts = partition.most_probable(&free, &forced);
+        let log_odds = if free.is_empty() { Vec::new() } else { partition.log_odds() };
         for k in free.iter().filter(|k| **k < settled) {
-            let log_odds = partition.log_odds(*k);
+            let log_odds = log_odds[*k];
             found.gaps.push((spans[*k].start, 1.0 / (1.0 + libm::exp(-log_odds)), log_odds));
         }
         for k in restarts.iter().filter(|k| **k < settled) {

@@ -169,7 +169,8 @@ mod tests {
                 let t = tally(f, s);
                 let (normal, grid) =
                     (marginals.log_marginal(t), marginals.by_grid(f as f64, s as f64));
-                assert!((normal - grid).abs() < 0.2, "{population:?} {t:?} {normal} {grid}");
+                // Next to 0 and 1 a cell is wider than the posterior, and the grid is the worse one.
+                assert!((normal - grid).abs() < 0.5, "{population:?} {t:?} {normal} {grid}");
             }
             // More attempts than the grid resolves: close to the closed form.
             let t = tally(300_000, 700_000);

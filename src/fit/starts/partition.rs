@@ -121,22 +121,40 @@ impl Partition {
         self.rows.len()
     }
 
-    /// `ln` posterior odds of a cut before piece k.
-    pub(super) fn log_odds(&self, k: usize) -> f64 {
-        self.forward[k] + self.backward[k] - self.log_mass_without(k..k + 1)
+    /// `ln` posterior odds of a cut before each piece.
+    pub(super) fn log_odds(&self) -> Vec<f64> {
+        let n = self.pieces();
+        let total = self.forward[n];
+        // The probability that a start spans each place, summed from the last end of a start
+        // backwards: every term is positive, so small sums keep their digits.
+        let mut spanned = vec![0.0; n + 1];
+        for i in 0..n {
+            let mut ends_later = 0.0;
+            for j in (i + 2..=n).rev() {
+                let log_mass =
+                    self.forward[i] + self.segment(i, j) + self.cut[j] + self.backward[j] - total;
+                if log_mass > -740.0 {
+                    ends_later += libm::exp(log_mass);
+                }
+                spanned[j - 1] += ends_later;
+            }
+        }
+        let log_odds = |k: usize| {
+            let spanned = match spanned[k] {
+                p if p > 1e-300 => libm::log(p),
+                _ => self.log_mass_without(k..k + 1) - total,
+            };
+            self.forward[k] + self.backward[k] - total - spanned
+        };
+        (0..n).map(|k| if k == 0 { f64::INFINITY } else { log_odds(k) }).collect()
     }
 
     /// `ln` mass of no cut at the places in the range.
     fn log_mass_without(&self, places: Range<usize>) -> f64 {
         LogSum::of((0..places.start).flat_map(|i| {
-            (places.end..=self.pieces()).map(move |j| {
-                self.forward[i] + self.segment(i, j) + self.cut_at(j) + self.backward[j]
-            })
+            (places.end..=self.pieces())
+                .map(move |j| self.forward[i] + self.segment(i, j) + self.cut[j] + self.backward[j])
         }))
-    }
-
-    fn cut_at(&self, j: usize) -> f64 {
-        self.cut[j]
     }
 
     /// The cuts strictly inside the file that holds pieces `file`.
@@ -150,13 +168,12 @@ impl Partition {
         let last = |c: usize| {
             LogSum::of(
                 (file.end..=self.pieces())
-                    .map(|j| self.segment(c, j) + self.cut_at(j) + self.backward[j]),
+                    .map(|j| self.segment(c, j) + self.cut[j] + self.backward[j]),
             )
         };
         let mut after: Vec<Vec<f64>> = vec![places.iter().map(|c| last(*c)).collect()];
         let first = |c: usize| {
-            self.cut_at(c)
-                + LogSum::of((0..=file.start).map(|i| self.forward[i] + self.segment(i, c)))
+            self.cut[c] + LogSum::of((0..=file.start).map(|i| self.forward[i] + self.segment(i, c)))
         };
         let first: Vec<f64> = places.iter().map(|c| first(*c)).collect();
         let joined = |after: &[f64]| first.iter().zip(after).map(|(a, b)| a + b).collect();
@@ -174,7 +191,7 @@ impl Partition {
             let earlier = |(at, c): (usize, &usize)| {
                 LogSum::of((at + 1..places.len()).map(|next| {
                     let to = places[next];
-                    self.segment(*c, to) + self.cut_at(to) + previous[next]
+                    self.segment(*c, to) + self.cut[to] + previous[next]
                 }))
             };
             let next: Vec<f64> = places.iter().enumerate().map(earlier).collect();
@@ -187,7 +204,7 @@ impl Partition {
         for k in (0..at_least.len()).rev() {
             let before = |at: usize| match chosen.last() {
                 None => first[at],
-                Some(last) => self.segment(*last, places[at]) + self.cut_at(places[at]),
+                Some(last) => self.segment(*last, places[at]) + self.cut[places[at]],
             };
             let value = |at: usize| before(at) + after[k][at];
             let best = (from..places.len())
@@ -211,7 +228,7 @@ impl Partition {
             best[to] = (f64::NEG_INFINITY, 0);
             for from in (0..to).rev() {
                 let (i, j) = (places[from].0, places[to].0);
-                let value = best[from].0 + self.segment(i, j) + self.cut_at(j);
+                let value = best[from].0 + self.segment(i, j) + self.cut[j];
                 // Ties (pieces that say nothing) stay whole.
                 if value >= best[to].0 {
                     best[to] = (value, from);

@@ -26,9 +26,9 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    pub(super) fn new(units: &[Unit]) -> Self {
+    pub(super) fn new(units: &[Unit], most: usize) -> Self {
         let inside = units.iter().filter(|unit| unit.gap == Gap::Inside).count();
-        let stride = inside.div_ceil(PIECES).max(1);
+        let stride = inside.div_ceil(most).max(1);
         let mut since = 0;
         let begins = |unit: &Unit| {
             since = if unit.gap == Gap::Inside { (since + 1) % stride } else { 0 };
