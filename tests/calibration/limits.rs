@@ -92,6 +92,7 @@ fn recording(limit: &RateLimit, load: Load, slips: bool, rng: &mut impl Rng) -> 
         group: Group { servers: vec!["5000".to_owned()], ..Group::of_config(Config::ALL[1]) },
         strategies: vec!["made".to_owned()],
         tells_refusals: load.marked,
+        tells_latency: true,
         attempts,
         declared_starts: Vec::new(),
         clock_jumps: Vec::new(),

@@ -10,7 +10,7 @@ use crate::domain::{Purpose, Streams, Timestamp};
 use crate::fit::error_rates::{Population, RatePrior};
 use crate::stats::sample::{index_below, uniform01};
 use crate::stats::special::log_sum_exp;
-use crate::trace::{Recording, Trace};
+use crate::trace::{ReadOptions, Recording};
 use crate::world::{Limiter, RateLimit};
 
 fn rng(n: u64) -> impl Rng {
@@ -183,7 +183,8 @@ fn traces(matching: impl Fn(&str) -> bool, config: u8) -> Option<Vec<Recording>>
     paths.retain(|path| path.extension().is_some_and(|e| e == "csv"));
     paths.retain(|path| matching(&path.to_string_lossy()));
     paths.sort();
-    let recordings = paths.iter().flat_map(|path| Recording::of_trace(&Trace::read(path).unwrap()));
+    let recordings =
+        paths.iter().flat_map(|path| Recording::read(path, &ReadOptions::default()).unwrap());
     let of_config = |r: &Recording| r.group.config.is_some_and(|c| c.number() == config);
     Some(recordings.filter(of_config).collect())
 }
