@@ -370,3 +370,36 @@ fn limits_at_full_size() {
         );
     }
 }
+
+#[test]
+#[ignore = "timing"]
+fn timing() {
+    for marked in [true, false] {
+        for (what, n) in [("1,500 attempts", 1500.0), ("600 attempts", 600.0), ("200", 200.0)] {
+            for kind in FAMILIES {
+                let mut rng = rng(99, 0);
+                let (limit, per_second, _) = drawn(kind, &mut rng);
+                let load = Load {
+                    per_second: 1.5 * per_second,
+                    seconds: n / (1.5 * per_second),
+                    arrivals: Arrivals::Jittered,
+                    marked,
+                };
+                let recording = recording(&limit, load, false, &mut rng);
+                let begin = std::time::Instant::now();
+                let inference = inferred(recording, &LimitPrior::default());
+                println!(
+                    "{marked} {what} {limit}: {:?}, {:?}",
+                    begin.elapsed(),
+                    verdict(&inference.conclusion)
+                );
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "timing"]
+fn unmarked_only() {
+    naming(false, 300).iter().for_each(|f| println!("{} {}", f.what, f.measured));
+}

@@ -3,8 +3,9 @@
 //! The likelihood is a step function of the rate with a peak as narrow as a millionth, so a grid
 //! would miss it. Where 429 is marked, the misfits at the two ends of an interval of rates bound
 //! the likelihood inside (see `bucket`): intervals are halved while what their bounds leave open
-//! matters for the sum. Where it is not marked there are no such bounds; intervals are halved
-//! where their ends differ near the best value, which misfits approach smoothly.
+//! matters for the sum. Where it is not marked there are no such bounds; misfits grow smoothly away
+//! from the truth, so the highest peaks of a grid are climbed for every burst, and intervals are
+//! halved where their ends differ near the best value.
 //!
 //! Source of the idea: branch and bound, A. H. Land and A. G. Doig, "An Automatic Method of Solving
 //! Discrete Programming Problems", Econometrica 28 (1960), 497-520.
@@ -15,6 +16,10 @@ use super::prior::LimitPrior;
 
 /// Intervals to begin with.
 const INTERVALS: usize = 96;
+/// Peaks of each burst that are climbed where 429 is not marked, and how: this often, to the best
+/// of some points around the last best, each time four times as near.
+const PEAKS: usize = 3;
+const CLIMBS: usize = 8;
 /// Rounds of halving; a rate is then known to a part in 10^9 where that matters.
 const ROUNDS: usize = 28;
 /// An interval is halved when this share of the sum is open in it.
@@ -62,6 +67,8 @@ pub(super) fn curve(lanes: &[Lane], rates: &[f64]) -> Vec<f64> {
 trait Law {
     type At: Clone;
     fn at(&self, lanes: &[Lane], per_second: f64, most: usize) -> Self::At;
+    /// `ln` rates to look at besides a grid with these values.
+    fn peaks(&self, lanes: &[Lane], log_rates: &[f64], values: &[Self::At]) -> Vec<f64>;
     /// `ln` likelihood between two rates: at least, at most, for the burst with this index.
     fn between(&self, low: &Self::At, high: &Self::At, burst: usize) -> [f64; 2];
 }
@@ -81,6 +88,11 @@ impl Law for Marked {
         misfits(lanes, per_second, most)
     }
 
+    fn peaks(&self, _: &[Lane], _: &[f64], _: &[Misfits]) -> Vec<f64> {
+        // Bounds leave out nothing.
+        Vec::new()
+    }
+
     fn between(&self, low: &Misfits, high: &Misfits, i: usize) -> [f64; 2] {
         let worst = low.accepted[i] + high.refused[i];
         let best = high.accepted[i] + low.refused[i];
@@ -96,6 +108,35 @@ impl Unmarked {
     fn new(lanes: &[Lane]) -> Self {
         Self { pauses_s: lanes.iter().map(pauses_s).collect() }
     }
+
+    /// `ln` likelihood of one bucket, and whether it refuses anything.
+    fn of(&self, lanes: &[Lane], per_second: f64, burst: usize) -> (f64, bool) {
+        let (mut value, mut touched) = (0.0, false);
+        for (lane, pauses_s) in lanes.iter().zip(&self.pauses_s) {
+            let counts = replay(lane, pauses_s, per_second, burst as f64, i64::MAX);
+            touched |= counts != Counts::default();
+            value += lane.log_likelihood(counts);
+        }
+        (value, touched)
+    }
+
+    /// The `ln` rate of a peak near one whose value is given.
+    fn climb(&self, lanes: &[Lane], burst: usize, from: [f64; 2], step: f64) -> f64 {
+        let [mut top, mut best] = from;
+        let mut reach = step;
+        for _ in 0..CLIMBS {
+            let middle = top;
+            for i in [-4.0, -3.0, -2.0, -1.0, 1.0, 2.0, 3.0, 4.0] {
+                let log_rate = middle + reach * i / 4.0;
+                let (value, _) = self.of(lanes, libm::exp(log_rate), burst);
+                if value > best {
+                    (top, best) = (log_rate, value);
+                }
+            }
+            reach /= 4.0;
+        }
+        top
+    }
 }
 
 impl Law for Unmarked {
@@ -104,18 +145,33 @@ impl Law for Unmarked {
     fn at(&self, lanes: &[Lane], per_second: f64, most: usize) -> Vec<f64> {
         let mut values = vec![0.0; most];
         for (burst, value) in (1..=most).zip(&mut values) {
-            let mut touched = false;
-            for (lane, pauses_s) in lanes.iter().zip(&self.pauses_s) {
-                let counts = replay(lane, pauses_s, per_second, burst as f64, i64::MAX);
-                touched |= counts != Counts::default();
-                *value += lane.log_likelihood(counts);
-            }
+            let touched;
+            (*value, touched) = self.of(lanes, per_second, burst);
             if !touched {
                 // A larger burst refuses nothing either.
                 break;
             }
         }
         values
+    }
+
+    fn peaks(&self, lanes: &[Lane], log_rates: &[f64], values: &[Vec<f64>]) -> Vec<f64> {
+        let mut peaks = Vec::new();
+        for burst in 0..values.first().map_or(0, Vec::len) {
+            let at = |i: usize| values[i][burst];
+            let last = log_rates.len() - 1;
+            // Exactly 0 is a bucket that never refuses: no peak.
+            let mut tops: Vec<usize> = (0..=last)
+                .filter(|i| at(*i) != 0.0)
+                .filter(|i| at(*i) >= at(i.saturating_sub(1)) && at(*i) >= at((i + 1).min(last)))
+                .collect();
+            tops.sort_by(|a, b| at(*b).total_cmp(&at(*a)));
+            for top in tops.into_iter().take(PEAKS) {
+                let step = log_rates[1] - log_rates[0];
+                peaks.push(self.climb(lanes, burst + 1, [log_rates[top], at(top)], step));
+            }
+        }
+        peaks
     }
 
     fn between(&self, low: &Vec<f64>, high: &Vec<f64>, i: usize) -> [f64; 2] {
@@ -136,14 +192,21 @@ fn integrate_with<L: Law>(lanes: &[Lane], prior: &LimitPrior, law: &L) -> Vec<Pi
     let [from, to] = [prior.per_second.low, prior.per_second.high].map(libm::log);
     let at = |log_rate: f64| law.at(lanes, libm::exp(log_rate), most);
     let step = (to - from) / INTERVALS as f64;
-    let ends: Vec<f64> = (0..=INTERVALS).map(|i| from + step * i as f64).collect();
-    let values: Vec<L::At> = ends.iter().map(|end| at(*end)).collect();
-    let mut intervals: Vec<Interval<L::At>> = (0..INTERVALS)
+    let mut ends: Vec<f64> = (0..=INTERVALS).map(|i| from + step * i as f64).collect();
+    let mut values: Vec<L::At> = ends.iter().map(|end| at(*end)).collect();
+    for peak in law.peaks(lanes, &ends, &values) {
+        let place = ends.partition_point(|end| *end < peak);
+        if place > 0 && ends.get(place).is_some_and(|end| *end > peak) {
+            ends.insert(place, peak);
+            values.insert(place, at(peak));
+        }
+    }
+    let mut intervals: Vec<Interval<L::At>> = (1..ends.len())
         .map(|i| Interval {
-            log_low: ends[i],
-            log_high: ends[i + 1],
-            low: values[i].clone(),
-            high: values[i + 1].clone(),
+            log_low: ends[i - 1],
+            log_high: ends[i],
+            low: values[i - 1].clone(),
+            high: values[i].clone(),
         })
         .collect();
     let share = |interval: &Interval<L::At>| (interval.log_high - interval.log_low) / (to - from);
