@@ -49,6 +49,8 @@ pub(super) struct Lane {
     pub(super) marked: bool,
     /// `ln` likelihood when this many failures are taken for refusals, less that with none.
     of_taken: Vec<f64>,
+    /// The largest `ln` likelihood that any law could reach, less the base.
+    pub(super) most_gain: f64,
     /// `ln` likelihood of the outcomes when nothing is taken for a refusal.
     pub(super) log_base: f64,
     /// Attempts beyond those used.
@@ -116,15 +118,17 @@ impl Lane {
         let outcomes = prior.log_marginal(tally);
         if marked {
             let log_base = outcomes + asked.len() as f64 * libm::log1p(-SLIP);
-            return Self { asked, marked, of_taken: Vec::new(), log_base, left_out };
+            let (of_taken, most_gain) = (Vec::new(), 0.0);
+            return Self { asked, marked, of_taken, most_gain, log_base, left_out };
         }
-        let of_taken = (0..=tally.failures)
+        let of_taken: Vec<f64> = (0..=tally.failures)
             .map(|taken| {
                 let rest = Tally { failures: tally.failures - taken, ..tally };
                 prior.log_marginal(rest) - outcomes + taken as f64 * libm::log1p(-SLIP)
             })
             .collect();
-        Self { asked, marked, of_taken, log_base: outcomes, left_out }
+        let most_gain = of_taken.iter().copied().fold(0.0, f64::max);
+        Self { asked, marked, of_taken, most_gain, log_base: outcomes, left_out }
     }
 
     /// `ln` likelihood of a replay, less [`Lane::log_base`].

@@ -14,12 +14,12 @@ use super::bucket::{Misfits, misfits, pauses_s, replay};
 use super::lane::{Counts, Lane, log_slip_odds};
 use super::prior::LimitPrior;
 
-/// Intervals to begin with.
-const INTERVALS: usize = 96;
 /// Peaks of each burst that are climbed where 429 is not marked, and how: this often, to the best
 /// of some points around the last best, each time four times as near.
-const PEAKS: usize = 3;
-const CLIMBS: usize = 8;
+const PEAKS: usize = 2;
+const CLIMBS: usize = 6;
+/// Where 429 is not marked, buckets this far (`ln`) below none are not looked at.
+const HOPELESS: f64 = 40.0;
 /// Rounds of halving; a rate is then known to a part in 10^9 where that matters.
 const ROUNDS: usize = 28;
 /// An interval is halved when this share of the sum is open in it.
@@ -66,6 +66,8 @@ pub(super) fn curve(lanes: &[Lane], rates: &[f64]) -> Vec<f64> {
 /// How likelihoods of all bursts are computed at a rate, and what two of them say of between.
 trait Law {
     type At: Clone;
+    /// Intervals of rates to begin with.
+    const INTERVALS: usize;
     fn at(&self, lanes: &[Lane], per_second: f64, most: usize) -> Self::At;
     /// `ln` rates to look at besides a grid with these values.
     fn peaks(&self, lanes: &[Lane], log_rates: &[f64], values: &[Self::At]) -> Vec<f64>;
@@ -83,6 +85,7 @@ impl Misfits {
 
 impl Law for Marked {
     type At = Misfits;
+    const INTERVALS: usize = 96;
 
     fn at(&self, lanes: &[Lane], per_second: f64, most: usize) -> Misfits {
         misfits(lanes, per_second, most)
@@ -109,13 +112,20 @@ impl Unmarked {
         Self { pauses_s: lanes.iter().map(pauses_s).collect() }
     }
 
-    /// `ln` likelihood of one bucket, and whether it refuses anything.
+    /// `ln` likelihood of one bucket, `-inf` if hopeless, and whether it refuses anything.
     fn of(&self, lanes: &[Lane], per_second: f64, burst: usize) -> (f64, bool) {
         let (mut value, mut touched) = (0.0, false);
+        let mut gain: f64 = lanes.iter().map(|lane| lane.most_gain).sum();
         for (lane, pauses_s) in lanes.iter().zip(&self.pauses_s) {
-            let counts = replay(lane, pauses_s, per_second, burst as f64, i64::MAX);
+            // What the lanes so far came to and the others could come to pays for slips.
+            let most_slips = ((value + gain + HOPELESS) / -log_slip_odds()) as i64;
+            let counts = replay(lane, pauses_s, per_second, burst as f64, most_slips);
+            if counts.slips > most_slips {
+                return (f64::NEG_INFINITY, true);
+            }
             touched |= counts != Counts::default();
             value += lane.log_likelihood(counts);
+            gain -= lane.most_gain;
         }
         (value, touched)
     }
@@ -141,6 +151,9 @@ impl Unmarked {
 
 impl Law for Unmarked {
     type At = Vec<f64>;
+    /// Steps of 1 %. A replay whose rate is off by a share e meets a misfit after about sqrt(2 / e)
+    /// tokens and is then in step again, so a peak is about that wide however long the trace is.
+    const INTERVALS: usize = 960;
 
     fn at(&self, lanes: &[Lane], per_second: f64, most: usize) -> Vec<f64> {
         let mut values = vec![0.0; most];
@@ -162,7 +175,7 @@ impl Law for Unmarked {
             let last = log_rates.len() - 1;
             // Exactly 0 is a bucket that never refuses: no peak.
             let mut tops: Vec<usize> = (0..=last)
-                .filter(|i| at(*i) != 0.0)
+                .filter(|i| at(*i) != 0.0 && at(*i) > f64::NEG_INFINITY)
                 .filter(|i| at(*i) >= at(i.saturating_sub(1)) && at(*i) >= at((i + 1).min(last)))
                 .collect();
             tops.sort_by(|a, b| at(*b).total_cmp(&at(*a)));
@@ -191,8 +204,8 @@ fn integrate_with<L: Law>(lanes: &[Lane], prior: &LimitPrior, law: &L) -> Vec<Pi
     let log_prior = prior.log_capacities(1);
     let [from, to] = [prior.per_second.low, prior.per_second.high].map(libm::log);
     let at = |log_rate: f64| law.at(lanes, libm::exp(log_rate), most);
-    let step = (to - from) / INTERVALS as f64;
-    let mut ends: Vec<f64> = (0..=INTERVALS).map(|i| from + step * i as f64).collect();
+    let step = (to - from) / L::INTERVALS as f64;
+    let mut ends: Vec<f64> = (0..=L::INTERVALS).map(|i| from + step * i as f64).collect();
     let mut values: Vec<L::At> = ends.iter().map(|end| at(*end)).collect();
     for peak in law.peaks(lanes, &ends, &values) {
         let place = ends.partition_point(|end| *end < peak);
