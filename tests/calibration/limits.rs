@@ -247,7 +247,7 @@ fn odd_windows(traces: u64) -> Finding {
     }
 }
 
-/// Abstentions on traces with no limit, and with one at 4 times the load.
+/// Abstentions on traces with no limit, and with one at 4 times the load (1 in 4).
 fn abstention(marked: bool, traces: u64) -> Finding {
     let abstained: Vec<bool> = (0..traces)
         .into_par_iter()
@@ -267,7 +267,7 @@ fn abstention(marked: bool, traces: u64) -> Finding {
     let count = abstained.iter().filter(|a| **a).count();
     Finding {
         what: format!(
-            "abstained on traces without a limit, or at a quarter of it, 429 {}",
+            "abstained on traces without a limit (3 in 4) or at a quarter of it, 429 {}",
             if marked { "marked" } else { "not marked" }
         ),
         measured: format!("{:.1} % of {traces}", 100.0 * count as f64 / traces as f64),
@@ -401,37 +401,4 @@ fn limits_at_full_size() {
             finding.held, finding.what, finding.measured, finding.bound
         );
     }
-}
-
-#[test]
-#[ignore = "timing"]
-fn timing() {
-    for marked in [true, false] {
-        for (what, n) in [("1,500 attempts", 1500.0), ("600 attempts", 600.0), ("200", 200.0)] {
-            for kind in FAMILIES {
-                let mut rng = rng(99, 0);
-                let (limit, per_second, _) = drawn(kind, &mut rng);
-                let load = Load {
-                    per_second: 1.5 * per_second,
-                    seconds: n / (1.5 * per_second),
-                    arrivals: Arrivals::Jittered,
-                    marked,
-                };
-                let recording = recording(&limit, load, false, &mut rng);
-                let begin = std::time::Instant::now();
-                let inference = inferred(recording, &LimitPrior::default());
-                println!(
-                    "{marked} {what} {limit}: {:?}, {:?}",
-                    begin.elapsed(),
-                    verdict(&inference.conclusion)
-                );
-            }
-        }
-    }
-}
-
-#[test]
-#[ignore = "timing"]
-fn unmarked_only() {
-    naming(false, 300).iter().for_each(|f| println!("{} {}", f.what, f.measured));
 }

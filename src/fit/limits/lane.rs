@@ -58,17 +58,25 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// The lanes of every start that have attempts.
+    /// The lanes of every start that have attempts, with as many attempts as inference uses.
     pub(super) fn of_starts(
         starts: &[Start<'_>],
         servers: usize,
         marked: bool,
         prior: &RatePrior,
     ) -> Vec<Self> {
-        starts.iter().flat_map(|start| Self::of_start(start, servers, marked, prior)).collect()
+        let most = if marked { MOST_MARKED } else { MOST_UNMARKED };
+        let cut = |mut asked: Vec<Asked>| {
+            let left_out = asked.len().saturating_sub(most);
+            asked.truncate(most);
+            Self { left_out, ..Self::new(asked, marked, prior) }
+        };
+        let of_start = |start| Self::asked_of(start, servers, marked).into_iter().map(cut);
+        starts.iter().flat_map(of_start).collect()
     }
 
-    fn of_start(start: &Start<'_>, servers: usize, marked: bool, prior: &RatePrior) -> Vec<Self> {
+    /// The attempts of each lane of a start, all of them.
+    pub(super) fn asked_of(start: &Start<'_>, servers: usize, marked: bool) -> Vec<Vec<Asked>> {
         let mut done = Vec::new();
         let mut open: Vec<Vec<Asked>> = vec![Vec::new(); servers];
         let mut first_s = 0.0;
@@ -101,16 +109,13 @@ impl Lane {
             }
         }
         done.extend(open);
-        done.into_iter()
-            .filter(|asked| !asked.is_empty())
-            .map(|asked| Self::new(asked, marked, prior))
-            .collect()
+        done.retain(|asked| !asked.is_empty());
+        done
     }
 
-    pub(super) fn new(mut asked: Vec<Asked>, marked: bool, prior: &RatePrior) -> Self {
-        let most = if marked { MOST_MARKED } else { MOST_UNMARKED };
-        let left_out = asked.len().saturating_sub(most);
-        asked.truncate(most);
+    /// A lane with all of these attempts.
+    pub(super) fn new(asked: Vec<Asked>, marked: bool, prior: &RatePrior) -> Self {
+        let left_out = 0;
         let mut tally = Tally::default();
         for attempt in asked.iter().filter(|a| a.answer != Answer::Refused) {
             tally.record(attempt.answer == Answer::Failure);

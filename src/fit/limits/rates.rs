@@ -151,9 +151,9 @@ impl Unmarked {
 
 impl Law for Unmarked {
     type At = Vec<f64>;
-    /// Steps of 1 %. A replay whose rate is off by a share e meets a misfit after about sqrt(2 / e)
+    /// Steps of 2 %. A replay whose rate is off by a share e meets a misfit after about sqrt(2 / e)
     /// tokens and is then in step again, so a peak is about that wide however long the trace is.
-    const INTERVALS: usize = 960;
+    const INTERVALS: usize = 480;
 
     fn at(&self, lanes: &[Lane], per_second: f64, most: usize) -> Vec<f64> {
         let mut values = vec![0.0; most];
@@ -170,8 +170,9 @@ impl Law for Unmarked {
 
     fn peaks(&self, lanes: &[Lane], log_rates: &[f64], values: &[Vec<f64>]) -> Vec<f64> {
         let mut peaks = Vec::new();
-        for burst in 0..values.first().map_or(0, Vec::len) {
-            let at = |i: usize| values[i][burst];
+        let most = values.first().map_or(0, Vec::len);
+        for burst in 1..=most {
+            let at = |i: usize| values[i][burst - 1];
             let last = log_rates.len() - 1;
             // Exactly 0 is a bucket that never refuses: no peak.
             let mut tops: Vec<usize> = (0..=last)
@@ -181,7 +182,7 @@ impl Law for Unmarked {
             tops.sort_by(|a, b| at(*b).total_cmp(&at(*a)));
             for top in tops.into_iter().take(PEAKS) {
                 let step = log_rates[1] - log_rates[0];
-                peaks.push(self.climb(lanes, burst + 1, [log_rates[top], at(top)], step));
+                peaks.push(self.climb(lanes, burst, [log_rates[top], at(top)], step));
             }
         }
         peaks
