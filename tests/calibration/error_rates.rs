@@ -312,11 +312,3 @@ fn a_small_study_of_error_rates_holds_and_notices_planted_errors() {
     assert!((0.9..=0.995).contains(&found.integrated), "{}", found.integrated);
     assert!(found.plugged_in < 0.9, "{}", found.plugged_in);
 }
-
-#[test]
-#[ignore = "prints the findings of the full study"]
-fn error_rates_at_full_size() {
-    for f in study().findings {
-        println!("{:5} {} : {} ({})", format!("{:?}", f.held), f.what, f.measured, f.bound);
-    }
-}

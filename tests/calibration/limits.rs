@@ -392,14 +392,3 @@ fn limits_are_named_and_their_parameters_calibrated() {
         assert!(finding.held != Some(false) || finding.what.contains("planted"), "{finding:?}");
     }
 }
-
-#[test]
-#[ignore = "takes a minute; part of `calibration`"]
-fn limits_at_full_size() {
-    for finding in study().findings {
-        println!(
-            "{:?} | {} | {} | {}",
-            finding.held, finding.what, finding.measured, finding.bound
-        );
-    }
-}

@@ -241,7 +241,8 @@ fn traces(matching: impl Fn(&str) -> bool, config: u8) -> Option<Vec<Recording>>
     paths.retain(|path| path.extension().is_some_and(|e| e == "csv"));
     paths.retain(|path| matching(&path.to_string_lossy()));
     paths.sort();
-    let recordings = paths.iter().flat_map(|path| Recording::read(path, &ReadOptions::default()).unwrap());
+    let recordings =
+        paths.iter().flat_map(|path| Recording::read(path, &ReadOptions::default()).unwrap());
     let of_config = |r: &Recording| r.group.config.is_some_and(|c| c.number() == config);
     Some(recordings.filter(of_config).collect())
 }
