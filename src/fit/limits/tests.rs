@@ -11,7 +11,7 @@ use crate::fit::error_rates::{Population, RatePrior};
 use crate::fit::runs::Start;
 use crate::stats::sample::{index_below, uniform01};
 use crate::stats::special::log_sum_exp;
-use crate::trace::{Observed, Recording, Trace};
+use crate::trace::{Observed, ReadOptions, Recording};
 use crate::world::{Limiter, RateLimit};
 
 fn rng(n: u64) -> impl Rng {
