@@ -8,7 +8,6 @@ mod checks;
 mod error_rates;
 mod limits;
 mod special;
-mod starts;
 mod study;
 
 use std::path::Path;
@@ -20,7 +19,7 @@ use study::{Study, report};
 #[ignore = "takes minutes; `make calibration` runs it"]
 fn calibration() {
     let studies: Vec<Study> =
-        [error_rates::study, starts::study, limits::study, checks::study, special::study]
+        [error_rates::study, limits::study, checks::study, special::study]
             .into_iter()
             .map(|study| study())
             .collect();
