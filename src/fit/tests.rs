@@ -86,7 +86,8 @@ fn refusals_that_were_recorded_are_no_errors() {
 #[test]
 fn a_restart_inside_a_file_is_found_or_taken_as_declared() {
     let population = Population::Uniform { low: 0.02, high: 0.75 };
-    let attempts = |start: u64| synthetic::attempts(&synthetic::rates(&population, start), 500, start);
+    let attempts =
+        |start: u64| synthetic::attempts(&synthetic::rates(&population, start), 500, start);
     let outcomes = [attempts(41), attempts(42)].concat();
     let trace = synthetic::trace(Config::ALL[0], &outcomes, 0);
     let found = fit(&recordings(std::slice::from_ref(&trace))).unwrap();

@@ -23,6 +23,7 @@ pub(super) fn recording(outcomes: &[(u8, bool)]) -> Recording {
         group: Group::of_config(number),
         strategies: vec!["made".to_owned()],
         tells_refusals: true,
+        tells_latency: true,
         attempts: outcomes.iter().enumerate().map(attempt).collect(),
         declared_starts: Vec::new(),
         clock_jumps: Vec::new(),
