@@ -52,6 +52,4 @@ pub use limits::{
 };
 pub use report::{ConfigFit, FitError, FitReport, LimitFit, RunSummary, ServerSummary, group_name};
 pub use runs::Start;
-pub use starts::{
-    FileSearch, Place, RESTART_THRESHOLD, StartBoundary, StartSpan, Starts, Stretch, find_starts,
-};
+pub use starts::{FileSearch, Place, StartBoundary, StartSpan, Starts, Stretch, find_starts};

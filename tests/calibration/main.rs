@@ -8,6 +8,7 @@ mod checks;
 mod error_rates;
 mod limits;
 mod special;
+mod starts;
 mod study;
 
 use std::path::Path;
@@ -18,10 +19,16 @@ use study::{Study, report};
 #[test]
 #[ignore = "takes minutes; `make calibration` runs it"]
 fn calibration() {
-    let studies: Vec<Study> = [error_rates::study, limits::study, checks::study, special::study]
-        .into_iter()
-        .map(|study| study())
-        .collect();
+    let studies: Vec<Study> = [
+        error_rates::study,
+        starts::study,
+        limits::study,
+        checks::study,
+        special::study,
+    ]
+    .into_iter()
+    .map(|study| study())
+    .collect();
     let text = report(&studies);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/calibration");
     std::fs::create_dir_all(&folder).unwrap();

@@ -17,6 +17,7 @@
 
 use std::ops::Range;
 
+use super::expected::Expectation;
 use super::marginals::Marginals;
 use super::partition::{Partition, Piece};
 use super::pieces::{PIECES, Pieces, piece};
@@ -27,16 +28,13 @@ use crate::fit::error_rates::RatePrior;
 use crate::stats::Interval;
 use crate::trace::Recording;
 
-/// The Bayes factor above which a restart inside a file is declared.
-pub const RESTART_THRESHOLD: f64 = 30.0;
-
 /// A restart is located among the places of the blocks around it, and at least among so many.
 const LEAST_PLACES: usize = 5_000;
 
 /// Finds the starts among recordings of one group in order of time.
 ///
 /// `servers` is the number of servers of the group; attempts at others and refused attempts say
-/// nothing. Up to about 1,500 requests every place is weighed exactly; above that blocks of
+/// nothing. Up to about 1,000 requests every place is weighed exactly; above that blocks of
 /// requests are, and the restarts found are then located to the request.
 #[must_use]
 pub fn find_starts(recordings: &[&Recording], servers: usize, prior: &RatePrior) -> Starts {
@@ -54,7 +52,8 @@ pub(super) fn find_in_pieces(
     let all = piece(recordings, &units, 0..units.len(), servers);
     let most = all.iter().map(|(_, tally)| tally.attempts()).max().unwrap_or(0);
     let marginals = Marginals::new(prior, most);
-    Search { recordings, units, servers, marginals, most_pieces }.run()
+    let expectation = Expectation::new(prior);
+    Search { recordings, units, servers, marginals, expectation, most_pieces }.run()
 }
 
 /// A restart that was found inside a file.
@@ -70,7 +69,8 @@ struct Search<'a> {
     recordings: &'a [&'a Recording],
     units: Vec<Unit>,
     servers: usize,
-    marginals: Marginals,
+    marginals: Marginals<'a>,
+    expectation: Expectation,
     most_pieces: usize,
 }
 
@@ -160,18 +160,21 @@ impl Search<'_> {
             }
         }
         let mut cut = vec![0.0; spans.len()];
+        let mut prior_odds = Vec::new();
         for file in &files {
             let places = (file.len() - 1) as f64;
-            let odds = libm::expm1(libm::log1p(1.0 / RESTART_THRESHOLD) / places);
+            let odds = self.expectation.restarts(&tallies[file.clone()], self.servers) / places;
             cut[file.start + 1..file.end].fill(libm::log(odds));
+            // Of at least one restart.
+            prior_odds.push(libm::expm1(places * libm::log1p(odds)));
         }
         let partition = Partition::new(&tallies, cut, self.servers, &self.marginals);
         let mut forced = Vec::new();
         let mut inside = Vec::new();
-        for file in files {
+        for (file, prior_odds) in files.into_iter().zip(prior_odds) {
             let cuts = partition.inside(file.clone());
             let log_odds = cuts.log_mass_of_some - cuts.log_mass[0];
-            let log_bayes_factor = log_odds + libm::log(RESTART_THRESHOLD);
+            let log_bayes_factor = log_odds - libm::log(prior_odds);
             let first = |k: usize| self.units[spans[k].start].first as usize;
             if file.end <= settled {
                 found.searches.push(FileSearch {
@@ -179,6 +182,7 @@ impl Search<'_> {
                     restarts: cuts.places.len(),
                     probability: 1.0 / (1.0 + libm::exp(-log_odds)),
                     log_bayes_factor,
+                    prior_odds,
                     places: (file.start + 1..file.end).map(first).collect(),
                     given_one: cuts
                         .single

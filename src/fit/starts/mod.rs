@@ -1,5 +1,6 @@
 //! Starts: when were the servers started anew?
 
+mod expected;
 mod find;
 #[cfg(test)]
 mod made;
@@ -12,5 +13,5 @@ mod report;
 mod tests;
 mod units;
 
-pub use find::{RESTART_THRESHOLD, find_starts};
+pub use find::find_starts;
 pub use report::{FileSearch, Place, StartBoundary, StartSpan, Starts, Stretch};

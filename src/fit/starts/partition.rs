@@ -86,7 +86,7 @@ impl Partition {
         pieces: &[Piece],
         cut: Vec<f64>,
         servers: usize,
-        marginals: &Marginals,
+        marginals: &Marginals<'_>,
     ) -> Self {
         let n = pieces.len();
         let rows: Vec<Vec<f64>> =
@@ -251,7 +251,7 @@ impl Partition {
 }
 
 /// `ln` likelihood of one start that holds the first piece, the first two, and so on.
-fn row(pieces: &[Piece], servers: usize, marginals: &Marginals) -> Vec<f64> {
+fn row(pieces: &[Piece], servers: usize, marginals: &Marginals<'_>) -> Vec<f64> {
     let mut sums = vec![(Tally::default(), 0.0); servers];
     let mut total = 0.0;
     let next = |piece: &Piece| {

@@ -14,7 +14,7 @@ use crate::fit::error_rates::Tally;
 use crate::trace::{Observed, Recording};
 
 /// The most pieces that requests are grouped into; each file is at least one more.
-pub(super) const PIECES: usize = 1_500;
+pub(super) const PIECES: usize = 1_000;
 
 /// Pieces: where each begins.
 pub(super) struct Pieces {

@@ -18,13 +18,13 @@ const TAIL: f64 = 0.025;
 
 /// The tallies of all servers and the `ln` of their likelihood.
 struct Sums<'a> {
-    marginals: &'a Marginals,
+    marginals: &'a Marginals<'a>,
     tallies: Vec<Tally>,
     values: Vec<f64>,
 }
 
 impl<'a> Sums<'a> {
-    fn new(of: &Piece, servers: usize, marginals: &'a Marginals) -> Self {
+    fn new(of: &Piece, servers: usize, marginals: &'a Marginals<'a>) -> Self {
         let mut sums = Self {
             marginals,
             tallies: vec![Tally::default(); servers],
@@ -75,7 +75,7 @@ pub(super) fn locate(
     span: Range<usize>,
     places: Range<usize>,
     servers: usize,
-    marginals: &Marginals,
+    marginals: &Marginals<'_>,
 ) -> Option<Located> {
     let piece = |of: Range<usize>| pieces::piece(recordings, units, of, servers);
     let mut before = Sums::new(&piece(span.start..places.start), servers, marginals);

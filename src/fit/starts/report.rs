@@ -85,6 +85,9 @@ pub struct FileSearch {
     /// `ln` of the Bayes factor for at least one against none, averaged over their places.
     /// Below 0 it is evidence against.
     pub log_bayes_factor: f64,
+    /// The odds of at least one before the data; a restart is found when the Bayes factor exceeds
+    /// their inverse.
+    pub prior_odds: f64,
     /// Where a restart could be: positions of the first attempt after it. Each request of a
     /// recording that is searched exactly, else the first of each block.
     pub places: Vec<usize>,

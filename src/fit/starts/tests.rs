@@ -3,7 +3,7 @@
 
 use super::find::find_in_pieces;
 use super::made::recording;
-use super::{Place, RESTART_THRESHOLD, Starts, find_starts};
+use super::{Place, Starts, find_starts};
 use crate::domain::{Purpose, Streams};
 use crate::fit::error_rates::{Population, RatePrior, Tally};
 use crate::stats::sample::uniform01;
@@ -50,7 +50,7 @@ fn the_evidence_of_a_short_file_is_the_sum_over_all_cuts() {
         };
         (0..2).map(|server| prior.log_marginal(tally(server))).sum()
     };
-    let odds = (1.0 + 1.0 / RESTART_THRESHOLD).powf(0.25) - 1.0;
+    let odds = (1.0 + search.prior_odds).powf(0.25) - 1.0;
     let (mut some, mut single) = (0.0, [0.0; 4]);
     for cuts in 1_u32..16 {
         let mut places: Vec<usize> = (1..5).filter(|k| cuts >> (k - 1) & 1 == 1).collect();
@@ -68,11 +68,11 @@ fn the_evidence_of_a_short_file_is_the_sum_over_all_cuts() {
             single[one - 1] = value.exp();
         }
     }
-    let expected = (some / start(0..5).exp()).ln() + RESTART_THRESHOLD.ln();
-    assert!((search.log_bayes_factor - expected).abs() < 1e-4);
+    let expected = (some / start(0..5).exp()).ln() - search.prior_odds.ln();
+    assert!((search.log_bayes_factor - expected).abs() < 1e-9);
     let total: f64 = single.iter().sum();
     for (got, expected) in search.given_one.iter().zip(single) {
-        assert!((got - expected / total).abs() < 1e-5);
+        assert!((got - expected / total).abs() < 1e-10);
     }
     assert_eq!(search.places, [1, 2, 3, 4]);
 }

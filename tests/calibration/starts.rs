@@ -1,0 +1,244 @@
+//! Starts inside a file: false alarms, power, location, and calibration of the time of change.
+//!
+//! Ten servers, error rates from Beta(2, 2), all redrawn together at a start; one attempt a
+//! request, servers in turn or chosen by Thompson's rule.
+
+use std::path::PathBuf;
+
+use flakelab::domain::{Outcome, Purpose, Streams};
+use flakelab::fit::{Place, Population, RatePrior, Starts, find_starts};
+use flakelab::stats::sample::{beta, index_below, standard_normal, uniform01};
+use flakelab::trace::{Config, Group, Observed, Recording};
+use rand::Rng;
+use rayon::prelude::*;
+
+use crate::study::{Finding, Study, must_be_rejected, uniformity};
+
+const SERVERS: usize = 10;
+const TRUTH: Population = Population::Beta { alpha: 2.0, beta: 2.0 };
+
+/// Who chose the servers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Choice {
+    InTurn,
+    Thompson,
+}
+
+impl Choice {
+    const ALL: [Self; 2] = [Self::InTurn, Self::Thompson];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::InTurn => "round robin",
+            Self::Thompson => "Thompson",
+        }
+    }
+}
+
+/// A recording of starts that serve so many requests each. The strategy is not told of restarts.
+fn recording(requests: &[usize], choice: Choice, design: u16, seed: u64) -> Recording {
+    let mut rng = Streams::new(4_021).stream(Purpose::Analysis, design, seed);
+    let mut tallies = [[1.0_f64; 2]; SERVERS];
+    let mut attempts = Vec::with_capacity(requests.iter().sum());
+    for count in requests {
+        let rates: Vec<f64> = (0..SERVERS).map(|_| beta(&mut rng, 2.0, 2.0)).collect();
+        for _ in 0..*count {
+            let request = attempts.len();
+            let server = match choice {
+                Choice::InTurn => request % SERVERS,
+                Choice::Thompson => thompson(&tallies, &mut rng),
+            };
+            let failed = uniform01(&mut rng) < rates[server];
+            tallies[server][usize::from(failed)] += 1.0;
+            attempts.push(Observed {
+                at_s: 1.7e9 + 0.1 * request as f64,
+                latency_ms: 1.0,
+                request: request as u32,
+                attempt: 1,
+                server: server as u8,
+                outcome: if failed { Outcome::Failure } else { Outcome::Success },
+                strategy: 0,
+                identifier_byte: b'a',
+            });
+        }
+    }
+    Recording {
+        path: PathBuf::from("made.csv"),
+        group: Group::of_config(Config::ALL[0]),
+        strategies: vec!["made".to_owned()],
+        tells_refusals: true,
+        tells_latency: true,
+        attempts,
+        declared_starts: Vec::new(),
+        clock_jumps: Vec::new(),
+        warnings: Vec::new(),
+        first_identifier: String::new(),
+    }
+}
+
+/// Thompson's rule with a normal draw of the moments of the Beta posterior.
+fn thompson(tallies: &[[f64; 2]; SERVERS], rng: &mut impl Rng) -> usize {
+    let draws = tallies.map(|[s, f]| {
+        let (n, mean) = (s + f, s / (s + f));
+        mean + (mean * (1.0 - mean) / (n + 1.0)).sqrt() * standard_normal(rng)
+    });
+    (0..SERVERS).fold(0, |best, i| if draws[i] > draws[best] { i } else { best })
+}
+
+/// Made data of one kind: requests of each start, who chose, and a number of its own for the luck.
+#[derive(Debug, Clone)]
+struct Design {
+    requests: Vec<usize>,
+    choice: Choice,
+    number: u16,
+}
+
+impl Design {
+    /// What is found in many such recordings, in order.
+    fn searched<T: Send>(&self, count: u64, of: impl Fn(&Recording, Starts) -> T + Sync) -> Vec<T> {
+        let prior = RatePrior::of(&TRUTH);
+        let one = |seed| {
+            let made = recording(&self.requests, self.choice, self.number, seed);
+            let found = find_starts(&[&made], SERVERS, &prior);
+            of(&made, found)
+        };
+        (0..count).into_par_iter().map(one).collect()
+    }
+}
+
+/// The share of recordings without a restart in which one is found.
+fn false_alarms(requests: usize, choice: Choice, number: u16, count: u64) -> Finding {
+    let design = Design { requests: vec![requests], choice, number };
+    let alarms = design.searched(count, |_, found| found.searches[0].restarts > 0);
+    let alarms = alarms.into_iter().filter(|alarm| *alarm).count() as u64;
+    Finding {
+        what: format!("false alarms, {requests} requests, {}", choice.name()),
+        measured: format!("{alarms} of {count}"),
+        bound: "at most 1 %".to_owned(),
+        held: Some(alarms * 100 <= count),
+    }
+}
+
+/// The places found inside a recording: the attempt, and the attempts of its interval.
+fn places(found: &Starts) -> Vec<(usize, std::ops::Range<usize>)> {
+    let inside = |place: &Place| match place {
+        Place::Inside { attempt, attempts, .. } => Some((*attempt, attempts.clone())),
+        Place::Between { .. } => None,
+    };
+    found.boundaries.iter().filter_map(|boundary| inside(&boundary.place)).collect()
+}
+
+/// How often a restart after `before` requests is found, and where.
+fn power(before: usize, each: usize, choice: Choice, number: u16, count: u64) -> Vec<Finding> {
+    let design = Design { requests: vec![before, each * SERVERS], choice, number };
+    let found: Vec<_> = design.searched(count, |_, found| places(&found));
+    let found: Vec<_> = found.iter().filter_map(|places| places.first()).collect();
+    let share = |n: usize, of: usize| 100.0 * n as f64 / of.max(1) as f64;
+    let power = share(found.len(), count as usize);
+    let must = each == 15 && choice == Choice::InTurn;
+    let what = format!("{each} requests a server after {before} in all, {}", choice.name());
+    let near = found.iter().filter(|(at, _)| at.abs_diff(before) <= 5).count();
+    let held = found.iter().filter(|(_, interval)| interval.contains(&before)).count();
+    vec![
+        Finding {
+            what: format!("restart found, {what}"),
+            measured: format!("{power:.1} % of {count}"),
+            bound: if must { "at least 95 %" } else { "" }.to_owned(),
+            held: must.then_some(power >= 95.0),
+        },
+        Finding {
+            what: format!("restarts found within 5 requests, {what}"),
+            measured: format!(
+                "{:.1} % of {}; the 95 % interval holds {:.1} %",
+                share(near, found.len()),
+                found.len(),
+                share(held, found.len())
+            ),
+            bound: String::new(),
+            held: None,
+        },
+    ]
+}
+
+/// Randomised PIT of the place of a restart that is uniform over a file's places, and the same
+/// with each place taken for the one before it.
+fn place_of_change(choice: Choice, number: u16, count: u64) -> [Vec<f64>; 2] {
+    const REQUESTS: usize = 300;
+    let prior = RatePrior::of(&TRUTH);
+    let one = |seed: u64| {
+        let mut rng = Streams::new(4_022).stream(Purpose::Analysis, number, seed);
+        let place = 1 + index_below(&mut rng, REQUESTS - 1);
+        let made = recording(&[place, REQUESTS - place], choice, number, seed);
+        let found = find_starts(&[&made], SERVERS, &prior);
+        let search = &found.searches[0];
+        let u = uniform01(&mut rng);
+        let pit = |truth: usize| -> f64 {
+            let pairs = || search.places.iter().zip(&search.given_one);
+            let below: f64 = pairs().filter(|(at, _)| **at < truth).map(|(_, p)| p).sum();
+            let here: f64 = pairs().filter(|(at, _)| **at == truth).map(|(_, p)| p).sum();
+            below + u * here
+        };
+        [pit(place), pit(place - 1)]
+    };
+    let pits: Vec<[f64; 2]> = (0..count).into_par_iter().map(one).collect();
+    [0, 1].map(|k| pits.iter().map(|pit| pit[k]).collect())
+}
+
+fn sized(count: u64, long: usize, servings: &[usize]) -> Study {
+    let mut findings = Vec::new();
+    let mut number = 0;
+    let mut next = || {
+        number += 1;
+        number
+    };
+    for requests in [100, 1_000, long].into_iter().filter(|n| *n <= long) {
+        for choice in Choice::ALL {
+            findings.push(false_alarms(requests, choice, next(), count));
+        }
+    }
+    for choice in Choice::ALL {
+        for each in servings {
+            findings.extend(power(long, *each, choice, next(), count));
+        }
+    }
+    let mut pits = Vec::new();
+    let mut shifted = Vec::new();
+    for choice in Choice::ALL {
+        let [right, wrong] = place_of_change(choice, next(), count);
+        pits.push((format!("place of a restart, {}", choice.name()), right));
+        shifted.push(must_be_rejected(
+            &format!("place of a restart one request too early, {}", choice.name()),
+            &wrong,
+        ));
+    }
+    findings.extend(uniformity(&pits));
+    findings.extend(shifted);
+    Study {
+        title: "Starts inside a file",
+        method: "Ten servers with error rates from Beta(2, 2), known to the search; one attempt a \
+             request, servers in turn or by Thompson's rule, which is not told of restarts. The \
+             threshold is set for 0.5 % false alarms. Thompson gives most requests to few servers, \
+             so 15 requests a server on average tell less of the others. Places: one restart, \
+             uniform over 300 requests."
+            .to_owned(),
+        findings,
+    }
+}
+
+/// The study at full size.
+pub fn study() -> Study {
+    sized(1_000, 3_000, &[5, 10, 15, 40])
+}
+
+#[test]
+fn restarts_are_found_and_false_alarms_are_rare() {
+    let small = sized(120, 1_000, &[15]);
+    let failed: Vec<&Finding> = small.findings.iter().filter(|f| f.held == Some(false)).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[test]
+#[ignore = "the study of starts alone"]
+fn starts_at_full_size() {
+    println!("{}", crate::study::report(&[study()]));
+}
