@@ -19,16 +19,11 @@ use study::{Study, report};
 #[test]
 #[ignore = "takes minutes; `make calibration` runs it"]
 fn calibration() {
-    let studies: Vec<Study> = [
-        error_rates::study,
-        starts::study,
-        limits::study,
-        checks::study,
-        special::study,
-    ]
-    .into_iter()
-    .map(|study| study())
-    .collect();
+    let studies: Vec<Study> =
+        [error_rates::study, starts::study, limits::study, checks::study, special::study]
+            .into_iter()
+            .map(|study| study())
+            .collect();
     let text = report(&studies);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/calibration");
     std::fs::create_dir_all(&folder).unwrap();

@@ -34,11 +34,19 @@ pub struct ErrorRateFit {
 /// Fits every family to the servers' tallies: for each start of the servers one tally a server, in
 /// the same order of servers.
 ///
-/// Empty tallies say nothing. `None` if no family has a finite evidence, which counts below 2^53
-/// cannot bring about.
+/// Empty tallies say nothing. Fixed rates are compared only where there are several starts: within
+/// one, a fixed rate and one that was drawn are the same. `None` if no family has a finite
+/// evidence, which counts below 2^53 cannot bring about.
 #[must_use]
 pub fn fit_error_rates(starts: &[Vec<Tally>]) -> Option<ErrorRateFit> {
-    fit_error_rates_among(starts, &Family::ALL)
+    let tried = starts.iter().filter(|start| start.iter().any(|tally| tally.attempts() > 0));
+    match tried.count() {
+        0 | 1 => {
+            let redrawn = Family::ALL.into_iter().filter(|family| *family != Family::Fixed);
+            fit_error_rates_among(starts, &redrawn.collect::<Vec<Family>>())
+        }
+        _ => fit_error_rates_among(starts, &Family::ALL),
+    }
 }
 
 /// Fits these families only, as if there were no others. One that redraws must be among them.
