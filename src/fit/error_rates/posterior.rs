@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn one_attempt_has_the_evidence_of_the_priors_mean_error_rate() {
         // By symmetry all hyper-priors expect a mean error rate of 1/2.
-        let fit = fit_error_rates(&[tallies([(1, 0)])]).unwrap();
+        let fit = fit_error_rates_among(&[tallies([(1, 0)])], &Family::ALL).unwrap();
         assert_eq!(fit.families.len(), 4);
         for family in &fit.families {
             assert!((family.log_evidence - 0.5_f64.ln()).abs() < 0.002, "{family:?}");
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn two_failures_of_one_server_have_the_evidence_of_the_mean_square_rate() {
-        let fit = fit_error_rates(&[tallies([(2, 0)])]).unwrap();
+        let fit = fit_error_rates_among(&[tallies([(2, 0)])], &Family::ALL).unwrap();
         // Uniform: the mean of (a^2 + ab + b^2) / 3 over independent uniform a, b.
         // Beta: E[m^2 + m (1 - m) correlation] = 1/3 + 1/12; the same for the mixture, as either
         // mean of the ordered pair is uniform when the pair is taken in random order and the
