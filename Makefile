@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := notebooks/.venv
 
-.PHONY: help check test test-checked sweep fit anchors bench reference notebooks clean
+.PHONY: help check test test-checked sweep fit validate anchors calibration bench reference notebooks clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,6 +25,13 @@ sweep:  ## the main job: five strategies, 1000 seeds, config 0
 fit:  ## models from recordings: make fit TRACES='path/to/*.csv'
 	@test -n "$(TRACES)" || { echo "say which recordings: make fit TRACES='path/to/*.csv'" >&2; exit 2; }
 	cargo run -- fit $(TRACES) --out models
+
+validate:  ## are recorded runs predicted by the others? make validate TRACES='path/to/*.csv'
+	@test -n "$(TRACES)" || { echo "say which recordings: make validate TRACES='path/to/*.csv'" >&2; exit 2; }
+	cargo run -- validate $(TRACES)
+
+calibration:  ## does the fit hold what it promises? minutes; writes results/calibration/report.md
+	cargo test --no-default-features --test calibration -- --ignored --exact --nocapture calibration
 
 anchors:  ## 20,000 replications against an independent implementation and exact values
 	cargo test --test suite -- --ignored --nocapture anchors

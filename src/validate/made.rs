@@ -35,6 +35,7 @@ pub(super) fn record(recipe: &Recipe) -> Recording {
         group,
         strategies: vec![recipe.strategy.to_owned()],
         tells_refusals: recipe.tells_refusals,
+        tells_latency: true,
         attempts: Vec::new(),
         declared_starts: Vec::new(),
         clock_jumps: Vec::new(),

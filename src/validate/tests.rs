@@ -11,7 +11,7 @@ use super::*;
 use crate::domain::{Outcome, Purpose, Streams};
 use crate::fit::{Population, RatePrior};
 use crate::stats::sample::uniform01;
-use crate::trace::{Recording, Trace};
+use crate::trace::{ReadOptions, Recording};
 use crate::world::{Latency, LatencyFamily, RateLimit};
 
 const NAMES: [&str; 5] = ["v1", "v2", "v3", "v4", "v5"];
@@ -216,7 +216,7 @@ fn real() -> Option<Vec<Recording>> {
         .filter(|path| path.extension().is_some_and(|e| e == "csv"))
         .collect();
     paths.sort();
-    let of = |path: &PathBuf| Recording::of_trace(&Trace::read(path).unwrap());
+    let of = |path: &PathBuf| Recording::read(path, &ReadOptions::default()).unwrap();
     Some(paths.iter().flat_map(of).collect())
 }
 

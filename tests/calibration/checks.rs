@@ -7,7 +7,7 @@ use flakelab::domain::{Outcome, Purpose, Streams};
 use flakelab::fit::{Population, RatePrior, Start, Tally, assumptions, goodness, held_out};
 use flakelab::stats::sample::{index_below, standard_normal, uniform_open, uniform01};
 use flakelab::stats::special::{inc_beta, normal_cdf};
-use flakelab::trace::{Observed, Recording, Trace};
+use flakelab::trace::{Observed, ReadOptions, Recording};
 use rand::Rng;
 use rayon::prelude::*;
 
@@ -292,8 +292,7 @@ fn repeats_at_a_server_are_refused_in_config_1_of_the_recordings_and_in_no_other
     let mut paths: Vec<_> =
         paths.filter(|path| path.extension().is_some_and(|e| e == "csv")).collect();
     paths.sort();
-    let recordings: Vec<Recording> =
-        paths.iter().flat_map(|path| Recording::of_trace(&Trace::read(path).unwrap())).collect();
+    let recordings = Recording::read_all(&paths, &ReadOptions::default()).unwrap();
     let prior = RatePrior::of(&TRUTH);
     for (config, expected) in [("0", &[][..]), ("1", &["same server again"]), ("2", &[])] {
         let of_config = recordings.iter().filter(|recording| recording.group.name == config);

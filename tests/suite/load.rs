@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Instant;
 
 use flakelab::domain::Timestamp;
-use flakelab::world::RateLimit;
+use flakelab::world::{Model, RateLimit};
 
 use super::program::{flakelab, stderr, stdout};
 
@@ -130,4 +130,26 @@ fn a_probe_does_not_replace_a_trace_unless_told_to() {
     assert!(stderr(&refused).contains("--force"));
     let forced = flakelab(folder.path()).args(arguments).arg("--force").output().unwrap();
     assert!(forced.status.success(), "{}", stderr(&forced));
+}
+
+/// The whole way: a server with a limit, the probe, the fit, the model.
+#[test]
+fn a_fit_reads_the_limit_of_real_servers_from_a_probe() {
+    let folder = tempfile::tempdir().unwrap();
+    let (port, _) = server(RateLimit::TokenBucket { per_second: 15.0, burst: 4.0 });
+    let target = format!("127.0.0.1:{port}");
+    let mut probe = flakelab(folder.path());
+    probe.args(["load", "--probe", "--targets", &target, "--rung-seconds", "1"]);
+    let probe = probe.output().unwrap();
+    assert!(probe.status.success(), "{}", stderr(&probe));
+    let mut fit = flakelab(folder.path());
+    let fit =
+        fit.args(["fit", "--name", "probed", "probe.csv", "--out", "models"]).output().unwrap();
+    assert!(fit.status.success(), "{}", stderr(&fit));
+    let model = Model::read(&folder.path().join("models/probed.toml")).unwrap();
+    let RateLimit::TokenBucket { per_second, burst } = model.rate_limit else {
+        panic!("{:?}\n{}", model.rate_limit, stdout(&fit))
+    };
+    // The server's clock is not the probe's: a millisecond in 67 between tokens is 1.5 %.
+    assert!((per_second - 15.0).abs() < 1.0 && burst == 4.0, "{per_second} {burst}");
 }

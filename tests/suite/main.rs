@@ -11,6 +11,7 @@ mod closed_forms;
 mod common;
 mod common_random_numbers;
 mod determinism;
+mod fit;
 mod golden;
 mod layers;
 mod load;

@@ -4,7 +4,7 @@
 //! when the family's probability is at least 0.9 as well and its law explains the attempts.
 //! Otherwise the inference abstains and says what the load could not have shown.
 
-use super::family::{LimitFamily, LimitKind, LimitParameter};
+use super::family::{LimitFamily, LimitKind, LimitParameter, to_digits};
 use super::lane::{Counts, Lane, log_slip_odds};
 use super::pressure::{Pressure, SPANS_S};
 use super::refusals::replayed;
@@ -140,7 +140,8 @@ fn reason_to_abstain(log_bayes_factor: f64, curve: &[(f64, f64)], pressed: &Pres
     let excluded = curve.iter().take_while(|(_, value)| *value < -libm::log(CLAIMED)).last();
     if let Some((rate, _)) = excluded {
         reason.push_str(&format!(
-            " A bucket of one token refilled {rate:.3} times a second or slower is excluded."
+            " A bucket of one token refilled {} times a second or slower is excluded.",
+            to_digits(*rate, 3)
         ));
     }
     reason

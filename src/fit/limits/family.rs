@@ -119,7 +119,8 @@ pub struct LimitFamily {
     pub probability: f64,
     /// `ln` of its evidence over that of no limit.
     pub log_bayes_factor_against_none: f64,
-    /// The most probable limit or burst and window, with the median of the rate given those.
+    /// The most probable limit or burst and window; the rate of a bucket given those is a round
+    /// number near the median, within the middle half of its posterior.
     pub estimate: RateLimit,
     /// 95 % of the posterior: limit or burst.
     pub capacity: Interval,
@@ -229,12 +230,28 @@ impl LimitFamily {
         if let Some((burst, _)) = of_burst.iter().max_by(|a, b| a.1.total_cmp(&b.1)) {
             let burst = f64::from(*burst);
             let same = |cell: &Cell| LimitParameter::Capacity.of(&cell.limit) == burst;
-            let per_second = quantile_of(&self.sorted(LimitParameter::PerSecond, same), 0.5);
+            let rates = self.sorted(LimitParameter::PerSecond, same);
+            let [low, middle, high] = [0.25, 0.5, 0.75].map(|p| quantile_of(&rates, p));
+            let per_second = roundest(low, middle, high);
             return RateLimit::TokenBucket { per_second, burst };
         }
         let top = self.cells.iter().max_by(|a, b| a.log_mass.total_cmp(&b.log_mass));
         top.map_or(RateLimit::None, |cell| cell.limit)
     }
+}
+
+/// The number near `middle` with the fewest digits that is still within `low` and `high`.
+fn roundest(low: f64, middle: f64, high: f64) -> f64 {
+    let rounded = (1..=12).map(|digits| to_digits(middle, digits));
+    rounded.into_iter().find(|x| (low..=high).contains(x)).unwrap_or(middle)
+}
+
+/// A number above 0 rounded to this many significant digits.
+pub(super) fn to_digits(x: f64, digits: i32) -> f64 {
+    let places = digits - 1 - libm::floor(libm::log10(x)) as i32;
+    // Powers of ten up to 22 are exact, and so is the nearest float of the quotient.
+    let power = libm::pow(10.0, f64::from(places.abs()));
+    if places >= 0 { libm::round(x * power) / power } else { libm::round(x / power) * power }
 }
 
 /// The quantile of weighted spans, linear in a span; infinite without any.
@@ -249,4 +266,17 @@ fn quantile_of(sorted: &[(f64, f64, f64)], p: f64) -> f64 {
         below += weight;
     }
     sorted.last().map_or(f64::INFINITY, |(_, high, _)| *high)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_as_round_as_the_posterior_allows() {
+        assert_eq!(roundest(17.2, 26.36, 52.0), 30.0);
+        assert_eq!(roundest(19.93, 19.98, 20.01), 20.0);
+        assert_eq!(roundest(7.010_67, 7.010_675, 7.010_68), 7.010_68);
+        assert_eq!(to_digits(0.123_4, 2), 0.12);
+    }
 }

@@ -49,6 +49,8 @@ pub(super) struct Lane {
     pub(super) marked: bool,
     /// `ln` likelihood when this many failures are taken for refusals, less that with none.
     of_taken: Vec<f64>,
+    /// The largest `ln` likelihood that any law could reach, less the base.
+    pub(super) most_gain: f64,
     /// `ln` likelihood of the outcomes when nothing is taken for a refusal.
     pub(super) log_base: f64,
     /// Attempts beyond those used.
@@ -56,17 +58,25 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// The lanes of every start that have attempts.
+    /// The lanes of every start that have attempts, with as many attempts as inference uses.
     pub(super) fn of_starts(
         starts: &[Start<'_>],
         servers: usize,
         marked: bool,
         prior: &RatePrior,
     ) -> Vec<Self> {
-        starts.iter().flat_map(|start| Self::of_start(start, servers, marked, prior)).collect()
+        let most = if marked { MOST_MARKED } else { MOST_UNMARKED };
+        let cut = |mut asked: Vec<Asked>| {
+            let left_out = asked.len().saturating_sub(most);
+            asked.truncate(most);
+            Self { left_out, ..Self::new(asked, marked, prior) }
+        };
+        let of_start = |start| Self::asked_of(start, servers, marked).into_iter().map(cut);
+        starts.iter().flat_map(of_start).collect()
     }
 
-    fn of_start(start: &Start<'_>, servers: usize, marked: bool, prior: &RatePrior) -> Vec<Self> {
+    /// The attempts of each lane of a start, all of them.
+    pub(super) fn asked_of(start: &Start<'_>, servers: usize, marked: bool) -> Vec<Vec<Asked>> {
         let mut done = Vec::new();
         let mut open: Vec<Vec<Asked>> = vec![Vec::new(); servers];
         let mut first_s = 0.0;
@@ -99,16 +109,13 @@ impl Lane {
             }
         }
         done.extend(open);
-        done.into_iter()
-            .filter(|asked| !asked.is_empty())
-            .map(|asked| Self::new(asked, marked, prior))
-            .collect()
+        done.retain(|asked| !asked.is_empty());
+        done
     }
 
-    pub(super) fn new(mut asked: Vec<Asked>, marked: bool, prior: &RatePrior) -> Self {
-        let most = if marked { MOST_MARKED } else { MOST_UNMARKED };
-        let left_out = asked.len().saturating_sub(most);
-        asked.truncate(most);
+    /// A lane with all of these attempts.
+    pub(super) fn new(asked: Vec<Asked>, marked: bool, prior: &RatePrior) -> Self {
+        let left_out = 0;
         let mut tally = Tally::default();
         for attempt in asked.iter().filter(|a| a.answer != Answer::Refused) {
             tally.record(attempt.answer == Answer::Failure);
@@ -116,15 +123,17 @@ impl Lane {
         let outcomes = prior.log_marginal(tally);
         if marked {
             let log_base = outcomes + asked.len() as f64 * libm::log1p(-SLIP);
-            return Self { asked, marked, of_taken: Vec::new(), log_base, left_out };
+            let (of_taken, most_gain) = (Vec::new(), 0.0);
+            return Self { asked, marked, of_taken, most_gain, log_base, left_out };
         }
-        let of_taken = (0..=tally.failures)
+        let of_taken: Vec<f64> = (0..=tally.failures)
             .map(|taken| {
                 let rest = Tally { failures: tally.failures - taken, ..tally };
                 prior.log_marginal(rest) - outcomes + taken as f64 * libm::log1p(-SLIP)
             })
             .collect();
-        Self { asked, marked, of_taken, log_base: outcomes, left_out }
+        let most_gain = of_taken.iter().copied().fold(0.0, f64::max);
+        Self { asked, marked, of_taken, most_gain, log_base: outcomes, left_out }
     }
 
     /// `ln` likelihood of a replay, less [`Lane::log_base`].

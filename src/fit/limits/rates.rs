@@ -3,8 +3,9 @@
 //! The likelihood is a step function of the rate with a peak as narrow as a millionth, so a grid
 //! would miss it. Where 429 is marked, the misfits at the two ends of an interval of rates bound
 //! the likelihood inside (see `bucket`): intervals are halved while what their bounds leave open
-//! matters for the sum. Where it is not marked there are no such bounds; intervals are halved
-//! where their ends differ near the best value, which misfits approach smoothly.
+//! matters for the sum. Where it is not marked there are no such bounds; misfits grow smoothly away
+//! from the truth, so the highest peaks of a grid are climbed for every burst, and intervals are
+//! halved where their ends differ near the best value.
 //!
 //! Source of the idea: branch and bound, A. H. Land and A. G. Doig, "An Automatic Method of Solving
 //! Discrete Programming Problems", Econometrica 28 (1960), 497-520.
@@ -13,8 +14,12 @@ use super::bucket::{Misfits, misfits, pauses_s, replay};
 use super::lane::{Counts, Lane, log_slip_odds};
 use super::prior::LimitPrior;
 
-/// Intervals to begin with.
-const INTERVALS: usize = 96;
+/// Peaks of each burst that are climbed where 429 is not marked, and how: this often, to the best
+/// of some points around the last best, each time four times as near.
+const PEAKS: usize = 2;
+const CLIMBS: usize = 6;
+/// Where 429 is not marked, buckets this far (`ln`) below none are not looked at.
+const HOPELESS: f64 = 40.0;
 /// Rounds of halving; a rate is then known to a part in 10^9 where that matters.
 const ROUNDS: usize = 28;
 /// An interval is halved when this share of the sum is open in it.
@@ -61,7 +66,11 @@ pub(super) fn curve(lanes: &[Lane], rates: &[f64]) -> Vec<f64> {
 /// How likelihoods of all bursts are computed at a rate, and what two of them say of between.
 trait Law {
     type At: Clone;
+    /// Intervals of rates to begin with.
+    const INTERVALS: usize;
     fn at(&self, lanes: &[Lane], per_second: f64, most: usize) -> Self::At;
+    /// `ln` rates to look at besides a grid with these values.
+    fn peaks(&self, lanes: &[Lane], log_rates: &[f64], values: &[Self::At]) -> Vec<f64>;
     /// `ln` likelihood between two rates: at least, at most, for the burst with this index.
     fn between(&self, low: &Self::At, high: &Self::At, burst: usize) -> [f64; 2];
 }
@@ -76,9 +85,15 @@ impl Misfits {
 
 impl Law for Marked {
     type At = Misfits;
+    const INTERVALS: usize = 96;
 
     fn at(&self, lanes: &[Lane], per_second: f64, most: usize) -> Misfits {
         misfits(lanes, per_second, most)
+    }
+
+    fn peaks(&self, _: &[Lane], _: &[f64], _: &[Misfits]) -> Vec<f64> {
+        // Bounds leave out nothing.
+        Vec::new()
     }
 
     fn between(&self, low: &Misfits, high: &Misfits, i: usize) -> [f64; 2] {
@@ -96,26 +111,81 @@ impl Unmarked {
     fn new(lanes: &[Lane]) -> Self {
         Self { pauses_s: lanes.iter().map(pauses_s).collect() }
     }
+
+    /// `ln` likelihood of one bucket, `-inf` if hopeless, and whether it refuses anything.
+    fn of(&self, lanes: &[Lane], per_second: f64, burst: usize) -> (f64, bool) {
+        let (mut value, mut touched) = (0.0, false);
+        let mut gain: f64 = lanes.iter().map(|lane| lane.most_gain).sum();
+        for (lane, pauses_s) in lanes.iter().zip(&self.pauses_s) {
+            // What the lanes so far came to and the others could come to pays for slips.
+            let most_slips = ((value + gain + HOPELESS) / -log_slip_odds()) as i64;
+            let counts = replay(lane, pauses_s, per_second, burst as f64, most_slips);
+            if counts.slips > most_slips {
+                return (f64::NEG_INFINITY, true);
+            }
+            touched |= counts != Counts::default();
+            value += lane.log_likelihood(counts);
+            gain -= lane.most_gain;
+        }
+        (value, touched)
+    }
+
+    /// The `ln` rate of a peak near one whose value is given.
+    fn climb(&self, lanes: &[Lane], burst: usize, from: [f64; 2], step: f64) -> f64 {
+        let [mut top, mut best] = from;
+        let mut reach = step;
+        for _ in 0..CLIMBS {
+            let middle = top;
+            for i in [-4.0, -3.0, -2.0, -1.0, 1.0, 2.0, 3.0, 4.0] {
+                let log_rate = middle + reach * i / 4.0;
+                let (value, _) = self.of(lanes, libm::exp(log_rate), burst);
+                if value > best {
+                    (top, best) = (log_rate, value);
+                }
+            }
+            reach /= 4.0;
+        }
+        top
+    }
 }
 
 impl Law for Unmarked {
     type At = Vec<f64>;
+    /// Steps of 2 %. A replay whose rate is off by a share e meets a misfit after about sqrt(2 / e)
+    /// tokens and is then in step again, so a peak is about that wide however long the trace is.
+    const INTERVALS: usize = 480;
 
     fn at(&self, lanes: &[Lane], per_second: f64, most: usize) -> Vec<f64> {
         let mut values = vec![0.0; most];
         for (burst, value) in (1..=most).zip(&mut values) {
-            let mut touched = false;
-            for (lane, pauses_s) in lanes.iter().zip(&self.pauses_s) {
-                let counts = replay(lane, pauses_s, per_second, burst as f64, i64::MAX);
-                touched |= counts != Counts::default();
-                *value += lane.log_likelihood(counts);
-            }
+            let touched;
+            (*value, touched) = self.of(lanes, per_second, burst);
             if !touched {
                 // A larger burst refuses nothing either.
                 break;
             }
         }
         values
+    }
+
+    fn peaks(&self, lanes: &[Lane], log_rates: &[f64], values: &[Vec<f64>]) -> Vec<f64> {
+        let mut peaks = Vec::new();
+        let most = values.first().map_or(0, Vec::len);
+        for burst in 1..=most {
+            let at = |i: usize| values[i][burst - 1];
+            let last = log_rates.len() - 1;
+            // Exactly 0 is a bucket that never refuses: no peak.
+            let mut tops: Vec<usize> = (0..=last)
+                .filter(|i| at(*i) != 0.0 && at(*i) > f64::NEG_INFINITY)
+                .filter(|i| at(*i) >= at(i.saturating_sub(1)) && at(*i) >= at((i + 1).min(last)))
+                .collect();
+            tops.sort_by(|a, b| at(*b).total_cmp(&at(*a)));
+            for top in tops.into_iter().take(PEAKS) {
+                let step = log_rates[1] - log_rates[0];
+                peaks.push(self.climb(lanes, burst, [log_rates[top], at(top)], step));
+            }
+        }
+        peaks
     }
 
     fn between(&self, low: &Vec<f64>, high: &Vec<f64>, i: usize) -> [f64; 2] {
@@ -135,15 +205,22 @@ fn integrate_with<L: Law>(lanes: &[Lane], prior: &LimitPrior, law: &L) -> Vec<Pi
     let log_prior = prior.log_capacities(1);
     let [from, to] = [prior.per_second.low, prior.per_second.high].map(libm::log);
     let at = |log_rate: f64| law.at(lanes, libm::exp(log_rate), most);
-    let step = (to - from) / INTERVALS as f64;
-    let ends: Vec<f64> = (0..=INTERVALS).map(|i| from + step * i as f64).collect();
-    let values: Vec<L::At> = ends.iter().map(|end| at(*end)).collect();
-    let mut intervals: Vec<Interval<L::At>> = (0..INTERVALS)
+    let step = (to - from) / L::INTERVALS as f64;
+    let mut ends: Vec<f64> = (0..=L::INTERVALS).map(|i| from + step * i as f64).collect();
+    let mut values: Vec<L::At> = ends.iter().map(|end| at(*end)).collect();
+    for peak in law.peaks(lanes, &ends, &values) {
+        let place = ends.partition_point(|end| *end < peak);
+        if place > 0 && ends.get(place).is_some_and(|end| *end > peak) {
+            ends.insert(place, peak);
+            values.insert(place, at(peak));
+        }
+    }
+    let mut intervals: Vec<Interval<L::At>> = (1..ends.len())
         .map(|i| Interval {
-            log_low: ends[i],
-            log_high: ends[i + 1],
-            low: values[i].clone(),
-            high: values[i + 1].clone(),
+            log_low: ends[i - 1],
+            log_high: ends[i],
+            low: values[i - 1].clone(),
+            high: values[i].clone(),
         })
         .collect();
     let share = |interval: &Interval<L::At>| (interval.log_high - interval.log_low) / (to - from);

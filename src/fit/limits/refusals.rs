@@ -25,7 +25,8 @@ pub(in crate::fit) fn taken_for_refusals(
     if limit.is_none() || taken.contains(&true) {
         return taken;
     }
-    for lane in Lane::of_starts(std::slice::from_ref(start), servers, false, &RatePrior::flat()) {
+    for asked in Lane::asked_of(start, servers, false) {
+        let lane = Lane::new(asked, false, &RatePrior::flat());
         for (asked, refused) in lane.asked.iter().zip(replayed(limit, &lane)) {
             taken[asked.position] = refused;
         }

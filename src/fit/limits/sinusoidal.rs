@@ -9,6 +9,7 @@
 use std::f64::consts::TAU;
 
 use super::bucket::{pauses_s, replay};
+use super::family::to_digits;
 use super::lane::{Counts, Lane, log_slip_odds};
 use super::prior::LimitPrior;
 use crate::stats::special::log_sum_exp;
@@ -46,7 +47,8 @@ pub(super) fn integrate(
             let refills: Vec<Vec<Vec<f64>>> =
                 lanes.iter().map(|lane| refills(lane, swing, period_s)).collect();
             for i in 0..means {
-                let mean = libm::exp(low + (high - low) * i as f64 / (means.max(2) - 1) as f64);
+                let log_mean = low + (high - low) * i as f64 / (means.max(2) - 1) as f64;
+                let mean = to_digits(libm::exp(log_mean), 2);
                 let limit = |burst: u32| RateLimit::Sinusoidal {
                     mean_per_second: mean,
                     amplitude_per_second: swing * mean,
@@ -113,10 +115,10 @@ fn log_likelihood(
 ) -> (f64, bool) {
     let mut total = 0.0;
     let mut touched = false;
+    let mut gain: f64 = lanes.iter().map(|lane| lane.most_gain).sum();
     for (lane, of_phase) in lanes.iter().zip(refills) {
-        // Where 429 is marked every lane's likelihood is below 1, so slips can only add up.
-        let most_slips =
-            if lane.marked { ((floor - total) / log_slip_odds()) as i64 + 1 } else { i64::MAX };
+        // What the lanes so far came to and the others could come to pays for slips.
+        let most_slips = ((total + gain - floor) / -log_slip_odds()) as i64 + 1;
         let mut values = [0.0; PHASES];
         for (value, refills) in values.iter_mut().zip(of_phase) {
             let counts = replay(lane, refills, mean, burst, most_slips);
@@ -124,7 +126,8 @@ fn log_likelihood(
             *value = lane.log_likelihood(counts);
         }
         total += log_sum_exp(&values) - libm::log(PHASES as f64);
-        if lane.marked && total < floor {
+        gain -= lane.most_gain;
+        if total + gain < floor {
             return (f64::NEG_INFINITY, true);
         }
     }

@@ -6,11 +6,12 @@ use rand::Rng;
 
 use super::lane::{Answer, Asked, Counts, Lane, log_slip_odds};
 use super::*;
-use crate::domain::{Purpose, Streams, Timestamp};
+use crate::domain::{Outcome, Purpose, Streams, Timestamp};
 use crate::fit::error_rates::{Population, RatePrior};
+use crate::fit::runs::Start;
 use crate::stats::sample::{index_below, uniform01};
 use crate::stats::special::log_sum_exp;
-use crate::trace::{Recording, Trace};
+use crate::trace::{Observed, ReadOptions, Recording};
 use crate::world::{Limiter, RateLimit};
 
 fn rng(n: u64) -> impl Rng {
@@ -162,6 +163,63 @@ fn pressed(limit: &RateLimit, per_second: f64, count: usize, marked: bool, n: u6
 }
 
 #[test]
+fn a_bucket_is_found_among_failures_that_do_not_tell() {
+    let limit = RateLimit::TokenBucket { per_second: 7.3, burst: 5.0 };
+    let lane = pressed(&limit, 11.0, 1000, false, 12);
+    let pieces = rates::integrate(&[lane], &LimitPrior::default());
+    let best = pieces.iter().max_by(|a, b| a.log_mass.total_cmp(&b.log_mass)).unwrap();
+    assert!(best.burst == 5 && best.log_likelihood > 50.0, "{best:?}");
+    assert!((libm::exp(best.log_low) - 7.3).abs() < 0.01, "{best:?}");
+}
+
+#[test]
+fn failures_that_a_limit_explains_are_taken_for_refusals_in_order_of_time() {
+    let observed = |at_s: f64, server, outcome| Observed {
+        at_s: 1e9 + at_s,
+        latency_ms: 1.0,
+        request: 0,
+        attempt: 1,
+        server,
+        outcome,
+        strategy: 0,
+        identifier_byte: 0,
+    };
+    let (ok, failed) = (Outcome::Success, Outcome::Failure);
+    // One token a second: within a second after an acceptance failures are refusals.
+    let early = [observed(0.0, 0, ok), observed(0.1, 1, failed), observed(0.5, 0, failed)];
+    let late = [observed(0.6, 1, failed), observed(5.0, 0, failed)];
+    let start = Start { stretches: vec![&early, &late] };
+    let limit = RateLimit::TokenBucket { per_second: 1.0, burst: 1.0 };
+    let expected = vec![false, false, true, true, false];
+    assert_eq!(taken_for_refusals(&limit, &start, 2), expected);
+    assert_eq!(taken_for_refusals(&RateLimit::None, &start, 2), vec![false; 5]);
+    // Marked ones are known; nothing is guessed beside them.
+    let marked = [observed(0.0, 0, ok), observed(0.5, 0, Outcome::RateLimited), early[2]];
+    let start = Start { stretches: vec![&marked] };
+    assert_eq!(taken_for_refusals(&limit, &start, 2), vec![false, true, false]);
+}
+
+#[test]
+fn a_clock_that_goes_back_begins_a_new_lane() {
+    let at = |at_s: f64| Observed {
+        at_s,
+        latency_ms: 1.0,
+        request: 0,
+        attempt: 1,
+        server: 0,
+        outcome: Outcome::Success,
+        strategy: 0,
+        identifier_byte: 0,
+    };
+    let (first, second, third) = ([at(10.0), at(11.0)], [at(12.0)], [at(3.0), at(4.0)]);
+    let start = Start { stretches: vec![&first, &second, &third] };
+    let lanes = Lane::of_starts(&[start], 1, true, &RatePrior::flat());
+    let times: Vec<Vec<i64>> =
+        lanes.iter().map(|lane| lane.asked.iter().map(|a| a.at_us).collect()).collect();
+    assert_eq!(times, [vec![0, 1_000_000, 2_000_000], vec![0, 1_000_000]]);
+}
+
+#[test]
 fn a_peak_of_a_millionth_is_found() {
     let limit = RateLimit::TokenBucket { per_second: 7.3, burst: 5.0 };
     let lane = pressed(&limit, 11.0, 1500, true, 11);
@@ -183,7 +241,8 @@ fn traces(matching: impl Fn(&str) -> bool, config: u8) -> Option<Vec<Recording>>
     paths.retain(|path| path.extension().is_some_and(|e| e == "csv"));
     paths.retain(|path| matching(&path.to_string_lossy()));
     paths.sort();
-    let recordings = paths.iter().flat_map(|path| Recording::of_trace(&Trace::read(path).unwrap()));
+    let recordings =
+        paths.iter().flat_map(|path| Recording::read(path, &ReadOptions::default()).unwrap());
     let of_config = |r: &Recording| r.group.config.is_some_and(|c| c.number() == config);
     Some(recordings.filter(of_config).collect())
 }
@@ -219,6 +278,10 @@ fn config_1_has_a_limit_and_the_recordings_do_not_say_of_which_family() {
         panic!("{:?}", inference.conclusion)
     };
     assert!(reason.contains("cannot be told apart"), "{reason}");
+    assert!((20.0..26.0).contains(&inference.log_bayes_factor));
+    let bucket = inference.family(LimitKind::TokenBucket).unwrap();
+    assert!(bucket.per_second.low > 10.0 && bucket.per_second.high < 200.0);
+    assert_eq!(inference.draws.len(), LIMIT_DRAWS);
 }
 
 #[test]
