@@ -137,7 +137,9 @@ fn power(before: usize, each: usize, choice: Choice, number: u16, count: u64) ->
     let power = share(found.len(), count as usize);
     let must = each == 15 && choice == Choice::InTurn;
     let what = format!("{each} requests a server after {before} in all, {}", choice.name());
-    let near = found.iter().filter(|(at, _)| at.abs_diff(before) <= 5).count();
+    let near = |by: usize| {
+        share(found.iter().filter(|(at, _)| at.abs_diff(before) <= by).count(), found.len())
+    };
     let held = found.iter().filter(|(_, interval)| interval.contains(&before)).count();
     vec![
         Finding {
@@ -147,10 +149,12 @@ fn power(before: usize, each: usize, choice: Choice, number: u16, count: u64) ->
             held: must.then_some(power >= 95.0),
         },
         Finding {
-            what: format!("restarts found within 5 requests, {what}"),
+            what: format!("place of the restarts found, {what}"),
             measured: format!(
-                "{:.1} % of {}; the 95 % interval holds {:.1} %",
-                share(near, found.len()),
+                "within 5 requests {:.1} %, within 5 a server {:.1} % of {}; the 95 % interval \
+                 holds {:.1} %",
+                near(5),
+                near(5 * SERVERS),
                 found.len(),
                 share(held, found.len())
             ),
@@ -160,59 +164,74 @@ fn power(before: usize, each: usize, choice: Choice, number: u16, count: u64) ->
     ]
 }
 
-/// Randomised PIT of the place of a restart that is uniform over a file's places, and the same
-/// with each place taken for the one before it.
-fn place_of_change(choice: Choice, number: u16, count: u64) -> [Vec<f64>; 2] {
-    const REQUESTS: usize = 300;
-    let prior = RatePrior::of(&TRUTH);
+/// Requests of the files in which one restart is uniform over all places.
+const REQUESTS: usize = 300;
+
+/// Randomised PIT of the place of a restart that is uniform over a file's places, shifted by so
+/// many requests.
+fn place_of_change(
+    choice: Choice,
+    number: u16,
+    count: u64,
+    prior: &RatePrior,
+    shift: usize,
+) -> Vec<f64> {
     let one = |seed: u64| {
         let mut rng = Streams::new(4_022).stream(Purpose::Analysis, number, seed);
         let place = 1 + index_below(&mut rng, REQUESTS - 1);
         let made = recording(&[place, REQUESTS - place], choice, number, seed);
-        let found = find_starts(&[&made], SERVERS, &prior);
+        let found = find_starts(&[&made], SERVERS, prior);
         let search = &found.searches[0];
-        let u = uniform01(&mut rng);
-        let pit = |truth: usize| -> f64 {
-            let pairs = || search.places.iter().zip(&search.given_one);
-            let below: f64 = pairs().filter(|(at, _)| **at < truth).map(|(_, p)| p).sum();
-            let here: f64 = pairs().filter(|(at, _)| **at == truth).map(|(_, p)| p).sum();
-            below + u * here
-        };
-        [pit(place), pit(place - 1)]
+        let truth = place - shift;
+        let pairs = || search.places.iter().zip(&search.given_one);
+        let below: f64 = pairs().filter(|(at, _)| **at < truth).map(|(_, p)| p).sum();
+        let here: f64 = pairs().filter(|(at, _)| **at == truth).map(|(_, p)| p).sum();
+        below + uniform01(&mut rng) * here
     };
-    let pits: Vec<[f64; 2]> = (0..count).into_par_iter().map(one).collect();
-    [0, 1].map(|k| pits.iter().map(|pit| pit[k]).collect())
+    (0..count).into_par_iter().map(one).collect()
 }
 
-fn sized(count: u64, long: usize, servings: &[usize]) -> Study {
+/// Calibration of the place, and what it must reject.
+fn calibration_of_places(count: u64) -> Vec<Finding> {
+    let truth = RatePrior::of(&TRUTH);
+    let of = |choice, prior, shift| place_of_change(choice, 90, count, prior, shift);
+    let pits = Choice::ALL
+        .map(|choice| (format!("place of a restart, {}", choice.name()), of(choice, &truth, 0)));
+    let mut findings = uniformity(&pits);
+    // On fewer data sets neither error would show.
+    if count >= 1_000 {
+        let wrong = RatePrior::of(&Population::Beta { alpha: 1.0, beta: 9.0 });
+        findings.push(must_be_rejected(
+            "a restart one request too early, Thompson",
+            &of(Choice::Thompson, &truth, 1),
+        ));
+        findings.push(must_be_rejected(
+            "places under another population, round robin",
+            &of(Choice::InTurn, &wrong, 0),
+        ));
+    }
+    findings
+}
+
+fn sized(count: u64, lengths: &[usize], servings: [&[usize]; 2]) -> Study {
     let mut findings = Vec::new();
     let mut number = 0;
     let mut next = || {
         number += 1;
         number
     };
-    for requests in [100, 1_000, long].into_iter().filter(|n| *n <= long) {
+    for requests in lengths {
         for choice in Choice::ALL {
-            findings.push(false_alarms(requests, choice, next(), count));
+            findings.push(false_alarms(*requests, choice, next(), count));
         }
     }
-    for choice in Choice::ALL {
+    let before = lengths.iter().copied().max().unwrap_or(0);
+    for (choice, servings) in Choice::ALL.into_iter().zip(servings) {
         for each in servings {
-            findings.extend(power(long, *each, choice, next(), count));
+            findings.extend(power(before, *each, choice, next(), count));
         }
     }
-    let mut pits = Vec::new();
-    let mut shifted = Vec::new();
-    for choice in Choice::ALL {
-        let [right, wrong] = place_of_change(choice, next(), count);
-        pits.push((format!("place of a restart, {}", choice.name()), right));
-        shifted.push(must_be_rejected(
-            &format!("place of a restart one request too early, {}", choice.name()),
-            &wrong,
-        ));
-    }
-    findings.extend(uniformity(&pits));
-    findings.extend(shifted);
+    findings.extend(calibration_of_places(count));
     Study {
         title: "Starts inside a file",
         method: "Ten servers with error rates from Beta(2, 2), known to the search; one attempt a \
@@ -227,12 +246,12 @@ fn sized(count: u64, long: usize, servings: &[usize]) -> Study {
 
 /// The study at full size.
 pub fn study() -> Study {
-    sized(1_000, 3_000, &[5, 10, 15, 40])
+    sized(1_000, &[100, 1_000, 3_000], [&[5, 10, 15, 40], &[15, 40]])
 }
 
 #[test]
 fn restarts_are_found_and_false_alarms_are_rare() {
-    let small = sized(120, 1_000, &[15]);
+    let small = sized(120, &[100, 1_000], [&[15], &[]]);
     let failed: Vec<&Finding> = small.findings.iter().filter(|f| f.held == Some(false)).collect();
     assert!(failed.is_empty(), "{failed:#?}");
 }

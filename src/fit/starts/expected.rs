@@ -1,10 +1,11 @@
-//! How many restarts to expect inside a file: as many as make one false alarm in 200 files.
+//! How many restarts to expect inside a file: so many that about one file in 200 raises a false
+//! alarm.
 //!
 //! Bayes factors have a mean of 1 without a restart, but their typical size depends on how often
 //! each server was tried: 0.5 in 100 requests, 0.01 in 3,000 requests to ten servers in turn. The
 //! few that come out large are about the same multiple of the typical one. So the number of
 //! restarts that is expected beforehand is 1 / ([`MARGIN`] x typical Bayes factor), but at most
-//! one: without data a restart is never more probable than not by more than the odds e - 1.
+//! one.
 //!
 //! The typical Bayes factor of one place is that of its mean logarithm. For a server whose rate
 //! has prior variance v, whose attempts have variance w, with m before the place and n after,
@@ -20,8 +21,11 @@ use crate::fit::error_rates::{RatePrior, Tally};
 
 use super::partition::Piece;
 
-/// How far above the typical Bayes factor that of a restart has to be. Measured by
-/// `tests/calibration/starts.rs`.
+/// How far above the typical Bayes factor that of a restart has to be. False alarms in 1,000 files
+/// without a restart (`tests/calibration/starts.rs`; servers in turn, Thompson's rule): 0 and 0 of
+/// 100 requests, 5 and 1 of 1,000, 8 and 2 of 3,000. On larger samples of 2,000 to 5,000 files of
+/// 100 to 3,000 requests at most 0.5 % where servers were tried in turn for up to 1,000 requests,
+/// and about 0.6 % at 3,000.
 const MARGIN: f64 = 100.0;
 /// No more restarts are expected in a file.
 const AT_MOST: f64 = 1.0;
@@ -82,8 +86,9 @@ mod tests {
             (0..requests).map(|i| vec![(i % 10, Tally { failures: 10, successes: 0 })]).collect()
         };
         let expected = [10, 100, 200].map(|n| expectation.restarts(&in_turn(n), 10));
-        assert!(expected.is_sorted() && expected[0] > 0.01, "{expected:?}");
-        // A file of one server tried once says nothing: Bayes factors are 1.
+        assert!(expected.is_sorted() && expected[2] > 0.5, "{expected:?}");
+        // Servers that stand on one side of each place say nothing: Bayes factors are 1.
+        assert!((expected[0] - 1.0 / MARGIN).abs() < 1e-12);
         let nothing = [vec![(0, Tally { failures: 1, successes: 0 })], vec![]];
         assert!((expectation.restarts(&nothing, 1) - 1.0 / MARGIN).abs() < 1e-12);
     }

@@ -1,16 +1,16 @@
 //! Finds the starts among the recordings of one group, between files and inside them.
 //!
 //! At a start all servers draw new error rates together. Between two files a restart is as
-//! probable as not. Inside a file none is expected: its places share prior odds of
-//! 1 / [`RESTART_THRESHOLD`] equally, and a restart is declared when it is more probable than
-//! not, which is when the Bayes factor for "at least one restart, wherever" exceeds the
-//! threshold. Without a restart that Bayes factor is 1 on average, so by Markov's inequality it
-//! exceeds a threshold K in at most 1 of K files, however the servers were chosen; the true share
-//! is smaller. The number of restarts found in a file is the median of its posterior, so a second
-//! one needs to be more probable than not too.
+//! probable as not. Inside a file the places share the number of restarts that `expected` allows,
+//! at most one and mostly far fewer, and a restart is declared when it is more probable than not:
+//! when the Bayes factor for "at least one restart, wherever", averaged over their places, exceeds
+//! the inverse of its prior odds. Without a restart that factor is 1 on average, so by Markov's
+//! inequality it exceeds K in at most 1 of K files, however the servers were chosen; what `expected`
+//! chooses gives false alarms in about 0.5 % of files, as measured there. The number of restarts found
+//! in a file is the median of its posterior: a second one must be more probable than not too.
 //!
 //! Source: Barry and Hartigan, "Product partition models for change point problems", Ann. Statist.
-//! 20 (1992), 260-279; the bound: Kass and Raftery, JASA 90 (1995), section 3, and Ville.
+//! 20 (1992), 260-279; Bayes factors: Kass and Raftery, JASA 90 (1995), 773-795.
 //!
 //! When not to use it: when one server alone is restarted, when rates drift, or when refusals by
 //! a rate limiter hide among failures: those can look like a restart, or hide one.
@@ -24,7 +24,7 @@ use super::pieces::{PIECES, Pieces, piece};
 use super::refine::{Located, locate};
 use super::report::{FileSearch, Place, StartBoundary, Starts, spans};
 use super::units::{Gap, Unit, units};
-use crate::fit::error_rates::RatePrior;
+use crate::fit::error_rates::{RatePrior, Tally};
 use crate::stats::Interval;
 use crate::trace::Recording;
 
@@ -50,7 +50,8 @@ pub(super) fn find_in_pieces(
 ) -> Starts {
     let units = units(recordings);
     let all = piece(recordings, &units, 0..units.len(), servers);
-    let most = all.iter().map(|(_, tally)| tally.attempts()).max().unwrap_or(0);
+    let most = |count: fn(&Tally) -> u64| all.iter().map(|(_, t)| count(t)).max().unwrap_or(0);
+    let most = Tally { failures: most(|t| t.failures), successes: most(|t| t.successes) };
     let marginals = Marginals::new(prior, most);
     let expectation = Expectation::new(prior);
     Search { recordings, units, servers, marginals, expectation, most_pieces }.run()
