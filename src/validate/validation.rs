@@ -162,7 +162,8 @@ pub fn leave_one_out(
 /// Predicts every recording from a model; nothing is learned but within each run. Only the test of
 /// calibration takes earlier runs for evidence: runs of one start err alike when each is predicted
 /// alone, which their residuals' variance would not show. A model says nothing of restarts, so each
-/// gap may hold one with probability 1/2 beforehand.
+/// gap may hold one with probability 1/2 beforehand; where that is far off the test is still too
+/// strict (see `calibration`).
 ///
 /// # Errors
 /// No recordings, one given twice, or of another number of servers: see [`ValidateError`].
