@@ -5,16 +5,18 @@
 //! and cannot be gamed (Gneiting and Raftery, JASA 102 (2007), 359-378).
 //!
 //! The curve and the scores are of the predictions from all other runs. The test is not: runs of
-//! one start that predict each other leave residuals that depend on one another, and the sum over
-//! runs then has not the variance of a sum of coins (with six made
-//! runs of one start that satisfy the model, p is below 0.05 in 24 % of 1,000 data sets and below
-//! 0.01 in 12 %; with each run predicted alone, in 32 % and 18 %). Predicted from earlier runs only, every residual
-//! has mean 0 given all before it, so the residuals are martingale differences, uncorrelated, and
-//! their variances add (8 % and 2 %: the chi-square distribution is an approximation) (Dawid, "Statistical theory: the prequential approach", JRSS A 147 (1984),
-//! 278-292; Seillier-Moiseiwitsch and Dawid, JASA 88 (1993), 355-359). Only the evidence of the
-//! run's own start is confined in this way: population, limits and the share of restarts still come
-//! from all other runs, later ones too, and are taken for given. A wrong share costs: with restarts
-//! believed in half of the gaps where there were none, 13 % and 5 %.
+//! one start that predict each other leave residuals that depend on one another, and their sum has
+//! not the variance of a sum of coins. (Six made runs of one start that satisfy the model: p below
+//! 0.05 in 24 % of 1,000 data sets, below 0.01 in 12 %; each run predicted alone, 32 % and 18 %.)
+//! Predicted from earlier runs only, every residual has mean 0 given all before it: the residuals
+//! are martingale differences, uncorrelated, and their variances add (Dawid, "Statistical theory:
+//! the prequential approach", JRSS A 147 (1984), 278-292; Seillier-Moiseiwitsch and Dawid, JASA 88
+//! (1993), 355-359). There p was below 0.05 in 8 %, below 0.01 in 2 %: the chi-square distribution
+//! is an approximation.
+//!
+//! Only the evidence of the run's own start is confined in this way. Population, limits and the
+//! share of restarts still come from all other runs, later ones too, and are taken for given. A
+//! wrong share costs: restarts believed in half of the gaps where there were none, 13 % and 5 %.
 //!
 //! When not to use it: for predictions made after seeing the outcome; the test's variance holds
 //! for those made before.
