@@ -86,14 +86,24 @@ fn fit_group(runs: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Result<Con
     };
     let limit = limit_fit(&group, &learned);
     let cdf = |attempt: &Observed| latency_cdf(latency.as_ref(), attempt);
+    // Each walks over all attempts.
+    let (goodness, (assumptions, held_out)) = rayon::join(
+        || goodness(&starts, refused, &prior, stream),
+        || {
+            rayon::join(
+                || assumptions(&starts, &as_recorded(&starts), &prior),
+                || held_out(&starts, refused, &prior, cdf),
+            )
+        },
+    );
     let mut fit = ConfigFit {
         model: model(&group, &learned, &limit, latency.as_ref()),
         runs: summaries(runs, &learned),
         homogeneity: homogeneities(runs, &learned),
         servers: servers(runs, &learned),
-        goodness: goodness(&starts, refused, &prior, stream),
-        assumptions: assumptions(&starts, &as_recorded(&starts), &prior),
-        held_out: held_out(&starts, refused, &prior, cdf),
+        goodness,
+        assumptions,
+        held_out,
         starts: learned.starts.clone(),
         rounds: learned.rounds,
         settled: learned.settled,
