@@ -83,14 +83,24 @@ fn fit_group(runs: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Result<Con
     let servers = group.servers.len();
     let latency = if tells_latency { fit_latency(&starts, refused, servers, stream) } else { None };
     let limit = limit_fit(&group, &learned);
+    // Each walks over all attempts.
+    let (goodness, (assumptions, held_out)) = rayon::join(
+        || goodness(&starts, refused, &prior, stream),
+        || {
+            rayon::join(
+                || tested(&starts, refused, &prior),
+                || halves(&starts, refused, &prior, servers, tells_latency, stream),
+            )
+        },
+    );
     let mut fit = ConfigFit {
         model: model(&group, &learned, &limit, latency.as_ref()),
         runs: summaries(runs, &learned),
         homogeneity: homogeneities(runs, &learned),
         servers: server_summaries(runs, &learned),
-        goodness: goodness(&starts, refused, &prior, stream),
-        assumptions: tested(&starts, refused, &prior),
-        held_out: halves(&starts, refused, &prior, servers, tells_latency, stream),
+        goodness,
+        assumptions,
+        held_out,
         starts: learned.starts.clone(),
         rounds: learned.rounds,
         settled: learned.settled,

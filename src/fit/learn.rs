@@ -56,6 +56,7 @@ pub fn learn(recordings: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Opti
     // Refusals as they are known, or taken to be: where they hide, attempts are marked here.
     let mut marked: Vec<Recording> = Vec::new();
     let mut last: Option<(Starts, RateLimit)> = None;
+    let mut first: Option<Starts> = None;
     for round in 1.. {
         let view: Vec<&Recording> =
             if marked.is_empty() { recordings.to_vec() } else { marked.iter().collect() };
@@ -65,6 +66,12 @@ pub fn learn(recordings: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Opti
             None => fit_error_rates(&tallies_of(&starts.of(&view), servers))?,
         };
         prior = rates.prior();
+        if tells && round == 1 {
+            // A limit that is marked says nothing of starts and rates: it is inferred once these
+            // have been found again under the rates.
+            first = Some(starts);
+            continue;
+        }
         let as_recorded = starts.of(recordings);
         let limit = match telling(recordings, &starts) {
             // Where some recordings mark 429, they say more than those that do not.
@@ -74,7 +81,8 @@ pub fn learn(recordings: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Opti
         let estimate = limit.estimate();
         let refused = refusals(recordings, &starts, &estimate, servers);
         let now = (starts, estimate);
-        let settled = last.as_ref().is_some_and(|last| same(last, &now));
+        let settled = last.as_ref().is_some_and(|last| same(last, &now))
+            || first.take().is_some_and(|first| first.starts == now.0.starts);
         if settled || round == MOST_ROUNDS {
             let (starts, _) = now;
             let borrowed = borrowed.is_some();
