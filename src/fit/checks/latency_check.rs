@@ -143,7 +143,6 @@ mod tests {
                 *alarms += u32::from(p.is_some_and(|p| p < 0.05));
             }
         }
-        println!("{alarms:?}");
         assert!(alarms.iter().all(|alarms| *alarms <= 78), "{alarms:?}");
     }
 

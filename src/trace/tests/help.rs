@@ -3,7 +3,7 @@
 
 use super::*;
 
-/// Ten rows, two a second, whose times are written by `time`.
+/// Thirty rows, sent when `time` says.
 fn timed(time: impl Fn(u32) -> f64) -> String {
     file(&(1..=30).map(|i| row(i, 1, time(i), 4000, true)).collect::<Vec<_>>())
 }
