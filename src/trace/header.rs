@@ -121,10 +121,8 @@ impl Find<'_> {
                 format!("{short}={}", printable(theirs))
             })
             .collect();
-        let map = match pairs.is_empty() {
-            true => String::new(),
-            false => format!(" --map {}", pairs.join(",")),
-        };
+        let map =
+            if pairs.is_empty() { String::new() } else { format!(" --map {}", pairs.join(",")) };
         format!(
             "\nhelp: a log of other servers needs a name for them, and what it calls time, port \
              and status: `--name NAME{map}`"
@@ -151,7 +149,12 @@ impl Find<'_> {
         };
         let (mut best, mut closest) = (LIKENESS, None);
         for there in self.header.iter().map(str::trim).filter(|there| !taken(there)) {
-            let likeness = strsim::jaro_winkler(&there.to_lowercase(), name);
+            let plain = there.to_lowercase();
+            if Column::from_name(&plain) == Some(column) {
+                // `time`, `port`, `status`.
+                return Some(there);
+            }
+            let likeness = strsim::jaro_winkler(&plain, name);
             if likeness > best {
                 (best, closest) = (likeness, Some(there));
             }

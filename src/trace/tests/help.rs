@@ -49,7 +49,7 @@ fn a_log_without_several_of_our_columns_is_told_to_name_its_servers() {
         "{got}"
     );
     assert!(
-        got.ends_with("`--name NAME --map time=timestamps,port=COLUMN,status=COLUMN`"),
+        got.ends_with("`--name NAME --map time=timestamps,port=COLUMN,status=status`"),
         "{got}"
     );
     let got = error("timestamp,server_port,success\n1,a,200\n");
