@@ -6,8 +6,11 @@
 //! a [`Coin`] is known before the throw.
 //!
 //! Attempts that count as refused are no coins: they are skipped, and kept as load. That is fair
-//! only when what counts as refused follows from times and places (a limiter's rule), not from the
-//! outcome: a rule that drops failures alone makes the rest look too good.
+//! when what counts as refused is recorded, or follows from times and places alone (a limiter's
+//! rule). Of recordings that do not mark 429 it is the failures that the rate limit found
+//! explains: a rule that looks at outcomes. Successes against that rule stay coins, so a failure
+//! that was the server's own may be dropped where a success is kept, and rates come out a little
+//! too low where the limit is wrong or errors fall on refused places.
 //!
 //! When not to use it: with attempts that are not in order of time.
 
@@ -29,6 +32,8 @@ const MOST_REQUESTS: usize = 4_096;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Coin {
     pub(super) start: usize,
+    /// The stretch of the record, from 0 through all starts.
+    pub(super) stretch: usize,
     pub(super) server: usize,
     /// The predicted chance of failure, from the server's coins in this start.
     pub(super) predicted: f64,
@@ -145,6 +150,7 @@ pub(super) fn walk(
 ) {
     let mut predictor = Predictor::new(prior);
     let mut tried = Tried::new();
+    let mut stretches_before = 0;
     for (number, start) in starts.iter().enumerate() {
         let refused = refused.get(number).map_or(&[][..], Vec::as_slice);
         let thrown = |(i, a): (usize, &Observed)| !is_refused(refused, i, a);
@@ -171,6 +177,7 @@ pub(super) fn walk(
                     visit(
                         &Coin {
                             start: number,
+                            stretch: stretches_before,
                             server,
                             predicted: predictor.next_failure(memory.tally, &mut memory.followed),
                             recent: predictor.failure(memory.recent()),
@@ -196,6 +203,7 @@ pub(super) fn walk(
                 memory.last_at_s = Some(at_s);
             }
             seconds_before += length_s(stretch);
+            stretches_before += 1;
         }
     }
 }
@@ -250,6 +258,7 @@ mod tests {
         assert_eq!((c.server, c.repeated, c.tally.attempts()), (1, false, 0));
         assert_eq!((d.run, d.load, d.tally.attempts()), (2, 0, 2));
         assert_eq!(d.gap_s, Some(4.7), "the refused attempt was the last one");
+        assert_eq!((a.stretch, d.stretch, e.stretch), (0, 0, 1));
         assert_eq!((d.second_half, c.second_half), (true, false));
         assert_eq!((e.previous, e.gap_s), (Some((false, None)), None), "a gap in the record");
         assert!(!e.repeated, "requests are numbered anew");
