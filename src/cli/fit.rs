@@ -81,6 +81,11 @@ const PAGE_BEGINS: &str = "# Fit\n";
 /// Runs the subcommand.
 pub(super) fn run(arguments: &FitArguments, output: &OutputArguments) -> anyhow::Result<Ending> {
     must_be_replaceable(&arguments.report)?;
+    for folder in [Some(&arguments.report), arguments.out.as_ref()].into_iter().flatten() {
+        if folder.exists() && !folder.is_dir() {
+            bail!("{} is a file; name a folder", folder.display());
+        }
+    }
     let recordings = arguments.input.read(output.quiet)?;
     let mut report = fit(&recordings)?;
     // Told already, while reading.

@@ -6,8 +6,9 @@
 //! When not to use it: with recordings of configs 1 or 2 alone that do not mark refusals, the
 //! population is fitted to their own failures; refusals that nobody recognised are among them.
 
-use super::checks::{Homogeneity, assumptions, day, goodness, held_out, homogeneity};
+use super::checks::{Homogeneity, day, goodness, homogeneity};
 use super::error_rates::{ErrorRateFit, Population};
+use super::judge::{halves, tested};
 use super::latency::{LatencyAnalysis, fit_latency};
 use super::learn::{Learned, learn};
 use super::limits::{Conclusion, assumed};
@@ -16,7 +17,7 @@ use super::report::{
     ConfigFit, FitError, FitReport, LimitFit, RunSummary, ServerSummary, group_name,
 };
 use super::rounding::{rounded_family, rounded_latency, rounded_limit};
-use super::runs::{Start, collect, tallies};
+use super::runs::{collect, tallies};
 use super::warnings::warnings;
 use crate::trace::{Group, Observed, Recording};
 use crate::world::{
@@ -79,21 +80,27 @@ fn fit_group(runs: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Result<Con
     let (refused, prior) = (&learned.refused, learned.rates.prior());
     let stream = u16::from(group.config.map_or(3, |config| config.number()));
     let tells_latency = runs.iter().all(|run| run.tells_latency);
-    let latency = if tells_latency {
-        fit_latency(&starts, refused, group.servers.len(), stream)
-    } else {
-        None
-    };
+    let servers = group.servers.len();
+    let latency = if tells_latency { fit_latency(&starts, refused, servers, stream) } else { None };
     let limit = limit_fit(&group, &learned);
-    let cdf = |attempt: &Observed| latency_cdf(latency.as_ref(), attempt);
+    // Each walks over all attempts.
+    let (goodness, (assumptions, held_out)) = rayon::join(
+        || goodness(&starts, refused, &prior, stream),
+        || {
+            rayon::join(
+                || tested(&starts, refused, &prior),
+                || halves(&starts, refused, &prior, servers, tells_latency, stream),
+            )
+        },
+    );
     let mut fit = ConfigFit {
         model: model(&group, &learned, &limit, latency.as_ref()),
         runs: summaries(runs, &learned),
         homogeneity: homogeneities(runs, &learned),
-        servers: servers(runs, &learned),
-        goodness: goodness(&starts, refused, &prior, stream),
-        assumptions: assumptions(&starts, &as_recorded(&starts), &prior),
-        held_out: held_out(&starts, refused, &prior, cdf),
+        servers: server_summaries(runs, &learned),
+        goodness,
+        assumptions,
+        held_out,
         starts: learned.starts.clone(),
         rounds: learned.rounds,
         settled: learned.settled,
@@ -113,19 +120,6 @@ fn fit_group(runs: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Result<Con
     Ok(fit)
 }
 
-/// Which attempts of each start are known to have been refused. Assumptions are tested on what was
-/// recorded: a limit that was found explains some rejections, and must not hide them.
-fn as_recorded(starts: &[Start<'_>]) -> Vec<Vec<bool>> {
-    starts.iter().map(|start| start.attempts().map(Observed::refused).collect()).collect()
-}
-
-/// The probability that an attempt takes at most as long as this one did.
-fn latency_cdf(latency: Option<&LatencyAnalysis>, attempt: &Observed) -> f64 {
-    let Some(latency) = latency else { return f64::NAN };
-    let own = if attempt.failed() { latency.failure.as_ref() } else { None };
-    own.unwrap_or(&latency.success).family().cdf(f64::from(attempt.latency_ms))
-}
-
 fn limit_fit(group: &Group, learned: &Learned) -> LimitFit {
     let inference = learned.limit.clone();
     let by_definition = group.config.and_then(assumed);
@@ -134,6 +128,7 @@ fn limit_fit(group: &Group, learned: &Learned) -> LimitFit {
         | (Conclusion::FoundFamilyOpen { best: limit, reason }, _) => {
             (*limit, false, reason.clone())
         }
+        (Conclusion::Unexplained { best, reason }, _) => (*best, true, reason.clone()),
         (Conclusion::Abstained { reason }, None) => (RateLimit::None, false, reason.clone()),
         (Conclusion::Abstained { reason }, Some((limit, why))) => {
             (limit, true, format!("{why} The fit abstains: {reason}"))
@@ -151,14 +146,8 @@ fn model(
     let best = learned.rates.best_redrawn().map_or(Population::FLAT, |family| family.population);
     let rows = learned.rates.draws(MODEL_DRAWS);
     let limit_rows = match limit.inference.conclusion {
-        Conclusion::Abstained { .. } => Vec::new(),
-        _ => {
-            let fits = |draw: &&RateLimit| {
-                // Config 1's limit is fixed by definition, whatever the recordings leave open.
-                !(is_config(group, 1) && matches!(draw, RateLimit::Sinusoidal { .. }))
-            };
-            limit.inference.draws.iter().filter(fits).map(|draw| rounded_limit(*draw)).collect()
-        }
+        Conclusion::Abstained { .. } | Conclusion::Unexplained { .. } => Vec::new(),
+        _ => limit.inference.draws.iter().map(|draw| rounded_limit(*draw)).collect(),
     };
     let error_family = |population: Population| rounded_family(population.into());
     let untold = LatencyFamily::Constant { ms: UNTOLD_LATENCY_MS };
@@ -214,7 +203,7 @@ fn summaries(runs: &[&Recording], learned: &Learned) -> Vec<RunSummary> {
     summaries
 }
 
-fn servers(runs: &[&Recording], learned: &Learned) -> Vec<ServerSummary> {
+fn server_summaries(runs: &[&Recording], learned: &Learned) -> Vec<ServerSummary> {
     let mut servers = Vec::new();
     for (start, tallies) in (1..).zip(learned.tallies(runs)) {
         for (server, tally) in tallies.into_iter().enumerate() {

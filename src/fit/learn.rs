@@ -9,11 +9,11 @@
 //! refusals hide among its failures, is handed that of another.
 
 use super::error_rates::{ErrorRateFit, RatePrior, Tally, fit_error_rates};
-use super::limits::{Conclusion, LimitInference, infer_limit, taken_for_refusals};
+use super::limits::{Conclusion, LimitInference, LimitPrior, infer_limit, taken_for_refusals};
 use super::runs::{Start, tallies};
-use super::starts::{Starts, find_starts};
+use super::starts::{StartSpan, Starts, Stretch, find_starts};
 use crate::domain::Outcome;
-use crate::trace::Recording;
+use crate::trace::{Observed, Recording};
 use crate::world::RateLimit;
 
 /// Rounds of starts, rates and limit; on real data two or three suffice.
@@ -47,10 +47,16 @@ pub struct Learned {
 pub fn learn(recordings: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Option<Learned> {
     let servers = recordings.iter().map(|r| r.group.servers.len()).max()?;
     let tells = recordings.iter().all(|recording| recording.tells_refusals);
+    let limits = LimitPrior {
+        // Config 1's limit is fixed by definition.
+        may_swing: recordings.iter().all(|r| r.group.config.is_none_or(|c| c.number() != 1)),
+        ..LimitPrior::default()
+    };
     let mut prior = borrowed.map_or_else(RatePrior::flat, ErrorRateFit::prior);
     // Refusals as they are known, or taken to be: where they hide, attempts are marked here.
     let mut marked: Vec<Recording> = Vec::new();
     let mut last: Option<(Starts, RateLimit)> = None;
+    let mut first: Option<Starts> = None;
     for round in 1.. {
         let view: Vec<&Recording> =
             if marked.is_empty() { recordings.to_vec() } else { marked.iter().collect() };
@@ -60,17 +66,26 @@ pub fn learn(recordings: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Opti
             None => fit_error_rates(&tallies_of(&starts.of(&view), servers))?,
         };
         prior = rates.prior();
+        if tells && round == 1 {
+            // A limit that is marked says nothing of starts and rates: it is inferred once these
+            // have been found again under the rates.
+            first = Some(starts);
+            continue;
+        }
         let as_recorded = starts.of(recordings);
-        let limit = infer_limit(&as_recorded, servers, tells, &prior);
+        let limit = match telling(recordings, &starts) {
+            // Where some recordings mark 429, they say more than those that do not.
+            Some(telling) => infer_limit(&telling, servers, true, &prior, &limits),
+            None => infer_limit(&as_recorded, servers, false, &prior, &limits),
+        };
         let estimate = limit.estimate();
-        let refused: Vec<Vec<bool>> =
-            as_recorded.iter().map(|start| taken_for_refusals(&estimate, start, servers)).collect();
+        let refused = refusals(recordings, &starts, &estimate, servers);
         let now = (starts, estimate);
-        let settled = last.as_ref().is_some_and(|last| same(last, &now));
-        if settled || round == MOST_ROUNDS || (round > 1 && estimate.is_none() && tells) {
+        let settled = last.as_ref().is_some_and(|last| same(last, &now))
+            || first.take().is_some_and(|first| first.starts == now.0.starts);
+        if settled || round == MOST_ROUNDS {
             let (starts, _) = now;
             let borrowed = borrowed.is_some();
-            let settled = settled || round < MOST_ROUNDS;
             return Some(Learned {
                 starts,
                 rates,
@@ -112,6 +127,52 @@ impl Learned {
             _ => Some(self.limit.estimate()),
         }
     }
+}
+
+/// The stretches of recordings that mark 429, start by start; `None` if no recording does.
+fn telling<'a>(recordings: &[&'a Recording], starts: &Starts) -> Option<Vec<Start<'a>>> {
+    if !recordings.iter().any(|recording| recording.tells_refusals) {
+        return None;
+    }
+    let of_span = |span: &StartSpan| {
+        let tell = span.stretches.iter().filter(|s| recordings[s.recording].tells_refusals);
+        let attempts = |s: &Stretch| &recordings[s.recording].attempts[s.attempts.clone()];
+        Start { stretches: tell.map(attempts).collect() }
+    };
+    let telling = starts.starts.iter().map(of_span).filter(|start| !start.stretches.is_empty());
+    Some(telling.collect())
+}
+
+/// For each start, for each attempt: whether it was refused where the recording tells, or is taken
+/// to have been by this limit where it does not.
+fn refusals(
+    recordings: &[&Recording],
+    starts: &Starts,
+    limit: &RateLimit,
+    servers: usize,
+) -> Vec<Vec<bool>> {
+    let of_span = |span: &StartSpan| {
+        let mut refused = Vec::new();
+        // Runs of stretches that do not tell are replayed together: buckets outlive files.
+        let mut silent: Vec<&[Observed]> = Vec::new();
+        let replay = |silent: &mut Vec<&[Observed]>, refused: &mut Vec<bool>| {
+            let start = Start { stretches: std::mem::take(silent) };
+            refused.extend(taken_for_refusals(limit, &start, servers));
+        };
+        for stretch in &span.stretches {
+            let recording = recordings[stretch.recording];
+            let attempts = &recording.attempts[stretch.attempts.clone()];
+            if recording.tells_refusals {
+                replay(&mut silent, &mut refused);
+                refused.extend(attempts.iter().map(Observed::refused));
+            } else {
+                silent.push(attempts);
+            }
+        }
+        replay(&mut silent, &mut refused);
+        refused
+    };
+    starts.starts.iter().map(of_span).collect()
 }
 
 /// Whether nothing that later rounds rest on has changed.

@@ -18,6 +18,7 @@
 mod assemble;
 mod checks;
 mod error_rates;
+mod judge;
 mod latency;
 mod learn;
 mod limits;

@@ -54,7 +54,7 @@ pub(super) fn provenance(fit: &ConfigFit) -> Table {
         })
         .collect();
     let mut entries = vec![
-        ("assumed", Value::Boolean(fit.rate_limit.assumed)),
+        ("assumed", Value::Boolean(fit.rate_limit.assumed || fit.latency.is_none())),
         ("attempts", count(attempts)),
         ("checks", checks(fit)),
         ("error_rate", error_rate(fit)),
@@ -78,10 +78,15 @@ pub(super) fn provenance(fit: &ConfigFit) -> Table {
 }
 
 fn reason(fit: &ConfigFit) -> &'static str {
-    if fit.rate_limit.assumed {
-        "the rate limit is assumed (see rate_limit.reason in the model file); all else is fitted"
-    } else {
-        "nothing is assumed; all is fitted"
+    match (fit.rate_limit.assumed, fit.latency.is_some()) {
+        (true, true) => {
+            "the rate limit is assumed (see rate_limit.reason in the model file); all else is fitted"
+        }
+        (false, true) => "nothing is assumed; all is fitted",
+        (true, false) => {
+            "the rate limit (see rate_limit.reason in the model file) and latencies are assumed"
+        }
+        (false, false) => "latencies are assumed: these recordings do not tell them",
     }
 }
 
@@ -144,6 +149,7 @@ fn rate_limit(fit: &ConfigFit) -> Value {
     let conclusion = match inference.conclusion {
         Conclusion::Found { .. } => "found",
         Conclusion::FoundFamilyOpen { .. } => "found, family open",
+        Conclusion::Unexplained { .. } => "found, unexplained",
         Conclusion::Abstained { .. } => "abstained",
     };
     let family = |family: &LimitFamily| {

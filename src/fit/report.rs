@@ -120,6 +120,16 @@ pub enum FitError {
         /// The other.
         b: String,
     },
+    /// Two recordings hold some attempts both, which would count twice.
+    #[error("{shared} attempts stand in {a} and in {b}; remove them from one of the files")]
+    Overlap {
+        /// One file.
+        a: String,
+        /// The other.
+        b: String,
+        /// How many.
+        shared: usize,
+    },
     /// All attempts of a group were refused, so nothing is known of its errors or latencies.
     #[error("{group}: the rate limiter refused every attempt; nothing is left to fit")]
     OnlyRefusals {

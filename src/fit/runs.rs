@@ -36,6 +36,23 @@ pub(super) fn tallies<'a>(
     tallies
 }
 
+/// Attempts that stand in both recordings: alike to the last bit of time and latency.
+fn shared_attempts(a: &Recording, b: &Recording) -> usize {
+    let key = |attempt: &Observed| {
+        (attempt.at_s.to_bits(), attempt.latency_ms.to_bits(), attempt.server, attempt.outcome)
+    };
+    let (mut i, mut shared) = (0, 0);
+    for attempt in &b.attempts {
+        while a.attempts.get(i).is_some_and(|other| other.at_s < attempt.at_s) {
+            i += 1;
+        }
+        // Attempts of one instant are few.
+        let same_time = a.attempts[i..].iter().take_while(|other| other.at_s == attempt.at_s);
+        shared += usize::from(same_time.into_iter().any(|other| key(other) == key(attempt)));
+    }
+    shared
+}
+
 /// The recordings of every group, in order of time.
 pub(super) fn collect(recordings: &[Recording]) -> Result<Runs<'_>, FitError> {
     let mut runs = Runs::new();
@@ -57,6 +74,15 @@ pub(super) fn collect(recordings: &[Recording]) -> Result<Runs<'_>, FitError> {
             if same {
                 let [a, b] = [0, 1].map(|i| pair[i].file());
                 return Err(FitError::SameRunTwice { a, b });
+            }
+        }
+        for (i, a) in runs.iter().enumerate() {
+            let end = a.attempts.last().map_or(0.0, |last| last.at_s);
+            for b in runs[i + 1..].iter().take_while(|b| b.started_at_s() <= end) {
+                let shared = shared_attempts(a, b);
+                if shared > 0 {
+                    return Err(FitError::Overlap { a: a.file(), b: b.file(), shared });
+                }
             }
         }
     }

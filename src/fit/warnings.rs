@@ -2,7 +2,9 @@
 
 use super::checks::{RECORDED_INPUTS_ONLY, unrecorded_inputs};
 use super::error_rates::Family;
+use super::limits::Conclusion;
 use super::report::{ConfigFit, group_name};
+use super::rounding::rounded;
 use super::starts::Place;
 
 /// p-values below this are called a misfit. Two are looked at so; those of assumptions and
@@ -21,13 +23,23 @@ pub(super) fn warnings(fit: &ConfigFit) -> Vec<String> {
     choice_warnings(fit, &mut warnings);
     error_rate_warnings(fit, &mut warnings);
     start_warnings(fit, &mut warnings);
-    if fit.rate_limit.assumed {
-        warnings.push(format!("The rate limit of {} is an assumption.", group_name(&fit.group)));
+    let name = group_name(&fit.group);
+    match fit.rate_limit.inference.conclusion {
+        Conclusion::Unexplained { .. } => warnings.push(format!(
+            "Servers of {name} refuse attempts by a law that is none of those known here; the rate \
+             limit in the model is no more than the nearest one."
+        )),
+        _ if fit.rate_limit.assumed => {
+            warnings.push(format!("The rate limit of {name} is an assumption."));
+        }
+        _ => {}
     }
     for test in fit.assumptions.iter().filter(|test| test.is_rejected()) {
         warnings.push(format!(
-            "Assumption rejected: {} (adjusted p = {:.4}). {}",
-            test.name, test.adjusted_p_value, test.consequence
+            "Assumption rejected: {} (adjusted p = {}). {}",
+            test.name,
+            rounded(test.adjusted_p_value, 2),
+            test.consequence
         ));
     }
     warnings.extend(fit.held_out.misses().map(|miss| format!("Held-out halves: {miss}")));
@@ -61,9 +73,9 @@ fn choice_warnings(fit: &ConfigFit, warnings: &mut Vec<String>) {
     let by_outcome = |name: &String| !["random", "probe", "round-robin"].contains(&name.as_str());
     if strategies.iter().any(by_outcome) {
         warnings.push(format!(
-            "Raw error rates are biased, because {} chose servers by their outcomes: their mean \
-             over servers is {:.3}, that of the fitted population {:.3}. Only likelihoods were \
-             used.",
+            "Raw error rates are biased where servers are chosen by their outcomes, as {} may: \
+             their mean over servers is {:.3}, that of the fitted population {:.3}. Only \
+             likelihoods were used.",
             strategies.join(", "),
             fit.goodness.raw_mean,
             fit.prior.mean()
@@ -89,14 +101,21 @@ fn error_rate_warnings(fit: &ConfigFit, warnings: &mut Vec<String>) {
              {name} itself, where refusals hide: they may be too high."
         ));
     }
+    let redrawn: f64 = fit
+        .rates
+        .families
+        .iter()
+        .filter(|family| family.family != Family::Fixed)
+        .map(|family| family.probability)
+        .sum();
     if let Some(best) = fit.rates.best_redrawn()
-        && best.probability < CHOSEN
+        && best.probability < CHOSEN * redrawn
     {
         warnings.push(format!(
-            "The data do not choose a family of error rates: {} has a probability of {:.2}. Models \
-             draw from all of them.",
-            best.family.name(),
-            best.probability
+            "The data do not choose a family of error rates: {} has a probability of {:.2} among \
+             those drawn anew at each start. Models draw from all of these.",
+            best.family.name().replace('_', " "),
+            best.probability / redrawn
         ));
     }
     if let Some(fixed) = fit.rates.family(Family::Fixed)
@@ -128,7 +147,38 @@ fn error_rate_warnings(fit: &ConfigFit, warnings: &mut Vec<String>) {
     }
 }
 
+/// A restart changes all servers. When the evidence for one rests on a single server, an outage of
+/// that server looks the same.
+fn lonely_restarts(fit: &ConfigFit, warnings: &mut Vec<String>) {
+    let inside: Vec<usize> = fit
+        .runs
+        .iter()
+        .flat_map(|run| run.starts.iter().skip(1).map(|(_, start)| *start))
+        .collect();
+    for later in inside {
+        let of = |start: usize| fit.servers.iter().filter(move |s| s.start == start);
+        let mut factors: Vec<f64> = of(later - 1)
+            .zip(of(later))
+            .map(|(a, b)| {
+                let mut both = a.tally;
+                both.add(b.tally);
+                let marginal = |tally| fit.prior.log_marginal(tally);
+                marginal(a.tally) + marginal(b.tally) - marginal(both)
+            })
+            .collect();
+        factors.sort_by(f64::total_cmp);
+        let Some((most, others)) = factors.split_last() else { continue };
+        if others.iter().sum::<f64>() < 0.0 && *most > 0.0 {
+            warnings.push(format!(
+                "The restart before start {later} rests on a single server: an outage of that \
+                 server would look the same."
+            ));
+        }
+    }
+}
+
 fn start_warnings(fit: &ConfigFit, warnings: &mut Vec<String>) {
+    lonely_restarts(fit, warnings);
     let doubtful = |p: f64| (DOUBTFUL..=1.0 - DOUBTFUL).contains(&p);
     for boundary in fit.starts.boundaries.iter().filter(|b| doubtful(b.probability)) {
         let file = |run: usize| fit.runs[run].file.as_str();
@@ -143,6 +193,14 @@ fn start_warnings(fit: &ConfigFit, warnings: &mut Vec<String>) {
         warnings.push(format!(
             "Whether the servers were started anew {place} is doubtful: probability {:.2}.",
             boundary.probability
+        ));
+    }
+    for search in fit.starts.searches.iter().filter(|s| s.restarts == 0 && doubtful(s.probability))
+    {
+        warnings.push(format!(
+            "Whether the servers were started anew while {} was recorded is doubtful: probability \
+             {:.2}.",
+            fit.runs[search.recording].file, search.probability
         ));
     }
     for test in fit.homogeneity.iter().filter(|t| t.scope.starts_with("start ")) {

@@ -20,7 +20,7 @@ use rand::Rng;
 
 use super::{Client, Target};
 use crate::domain::Outcome;
-use crate::trace::{Config, Row};
+use crate::trace::{Config, PROBE, Row};
 
 /// How hard a probe drives a server.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -141,7 +141,7 @@ pub fn probe_server(
                 request_number,
                 attempt_number,
                 request_id,
-                strategy: "probe".to_owned(),
+                strategy: PROBE.to_owned(),
                 timestamp,
                 server_port: probe.target.address.port(),
                 success,

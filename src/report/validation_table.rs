@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::numbers::{fixed, interval, thousands};
 use super::table::frame;
 use crate::validate::{
-    Difference, LEVEL, Membership, MetricTest, OneStep, Prediction, RunRules, RunValidation,
+    Difference, LEVEL, Membership, MetricTest, OneStep, Prediction, Rival, RunRules, RunValidation,
     Validation,
 };
 
@@ -24,7 +24,7 @@ pub fn validation_report(validation: &Validation) -> String {
          recorded choice of server and all before it\n",
         if runs == 1 { "" } else { "s" }
     );
-    text += &one_step(&validation.one_step);
+    text += &one_step(&validation.one_step, validation.model.is_some());
     let rules = match validation.settings.rules {
         RunRules::Recorder => "the recorder's rules (six attempts at most, tried servers left out)",
         RunRules::Game => "the rules of the game",
@@ -45,7 +45,7 @@ pub fn validation_report(validation: &Validation) -> String {
     text + "\n\n" + &verdict(validation)
 }
 
-fn one_step(found: &OneStep) -> String {
+fn one_step(found: &OneStep, from_model: bool) -> String {
     let bins: Vec<_> = found.bins.iter().filter(|bin| bin.attempts > 0).collect();
     let each = |cell: &dyn Fn(usize) -> String| (0..bins.len()).map(cell).collect();
     let share = |n: f64, of: u64| fixed(n / of as f64, 3);
@@ -58,11 +58,17 @@ fn one_step(found: &OneStep) -> String {
         ("share observed", each(&|i| share(bins[i].observed as f64, bins[i].attempts))),
         ("z", each(&|i| format!("{:+.1}", bins[i].z()))),
     ];
-    let scores = [
-        ("model", found.model, None),
-        ("raw rates", found.raw, Some(found.against_raw)),
-        ("one pooled rate", found.pooled, Some(found.against_pooled)),
-    ];
+    let mut scores = vec![("model", found.model, None)];
+    scores.extend(found.rivals.iter().map(|against| {
+        let name = match against.rival {
+            Rival::ThisRun => "raw rates, this run",
+            Rival::SameStart => "raw rates, same start",
+            Rival::SameDay => "raw rates, same day",
+            Rival::OneRate if from_model => "the model's mean rate",
+            Rival::OneRate => "one pooled rate",
+        };
+        (name, against.scores, Some(against.difference))
+    }));
     let each = |cell: &dyn Fn(usize) -> String| (0..scores.len()).map(cell).collect();
     let gain = |i: usize, of: &dyn Fn(Difference) -> String| match scores[i].2 {
         None => "-".to_owned(),
@@ -77,15 +83,25 @@ fn one_step(found: &OneStep) -> String {
         ("[95 %] over attempts", each(&|i| gain(i, &|d| interval(d.over_attempts, 4)))),
         ("[95 %] over runs", each(&|i| gain(i, &over_runs))),
     ];
+    let curve = if from_model { "each run alone" } else { "each run predicted from all others" };
     format!(
-        "{}\ncalibration: chi-square {} on {} degrees of freedom, p {}\n\n{}\nscores are means over \
-         {} attempts, in nats and squared; less is better",
+        "{}\ncurve: {curve}; test: chi-square {} on {} degrees of freedom, p {}, each run's start \
+         known from earlier runs only (log score {}), because runs that share a start would \
+         otherwise err together\n\n{}\nscores are means over {} attempts, in nats and squared; less is \
+         better{}",
         frame(&columns, 1),
         fixed(found.test.statistic, 1),
         found.test.df,
         p_value(found.test.p_value),
+        fixed(found.tested.log_score, 4),
         frame(&score_columns, 1),
-        thousands(found.attempts)
+        thousands(found.attempts),
+        if from_model {
+            ""
+        } else {
+            "; same start: this run and those that more probably than not met its start, judged \
+             before its outcomes"
+        }
     )
 }
 
@@ -153,7 +169,9 @@ fn metrics(metrics: &[MetricTest]) -> String {
     ];
     format!(
         "{}\nPIT p: Neyman's smooth test of order 2 on the non-randomised PIT, null distribution by \
-         the replications; randomised PIT p: Kolmogorov, median of 199 randomisations",
+         the replications; randomised PIT p: Kolmogorov, median of 199 randomisations\n\
+         both take runs for independent; runs of one start share error rates and evidence, so with \
+         few starts they are rough",
         frame(&columns, 1)
     )
 }

@@ -90,11 +90,11 @@ fn left_open(scenario: &ScenarioSummary) -> Option<String> {
     }
     if of_parameters.low == 0.0 {
         return Some(format!(
-            " What the traces leave open about these servers moves its lead over {} too little for \
-             {} replications to tell (standard deviation below {} points).",
+            " What the traces leave open about these servers may move its lead over {} by up to {} \
+             points (standard deviation); {} replications cannot tell it more closely.",
             second.strategy,
-            thousands(scenario.replications),
-            fixed(of_parameters.high, decimals_for(of_parameters.high))
+            fixed(of_parameters.high, decimals_for(of_parameters.high)),
+            thousands(scenario.replications)
         ));
     }
     let lead = lead(interval);

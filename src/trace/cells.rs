@@ -13,11 +13,14 @@ use csv::StringRecord;
 
 use super::attempt::{Attempt, NONE, Server};
 use super::column::Column;
+use super::error::printable;
 use super::header::Columns;
 use super::{Config, TraceError, instant};
 
 /// More upstreams than this in one row are a mistake.
 const MOST_UPSTREAMS: usize = 100;
+/// The longest latency, one day: whoever waits longer for an answer has other troubles.
+const LONGEST_MS: f64 = 86_400_000.0;
 /// Columns that hold one value for each upstream of a row.
 const LISTS: [Column; 5] =
     [Column::ServerPort, Column::Success, Column::LatencyMs, Column::LatencyS, Column::RateLimited];
@@ -75,14 +78,36 @@ impl<'a> Cells<'a> {
             if self.columns.place(column).is_some() && there != count && !silent {
                 let name = self.columns.name(column);
                 let problem = format!(
-                    "{count} servers but {there} values of {name} (\"{text}\"); expected one for \
+                    "{count} servers but {there} values of {name} (\"{}\"); expected one for \
                      each server\nhelp: nginx writes them as $upstream_status and \
-                     $upstream_response_time"
+                     $upstream_response_time",
+                    printable(text)
                 );
                 return Err(self.row_error(problem));
             }
         }
         Ok(count)
+    }
+
+    /// Refuses control characters in the columns that are read: they would reach terminals.
+    pub(super) fn check_text(&self) -> Result<(), TraceError> {
+        // C1 characters begin with this byte, as do letters: a look at bytes sorts out most rows.
+        let suspect = |byte: &u8| byte.is_ascii_control() || *byte == 0xc2;
+        if !self.record.as_slice().as_bytes().iter().any(suspect) {
+            return Ok(());
+        }
+        for column in Column::ALL {
+            let text = self.text(column, None);
+            if text.contains(char::is_control) {
+                let help = if text.contains('\n') {
+                    "a quote that is opened in a row must be closed in it"
+                } else {
+                    ""
+                };
+                return Err(self.error(column, text, "text without control characters", help));
+            }
+        }
+        Ok(())
     }
 
     /// The attempt at a position of the row. `part` is `None` where the row holds only one.
@@ -136,7 +161,7 @@ impl<'a> Cells<'a> {
             path: self.path.to_owned(),
             line: self.line,
             column: self.columns.name(column).into(),
-            value: got.to_owned(),
+            value: printable(got),
             expected: expected.to_owned(),
             help: if help.is_empty() { String::new() } else { format!("\nhelp: {help}") },
         }
@@ -281,25 +306,34 @@ impl<'a> Cells<'a> {
 
     fn time(&self) -> Result<f64, TraceError> {
         let text = self.text(Column::Timestamp, None);
-        instant::unix_seconds(text)
-            .ok_or_else(|| self.error(Column::Timestamp, text, instant::EXPECTED, ""))
+        instant::unix_seconds(text).ok_or_else(|| {
+            let help = instant::help(text).unwrap_or_default();
+            self.error(Column::Timestamp, text, instant::EXPECTED, &help)
+        })
     }
 
     /// `None` where the log does not say.
     fn latency_ms(&self, part: Option<usize>) -> Result<Option<f64>, TraceError> {
         let (column, unit, per_unit) = if self.has(Column::LatencyS) {
-            (Column::LatencyS, "seconds of at least 0", 1000.0)
+            (Column::LatencyS, "seconds", 1000.0)
         } else {
-            (Column::LatencyMs, "milliseconds of at least 0", 1.0)
+            (Column::LatencyMs, "milliseconds", 1.0)
         };
         let text = self.text(column, part);
         if !self.has(column) || (self.manner.foreign && matches!(text, "" | NONE)) {
             return Ok(None);
         }
         match text.parse::<f64>().map(|number| number * per_unit) {
-            // Whoever waits for an answer for longer than f32 holds has other troubles.
-            Ok(number) if number >= 0.0 && number <= f64::from(f32::MAX) => Ok(Some(number)),
-            _ => Err(self.error(column, text, unit, "")),
+            Ok(number) if (0.0..=LONGEST_MS).contains(&number) => Ok(Some(number)),
+            _ => {
+                let most = LONGEST_MS / per_unit;
+                let help = if matches!(text, "" | NONE) {
+                    "logs without some latencies are read with `--name NAME`"
+                } else {
+                    ""
+                };
+                Err(self.error(column, text, &format!("{unit} from 0 to {most} (a day)"), help))
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use super::attempt::{Attempt, NONE, Server};
 use super::notes::{Notes, Oddity};
 use super::requests::{Key, identify};
 use super::table::Table;
-use super::{Config, Group, Observed, Recording, TraceError, clock};
+use super::{Config, Group, Observed, PROBE, Recording, TraceError, clock};
 use crate::domain::MAX_SERVERS;
 
 /// Names, numbered in the order in which they are first met.
@@ -27,6 +27,11 @@ impl Names {
         let number = self.numbers.len() as u32;
         self.numbers.insert(name.to_owned(), number);
         number
+    }
+
+    /// The number of a name that was met and fits a byte.
+    fn known(&self, name: &str) -> Option<u8> {
+        self.numbers.get(name).and_then(|number| u8::try_from(*number).ok())
     }
 
     /// The names in an order of its own, and the place in it of each number.
@@ -88,7 +93,11 @@ impl<'a> Collector<'a> {
             (Server::Own(label), _) => servers.number(plain(label)) as usize,
         };
         if server >= MAX_SERVERS {
-            return Err(fault(format!("more than {MAX_SERVERS} servers in one group")));
+            return Err(fault(format!(
+                "more than {MAX_SERVERS} servers in one group\nhelp: name the column that holds \
+                 the server (not the client) with `--map port=COLUMN`, or split the log into \
+                 groups, each a file with a `--name` of its own"
+            )));
         }
         let draft = self.drafts.entry(attempt.config).or_default();
         let strategy = draft.strategies.number(attempt.strategy);
@@ -169,10 +178,12 @@ impl Draft {
     fn finish(mut self, path: PathBuf, group: Group) -> Result<Recording, TraceError> {
         let (mut table, mut notes) = (self.table, self.notes);
         let told_apart = !self.keys.is_empty();
-        identify(&mut table, self.keys, self.numbered, &mut notes).map_err(|conflict| {
+        let probe = self.strategies.known(PROBE);
+        identify(&mut table, self.keys, self.numbered, probe, &mut notes).map_err(|conflict| {
             let problem = format!(
                 "attempt {} of the same request stands here and on line {}, with other values; \
-                 requests are told apart by session_id, request_number and request_id",
+                 requests are told apart by session_id, request_number and request_id\n\
+                 help: keep the row that is right and delete the other",
                 conflict.attempt, conflict.earlier
             );
             TraceError::Row { path: path.display().to_string(), line: conflict.line, problem }

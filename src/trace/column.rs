@@ -68,7 +68,7 @@ impl Column {
     }
 
     /// The column with this name, or with a short form of it.
-    fn from_name(name: &str) -> Option<Self> {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
         match name {
             "port" => Some(Self::ServerPort),
             "time" => Some(Self::Timestamp),

@@ -58,3 +58,35 @@ pub enum TraceError {
         help: String,
     },
 }
+
+/// Characters of a cell that a message quotes.
+const QUOTED: usize = 100;
+
+/// Text of a file as messages quote it: control characters, which a terminal would obey, as
+/// `\u{1b}`, and no more than a line of it.
+pub(super) fn printable(text: &str) -> String {
+    let mut shown = String::new();
+    for (i, letter) in text.chars().enumerate() {
+        if i == QUOTED {
+            shown.push_str("...");
+            break;
+        }
+        if letter.is_control() {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_hold_no_control_characters_and_no_whole_files() {
+        assert_eq!(printable("a\x1b[2Jb\0\u{9b}\u{fc}"), "a\\u{1b}[2Jb\\u{0}\\u{9b}\u{fc}");
+        assert_eq!(printable(&"a".repeat(1000)).len(), QUOTED + 3);
+    }
+}

@@ -5,6 +5,7 @@
 use csv::StringRecord;
 
 use super::column::{Column, ColumnMap};
+use super::error::printable;
 use super::{ReadOptions, TraceError};
 
 /// Names nearer to a missing column than this (Jaro-Winkler, 0 to 1) are worth suggesting.
@@ -26,7 +27,7 @@ impl Columns {
         header: &StringRecord,
         options: &ReadOptions,
     ) -> Result<Self, TraceError> {
-        let find = Find { path, header, map: &options.columns };
+        let find = Find { path, header, options };
         let mut places = [None; Column::ALL.len()];
         for column in Column::ALL {
             places[column as usize] = find.place(column)?;
@@ -36,16 +37,19 @@ impl Columns {
             let problem = "latency_ms and latency_s are both there".to_owned();
             return Err(find.error(problem, "\nhelp: delete one of them".to_owned()));
         }
-        for column in Column::ALL {
+        let missing = |column: &Column| {
+            let column = *column;
             let needed = if options.is_foreign() {
                 column.in_every_log() || options.columns.names(column)
             } else {
                 !column.is_optional()
             };
             let in_seconds = column == Column::LatencyMs && latencies[1].is_some();
-            if needed && !in_seconds && places[column as usize].is_none() {
-                return Err(find.missing(column));
-            }
+            needed && !in_seconds && places[column as usize].is_none()
+        };
+        let missing: Vec<Column> = Column::ALL.into_iter().filter(missing).collect();
+        if let Some(first) = missing.first() {
+            return Err(find.missing(*first, &missing));
         }
         let names = Column::ALL.map(|column| options.columns.name_of(column).to_owned());
         Ok(Self { places, names })
@@ -64,12 +68,12 @@ impl Columns {
 struct Find<'a> {
     path: &'a str,
     header: &'a StringRecord,
-    map: &'a ColumnMap,
+    options: &'a ReadOptions,
 }
 
 impl Find<'_> {
     fn place(&self, column: Column) -> Result<Option<usize>, TraceError> {
-        let name = self.map.name_of(column);
+        let name = self.map().name_of(column);
         let mut places = self
             .header
             .iter()
@@ -84,40 +88,93 @@ impl Find<'_> {
         }
     }
 
-    fn missing(&self, column: Column) -> TraceError {
-        let name = self.map.name_of(column);
+    fn missing(&self, column: Column, all: &[Column]) -> TraceError {
+        let name = self.map().name_of(column);
         let mapped = if name == column.name() {
             String::new()
         } else {
             format!(" (it was to hold {})", column.name())
         };
-        self.error(format!("column {name}{mapped} is missing"), self.help(column, name))
+        let (name, others) = (printable(name), all.len() - 1);
+        let problem = match others {
+            0 => format!("column {name}{mapped} is missing"),
+            _ => format!("column {name}{mapped} is missing, and {others} more"),
+        };
+        let help = if self.header.len() == 1 {
+            "\nhelp: cells must be separated by commas".to_owned()
+        } else if others > 0 && !self.options.is_foreign() {
+            self.help_of_foreign()
+        } else {
+            all.iter().map(|column| self.help(*column)).collect()
+        };
+        self.error(problem, help)
+    }
+
+    /// Several columns are missing from a file that was said to be ours: it is a log of others.
+    fn help_of_foreign(&self) -> String {
+        let needed = [("time", Column::Timestamp), ("port", Column::ServerPort)];
+        let needed = needed.into_iter().chain([("status", Column::Success)]);
+        let absent = needed.filter(|(_, column)| !self.has(self.map().name_of(*column)));
+        let pairs: Vec<String> = absent
+            .map(|(short, column)| {
+                let theirs = self.closest(column).unwrap_or("COLUMN");
+                format!("{short}={}", printable(theirs))
+            })
+            .collect();
+        let map =
+            if pairs.is_empty() { String::new() } else { format!(" --map {}", pairs.join(",")) };
+        format!(
+            "\nhelp: a log of other servers needs a name for them, and what it calls time, port \
+             and status: `--name NAME{map}`"
+        )
     }
 
     /// The likely reason why a column is missing.
-    fn help(&self, column: Column, name: &str) -> String {
-        let (mut best, mut closest) = (LIKENESS, None);
-        for there in self.header {
-            let likeness = strsim::jaro_winkler(&there.trim().to_lowercase(), name);
-            if likeness > best {
-                (best, closest) = (likeness, Some(there.trim()));
-            }
-        }
+    fn help(&self, column: Column) -> String {
         let ours = column.name();
-        match closest {
-            _ if self.header.len() == 1 => "\nhelp: cells must be separated by commas".to_owned(),
+        match self.closest(column) {
             Some(there) => {
+                let there = printable(there);
                 format!("\nhelp: is `{there}` the column? Then say `--map {ours}={there}`")
             }
             None => format!("\nhelp: name the column that holds it with `--map {ours}=COLUMN`"),
         }
     }
 
+    /// The name in the header that is most like a missing one, and is not known to be another.
+    fn closest(&self, column: Column) -> Option<&str> {
+        let name = self.map().name_of(column);
+        let taken = |there: &str| {
+            Column::ALL.iter().any(|c| c.name() == there || self.map().name_of(*c) == there)
+        };
+        let (mut best, mut closest) = (LIKENESS, None);
+        for there in self.header.iter().map(str::trim).filter(|there| !taken(there)) {
+            let plain = there.to_lowercase();
+            if Column::from_name(&plain) == Some(column) {
+                // `time`, `port`, `status`.
+                return Some(there);
+            }
+            let likeness = strsim::jaro_winkler(&plain, name);
+            if likeness > best {
+                (best, closest) = (likeness, Some(there));
+            }
+        }
+        closest
+    }
+
+    fn map(&self) -> &ColumnMap {
+        &self.options.columns
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.header.iter().any(|there| there.trim() == name)
+    }
+
     fn error(&self, problem: String, help: String) -> TraceError {
         TraceError::Header {
             path: self.path.to_owned(),
             problem,
-            columns: self.header.iter().map(str::trim).collect::<Vec<_>>().join(", "),
+            columns: self.header.iter().map(|n| printable(n.trim())).collect::<Vec<_>>().join(", "),
             help,
         }
     }

@@ -1,27 +1,53 @@
-//! Points in time as logs write them: Unix seconds, Unix milliseconds, RFC 3339.
+//! Points in time as logs write them: Unix time in seconds or finer, RFC 3339, nginx.
 //!
 //! When not to use it: for time without an offset from UTC, which could mean any zone.
 
-/// A number above this is milliseconds: as seconds it would be the year 5138.
-const MILLISECONDS_ABOVE: f64 = 1e11;
-/// A number above this is finer than milliseconds, and not understood.
-const NOTHING_ABOVE: f64 = 1e14;
+/// Unix time by its size, with units in a second. As the unit before it, a number above the limit
+/// would be the year 5138 or later.
+const UNITS: [(f64, f64); 3] = [(1e17, 1e9), (1e14, 1e6), (1e11, 1e3)];
+/// The year 5138.
+const LATEST_S: f64 = 1e11;
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// What is expected, for messages.
 pub(super) const EXPECTED: &str =
     "Unix seconds, Unix milliseconds or a time such as 2026-01-20T06:48:48.123Z";
 
 /// Unix time in seconds, at least 0; `None` if the text is no point in time.
+///
+/// Numbers above 10^11 are milliseconds, above 10^14 microseconds, above 10^17 nanoseconds.
 pub(super) fn unix_seconds(text: &str) -> Option<f64> {
     let seconds = match text.parse::<f64>() {
-        Ok(number) if number > MILLISECONDS_ABOVE => number / 1000.0,
-        Ok(number) => number,
-        Err(_) => rfc3339(text)?,
+        Ok(number) => {
+            let unit = UNITS.into_iter().find(|(above, _)| number > *above);
+            number / unit.map_or(1.0, |(_, per_second)| per_second)
+        }
+        Err(_) => rfc3339(text).or_else(|| of_nginx(text))?,
     };
-    (0.0..=NOTHING_ABOVE / 1000.0).contains(&seconds).then_some(seconds)
+    (0.0..=LATEST_S).contains(&seconds).then_some(seconds)
 }
 
-/// `2026-01-20T06:48:48.123Z`, or with an offset such as `+01:00` (RFC 3339, section 5.6).
+/// How to mend a time that lacks only its offset.
+pub(super) fn help(text: &str) -> Option<String> {
+    rfc3339(&format!("{text}Z"))?;
+    let day = text.get(..10)?;
+    let time = text.get(11..)?;
+    Some(format!("a time without an offset from UTC is ambiguous; write {day}T{time}Z"))
+}
+
+/// `02/Feb/2026:02:40:00 +0000`, in brackets or not: `$time_local` of nginx, `%t` of Apache.
+fn of_nginx(text: &str) -> Option<f64> {
+    let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+    let (date, time) = bare.split_once(':')?;
+    let mut parts = date.split('/');
+    let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
+    let month = MONTHS.iter().position(|name| *name == month)? + 1;
+    rfc3339(&format!("{year}-{month:02}-{day}T{time}"))
+}
+
+/// `2026-01-20T06:48:48.123Z`, or with an offset such as `+01:00` (RFC 3339, section 5.6); also
+/// with a space before the offset, and with an offset such as `+0100` (ISO 8601).
 fn rfc3339(text: &str) -> Option<f64> {
     let bytes = text.as_bytes();
     let (head, rest) = bytes.split_at_checked(19)?;
@@ -60,9 +86,9 @@ fn fraction(rest: &[u8]) -> Option<(f64, &[u8])> {
 
 /// Seconds that the local clock is ahead of UTC.
 fn offset_s(text: &[u8]) -> Option<i64> {
-    match text {
+    match text.strip_prefix(b" ").unwrap_or(text) {
         b"Z" | b"z" => Some(0),
-        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
+        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] | [sign @ (b'+' | b'-'), h1, h2, m1, m2] => {
             let (hours, minutes) = (digits(&[*h1, *h2])?, digits(&[*m1, *m2])?);
             let ahead = hours * 3600 + minutes * 60;
             (hours < 24 && minutes < 60).then_some(if *sign == b'-' { -ahead } else { ahead })
@@ -100,8 +126,13 @@ mod tests {
         let texts = [
             "1768891728.125",
             "1768891728125",
+            "1768891728125000",
+            "1768891728125000000",
             "2026-01-20T06:48:48.125Z",
             "2026-01-20 06:48:48.125z",
+            "2026-01-20 06:48:48.125 +0000",
+            "20/Jan/2026:07:48:48.125 +0100",
+            "[20/Jan/2026:06:48:48.125 +0000]",
             "2026-01-20T07:48:48.125+01:00",
             "2026-01-19T23:18:48.125-07:30",
         ];
@@ -122,7 +153,8 @@ mod tests {
             "NaN",
             "inf",
             "1e300",
-            "1768891728125000",
+            "-1e18",
+            "1e21",
             "2026-01-20T06:48:48",
             "2026-02-29T06:48:48Z",
             "2026-13-20T06:48:48Z",
@@ -131,11 +163,24 @@ mod tests {
             "2026-01-20T06:48:48+1:00",
             "2026-01-20T06:48:48+01:00:",
             "1969-12-31T23:59:59Z",
-            "20/Jan/2026:06:48:48 +0000",
+            "20/Jan/2026:06:48:48",
+            "20/Foo/2026:06:48:48 +0000",
+            "20/Jan/26:06:48:48 +0000",
             "2026-01-20T06:48:4\u{fc}Z",
         ];
         for text in texts {
             assert_eq!(unix_seconds(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_without_an_offset_is_told_how_to_get_one() {
+        let expected = "a time without an offset from UTC is ambiguous; write 2026-02-02T02:40:00Z";
+        for text in ["2026-02-02 02:40:00", "2026-02-02T02:40:00"] {
+            assert_eq!(help(text).as_deref(), Some(expected));
+        }
+        for text in ["", "noon", "2026-02-30 02:40:00", "5", "02/Feb/2026:02:40:00"] {
+            assert_eq!(help(text), None, "{text}");
         }
     }
 }

@@ -33,5 +33,5 @@ pub use error::TraceError;
 pub use group::Group;
 pub use options::ReadOptions;
 pub use recording::{Observed, Recording};
-pub use row::{Row, Trace};
+pub use row::{PROBE, Row, Trace};
 pub use write::write;

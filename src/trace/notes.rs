@@ -27,6 +27,8 @@ pub(super) enum Oddity {
     ClockBack,
     /// Nothing for a long time, or the clock was set forward.
     ClockForward,
+    /// All times are whole seconds, though several attempts fall into one.
+    WholeSeconds,
 }
 
 /// Oddities with their number and first line.
@@ -62,6 +64,11 @@ impl Notes {
 }
 
 fn sentence(oddity: Oddity, count: u64) -> String {
+    if oddity == Oddity::WholeSeconds {
+        return "times have a resolution of 1 s: rate limits and the order within a second cannot \
+                be seen."
+            .to_owned();
+    }
     let (one, many, then) = words(oddity);
     if count == 1 {
         format!("1 {one}{then}")
@@ -123,6 +130,7 @@ fn words(oddity: Oddity) -> (&'static str, &'static str, &'static str) {
             "gaps of more than 1 h",
             ": no attempts, or the clock was set forward.",
         ),
+        Oddity::WholeSeconds => ("file in whole seconds", "files in whole seconds", "."),
     }
 }
 

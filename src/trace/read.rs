@@ -73,7 +73,7 @@ pub(super) fn for_each_attempt(
         answers: Cell::new(None),
     };
     let mut record = StringRecord::new();
-    let mut seen = 0_u64;
+    let (mut seen, mut seconds) = (0_u64, Seconds::default());
     while reader.read_record(&mut record).map_err(|e| csv_error(path, e))? {
         let line = record.position().map_or(0, csv::Position::line);
         if record.len() == 1 && record[0].trim().is_empty() {
@@ -81,14 +81,11 @@ pub(super) fn for_each_attempt(
             continue;
         }
         if record.len() != width {
-            let problem = format!(
-                "expected {width} cells as in the header, got {}; a row that was cut off can be \
-                 deleted",
-                record.len()
-            );
+            let problem = wrong_width(&record, width);
             return Err(TraceError::Row { path: path.to_owned(), line, problem });
         }
         let cells = Cells { path, line, record: &record, columns: &columns, manner: &manner };
+        cells.check_text()?;
         let count = cells.count()?;
         if count == 0 {
             notes.add(Oddity::NoServer, line);
@@ -98,6 +95,9 @@ pub(super) fn for_each_attempt(
         let mut elapsed_ms = 0.0;
         for part in 0..count {
             let mut attempt = cells.attempt((count > 1).then_some(part))?;
+            if part == 0 {
+                seconds.record(attempt.at_s);
+            }
             attempt.at_s += elapsed_ms / 1000.0;
             elapsed_ms += attempt.latency_ms.unwrap_or(0.0);
             take(&attempt)?;
@@ -108,7 +108,52 @@ pub(super) fn for_each_attempt(
         let problem = "there is no row below the header that names a server";
         return Err(TraceError::Empty { path: path.to_owned(), problem });
     }
+    if seconds.are_too_coarse() {
+        notes.add(Oddity::WholeSeconds, 2);
+    }
     Ok(())
+}
+
+/// What is wrong with a row of too many or too few cells.
+fn wrong_width(record: &StringRecord, width: usize) -> String {
+    let got = record.len();
+    let help = if record.iter().any(|cell| cell.contains('\n')) {
+        "a quote (\") is opened in this row and not closed in it: close or remove it"
+    } else if got > width {
+        "a cell that holds a comma must stand in quotes (\"), and the header needs a name for \
+         every column"
+    } else {
+        "complete the row; only if the recorder was stopped while it wrote it, as may be with \
+         the last one, delete it"
+    };
+    format!("expected {width} cells as in the header, got {got}\nhelp: {help}")
+}
+
+/// Whether the clock of a file shows whole seconds only.
+#[derive(Default)]
+struct Seconds {
+    rows: u64,
+    /// How often the time differs from that of the row before.
+    changes: u64,
+    last: Option<f64>,
+    fractions: bool,
+}
+
+impl Seconds {
+    /// Fewer rows than this are whole seconds by chance, or by hand.
+    const LEAST_ROWS: u64 = 10;
+
+    fn record(&mut self, at_s: f64) {
+        self.rows += 1;
+        self.fractions |= at_s.fract() != 0.0;
+        self.changes += u64::from(self.last != Some(at_s));
+        self.last = Some(at_s);
+    }
+
+    /// Rows come more than twice as often as the clock moves.
+    fn are_too_coarse(&self) -> bool {
+        !self.fractions && self.rows >= Self::LEAST_ROWS && self.rows > 2 * self.changes
+    }
 }
 
 fn columns(
@@ -128,7 +173,11 @@ fn csv_error(path: &str, error: csv::Error) -> TraceError {
     let line = error.position().map_or(1, csv::Position::line);
     match error.into_kind() {
         ErrorKind::Io(source) => TraceError::Read { path, source },
-        ErrorKind::Utf8 { err, .. } => TraceError::Row { path, line, problem: err.to_string() },
+        ErrorKind::Utf8 { err, .. } => {
+            let cell = err.field() + 1;
+            let problem = format!("cell {cell} is not UTF-8\nhelp: save the file as UTF-8");
+            TraceError::Row { path, line, problem }
+        }
         kind => TraceError::Row { path, line, problem: format!("no CSV: {kind:?}") },
     }
 }

@@ -50,7 +50,7 @@ pub(super) struct Conflict {
 /// Gives every request a number (in any order) and drops copies of rows.
 ///
 /// `numbered`: the file numbers the attempts of a request; else they are numbered here, in order
-/// of time.
+/// of time. `probe`: the strategy that goes on after a success on purpose.
 ///
 /// # Errors
 /// The first conflict, by line.
@@ -58,6 +58,7 @@ pub(super) fn identify(
     table: &mut Table,
     mut keys: Vec<Key>,
     numbered: bool,
+    probe: Option<u8>,
     notes: &mut Notes,
 ) -> Result<(), Conflict> {
     if keys.is_empty() {
@@ -68,7 +69,7 @@ pub(super) fn identify(
     let (mut dropped, mut conflict) = (Vec::new(), None::<Conflict>);
     for (number, request) in keys.chunk_by_mut(|a, b| a.hash == b.hash).enumerate() {
         sort(request, &table.attempts, numbered);
-        let mut walk = Walk { last: None, answered: false, gap: None, after: None };
+        let mut walk = Walk { probe, last: None, answered: false, gap: None, after: None };
         for key in request {
             let index = key.index as usize;
             let found = walk.step(table, index, numbered);
@@ -123,6 +124,7 @@ fn sort(request: &mut [Key], attempts: &[Observed], numbered: bool) {
 
 /// A walk over the attempts of a request.
 struct Walk {
+    probe: Option<u8>,
     last: Option<usize>,
     answered: bool,
     /// Line of the first attempt that follows none.
@@ -160,7 +162,7 @@ impl Walk {
         } else if attempt.attempt != next {
             self.gap.get_or_insert(table.line(index));
         }
-        if self.answered {
+        if self.answered && self.probe != Some(attempt.strategy) {
             self.after.get_or_insert(table.line(index));
         }
         self.answered |= attempt.outcome == Outcome::Success;

@@ -6,6 +6,10 @@ use super::Config;
 use super::attempt::outcome;
 use crate::domain::Outcome;
 
+/// The strategy of rows that a probe sent. It sends several attempts with one identifier on
+/// purpose, also after a success, whatever the answers were.
+pub const PROBE: &str = "probe";
+
 /// One attempt: a row of a trace.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {

@@ -35,18 +35,48 @@ pub(super) struct Belief {
     pub(super) hypotheses: Vec<Hypothesis>,
 }
 
+/// The runs of the same group that may share a start with a run, in order of time, and its
+/// position among them.
+fn neighbours<'a>(run: &Recording, others: &[&'a Recording]) -> (Vec<&'a Recording>, usize) {
+    let mut others: Vec<&Recording> =
+        others.iter().copied().filter(|other| other.group == run.group).collect();
+    others.sort_by(|a, b| a.started_at_s().total_cmp(&b.started_at_s()));
+    let split = others.partition_point(|other| other.started_at_s() < run.started_at_s());
+    let first = split.saturating_sub(MOST_NEIGHBOURS);
+    (others[first..others.len().min(split + MOST_NEIGHBOURS)].to_vec(), split - first)
+}
+
+/// The runs that more probably than not met the same start as a run, by beliefs about it that
+/// came from the same `others`.
+pub(super) fn same_start<'a>(
+    run: &Recording,
+    others: &[&'a Recording],
+    beliefs: &[Belief],
+) -> Vec<&'a Recording> {
+    let (others, position) = neighbours(run, others);
+    let shares = |enough: &dyn Fn(&Hypothesis) -> bool| {
+        let of_belief = |belief: &Belief| -> f64 {
+            let meant = belief.hypotheses.iter().filter(|h| enough(h));
+            meant.map(|h| libm::exp(h.log_weight)).sum()
+        };
+        beliefs.iter().map(of_belief).sum::<f64>() > 0.5 * beliefs.len() as f64
+    };
+    let met_it = |i: &usize| {
+        if *i < position {
+            shares(&|h| h.sharing.0 >= position - i)
+        } else {
+            shares(&|h| h.sharing.1 > i - position)
+        }
+    };
+    (0..others.len()).filter(met_it).map(|i| others[i]).collect()
+}
+
 /// The beliefs about a run, given the other runs of its group; each is as likely as any other.
 ///
 /// Of the run itself only its time, group and number of servers are used.
 pub(super) fn beliefs(run: &Recording, others: &[&Recording], training: &Training) -> Vec<Belief> {
     let began = run.started_at_s();
-    let mut others: Vec<&Recording> =
-        others.iter().copied().filter(|other| other.group == run.group).collect();
-    others.sort_by(|a, b| a.started_at_s().total_cmp(&b.started_at_s()));
-    let split = others.partition_point(|other| other.started_at_s() < began);
-    let first = split.saturating_sub(MOST_NEIGHBOURS);
-    let others = &others[first..others.len().min(split + MOST_NEIGHBOURS)];
-    let position = split - first;
+    let (others, position) = neighbours(run, others);
     let mut times: Vec<f64> = others.iter().map(|other| other.started_at_s()).collect();
     times.insert(position, began);
     let restarts: Vec<f64> = times

@@ -22,8 +22,15 @@ pub(super) struct Hypothesis {
     pub(super) log_weight: f64,
     /// Attempts of the neighbours that met the same start, one a server.
     pub(super) tallies: Vec<Tally>,
-    /// Whether the run before, and the run after, are among them.
-    pub(super) with_neighbours: (bool, bool),
+    /// How many they are: nearest runs before it, nearest runs after it.
+    pub(super) sharing: (usize, usize),
+}
+
+impl Hypothesis {
+    /// Whether the run before, and the run after, met the same start.
+    pub(super) fn with_neighbours(&self) -> (bool, bool) {
+        (self.sharing.0 > 0, self.sharing.1 > 0)
+    }
 }
 
 /// How probable each relation of a run to its neighbours is; the four sum to 1.
@@ -65,7 +72,7 @@ pub(super) fn hypotheses(
     let fresh = |log_weight| Hypothesis {
         log_weight,
         tallies: vec![Tally::default(); servers],
-        with_neighbours: (false, false),
+        sharing: (0, 0),
     };
     if others.is_empty() || matches!(rates, Rates::Known(_)) {
         return vec![fresh(0.0)];
@@ -109,7 +116,7 @@ pub(super) fn hypotheses(
             found.push(Hypothesis {
                 log_weight: forward[i] + of(i, j) + backward[j],
                 tallies: starts[i][j - i - 1].0.clone(),
-                with_neighbours: (i < position, j > position + 1),
+                sharing: (position - i, j - position - 1),
             });
         }
     }
@@ -140,7 +147,7 @@ mod tests {
     fn with_one_neighbour_the_weights_are_the_prior() {
         let found = hypotheses(&[run(&[(3, 9)])], 1, &[0.3], &flat(), 1);
         let weight = |with: (bool, bool)| {
-            found.iter().find(|h| h.with_neighbours == with).unwrap().log_weight.exp()
+            found.iter().find(|h| h.with_neighbours() == with).unwrap().log_weight.exp()
         };
         assert!((weight((false, false)) - 0.3).abs() < 1e-9);
         assert!((weight((true, false)) - 0.7).abs() < 1e-9);
@@ -152,7 +159,7 @@ mod tests {
         let weight = |others: &[Vec<Tally>], with: (bool, bool)| -> f64 {
             hypotheses(others, 1, &[0.2, 0.2], &flat(), 2)
                 .iter()
-                .filter(|h| h.with_neighbours == with)
+                .filter(|h| h.with_neighbours() == with)
                 .map(|h| h.log_weight.exp())
                 .sum()
         };

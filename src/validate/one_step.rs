@@ -93,7 +93,7 @@ fn particle(run: &Recording, belief: &Belief) -> Particle {
         .iter()
         .map(|h| Placement {
             log_weight: h.log_weight,
-            with_neighbours: h.with_neighbours,
+            with_neighbours: h.with_neighbours(),
             servers: h.tallies.iter().map(|tally| vec![(0.0, *tally); phases]).collect(),
         })
         .collect();

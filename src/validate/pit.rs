@@ -7,12 +7,14 @@
 //!
 //! The test here is Neyman's smooth test of order 2 (Neyman 1937) on the steps' mean Legendre
 //! polynomials: the first sees counts that are too high or too low, the second predictions that
-//! are too wide or too narrow. Its null distribution is exact for any number of runs and any
-//! steps: every replication is as likely to be the recorded run as the recording itself, so each
-//! takes that role in turn.
+//! are too wide or too narrow. For independent runs its null distribution is exact, however few
+//! they are and whatever their steps: every replication is as likely to be the recorded run as the
+//! recording itself, so each takes that role in turn.
 //!
-//! When not to use it: runs that share a start share their errors; with few starts the test can
-//! be too strict or too lenient, and the number of starts limits what can be shown.
+//! When not to use it: as exact where runs share a start. They met the same error rates, and left
+//! out in turn each is evidence for the others, so their places depend on one another while the
+//! replications that stand in for them do not: the test can be too strict or too lenient. The
+//! number of starts, not of runs, limits what can be shown.
 
 use super::whole_run::Metric;
 use crate::domain::{Purpose, Streams};

@@ -11,7 +11,7 @@ use super::*;
 use crate::domain::{Outcome, Purpose, Streams};
 use crate::fit::{Population, RatePrior};
 use crate::stats::sample::uniform01;
-use crate::trace::{ReadOptions, Recording};
+use crate::trace::{Observed, ReadOptions, Recording};
 use crate::world::{Latency, LatencyFamily, RateLimit};
 
 const NAMES: [&str; 5] = ["v1", "v2", "v3", "v4", "v5"];
@@ -79,6 +79,97 @@ fn a_true_training_predicts_and_one_ten_points_off_is_caught() {
     println!("off: {:?} {:?}", off.one_step.test, off.metrics);
     assert!(off.one_step.test.p_value < 1e-3 && !off.held());
     assert!(p_value(&off, Metric::Attempts) <= 0.02);
+}
+
+/// Six runs, rates drawn anew before each with probability `restart`.
+fn data_set(number: u64, restart: f64) -> Vec<Recording> {
+    let mut rng = Streams::new(10).stream(Purpose::Instance, 2, number);
+    let mut rates = Vec::new();
+    (0..6)
+        .map(|i| {
+            if uniform01(&mut rng) < restart || rates.is_empty() {
+                rates = (0..10).map(|_| 0.1 + 0.6 * uniform01(&mut rng)).collect();
+            }
+            record(&Recipe {
+                rates: rates.clone(),
+                limit: RateLimit::None,
+                tells_refusals: false,
+                strategy: NAMES[i as usize % 5],
+                started_at_s: i as f64 * 15.0,
+                seed: 1_000 + 6 * number + i,
+            })
+        })
+        .collect()
+}
+
+/// The training that made data satisfy: it knows how often restarts happen.
+fn knowing(restart: f64) -> Training {
+    let gap = Gap { from_s: 1.0, to_s: 2.0, restart_probability: restart };
+    Training { gaps: vec![gap; 1000], ..training(0.1, RateLimit::None) }
+}
+
+/// p-value of the calibration of runs in order of time, each predicted with those others as
+/// evidence that `meant` picks by their number and its own.
+fn calibration_p_value(
+    runs: &[Recording],
+    training: &Training,
+    meant: impl Fn(usize, usize) -> bool,
+) -> f64 {
+    let of_run = |(number, run): (usize, &Recording)| {
+        let evidence: Vec<&Recording> = (0..runs.len())
+            .filter(|i| *i != number && meant(*i, number))
+            .map(|i| &runs[i])
+            .collect();
+        let believed = beliefs::beliefs(run, &evidence, training);
+        calibration::Judged {
+            failed: run.attempts.iter().map(Observed::failed).collect(),
+            tested: one_step::predict(run, &believed, &training.rates).failure,
+            ..calibration::Judged::default()
+        }
+    };
+    let judged: Vec<calibration::Judged> = runs.iter().enumerate().map(of_run).collect();
+    calibration::judge(&judged.iter().collect::<Vec<_>>()).test.p_value
+}
+
+/// Six runs of one start a data set. Alarms at 5 % in 100 data sets: 5 expected, standard deviation
+/// 2.2, and 15 are 4.6 of them: false alarm 1e-4. Planted bug: runs predicted without each other.
+#[test]
+fn calibration_from_earlier_runs_raises_no_false_alarms_and_without_evidence_it_would() {
+    let sets: Vec<Vec<Recording>> = (0..100).map(|number| data_set(number, 0.0)).collect();
+    let training = knowing(0.0);
+    let alarms = |meant: &dyn Fn(usize, usize) -> bool| {
+        let p = sets.iter().map(|runs| calibration_p_value(runs, &training, meant));
+        p.filter(|p| *p <= 0.05).count()
+    };
+    let (earlier, alone) = (alarms(&|i, of| i < of), alarms(&|_, _| false));
+    println!("{earlier} {alone}");
+    assert!(earlier <= 15, "{earlier}");
+    assert!(alone > 15, "{alone}");
+    let runs: Vec<&Recording> = sets[0].iter().collect();
+    let whole = leave_one_out(&runs, |_, _| training.clone(), settings(1)).unwrap();
+    let p = calibration_p_value(&sets[0], &training, |i, of| i < of);
+    assert_eq!(whole.one_step.test.p_value, p);
+}
+
+/// The rates of alarms at 5 % and at 1 % that the documentation tells.
+#[test]
+#[ignore = "a measurement, half a minute"]
+fn measure_the_false_alarms_of_calibration() {
+    for (restart, believed) in [(0.0, 0.0), (0.5, 0.5), (0.0, 0.5)] {
+        let sets: Vec<Vec<Recording>> = (0..1000).map(|number| data_set(number, restart)).collect();
+        let training = knowing(believed);
+        let rates = |meant: &dyn Fn(usize, usize) -> bool| {
+            let p = sets.iter().map(|runs| calibration_p_value(runs, &training, meant));
+            let p: Vec<f64> = p.collect();
+            [0.05, 0.01].map(|level| p.iter().filter(|p| **p <= level).count() as f64 / 1000.0)
+        };
+        println!(
+            "restarts {restart}, believed {believed}: earlier {:?}, all others {:?}, alone {:?}",
+            rates(&|i, of| i < of),
+            rates(&|_, _| true),
+            rates(&|_, _| false)
+        );
+    }
 }
 
 #[test]
@@ -200,7 +291,9 @@ fn one_run_twice_and_too_few_are_refused() {
     let found = leave_one_out(&twice, train, settings(1));
     assert!(matches!(found, Err(ValidateError::SameRunTwice { .. })));
     let found = leave_one_out(&twice[..1], train, settings(1));
-    assert_eq!(found, Err(ValidateError::TooFew { needed: 2, got: 1 }));
+    let alone = found.unwrap_err();
+    assert_eq!(alone, ValidateError::TooFew { got: 1 });
+    assert!(alone.to_string().contains("--model"), "{alone}");
 }
 
 fn real() -> Option<Vec<Recording>> {
@@ -231,7 +324,9 @@ fn the_real_recordings_follow_their_rules_and_predict_each_other() {
         let rules = run.rules.as_ref().unwrap();
         assert_eq!(rules.agreed, rules.determined, "{} {rules:?}", run.file);
     }
-    println!("{:?} {:?}", found.one_step.test, found.metrics);
+    println!("{:#?} {:?}", found.one_step, found.metrics);
     assert!(found.held(), "{:?}", found.tests());
-    assert!(found.one_step.against_raw.over_attempts.low > 0.0);
+    for against in &found.one_step.rivals {
+        assert!(against.difference.over_attempts.low > 0.0, "{against:?}");
+    }
 }

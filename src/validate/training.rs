@@ -120,6 +120,14 @@ impl Rates {
         }
     }
 
+    /// The mean error rate of a server before it is seen.
+    pub(super) fn mean(&self) -> f64 {
+        match self {
+            Self::Drawn { prior, .. } => prior.mean(),
+            Self::Known(rates) => rates.iter().sum::<f64>() / rates.len().max(1) as f64,
+        }
+    }
+
     /// Rates of all servers of a start, given their attempts so far; `words` holds numbers in
     /// (0, 1): one for the population, then one a server.
     pub(super) fn draw(&self, tallies: &[Tally], mut word: impl FnMut() -> f64) -> Vec<f64> {

@@ -3,13 +3,15 @@
 //! When not to use it: with runs of one recording session only, when the question is whether a
 //! model holds at another time.
 
-use super::beliefs::{Belief, beliefs};
+use super::beliefs::{Belief, beliefs, same_start};
 use super::calibration::{Judged, judge};
 use super::one_step::{Predicted, predict};
 use super::pit::{Pool, test};
 use super::recorder::check_rules;
 use super::whole_run::{Counts, observed, replicate};
-use super::{Membership, Metric, MetricTest, OneStep, Prediction, RuleCheck, RunRules, Training};
+use super::{
+    Membership, Metric, MetricTest, OneStep, Prediction, Rival, RuleCheck, RunRules, Training,
+};
 use crate::stats::Interval;
 use crate::stats::multiple::holm;
 use crate::stats::quantile::quantile;
@@ -66,8 +68,6 @@ pub struct RunValidation {
     pub attempts: usize,
     /// Relation to its neighbours, before and after its outcomes.
     pub membership: [Membership; 2],
-    /// Mean log score one step ahead: model, raw rates, pooled rate.
-    pub log_scores: [f64; 3],
     /// Whole-run counts; `None` when its strategy is not one that we can play.
     pub predictions: Option<Vec<Prediction>>,
     /// Whether its choices follow the rules; `None` as above.
@@ -77,14 +77,18 @@ pub struct RunValidation {
 /// Recordings that cannot be validated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ValidateError {
-    /// Too few.
-    #[error("expected at least {needed} recordings with attempts, got {got}")]
+    /// Too few to predict each other.
+    #[error(
+        "expected at least 2 recordings with attempts, to predict each from the others, got {got}; \
+         give more, or predict it from a model with --model"
+    )]
     TooFew {
-        /// How many are needed.
-        needed: usize,
         /// How many there are.
         got: usize,
     },
+    /// None to predict from a model.
+    #[error("expected at least 1 recording with attempts, got none")]
+    Nothing,
     /// One run twice: it would be predicted from itself.
     #[error("{a} and {b} hold the same run and would predict each other; leave one of them out")]
     SameRunTwice {
@@ -140,18 +144,26 @@ pub fn leave_one_out(
     train: impl Fn(&[&Recording], &Group) -> Training,
     settings: Settings,
 ) -> Result<Validation, ValidateError> {
-    distinct(recordings, 2)?;
+    if recordings.len() < 2 {
+        return Err(ValidateError::TooFew { got: recordings.len() });
+    }
+    distinct(recordings)?;
     let mut parts = Vec::with_capacity(recordings.len());
     for (number, run) in recordings.iter().enumerate() {
         let others: Vec<&Recording> =
             (0..recordings.len()).filter(|i| *i != number).map(|i| recordings[i]).collect();
         let training = train(&others, &run.group);
-        parts.push(part(run, &others, &training, settings, number)?);
+        let evidence = Evidence { others: &others, earlier: &earlier(recordings, number) };
+        parts.push(part(run, evidence, &training, settings, number)?);
     }
     Ok(assemble(None, parts, settings))
 }
 
-/// Predicts every recording from a model; nothing is learned but within each run.
+/// Predicts every recording from a model; nothing is learned but within each run. Only the test of
+/// calibration takes earlier runs for evidence: runs of one start err alike when each is predicted
+/// alone, which their residuals' variance would not show. A model says nothing of restarts, so each
+/// gap may hold one with probability 1/2 beforehand; where that is far off the test is still too
+/// strict (see `calibration`).
 ///
 /// # Errors
 /// No recordings, one given twice, or of another number of servers: see [`ValidateError`].
@@ -160,7 +172,10 @@ pub fn against_model(
     recordings: &[&Recording],
     settings: Settings,
 ) -> Result<Validation, ValidateError> {
-    distinct(recordings, 1)?;
+    if recordings.is_empty() {
+        return Err(ValidateError::Nothing);
+    }
+    distinct(recordings)?;
     let training = Training::of_model(model);
     let mut parts = Vec::with_capacity(recordings.len());
     for (number, run) in recordings.iter().enumerate() {
@@ -168,15 +183,23 @@ pub fn against_model(
         if got != expected {
             return Err(ValidateError::OtherServers { file: run.file(), got, expected });
         }
-        parts.push(part(run, &[], &training, settings, number)?);
+        let evidence = Evidence { others: &[], earlier: &earlier(recordings, number) };
+        parts.push(part(run, evidence, &training, settings, number)?);
     }
     Ok(assemble(Some(model.name.clone()), parts, settings))
 }
 
-fn distinct(recordings: &[&Recording], needed: usize) -> Result<(), ValidateError> {
-    if recordings.len() < needed {
-        return Err(ValidateError::TooFew { needed, got: recordings.len() });
-    }
+/// The recordings that began before this one; of those that began with it, the ones before it in
+/// the list, so that no two predict each other.
+fn earlier<'a>(recordings: &[&'a Recording], number: usize) -> Vec<&'a Recording> {
+    let began = recordings[number].started_at_s();
+    let before = |(i, other): &(usize, &&Recording)| {
+        other.started_at_s().total_cmp(&began).then(i.cmp(&number)).is_lt()
+    };
+    recordings.iter().enumerate().filter(before).map(|(_, other)| *other).collect()
+}
+
+fn distinct(recordings: &[&Recording]) -> Result<(), ValidateError> {
     for (i, a) in recordings.iter().enumerate() {
         let same = |b: &&&Recording| {
             a.group == b.group
@@ -197,22 +220,32 @@ struct Part {
     pools: Option<Vec<Pool>>,
 }
 
+/// The recordings that may tell which start a run met, and its rates.
+#[derive(Clone, Copy)]
+struct Evidence<'e, 'r> {
+    /// For scores, the calibration curve and whole runs.
+    others: &'e [&'r Recording],
+    /// For the test of calibration.
+    earlier: &'e [&'r Recording],
+}
+
 fn part(
     run: &Recording,
-    others: &[&Recording],
+    evidence: Evidence<'_, '_>,
     training: &Training,
     settings: Settings,
     number: usize,
 ) -> Result<Part, ValidateError> {
-    let believed: Vec<Belief> = beliefs(run, others, training);
+    let believed: Vec<Belief> = beliefs(run, evidence.others, training);
     if believed.is_empty() {
         return Err(ValidateError::NoLimit { group: run.group.name.clone() });
     }
     let Predicted { failure, membership } = predict(run, &believed, &training.rates);
     let failed: Vec<bool> = run.attempts.iter().map(|a| !a.outcome.is_success()).collect();
+    let before = beliefs(run, evidence.earlier, training);
     let judged = Judged {
-        raw: raw_rates(run, others),
-        pooled: vec![pooled_rate(run, others); failed.len()],
+        rivals: rivals(run, evidence.others, &believed, training),
+        tested: predict(run, &before, &training.rates).failure,
         model: failure,
         failed,
     };
@@ -226,8 +259,6 @@ fn part(
         settings.replications.max(1),
     );
     let seen = observed(run, settings.rules.rules().free_attempts);
-    let of_scores = judge(&[&judged]);
-    let scores = [of_scores.model, of_scores.raw, of_scores.pooled].map(|s| s.log_score);
     let pools = played.map(|played| pools(&played, seen, run.tells_refusals));
     Ok(Part {
         run: RunValidation {
@@ -236,7 +267,6 @@ fn part(
             strategies: run.strategies.clone(),
             attempts: run.attempts.len(),
             membership,
-            log_scores: scores,
             predictions: pools.as_ref().map(|pools| predictions(pools)),
             rules: check_rules(run, settings.rules),
         },
@@ -245,9 +275,27 @@ fn part(
     })
 }
 
-/// Chance of failure by raw rates: the same server on the same day and in this run so far.
-fn raw_rates(run: &Recording, others: &[&Recording]) -> Vec<f64> {
-    let day = |r: &Recording| libm::floor(r.started_at_s() / DAY_S);
+/// The simpler predictions of a run. Without other recordings, raw rates are those of this run.
+fn rivals(
+    run: &Recording,
+    others: &[&Recording],
+    believed: &[Belief],
+    training: &Training,
+) -> Vec<(Rival, Vec<f64>)> {
+    let mut rivals = vec![(Rival::ThisRun, raw_rates(run, &[]))];
+    if !others.is_empty() {
+        let day = |r: &Recording| libm::floor(r.started_at_s() / DAY_S);
+        let of_day = |o: &&Recording| o.group == run.group && day(o) == day(run);
+        let of_day: Vec<&Recording> = others.iter().copied().filter(of_day).collect();
+        rivals.push((Rival::SameStart, raw_rates(run, &same_start(run, others, believed))));
+        rivals.push((Rival::SameDay, raw_rates(run, &of_day)));
+    }
+    rivals.push((Rival::OneRate, vec![one_rate(run, others, training); run.attempts.len()]));
+    rivals
+}
+
+/// Chance of failure by raw rates: the same server in these runs and in this one so far.
+fn raw_rates(run: &Recording, pooled: &[&Recording]) -> Vec<f64> {
     let mut counts = vec![(1.0, 2.0); run.group.servers.len()];
     let mut record = |attempt: &crate::trace::Observed| {
         let (failures, attempts) = counts[usize::from(attempt.server)];
@@ -255,16 +303,18 @@ fn raw_rates(run: &Recording, others: &[&Recording]) -> Vec<f64> {
         counts[usize::from(attempt.server)] = (failures + failed, attempts + 1.0);
         failures / attempts
     };
-    for other in others.iter().filter(|o| o.group == run.group && day(o) == day(run)) {
-        other.attempts.iter().for_each(|attempt| {
-            record(attempt);
-        });
+    for attempt in pooled.iter().flat_map(|other| &other.attempts) {
+        record(attempt);
     }
     run.attempts.iter().map(record).collect()
 }
 
-/// Share of failures among all attempts of the group's other runs, by Laplace's rule.
-fn pooled_rate(run: &Recording, others: &[&Recording]) -> f64 {
+/// Share of failures among all attempts of the group's other runs, by Laplace's rule; if there are
+/// none, the mean rate of the training.
+fn one_rate(run: &Recording, others: &[&Recording], training: &Training) -> f64 {
+    if !others.iter().any(|o| o.group == run.group) {
+        return training.rates.mean();
+    }
     let (mut failures, mut attempts) = (1.0, 2.0);
     for attempt in others.iter().filter(|o| o.group == run.group).flat_map(|o| &o.attempts) {
         failures += f64::from(u8::from(!attempt.outcome.is_success()));

@@ -169,7 +169,7 @@ fn verdict(conclusion: &Conclusion) -> usize {
             RateLimit::TokenBucket { .. } => 2,
             _ => 3,
         },
-        Conclusion::FoundFamilyOpen { .. } => 4,
+        Conclusion::FoundFamilyOpen { .. } | Conclusion::Unexplained { .. } => 4,
         Conclusion::Abstained { .. } => 5,
     }
 }
@@ -283,6 +283,7 @@ fn small_prior() -> LimitPrior {
         windows_s: vec![0.5, 1.0, 2.0],
         capacity: [3, 20],
         per_second: Interval { low: 2.0, high: 20.0 },
+        may_swing: true,
     }
 }
 

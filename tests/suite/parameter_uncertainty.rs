@@ -212,7 +212,8 @@ fn the_verdict_says_what_the_traces_leave_open_about_the_lead() {
         known about the servers.";
     assert!(open.ends_with(lead), "{open}");
     let unknown = verdict_with(ParameterSd { sd: 0.3, low: 0.0, high: 0.7 });
-    let limit = "too little for 100 replications to tell (standard deviation below 0.70 points).";
+    let limit =
+        "by up to 0.70 points (standard deviation); 100 replications cannot tell it more closely.";
     assert!(unknown.ends_with(limit), "{unknown}");
     assert_eq!(verdict_with(ParameterSd { sd: 0.0, low: 0.0, high: 0.0 }), point);
 }

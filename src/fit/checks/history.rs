@@ -6,13 +6,17 @@
 //! a [`Coin`] is known before the throw.
 //!
 //! Attempts that count as refused are no coins: they are skipped, and kept as load. That is fair
-//! only when what counts as refused follows from times and places (a limiter's rule), not from the
-//! outcome: a rule that drops failures alone makes the rest look too good.
+//! when what counts as refused is recorded, or follows from times and places alone (a limiter's
+//! rule). Of recordings that do not mark 429 it is the failures that the rate limit found
+//! explains: a rule that looks at outcomes. Successes against that rule stay coins, so a failure
+//! that was the server's own may be dropped where a success is kept, and rates come out a little
+//! too low where the limit is wrong or errors fall on refused places.
 //!
 //! When not to use it: with attempts that are not in order of time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
+use super::predictor::{Followed, Predictor};
 use crate::fit::error_rates::{RatePrior, Tally};
 use crate::fit::runs::Start;
 use crate::trace::Observed;
@@ -23,13 +27,13 @@ pub(super) const RECENT: usize = 20;
 pub(super) const JUST_NOW_S: f64 = 1.0;
 /// Requests in service that are remembered; older ones are taken for done.
 const MOST_REQUESTS: usize = 4_096;
-/// Predictions that are remembered.
-const MOST_PREDICTIONS: usize = 100_000;
 
 /// An attempt that was not refused, and what was known before it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Coin {
     pub(super) start: usize,
+    /// The stretch of the record, from 0 through all starts.
+    pub(super) stretch: usize,
     pub(super) server: usize,
     /// The predicted chance of failure, from the server's coins in this start.
     pub(super) predicted: f64,
@@ -57,24 +61,31 @@ pub(super) struct Coin {
     pub(super) second_half: bool,
 }
 
-/// Predictions that are looked up once made.
-pub(super) struct Predictor<'a> {
-    prior: &'a RatePrior,
-    known: BTreeMap<(u64, u64), f64>,
+/// Which servers the requests in service have tried.
+struct Tried {
+    /// The stretch of the record: requests are numbered anew in each.
+    stretch: u64,
+    /// Stretch, request and its servers, one bit each; at request modulo [`MOST_REQUESTS`].
+    requests: Vec<(u64, u32, [u64; 4])>,
 }
 
-impl<'a> Predictor<'a> {
-    pub(super) fn new(prior: &'a RatePrior) -> Self {
-        Self { prior, known: BTreeMap::new() }
+impl Tried {
+    fn new() -> Self {
+        Self { stretch: 0, requests: vec![(0, 0, [0; 4]); MOST_REQUESTS] }
     }
 
-    pub(super) fn failure(&mut self, tally: Tally) -> f64 {
-        if self.known.len() >= MOST_PREDICTIONS {
-            self.known.clear();
+    /// Notes an attempt; whether its request was at this server before.
+    fn again(&mut self, request: u32, server: usize) -> bool {
+        let entry = &mut self.requests[request as usize % MOST_REQUESTS];
+        if entry.0 != self.stretch || entry.1 < request {
+            *entry = (self.stretch, request, [0; 4]);
         }
-        let prior = self.prior;
-        let key = (tally.failures, tally.successes);
-        *self.known.entry(key).or_insert_with(|| prior.predictive_failure(tally))
+        let (word, bit) = (server / 64, 1_u64 << (server % 64));
+        let before = entry.1 == request && entry.2[word] & bit != 0;
+        if entry.1 == request {
+            entry.2[word] |= bit;
+        }
+        before
     }
 }
 
@@ -82,6 +93,7 @@ impl<'a> Predictor<'a> {
 #[derive(Debug, Clone, Default)]
 struct Memory {
     tally: Tally,
+    followed: Followed,
     latest: VecDeque<bool>,
     run: u64,
     /// Of the last coin: whether it failed, and when unless a gap came between.
@@ -113,6 +125,7 @@ impl Memory {
 
     fn throw(&mut self, at_s: f64, failed: bool) {
         self.tally.record(failed);
+        self.followed.record(failed);
         if self.latest.len() == RECENT {
             self.latest.pop_front();
         }
@@ -136,6 +149,8 @@ pub(super) fn walk(
     mut visit: impl FnMut(&Coin, &Observed),
 ) {
     let mut predictor = Predictor::new(prior);
+    let mut tried = Tried::new();
+    let mut stretches_before = 0;
     for (number, start) in starts.iter().enumerate() {
         let refused = refused.get(number).map_or(&[][..], Vec::as_slice);
         let thrown = |(i, a): (usize, &Observed)| !is_refused(refused, i, a);
@@ -145,7 +160,7 @@ pub(super) fn walk(
         let (mut attempts_before, mut coins_before, mut seconds_before) = (0, 0, 0.0);
         for stretch in &start.stretches {
             servers.iter_mut().for_each(Memory::forget_times);
-            let mut tried: BTreeMap<u32, [u64; 4]> = BTreeMap::new();
+            tried.stretch += 1;
             let from_s = stretch.first().map_or(0.0, |first| first.at_s);
             for attempt in *stretch {
                 let (at_s, server) = (attempt.at_s, usize::from(attempt.server));
@@ -154,13 +169,7 @@ pub(super) fn walk(
                 }
                 let memory = &mut servers[server];
                 memory.forget_older_than(at_s - JUST_NOW_S);
-                let of_request = tried.entry(attempt.request).or_default();
-                let (word, bit) = (server / 64, 1_u64 << (server % 64));
-                let repeated = of_request[word] & bit != 0;
-                of_request[word] |= bit;
-                if tried.len() > MOST_REQUESTS {
-                    tried.pop_first();
-                }
+                let repeated = tried.again(attempt.request, server);
                 let coin = !is_refused(refused, attempts_before, attempt);
                 attempts_before += 1;
                 if coin {
@@ -168,8 +177,9 @@ pub(super) fn walk(
                     visit(
                         &Coin {
                             start: number,
+                            stretch: stretches_before,
                             server,
-                            predicted: predictor.failure(memory.tally),
+                            predicted: predictor.next_failure(memory.tally, &mut memory.followed),
                             recent: predictor.failure(memory.recent()),
                             failed: attempt.failed(),
                             tally: memory.tally,
@@ -193,6 +203,7 @@ pub(super) fn walk(
                 memory.last_at_s = Some(at_s);
             }
             seconds_before += length_s(stretch);
+            stretches_before += 1;
         }
     }
 }
@@ -247,6 +258,7 @@ mod tests {
         assert_eq!((c.server, c.repeated, c.tally.attempts()), (1, false, 0));
         assert_eq!((d.run, d.load, d.tally.attempts()), (2, 0, 2));
         assert_eq!(d.gap_s, Some(4.7), "the refused attempt was the last one");
+        assert_eq!((a.stretch, d.stretch, e.stretch), (0, 0, 1));
         assert_eq!((d.second_half, c.second_half), (true, false));
         assert_eq!((e.previous, e.gap_s), (Some((false, None)), None), "a gap in the record");
         assert!(!e.repeated, "requests are numbered anew");

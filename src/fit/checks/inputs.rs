@@ -8,8 +8,11 @@
 //! When not to use it: as proof. A name is a claim; the test of what choices knew beyond the
 //! record (`assumptions`) looks at what they did.
 
-/// Rules that choose by recorded outcomes and luck only, with their aliases and older names.
-pub const RECORDED_INPUTS_ONLY: [&str; 12] = [
+use crate::trace::PROBE;
+
+/// Rules that choose by recorded outcomes and luck only, with their aliases and older names, and
+/// the probe, which follows a plan and stops by recorded outcomes.
+pub const RECORDED_INPUTS_ONLY: [&str; 13] = [
     "larkin",
     "ucb1",
     "ucb-free",
@@ -22,6 +25,7 @@ pub const RECORDED_INPUTS_ONLY: [&str; 12] = [
     "v3",
     "v4",
     "v5",
+    PROBE,
 ];
 
 /// Warnings about strategies that used inputs which no recording holds, or may have: one sentence
@@ -63,7 +67,7 @@ mod tests {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
             unrecorded_inputs(&names, &RECORDED_INPUTS_ONLY)
         };
-        assert!(warnings(&["v4", "V1", "thompson", "random"]).is_empty());
+        assert!(warnings(&["v4", "V1", "thompson", "random", "probe"]).is_empty());
         let found = warnings(&["v4", "oracle", "nginx least_conn", ""]);
         assert_eq!(found.len(), 3);
         assert!(found[0].contains("`oracle` knows the true error rates"), "{found:?}");

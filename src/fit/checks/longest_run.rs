@@ -9,7 +9,7 @@
 //! When not to use it: as a test; the hazards in `held_out` are the tests of runs.
 
 use super::held_out::{Halves, SEED};
-use super::history::Predictor;
+use super::predictor::{Followed, Predictor};
 use crate::domain::{Purpose, Streams};
 use crate::fit::error_rates::RatePrior;
 use crate::stats::Interval;
@@ -56,9 +56,11 @@ pub(super) fn longest_run(halves: &[Halves], prior: &RatePrior) -> Option<Longes
         .map(|r| {
             let mut rng = Streams::new(SEED).stream(Purpose::Analysis, 2, r);
             let mut runs = halves.iter().map(|half| {
-                let mut tally = half.trained;
+                let (mut tally, mut followed) = (half.trained, Followed::default());
                 longest(half.outcomes.iter().map(|_| {
-                    let failed = uniform01(&mut rng) < predictor.failure(tally);
+                    let predicted = predictor.next_failure(tally, &mut followed);
+                    let failed = uniform01(&mut rng) < predicted;
+                    followed.record(failed);
                     tally.record(failed);
                     failed
                 }))

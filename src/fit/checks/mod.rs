@@ -9,6 +9,7 @@ mod homogeneity;
 mod inputs;
 mod latency_check;
 mod longest_run;
+mod predictor;
 mod residuals;
 
 pub use assumptions::{AssumptionTest, Effect, assumptions};

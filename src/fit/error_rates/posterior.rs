@@ -34,11 +34,19 @@ pub struct ErrorRateFit {
 /// Fits every family to the servers' tallies: for each start of the servers one tally a server, in
 /// the same order of servers.
 ///
-/// Empty tallies say nothing. `None` if no family has a finite evidence, which counts below 2^53
-/// cannot bring about.
+/// Empty tallies say nothing. Fixed rates are compared only where there are several starts: within
+/// one, a fixed rate and one that was drawn are the same. `None` if no family has a finite
+/// evidence, which counts below 2^53 cannot bring about.
 #[must_use]
 pub fn fit_error_rates(starts: &[Vec<Tally>]) -> Option<ErrorRateFit> {
-    fit_error_rates_among(starts, &Family::ALL)
+    let tried = starts.iter().filter(|start| start.iter().any(|tally| tally.attempts() > 0));
+    match tried.count() {
+        0 | 1 => {
+            let redrawn = Family::ALL.into_iter().filter(|family| *family != Family::Fixed);
+            fit_error_rates_among(starts, &redrawn.collect::<Vec<Family>>())
+        }
+        _ => fit_error_rates_among(starts, &Family::ALL),
+    }
 }
 
 /// Fits these families only, as if there were no others. One that redraws must be among them.
@@ -157,7 +165,7 @@ mod tests {
     #[test]
     fn one_attempt_has_the_evidence_of_the_priors_mean_error_rate() {
         // By symmetry all hyper-priors expect a mean error rate of 1/2.
-        let fit = fit_error_rates(&[tallies([(1, 0)])]).unwrap();
+        let fit = fit_error_rates_among(&[tallies([(1, 0)])], &Family::ALL).unwrap();
         assert_eq!(fit.families.len(), 4);
         for family in &fit.families {
             assert!((family.log_evidence - 0.5_f64.ln()).abs() < 0.002, "{family:?}");
@@ -167,7 +175,7 @@ mod tests {
 
     #[test]
     fn two_failures_of_one_server_have_the_evidence_of_the_mean_square_rate() {
-        let fit = fit_error_rates(&[tallies([(2, 0)])]).unwrap();
+        let fit = fit_error_rates_among(&[tallies([(2, 0)])], &Family::ALL).unwrap();
         // Uniform: the mean of (a^2 + ab + b^2) / 3 over independent uniform a, b.
         // Beta: E[m^2 + m (1 - m) correlation] = 1/3 + 1/12; the same for the mixture, as either
         // mean of the ordered pair is uniform when the pair is taken in random order and the

@@ -151,10 +151,24 @@ impl RatePrior {
     /// `ln` of the sum over cells of mass and average likelihood.
     fn summed(&self, tally: Tally) -> f64 {
         let (f, s) = tally.as_floats();
-        let values: Vec<f64> = self.cells.iter().map(|cell| cell.log_posterior(f, s)).collect();
-        let best = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let near = values.iter().zip(&self.cells).filter(|(value, _)| **value > best - NEGLIGIBLE);
-        let terms = near.map(|(value, cell)| libm::exp(value - best) * cell.curvature(f, s));
+        let value = |cell: &PriorCell| cell.log_posterior(f, s);
+        // The likelihood falls on either side of its mode, so that no cell matters beyond one
+        // whose likelihood is negligible, whatever its mass.
+        let middle = self.cells.partition_point(|cell| cell.rate * (f + s) < f);
+        let mut best = f64::NEG_INFINITY;
+        let mut matters = |cell: &PriorCell| {
+            let value = value(cell);
+            best = best.max(value);
+            value - cell.log_mass > best - NEGLIGIBLE
+        };
+        let far = self.cells[middle..].iter().position(|cell| !matters(cell));
+        let near = self.cells[..middle].iter().rposition(|cell| !matters(cell));
+        let last = far.map_or(self.cells.len(), |far| middle + far + 1);
+        let cells = &self.cells[near.unwrap_or(0)..last];
+        let terms = cells.iter().filter_map(|cell| {
+            let beyond = value(cell) - best;
+            (beyond > -NEGLIGIBLE).then(|| libm::exp(beyond) * cell.curvature(f, s))
+        });
         best + libm::log(terms.sum::<f64>())
     }
 

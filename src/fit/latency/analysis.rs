@@ -152,7 +152,7 @@ pub(in crate::fit) fn fit_latency(
         bic_together,
         bic_apart,
         rate_limited_ms: enough.then(|| quantile(&refusals, 0.5)).filter(|ms| *ms >= 1e-3),
-        dependences: dependences(&attempts.kept, servers, stream),
+        dependences: dependences(&attempts.kept, servers, attempts.between_requests_ms, stream),
         attempts: attempts.total,
         sampled: attempts.kept.len(),
         clock_tick_ms: attempts.tick_ms,

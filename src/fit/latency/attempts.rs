@@ -6,7 +6,8 @@
 //! are all whole ticks; they are spread evenly over their ticks, or every family would be
 //! rejected for what the clock did.
 //!
-//! When not to use it: for the maximum, which is taken from all attempts.
+//! When not to use it: for extremes of large records. The maximum is that of the attempts taken,
+//! as are all quantiles; a rare longer one may lie between the blocks.
 
 use crate::fit::runs::Start;
 use crate::stats::quantile::quantile;
@@ -48,6 +49,9 @@ pub(super) struct Attempts {
     pub(super) total: usize,
     /// The tick of a coarse clock, in milliseconds.
     pub(super) tick_ms: Option<f64>,
+    /// Mean time from one request to the next within a stretch, in milliseconds; `None` where no
+    /// stretch has two requests.
+    pub(super) between_requests_ms: Option<f64>,
 }
 
 impl Attempts {
@@ -74,6 +78,7 @@ impl Attempts {
                     if !ms.is_finite() {
                         continue;
                     }
+                    // Readers refuse anything else; recordings can be made by hand.
                     let ms = ms.clamp(0.0, LONGEST_MS);
                     // A success cannot have been refused, whoever says so.
                     if attempt.refused() || (attempt.failed() && taken == Some(true)) {
@@ -99,6 +104,7 @@ impl Attempts {
                 sequence += 1;
             }
         }
+        all.between_requests_ms = between_requests_ms(starts);
         all.spread_over_ticks();
         all
     }
@@ -137,6 +143,27 @@ impl Attempts {
     }
 }
 
+/// Mean time from the first attempt of a request to that of the next one of the stretch.
+fn between_requests_ms(starts: &[Start<'_>]) -> Option<f64> {
+    let (mut seconds, mut gaps) = (0.0, 0_u64);
+    for stretch in starts.iter().flat_map(|start| &start.stretches) {
+        // Requests are numbered in the order of their first attempts.
+        let mut first: Option<(u32, f64)> = None;
+        let mut last: Option<(u32, f64)> = None;
+        for attempt in *stretch {
+            if last.is_none_or(|(request, _)| attempt.request > request) {
+                last = Some((attempt.request, attempt.at_s));
+                first = first.or(last);
+            }
+        }
+        if let (Some((from, from_s)), Some((to, to_s))) = (first, last) {
+            seconds += to_s - from_s;
+            gaps += u64::from(to - from);
+        }
+    }
+    (gaps > 0 && seconds > 0.0).then(|| 1000.0 * seconds / gaps as f64)
+}
+
 /// The coarsest tick that all values are whole numbers of, if it is coarse for their spread.
 fn coarse_tick(sorted: &[f64]) -> Option<f64> {
     let (first, last) = (sorted.first()?, sorted.last()?);
@@ -163,5 +190,25 @@ mod tests {
             fine.iter().map(|ms| f64::from((ms * 10.0).ceil() as f32 / 10.0)).collect();
         assert_eq!(coarse_tick(&tenths), Some(0.1));
         assert_eq!((coarse_tick(&[2.0; 9]), coarse_tick(&[])), (None, None));
+    }
+
+    #[test]
+    fn the_pace_of_requests_leaves_out_retries_and_gaps_of_the_record() {
+        let attempt = |request: u32, at_s: f64| crate::trace::Observed {
+            at_s,
+            latency_ms: 1.0,
+            request,
+            attempt: 1,
+            server: 0,
+            outcome: crate::domain::Outcome::Success,
+            strategy: 0,
+            identifier_byte: 0,
+        };
+        let first = [attempt(0, 10.0), attempt(0, 10.1), attempt(1, 10.5), attempt(0, 12.0)];
+        let second = [attempt(7, 100.0), attempt(8, 100.5), attempt(9, 101.0), attempt(9, 101.4)];
+        let starts = [Start { stretches: vec![&first, &second] }];
+        assert_eq!(Attempts::collect(&starts, &[]).between_requests_ms, Some(500.0));
+        let starts = [Start { stretches: vec![&first[..2]] }];
+        assert_eq!(Attempts::collect(&starts, &[]).between_requests_ms, None);
     }
 }

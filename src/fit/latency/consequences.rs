@@ -1,7 +1,8 @@
 //! What follows for simulations from what latency depends on.
 //!
-//! When not to use it: where requests come much faster than 10 per second; a dependence is weighed
-//! against the time between two of them.
+//! A dependence is weighed against the mean time between two requests of the recordings.
+//!
+//! When not to use it: for simulations with requests much faster than those recorded.
 
 use std::fmt::Write;
 
@@ -9,27 +10,36 @@ use super::dependence::{LatencyDependence, LatencyFactor};
 
 /// A dependence is called one below this adjusted p-value.
 const LEVEL: f64 = 0.05;
-/// Time between two requests at 10 per second, in milliseconds.
-const BUDGET_MS: f64 = 100.0;
-/// Differences below this share of it change no decision.
+/// Differences below this share of the time between two requests change no decision.
 const NEGLIGIBLE: f64 = 0.02;
 
-/// A sentence or two for a tested factor; `median_ms` and `slow_ms` are the median and the p98 of
-/// all attempts.
-pub(super) fn follows(test: &LatencyDependence, median_ms: f64, slow_ms: f64) -> String {
+/// A sentence or two for a tested factor; `typical` are the median and the p98 of all attempts,
+/// `between_requests_ms` is the mean time from one request to the next, where there is one.
+pub(super) fn follows(
+    test: &LatencyDependence,
+    typical: (f64, f64),
+    between_requests_ms: Option<f64>,
+) -> String {
     if test.p_adjusted >= LEVEL {
         return "No dependence seen; drawing latencies independently is not contradicted."
             .to_owned();
     }
+    let (median_ms, slow_ms) = typical;
     let mut text = String::new();
     let difference = (test.effect - 1.0).abs() * median_ms;
-    let verdict = if difference < NEGLIGIBLE * BUDGET_MS {
+    let is_small = between_requests_ms.is_some_and(|budget| difference < NEGLIGIBLE * budget);
+    let verdict = if is_small {
         "no strategy is affected"
     } else {
         "strategies may be affected, and models do not know it"
     };
-    let budget =
-        format!("{difference:.2} ms of {BUDGET_MS} ms between two requests at 10 per second");
+    let budget = match between_requests_ms {
+        Some(ms) => {
+            let digits = if ms < 10.0 { 2 } else { 0 };
+            format!("{difference:.2} ms of {ms:.digits$} ms between two requests")
+        }
+        None => format!("{difference:.2} ms"),
+    };
     let _ = match test.factor {
         LatencyFactor::Server => write!(text, "Servers' medians differ by {budget}: {verdict}."),
         LatencyFactor::AttemptNumber => {
@@ -65,4 +75,34 @@ pub(super) fn follows(test: &LatencyDependence, median_ms: f64, slow_ms: f64) ->
         ),
     };
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_weighed_against_the_pace_of_the_recordings() {
+        let test = LatencyDependence {
+            factor: LatencyFactor::Server,
+            statistic_name: "",
+            statistic: 0.0,
+            p_value: 0.001,
+            p_adjusted: 0.01,
+            effect_name: "",
+            effect: 1.5,
+            effect_interval: None,
+            follows: String::new(),
+        };
+        let say = |between| follows(&test, (1.0, 9.0), between);
+        let affected = "strategies may be affected, and models do not know it.";
+        for (between, expected) in [
+            (Some(101.6), "by 0.50 ms of 102 ms between two requests: no strategy is affected."),
+            (Some(5.0), "by 0.50 ms of 5.00 ms between two requests: strategies may be affected"),
+            (None, "by 0.50 ms: strategies may be affected"),
+        ] {
+            assert!(say(between).contains(expected), "{}", say(between));
+        }
+        assert!(say(None).ends_with(affected));
+    }
 }

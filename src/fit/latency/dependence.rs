@@ -105,10 +105,12 @@ pub struct LatencyDependence {
     pub follows: String,
 }
 
-/// Tests every factor that the attempts have; `stream` tells configs apart.
+/// Tests every factor that the attempts have; `stream` tells configs apart. `between_requests_ms`
+/// is the mean time from one request to the next, where there is one.
 pub(super) fn dependences(
     attempts: &[Timed],
     servers: usize,
+    between_requests_ms: Option<f64>,
     stream: u16,
 ) -> Vec<LatencyDependence> {
     let ms: Vec<f64> = attempts.iter().map(|a| a.ms).collect();
@@ -118,14 +120,7 @@ pub(super) fn dependences(
         (quantile(&sorted, 0.5), quantile(&sorted, 1.0 - SLOW))
     };
     let servers = attempts.iter().map(|a| a.server + 1).fold(servers, usize::max);
-    let context = Context {
-        attempts,
-        ms,
-        servers,
-        median_ms: typical.0,
-        slow_ms: typical.1,
-        resamples: RESAMPLES,
-    };
+    let context = Context { attempts, ms, servers, slow_ms: typical.1, resamples: RESAMPLES };
     let tested: Vec<Option<LatencyDependence>> = FACTORS
         .into_par_iter()
         .enumerate()
@@ -135,7 +130,7 @@ pub(super) fn dependences(
     let adjusted = holm(&tested.iter().map(|test| test.p_value).collect::<Vec<_>>());
     for (test, p) in tested.iter_mut().zip(adjusted) {
         test.p_adjusted = p;
-        test.follows = follows(test, context.median_ms, context.slow_ms);
+        test.follows = follows(test, typical, between_requests_ms);
     }
     tested
 }
@@ -144,7 +139,6 @@ struct Context<'a> {
     attempts: &'a [Timed],
     ms: Vec<f64>,
     servers: usize,
-    median_ms: f64,
     slow_ms: f64,
     /// Of the bootstrap of an effect.
     resamples: u64,

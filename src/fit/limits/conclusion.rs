@@ -1,8 +1,8 @@
 //! What may be claimed of a rate limit, why, and which load would decide the rest.
 //!
 //! A limit is claimed when the Bayes factor of a limit against none is at least 100; its family
-//! when the family's probability is at least 0.9 as well and its law explains the attempts.
-//! Otherwise the inference abstains and says what the load could not have shown.
+//! when the family's probability is at least 0.9 as well. A claim says so when no law here explains
+//! the attempts. Without a claim the inference abstains and says what the load could not have shown.
 
 use super::family::{LimitFamily, LimitKind, LimitParameter, to_digits};
 use super::lane::{Counts, Lane, log_slip_odds};
@@ -27,9 +27,16 @@ pub enum Conclusion {
         /// The evidence, in sentences.
         reason: String,
     },
-    /// There is a limit, but several families explain it, or none does.
+    /// There is a limit, but several families explain it.
     FoundFamilyOpen {
         /// The estimate of the most probable family.
+        best: RateLimit,
+        /// The evidence, in sentences.
+        reason: String,
+    },
+    /// Attempts are refused, but none of the laws here explains which.
+    Unexplained {
+        /// The estimate of the law that contradicts the fewest answers.
         best: RateLimit,
         /// The evidence, in sentences.
         reason: String,
@@ -78,7 +85,9 @@ pub(super) fn conclude(
         ));
     }
     let reason = with_rest(reason, pressed);
-    if best.probability >= NAMED && explained {
+    if !explained {
+        (Conclusion::Unexplained { best: limit, reason }, separate(simple))
+    } else if best.probability >= NAMED {
         (Conclusion::Found { limit, reason }, fix_the_rate(best))
     } else {
         (Conclusion::FoundFamilyOpen { best: limit, reason }, separate(simple))

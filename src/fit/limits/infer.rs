@@ -46,9 +46,9 @@ impl LimitInference {
     #[must_use]
     pub fn estimate(&self) -> RateLimit {
         match &self.conclusion {
-            Conclusion::Found { limit, .. } | Conclusion::FoundFamilyOpen { best: limit, .. } => {
-                *limit
-            }
+            Conclusion::Found { limit, .. }
+            | Conclusion::FoundFamilyOpen { best: limit, .. }
+            | Conclusion::Unexplained { best: limit, .. } => *limit,
             Conclusion::Abstained { .. } => RateLimit::None,
         }
     }
@@ -95,7 +95,7 @@ fn start_of(recordings: &[Recording]) -> Start<'_> {
     Start { stretches }
 }
 
-/// The rate limit that the servers of these starts have in common, with the default prior.
+/// The rate limit that the servers of these starts have in common.
 ///
 /// `tells_refusals`: whether 429 is marked in every recording.
 pub(in crate::fit) fn infer_limit(
@@ -103,8 +103,9 @@ pub(in crate::fit) fn infer_limit(
     servers: usize,
     tells_refusals: bool,
     prior: &RatePrior,
+    limits: &LimitPrior,
 ) -> LimitInference {
-    infer(starts, servers, tells_refusals, prior, &LimitPrior::default())
+    infer(starts, servers, tells_refusals, prior, limits)
 }
 
 fn infer(
@@ -151,10 +152,14 @@ fn families(lanes: &[Lane], prior: &LimitPrior) -> Vec<LimitFamily> {
         .flatten()
         .map(|cell| cell.log_likelihood)
         .fold(none, f64::max);
-    let sinusoidal = sinusoidal::integrate(lanes, prior, best)
-        .into_iter()
-        .map(|(limit, mass, likelihood)| Cell::single(limit, mass, likelihood))
-        .collect();
+    let sinusoidal = if prior.may_swing {
+        sinusoidal::integrate(lanes, prior, best)
+            .into_iter()
+            .map(|(limit, mass, likelihood)| Cell::single(limit, mass, likelihood))
+            .collect()
+    } else {
+        Vec::new()
+    };
     let nothing = vec![Cell::single(RateLimit::None, none, none)];
     let mut families: Vec<LimitFamily> = [
         (LimitKind::None, nothing),
@@ -164,6 +169,7 @@ fn families(lanes: &[Lane], prior: &LimitPrior) -> Vec<LimitFamily> {
         (LimitKind::Sinusoidal, sinusoidal),
     ]
     .into_iter()
+    .filter(|(_, cells): &(_, Vec<Cell>)| !cells.is_empty())
     .map(|(kind, cells)| LimitFamily::new(kind, cells, base, none))
     .collect();
     let top = families.iter().map(|f| f.log_evidence).fold(f64::NEG_INFINITY, f64::max);

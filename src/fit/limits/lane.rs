@@ -66,19 +66,20 @@ impl Lane {
         prior: &RatePrior,
     ) -> Vec<Self> {
         let most = if marked { MOST_MARKED } else { MOST_UNMARKED };
-        let cut = |mut asked: Vec<Asked>| {
-            let left_out = asked.len().saturating_sub(most);
-            asked.truncate(most);
-            Self { left_out, ..Self::new(asked, marked, prior) }
-        };
-        let of_start = |start| Self::asked_of(start, servers, marked).into_iter().map(cut);
+        let new = |(asked, left_out)| Self { left_out, ..Self::new(asked, marked, prior) };
+        let of_start = |start| Self::asked_of(start, servers, marked, most).into_iter().map(new);
         starts.iter().flat_map(of_start).collect()
     }
 
-    /// The attempts of each lane of a start, all of them.
-    pub(super) fn asked_of(start: &Start<'_>, servers: usize, marked: bool) -> Vec<Vec<Asked>> {
+    /// The first attempts, at most so many, of each lane of a start, and how many were left out.
+    pub(super) fn asked_of(
+        start: &Start<'_>,
+        servers: usize,
+        marked: bool,
+        most: usize,
+    ) -> Vec<(Vec<Asked>, usize)> {
         let mut done = Vec::new();
-        let mut open: Vec<Vec<Asked>> = vec![Vec::new(); servers];
+        let mut open: Vec<(Vec<Asked>, usize)> = vec![(Vec::new(), 0); servers];
         let mut first_s = 0.0;
         let mut last_s = f64::INFINITY;
         let mut position = 0;
@@ -99,17 +100,21 @@ impl Lane {
                     (false, false) if attempt.refused() => Answer::Failure,
                     (false, false) => Answer::Success,
                 };
-                if let Some(lane) = open.get_mut(server) {
+                if let Some((lane, left_out)) = open.get_mut(server) {
                     let at_us = libm::round((attempt.at_s - first_s) * 1e6) as i64;
                     let again = latest[server] == Some(attempt.request);
                     latest[server] = Some(attempt.request);
-                    lane.push(Asked { at_us, answer, again, position });
+                    if lane.len() < most {
+                        lane.push(Asked { at_us, answer, again, position });
+                    } else {
+                        *left_out += 1;
+                    }
                 }
                 position += 1;
             }
         }
         done.extend(open);
-        done.retain(|asked| !asked.is_empty());
+        done.retain(|(asked, _): &(Vec<Asked>, usize)| !asked.is_empty());
         done
     }
 

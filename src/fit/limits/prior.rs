@@ -20,6 +20,8 @@ pub struct LimitPrior {
     pub capacity: [u32; 2],
     /// Refill rates of a bucket in tokens per second, log-uniform.
     pub per_second: Interval,
+    /// Whether the refill may change over time; false where the limit is fixed by definition.
+    pub may_swing: bool,
 }
 
 /// Lengths of windows in seconds that people configure.
@@ -32,6 +34,7 @@ impl Default for LimitPrior {
             windows_s: WINDOWS_S.to_vec(),
             capacity: [1, 200],
             per_second: Interval { low: 0.1, high: 1000.0 },
+            may_swing: true,
         }
     }
 }

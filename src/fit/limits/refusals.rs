@@ -25,7 +25,7 @@ pub(in crate::fit) fn taken_for_refusals(
     if limit.is_none() || taken.contains(&true) {
         return taken;
     }
-    for asked in Lane::asked_of(start, servers, false) {
+    for (asked, _) in Lane::asked_of(start, servers, false, usize::MAX) {
         let lane = Lane::new(asked, false, &RatePrior::flat());
         for (asked, refused) in lane.asked.iter().zip(replayed(limit, &lane)) {
             taken[asked.position] = refused;

@@ -38,7 +38,7 @@ pub(super) fn integrate(
         .into_iter()
         .filter(|b| (prior.capacity[0]..=prior.capacity[1]).contains(b))
         .collect();
-    let weight: f64 = bursts.iter().map(|b| 1.0 / f64::from(*b)).sum();
+    let log_bursts = masses(&bursts, prior);
     let log_grid = libm::log((means * SWINGS.len() * PERIODS_S.len()) as f64);
     let mut best = best;
     let mut cells = Vec::new();
@@ -57,7 +57,7 @@ pub(super) fn integrate(
                     phase: None,
                 };
                 let mut idle = None;
-                for burst in &bursts {
+                for (burst, log_burst) in bursts.iter().zip(&log_bursts) {
                     // What refuses nothing refuses nothing with a larger burst either.
                     let value = idle.unwrap_or_else(|| {
                         let floor = best - HOPELESS;
@@ -67,7 +67,7 @@ pub(super) fn integrate(
                         value
                     });
                     best = best.max(value);
-                    let log_prior = -libm::log(f64::from(*burst) * weight) - log_grid;
+                    let log_prior = log_burst - log_grid;
                     cells.push((limit(*burst), log_prior + value, value));
                 }
             }
@@ -75,6 +75,20 @@ pub(super) fn integrate(
     }
     cells.retain(|(_, _, value)| *value > best - HOPELESS);
     cells
+}
+
+/// `ln` of the prior probability of the bursts that each burst of the grid stands for: from it to
+/// the next. The first also stands for smaller ones, if there are any; so a burst of 1 is as
+/// probable here as it is for a bucket that does not swing.
+fn masses(bursts: &[u32], prior: &LimitPrior) -> Vec<f64> {
+    let log_capacities = prior.log_capacities(1);
+    let mass = |i: usize| {
+        let from = if i == 0 { 1 } else { bursts[i] };
+        let to = bursts.get(i + 1).copied().unwrap_or(u32::MAX);
+        let meant = (1..).zip(&log_capacities).filter(|(x, _)| (from..to).contains(x));
+        libm::log(meant.map(|(_, log)| libm::exp(*log)).sum())
+    };
+    (0..bursts.len()).map(mass).collect()
 }
 
 /// For each phase the tokens refilled before each attempt, for a mean of 1.

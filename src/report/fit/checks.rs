@@ -34,7 +34,9 @@ fn assumptions(fit: &ConfigFit) -> String {
     for test in tests.iter().filter(|test| test.is_rejected()) {
         let _ = writeln!(text, "{}: {}", test.name, test.consequence);
     }
-    if tests.iter().all(|test| !test.is_rejected()) {
+    if tests.iter().all(|test| test.attempts == 0) {
+        text += "there are too few attempts to test an assumption\n";
+    } else if tests.iter().all(|test| !test.is_rejected()) {
         text += "no assumption is rejected\n";
     }
     text
@@ -51,8 +53,8 @@ fn held_out(fit: &ConfigFit) -> String {
         ("held-out half", each(&|i| made[i].name.to_owned())),
         ("unit", each(&|i| made[i].unit.to_owned())),
         ("attempts", each(&|i| made[i].attempts.to_string())),
-        ("observed", each(&|i| fixed(made[i].observed, 1))),
-        ("expected", each(&|i| fixed(made[i].expected, 1))),
+        ("observed", each(&|i| number(made[i].observed))),
+        ("expected", each(&|i| number(made[i].expected))),
         ("p", each(&|i| p_value(made[i].p_value))),
         ("Holm", each(&|i| p_value(made[i].adjusted_p_value))),
     ];
@@ -70,4 +72,9 @@ fn held_out(fit: &ConfigFit) -> String {
         let _ = writeln!(text, "the model misses: {miss}");
     }
     text
+}
+
+/// Counts with one decimal, scores of a few nats with three.
+fn number(x: f64) -> String {
+    fixed(x, if x.abs() < 10.0 { 3 } else { 1 })
 }

@@ -28,12 +28,13 @@ pub(super) fn text(fit: &ConfigFit) -> String {
     ];
     let mut text =
         format!("\nrate limit: Bayes factors against none, 95 % ranges\n{}\n", frame(&columns, 1));
-    for family in inference.families.iter().filter(|f| f.kind != LimitKind::None) {
+    for family in inference.families.iter().filter(|f| !f.estimate.is_none()) {
         let _ = writeln!(text, "  best {}", family.estimate);
     }
     let verdict = match &inference.conclusion {
         Conclusion::Found { .. } => "found",
         Conclusion::FoundFamilyOpen { .. } => "found, its kind open",
+        Conclusion::Unexplained { .. } => "refusals are real, but no law here explains them",
         Conclusion::Abstained { .. } => "abstained",
     };
     let assumed = if fit.rate_limit.assumed { " (assumed)" } else { "" };

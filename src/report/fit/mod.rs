@@ -78,10 +78,50 @@ fn of_config(fit: &ConfigFit) -> String {
     for warning in &fit.warnings {
         let _ = write!(text, "\nnote: {warning}");
     }
+    text.lines().map(wrapped).collect::<Vec<String>>().join("\n")
+}
+
+/// Columns of a line of text; tables take what they need.
+const WIDTH: usize = 110;
+
+/// A line broken between words, continued lines indented; rows of tables stay whole.
+fn wrapped(line: &str) -> String {
+    let in_table = line.starts_with(|c: char| "┌│╞└├".contains(c));
+    if in_table || line.chars().count() <= WIDTH {
+        return line.to_owned();
+    }
+    let (mut text, mut room) = (String::new(), WIDTH);
+    for word in line.split(' ') {
+        let length = word.chars().count();
+        if length + 1 > room && !text.trim().is_empty() {
+            text.push_str("\n  ");
+            room = WIDTH - 2;
+        } else if !text.is_empty() {
+            text.push(' ');
+            room = room.saturating_sub(1);
+        }
+        text.push_str(word);
+        room = room.saturating_sub(length);
+    }
     text
 }
 
 /// A p-value, small ones by their size only.
 fn p_value(p: f64) -> String {
     if p < 0.001 { format!("{p:.0e}") } else { fixed(p, 3) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_are_broken_between_words_and_tables_are_not() {
+        let long = ["word"; 60].join(" ");
+        let broken = wrapped(&long);
+        assert!(broken.lines().all(|line| line.chars().count() <= WIDTH), "{broken}");
+        assert_eq!(broken.split_whitespace().count(), 60);
+        let row = format!("│ {long} │");
+        assert_eq!(wrapped(&row), row);
+    }
 }

@@ -41,7 +41,8 @@ pub(super) fn text(fit: &ConfigFit) -> String {
             let begin = at_s - into_file_s;
             let _ = writeln!(
                 text,
-                "restart {} s into {} (95 % interval {} to {} s), ln Bayes factor {}",
+                "restart {} s into {} (95 % interval {} to {} s); of any restart in that run: ln Bayes \
+                 factor {}",
                 fixed(*into_file_s, 2),
                 fit.runs[*recording].file,
                 fixed(interval_s.low - begin, 2),
@@ -53,6 +54,7 @@ pub(super) fn text(fit: &ConfigFit) -> String {
     let tests: Vec<String> = fit
         .homogeneity
         .iter()
+        .filter(|h| h.test.df > 0)
         .map(|h| {
             format!(
                 "{}: chi-square {} on {}, p {}",
@@ -63,7 +65,9 @@ pub(super) fn text(fit: &ConfigFit) -> String {
             )
         })
         .collect();
-    let _ = writeln!(text, "one rate per server in {}", tests.join("; "));
+    if !tests.is_empty() {
+        let _ = writeln!(text, "one rate per server in {}", tests.join("; "));
+    }
     text
 }
 

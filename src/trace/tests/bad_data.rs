@@ -60,7 +60,7 @@ fn the_same_attempt_with_other_values_is_an_error_that_names_both_lines() {
     let got = read(&file(&rows)).unwrap_err().to_string();
     let expected = "traces/x.csv:23: attempt 2 of the same request stands here and on line 5, with \
                     other values; requests are told apart by session_id, request_number and \
-                    request_id";
+                    request_id\nhelp: keep the row that is right and delete the other";
     assert_eq!(got, expected);
 }
 
@@ -77,6 +77,14 @@ fn missing_attempts_threaten_the_likelihood() {
     let (warning, _) = warned(|rows| rows.insert(2, row(2, 2, 100.25, 4001, true)));
     assert!(warning.starts_with("x.csv:4: 1 request goes on after a success"), "{warning}");
     assert!(warning.ends_with("the likelihood no longer holds."), "{warning}");
+}
+
+#[test]
+fn a_probe_goes_on_after_a_success_on_purpose() {
+    let mut rows = sound();
+    rows.insert(2, row(2, 2, 100.25, 4001, true));
+    let probed: Vec<String> = rows.iter().map(|row| row.replace(",v4,", ",probe,")).collect();
+    assert_eq!(read(&file(&probed)).unwrap().warnings, [""; 0]);
 }
 
 #[test]
@@ -134,7 +142,11 @@ fn more_servers_or_strategies_than_fit_are_an_error() {
     let rows: Vec<String> = (0..129).map(|i| format!("{i},host-{i},200")).collect();
     let text = format!("timestamp,server_port,success\n{}\n", rows.join("\n"));
     let got = read_with(&text, &options("", Some("api"))).unwrap_err().to_string();
-    assert_eq!(got, "traces/x.csv:130: more than 128 servers in one group");
+    assert!(
+        got.starts_with("traces/x.csv:130: more than 128 servers in one group\nhelp: "),
+        "{got}"
+    );
+    assert!(got.contains("`--map port=COLUMN`"), "{got}");
     let rows: Vec<String> = (0..257).map(|i| format!("{i},a,200,s{i}")).collect();
     let text = format!("timestamp,server_port,success,strategy\n{}\n", rows.join("\n"));
     let got = read_with(&text, &options("", Some("api"))).unwrap_err().to_string();

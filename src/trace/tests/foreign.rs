@@ -156,7 +156,11 @@ fn cells_of_other_logs_are_read_as_strictly() {
             "x.csv:5: column status: expected an HTTP status such as 200 or 503, got",
         ),
         (",000,", ",True,", "x.csv:5: column status: expected an HTTP status as further up, got"),
-        (",0.5,", ",half,", "x.csv:5: column request_time: expected seconds of at least 0, got"),
+        (
+            ",0.5,",
+            ",half,",
+            "x.csv:5: column request_time: expected seconds from 0 to 86400 (a day), got",
+        ),
         ("1768891728.4", "noon", "x.csv:5: column time: expected Unix seconds, Unix millisec"),
     ];
     for (from, to, message) in cases {

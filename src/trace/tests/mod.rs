@@ -2,6 +2,7 @@
 
 mod bad_data;
 mod foreign;
+mod help;
 mod ours;
 mod properties;
 mod real;

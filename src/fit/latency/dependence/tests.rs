@@ -49,7 +49,7 @@ fn p_value(factor: LatencyFactor, attempts: &[Timed]) -> f64 {
     let mut sorted = ms.clone();
     sorted.sort_by(f64::total_cmp);
     let slow_ms = quantile(&sorted, 1.0 - SLOW);
-    let context = Context { attempts, ms, servers: 5, median_ms: 1.0, slow_ms, resamples: 0 };
+    let context = Context { attempts, ms, servers: 5, slow_ms, resamples: 0 };
     context.test(factor, 0).unwrap().p_value
 }
 
@@ -111,7 +111,7 @@ fn every_planted_dependence_is_found_in_nine_of_ten_records() {
 #[test]
 fn the_effect_and_its_interval_are_those_planted() {
     let plan = Plan { slow_retry: -0.2, ..Plan::default() };
-    let tests = dependences(&record(&plan, 1200, 3), 5, 0);
+    let tests = dependences(&record(&plan, 1200, 3), 5, Some(100.0), 0);
     assert_eq!(tests.len(), FACTORS.len());
     let retry = tests.iter().find(|t| t.factor == LatencyFactor::AttemptNumber).unwrap();
     let interval = retry.effect_interval.unwrap();
@@ -127,6 +127,6 @@ fn a_single_server_or_run_or_outcome_is_not_tested() {
     for attempt in &mut attempts {
         (attempt.server, attempt.run, attempt.sequence, attempt.failed) = (0, 0, 0, false);
     }
-    let factors: Vec<_> = dependences(&attempts, 1, 0).iter().map(|t| t.factor).collect();
+    let factors: Vec<_> = dependences(&attempts, 1, None, 0).iter().map(|t| t.factor).collect();
     assert_eq!(factors, [LatencyFactor::AttemptNumber, LatencyFactor::Previous]);
 }
