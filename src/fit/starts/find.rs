@@ -5,9 +5,9 @@
 //! at most one and mostly far fewer, and a restart is declared when it is more probable than not:
 //! when the Bayes factor for "at least one restart, wherever", averaged over their places, exceeds
 //! the inverse of its prior odds. Without a restart that factor is 1 on average, so by Markov's
-//! inequality it exceeds K in at most 1 of K files, however the servers were chosen; what `expected`
-//! chooses gives false alarms in about 0.5 % of files, as measured there. The number of restarts found
-//! in a file is the median of its posterior: a second one must be more probable than not too.
+//! inequality it exceeds K in at most 1 of K files, however the servers were chosen. Where prior
+//! odds near 1 make that bound idle, `expected` states what was measured. The number of restarts
+//! found in a file is the median of its posterior: a second one must be more probable than not too.
 //!
 //! Source: Barry and Hartigan, "Product partition models for change point problems", Ann. Statist.
 //! 20 (1992), 260-279; Bayes factors: Kass and Raftery, JASA 90 (1995), 773-795.
