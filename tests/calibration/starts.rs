@@ -255,9 +255,3 @@ fn restarts_are_found_and_false_alarms_are_rare() {
     let failed: Vec<&Finding> = small.findings.iter().filter(|f| f.held == Some(false)).collect();
     assert!(failed.is_empty(), "{failed:#?}");
 }
-
-#[test]
-#[ignore = "the study of starts alone"]
-fn starts_at_full_size() {
-    println!("{}", crate::study::report(&[study()]));
-}
