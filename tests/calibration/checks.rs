@@ -222,7 +222,8 @@ pub fn study() -> Study {
         (Rule::Greedy, Planted::Nothing, "greedy"),
         (Rule::Greedy, Planted::KnownLimit, "greedy, a rate limit that is known"),
     ] {
-        for found in alarms(rule, nothing, null) {
+        // What could not be tested in any data set shows nothing.
+        for found in alarms(rule, nothing, null).into_iter().filter(|found| found.made > 0) {
             let most = most_alarms(found.made, 0.001);
             findings.push(Finding {
                 what: format!("false alarms at 5 %, {words}: {}", found.name),
