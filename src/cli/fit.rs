@@ -90,17 +90,22 @@ pub(super) fn run(arguments: &FitArguments, output: &OutputArguments) -> anyhow:
     let mut report = fit(&recordings)?;
     // Told already, while reading.
     report.warnings.clear();
-    print(&fit_report(&report))?;
+    // Files first: a reader of stdout that goes away, as `head` does, must not cost them.
     write_page(&arguments.report, &report)?;
-    print(&format!("\nwrote {} (report.md, charts/*.svg)", arguments.report.display()))?;
-    let Some(folder) = &arguments.out else {
-        print("next: add --out models to write the models that sweep reads")?;
-        return Ok(Ending::Done);
+    let written = match &arguments.out {
+        Some(folder) => write_models(folder, &report)?,
+        None => Vec::new(),
     };
-    let written = write_models(folder, &report)?;
-    print(&format!("wrote {}", written.join(", ")))?;
-    if let [first, ..] = &written[..] {
-        print(&format!("next: cargo run -- sweep --model {first} --strategy all --seeds 1000"))?;
+    print(&fit_report(&report))?;
+    print(&format!("\nwrote {} (report.md, charts/*.svg)", arguments.report.display()))?;
+    match &written[..] {
+        [] => print("next: add --out models to write the models that sweep reads")?,
+        [first, ..] => {
+            print(&format!("wrote {}", written.join(", ")))?;
+            print(&format!(
+                "next: cargo run -- sweep --model {first} --strategy all --seeds 1000"
+            ))?;
+        }
     }
     Ok(Ending::Done)
 }

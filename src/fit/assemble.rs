@@ -41,7 +41,7 @@ pub fn fit(recordings: &[Recording]) -> Result<FitReport, FitError> {
     let mut configs: Vec<ConfigFit> = Vec::with_capacity(runs.len());
     let mut of_config_0: Option<ErrorRateFit> = None;
     for runs in runs.values() {
-        let borrowed = of_config_0.as_ref().filter(|_| lends_its_rates(runs));
+        let borrowed = of_config_0.as_ref().filter(|_| borrows_rates(runs));
         let fitted = fit_group(runs, borrowed)?;
         if is_config(&fitted.group, 0) {
             of_config_0 = Some(fitted.rates.clone());
@@ -55,9 +55,9 @@ pub fn fit(recordings: &[Recording]) -> Result<FitReport, FitError> {
     Ok(FitReport { configs, warnings })
 }
 
-/// Whether these are runs of config 1 or 2 in which refusals hide: they meet config 0's population.
+/// Whether runs must borrow config 0's population: those of config 1 or 2 in which refusals hide.
 #[must_use]
-pub fn lends_its_rates(runs: &[&Recording]) -> bool {
+pub fn borrows_rates(runs: &[&Recording]) -> bool {
     runs.iter().any(|run| {
         !run.tells_refusals && run.group.config.is_some_and(|config| config.number() > 0)
     })

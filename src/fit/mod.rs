@@ -33,7 +33,7 @@ mod synthetic;
 mod tests;
 mod warnings;
 
-pub use assemble::{MODEL_DRAWS, fit, lends_its_rates};
+pub use assemble::{MODEL_DRAWS, borrows_rates, fit};
 pub use checks::{
     AssumptionTest, CalibrationBin, Check, Effect, Goodness, HeldOut, Homogeneity, LongestRun,
     RECORDED_INPUTS_ONLY, assumptions, goodness, held_out, unrecorded_inputs,

@@ -4,7 +4,7 @@
 //! own outcomes.
 
 use super::{Gap, Rates, Training};
-use crate::fit::{ErrorRateFit, Learned, Place, RatePrior, learn, lends_its_rates};
+use crate::fit::{ErrorRateFit, Learned, Place, RatePrior, borrows_rates, learn};
 use crate::stats::quantile::quantile;
 use crate::trace::{Group, Recording};
 use crate::world::{Latency, LatencyFamily, RateLimit};
@@ -19,11 +19,11 @@ pub fn learned_training(others: &[&Recording], group: &Group) -> Training {
     let own = of_group(others, |other| other.name == group.name);
     let of_config_0 = learn(&config_0, None);
     let borrowed = of_config_0.as_ref().map(|learned| &learned.rates);
-    let is_config_0 = own.first().is_some_and(|run| config_0.first() == Some(run));
+    let is_config_0 = group.config.is_some_and(|config| config.number() == 0);
     let of_group = if is_config_0 {
         of_config_0.clone()
     } else {
-        learn(&own, borrowed.filter(|_| lends_its_rates(&own)))
+        learn(&own, borrowed.filter(|_| borrows_rates(&own)))
     };
     let mut gaps = of_config_0.as_ref().map_or_else(Vec::new, |learned| gaps(&config_0, learned));
     if !is_config_0 && let Some(learned) = &of_group {

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 
 use flakelab::world::Model;
 
@@ -120,4 +121,18 @@ fn validate_says_by_its_exit_code_whether_predictions_held() {
     let rejected = validate("wrong.toml");
     assert_eq!(rejected.status.code(), Some(1), "{}\n{}", stdout(&rejected), stderr(&rejected));
     assert!(stdout(&rejected).contains("did not hold"), "{}", stdout(&rejected));
+}
+
+/// `flakelab fit ... | head` closes stdout early.
+#[test]
+fn a_reader_that_goes_away_costs_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    write_trace(folder.path(), "monday.csv", 60);
+    let mut command = flakelab(folder.path());
+    command.args(["fit", "monday.csv", "--out", "models"]).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+    assert!(folder.path().join("models/config-0.toml").exists());
+    assert!(folder.path().join("results/fit/report.md").exists());
 }

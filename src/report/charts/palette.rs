@@ -131,6 +131,18 @@ impl Mark {
         scene.fill(self.outline(at, radius), ink);
     }
 
+    /// Filled without a rim, so that neighbours may touch.
+    pub fn draw_plain(self, scene: &mut Scene, at: Point, radius: f64, ink: Ink) {
+        scene.fill(self.outline(at, radius), ink);
+    }
+
+    /// A thin outline that hides nothing below it.
+    pub fn draw_ring(self, scene: &mut Scene, at: Point, radius: f64, ink: Ink) {
+        let mut outline = self.outline(at, radius);
+        outline.extend(outline.first().copied());
+        scene.stroke(outline, ink, 1.8);
+    }
+
     /// The outline only, white inside.
     pub fn draw_hollow(self, scene: &mut Scene, at: Point, radius: f64, ink: Ink) {
         let mut outline = self.outline(at, radius);

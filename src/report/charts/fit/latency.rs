@@ -3,8 +3,7 @@
 use super::panel::Panel;
 use super::{FitPicture, QuantilePicture, page};
 use crate::report::charts::axis::{Axis, range};
-use crate::report::charts::palette::{ACCENT, RULE, TEXT};
-use crate::report::charts::scene::{Point, Scene};
+use crate::report::charts::palette::{ACCENT, Mark, RULE, TEXT};
 use crate::report::charts::{Chart, ChartError};
 
 /// The chart.
@@ -38,14 +37,7 @@ pub(super) fn chart(picture: &FitPicture) -> Result<Chart, ChartError> {
     page.scene.line(panel.at(ends.0, ends.0), panel.at(ends.1, ends.1), RULE, 2.0);
     for pair in pairs {
         let at = panel.at(pair.fitted_ms, pair.observed_ms);
-        dot(&mut page.scene, at);
+        Mark::Circle.draw_plain(&mut page.scene, at, 2.6, TEXT);
     }
     page.finish("fit-latency", picture.latency_text.clone())
-}
-
-/// A small dot without a rim, so that neighbours may touch.
-fn dot(scene: &mut Scene, at: Point) {
-    let turn = |i: u32| std::f64::consts::TAU * f64::from(i) / 12.0;
-    let point = |i| (at.0 + 2.6 * libm::cos(turn(i)), at.1 + 2.6 * libm::sin(turn(i)));
-    scene.fill((0..12).map(point).collect(), TEXT);
 }

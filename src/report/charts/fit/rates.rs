@@ -7,7 +7,7 @@ use crate::report::charts::axis::Axis;
 use crate::report::charts::number::{fixed, percent};
 use crate::report::charts::page::{MARGIN, SMALL, WIDTH};
 use crate::report::charts::palette::{ACCENT, GRID, Mark, QUIET, RULE, TEXT};
-use crate::report::charts::scene::{Anchor, Scene};
+use crate::report::charts::scene::Anchor;
 use crate::report::charts::{Chart, ChartError};
 
 const ROW: f64 = 21.0;
@@ -54,7 +54,7 @@ pub(super) fn chart(picture: &FitPicture) -> Result<Chart, ChartError> {
         page.scene.line((x(low), y), (x(high), y), ACCENT, 3.0);
         Mark::Circle.draw(&mut page.scene, (x(server.mean), y), 5.0, ACCENT);
         if let Some(raw) = raw(server) {
-            ring(&mut page.scene, (x(raw), y));
+            Mark::Circle.draw_ring(&mut page.scene, (x(raw), y), 5.5, TEXT);
         }
         let counts = format!("{} / {}", server.failures, server.attempts);
         page.scene.text(&counts, (RIGHT + 130.0, y + 5.5), Anchor::End, SMALL, TEXT);
@@ -65,13 +65,6 @@ pub(super) fn chart(picture: &FitPicture) -> Result<Chart, ChartError> {
     page.centred(&axis.name, (LEFT + RIGHT) / 2.0, bottom + 48.0);
     page.y = bottom + 56.0;
     page.finish("fit-rates", caption(&picture.servers))
-}
-
-/// A small ring that hides nothing below it.
-fn ring(scene: &mut Scene, at: (f64, f64)) {
-    let turn = |i: u32| std::f64::consts::TAU * f64::from(i) / 24.0;
-    let point = |i| (at.0 + 5.5 * libm::cos(turn(i)), at.1 + 5.5 * libm::sin(turn(i)));
-    scene.stroke((0..=24).map(point).collect(), TEXT, 1.8);
 }
 
 fn raw(server: &ServerPicture) -> Option<f64> {
