@@ -10,12 +10,14 @@
 //! | L2 | [`balancer`] | the life of a request, without I/O |
 //! | L2 | [`world`] | the hidden truth: errors, rate limits, latency, traffic, the oracle |
 //! | L2 | [`trace`] | logs of attempts: read, check, write |
+//! | L2 | [`metrics`] | the metrics file: what a running proxy says about itself |
 //! | L3 | [`fit`] | traces -> model, with goodness of fit |
 //! | L3 | [`sim`] | the driver in virtual time: one replication |
-//! | L3 | `live` | real time and real sockets: the probe (feature `cli`) |
+//! | L3 | `live` | real time and real sockets: proxy, load, stand-in servers, probe (feature `cli`) |
 //! | L4 | [`experiment`] | strategies x replications in parallel, rows to a sink, summaries |
 //! | L5 | [`validate`] | are real runs predicted? one step ahead and as a whole |
 //! | L5 | `report` | tables, files, charts (feature `cli`) |
+//! | L6 | `watch` | the viewer of a metrics file, a process of its own (feature `cli`) |
 //! | L7 | `cli` | one file a subcommand (feature `cli`) |
 //!
 //! A *server* is one downstream target; a *request* is one identifier to deliver, an *attempt*
@@ -28,6 +30,7 @@ pub mod balancer;
 pub mod domain;
 pub mod experiment;
 pub mod fit;
+pub mod metrics;
 pub mod sim;
 pub mod stats;
 pub mod strategy;
@@ -41,3 +44,5 @@ pub mod cli;
 pub mod live;
 #[cfg(feature = "cli")]
 pub mod report;
+#[cfg(feature = "cli")]
+pub mod watch;

@@ -3,14 +3,17 @@
 //! Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 a check that
 //! was asked for did not hold, 2 usage, config or I/O, 130 interrupted.
 
+mod failingserver;
 mod fit;
 mod interrupt;
 mod load;
 mod models;
 mod progress;
+mod proxy;
 mod style;
 mod sweep;
 mod validate;
+mod watch;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -61,6 +64,12 @@ enum Command {
     Fit(fit::FitArguments),
     /// Send the load that shows a server's rate limit, and record it
     Load(load::LoadArguments),
+    /// Serve HTTP in front of servers, by a strategy
+    Proxy(proxy::ProxyArguments),
+    /// Stand in for the servers of a model, over HTTP
+    Failingserver(failingserver::FailingserverArguments),
+    /// Watch a proxy's metrics file
+    Watch(watch::WatchArguments),
     /// Predict real runs, from each other or from a model, and say whether that held
     Validate(validate::ValidateArguments),
 }
@@ -86,6 +95,9 @@ pub fn main() -> ExitCode {
         Command::Sweep(sweep) => sweep::run(sweep, output),
         Command::Fit(fit) => fit::run(fit, output),
         Command::Load(load) => load::run(load, output),
+        Command::Proxy(proxy) => proxy::run(proxy, output),
+        Command::Failingserver(servers) => failingserver::run(servers, output),
+        Command::Watch(watch) => watch::run(watch, output),
         Command::Validate(validate) => validate::run(validate, output),
     };
     match result {

@@ -4,6 +4,7 @@
 //! layer. Change a noun only when the game itself changes.
 
 mod attempt;
+mod identifier;
 mod names;
 mod outcome;
 mod request;
@@ -14,6 +15,7 @@ mod streams;
 mod time;
 
 pub use attempt::{Attempt, AttemptId};
+pub use identifier::{IDENTIFIER_LENGTH, Identifier, NotAnIdentifier};
 pub use names::closest_name;
 pub use outcome::Outcome;
 pub use request::{PendingRequest, Request, RequestId};

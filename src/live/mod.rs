@@ -1,10 +1,22 @@
 //! Layer 3: real time and real sockets.
 //!
-//! So far the probe: bounded bursts at one server at a time, recorded as a trace that a fit can
-//! read a rate limit from.
+//! ```text
+//! load generator -> http front -> proxy (the balancer, one decision thread) -> client -> servers
+//!                                   |                                          (real, or emulator)
+//!                                   \-> trace, events, metrics file
+//! ```
+//!
+//! [`http`] takes requests in, [`proxy`] is the driver in real time, [`emulator`] stands in for
+//! servers, [`load`] sends requests when they are due, [`processes`] keeps other processes alive
+//! and ends them. The probe sends bounded bursts that tell rate limits apart.
 
 mod client;
+pub mod emulator;
+pub mod http;
+pub mod load;
 mod probe;
+pub mod processes;
+pub mod proxy;
 mod target;
 
 pub use client::{Client, ClientError};

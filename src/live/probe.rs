@@ -19,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rand::Rng;
 
 use super::{Client, Target};
-use crate::domain::Outcome;
+use crate::domain::{Identifier, Outcome};
 use crate::trace::{Config, PROBE, Row};
 
 /// How hard a probe drives a server.
@@ -128,7 +128,7 @@ pub fn probe_server(
                 Some(row) if planned.repeats => (row.request_id.clone(), row.attempt_number + 1),
                 _ => {
                     request_number += 1;
-                    (identifier(rng), 1)
+                    (Identifier::random(rng).to_string(), 1)
                 }
             };
             let timestamp = epoch_s + epoch.elapsed().as_secs_f64();
@@ -168,12 +168,6 @@ fn sleep_until(due: Instant) {
     if due > now {
         sleep(due - now);
     }
-}
-
-/// 24 letters and digits.
-fn identifier(rng: &mut impl Rng) -> String {
-    const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    (0..24).map(|_| char::from(LETTERS[(rng.next_u64() % 62) as usize])).collect()
 }
 
 #[cfg(test)]

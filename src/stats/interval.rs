@@ -1,7 +1,7 @@
 //! A closed interval.
 
 /// A closed interval of the real line; both ends in the unit of what it is about.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Interval {
     /// The lower end.
     pub low: f64,

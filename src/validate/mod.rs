@@ -15,6 +15,7 @@
 
 mod beliefs;
 mod calibration;
+pub mod forecast;
 mod learned;
 #[cfg(test)]
 mod made;

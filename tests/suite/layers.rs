@@ -15,16 +15,17 @@ use self::paths::{CodePath, paths, tokens};
 
 /// What each module may import of the crate besides itself. "X and below" is spelled out: X,
 /// and what X may import.
-const MAY_IMPORT: [(&str, &[&str]); 14] = [
+const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("domain", &[]),
     ("stats", &[]),
     ("strategy", &["domain", "stats"]),
     ("balancer", &["domain", "strategy"]),
     ("world", &["domain", "stats", "strategy"]),
     ("trace", &["domain"]),
+    ("metrics", &["domain", "balancer"]),
     ("fit", &["domain", "stats", "trace", "world"]),
     ("sim", &["domain", "stats", "strategy", "balancer", "world"]),
-    ("live", &["domain", "stats", "strategy", "balancer", "world", "trace"]),
+    ("live", &["domain", "stats", "strategy", "balancer", "world", "trace", "metrics"]),
     ("experiment", &["domain", "stats", "strategy", "balancer", "world", "sim"]),
     (
         "validate",
@@ -48,7 +49,7 @@ const BELOW_REPORT: [&str; 10] = [
     "validate",
 ];
 
-const BELOW_WATCH: [&str; 11] = [
+const BELOW_WATCH: [&str; 12] = [
     "domain",
     "stats",
     "strategy",
@@ -60,9 +61,10 @@ const BELOW_WATCH: [&str; 11] = [
     "fit",
     "validate",
     "report",
+    "metrics",
 ];
 
-const BELOW_CLI: [&str; 13] = [
+const BELOW_CLI: [&str; 14] = [
     "domain",
     "stats",
     "strategy",
@@ -76,14 +78,15 @@ const BELOW_CLI: [&str; 13] = [
     "report",
     "live",
     "watch",
+    "metrics",
 ];
 
 /// Crates that stay in few places: files, or folders with a slash at the end.
 const HEAVY: [(&[&str], &[&str]); 5] = [
     (&["polars", "polars_io", "plotters", "ab_glyph", "epaint_default_fonts"], &["report/"]),
-    (&["reqwest", "axum"], &["live/"]),
-    (&["ratatui"], &["watch/"]),
-    (&["clap", "indicatif"], &["cli/", "main.rs"]),
+    (&["reqwest", "tokio", "httparse"], &["live/"]),
+    (&["ratatui", "crossterm"], &["watch/"]),
+    (&["clap", "indicatif", "inquire"], &["cli/", "main.rs"]),
     (&["rayon"], &["experiment/", "fit/", "stats/", "cli/sweep/mod.rs"]),
 ];
 

@@ -1,0 +1,1 @@
+//! The stand-in servers: the models of the configs over HTTP.

@@ -1,0 +1,1 @@
+//! The load generator: an open loop, requests leave when they are due.

@@ -1,0 +1,102 @@
+//! `prediction.json`: what was predicted of live runs, written before the first request.
+
+use serde::{Deserialize, Serialize};
+
+use super::RunMetric;
+use crate::domain::Rules;
+use crate::stats::Interval;
+
+/// The file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PredictionFile {
+    /// 1.
+    pub schema: u32,
+    /// One a config.
+    pub configs: Vec<PredictedConfig>,
+}
+
+/// The predictions for one config.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PredictedConfig {
+    /// The config, or the model's name.
+    pub config: String,
+    /// When it was predicted: Unix seconds.
+    pub predicted_at: f64,
+    /// Requests of a run.
+    pub requests: u64,
+    /// Requests per second.
+    pub requests_per_second: f64,
+    /// The rules.
+    pub rules: Rules,
+    /// Seed of the simulated runs: with the model and the overhead it gives the same numbers again.
+    pub seed: u64,
+    /// Simulated runs behind every distribution.
+    pub replications: u64,
+    /// What was added to simulated latencies; none if it was not measured.
+    pub overhead: Option<OverheadSummary>,
+    /// One a strategy and basis, strategies in the order they are played.
+    pub runs: Vec<RunForecast>,
+}
+
+/// What was added to simulated latencies.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct OverheadSummary {
+    /// Requests that it was measured with.
+    pub requests: usize,
+    /// Median addition to first attempts, milliseconds.
+    pub first_attempt_p50_ms: f64,
+    /// Median addition to further attempts, milliseconds.
+    pub retry_p50_ms: f64,
+    /// Median addition to requests beside their attempts, milliseconds.
+    pub request_p50_ms: f64,
+}
+
+/// What a prediction knew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// The model: error rates drawn anew, and whatever the traces left open.
+    Model,
+    /// The model and the outcomes of the other strategies' runs against the same start.
+    OtherRuns,
+    /// The true error rates and limits, which only our own stand-in servers tell.
+    TrueRates,
+}
+
+/// The prediction of one strategy's run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunForecast {
+    /// The strategy's label, as in tables.
+    pub strategy: String,
+    /// What the prediction knew.
+    pub basis: Basis,
+    /// In the order of [`RunMetric::ALL`].
+    pub metrics: Vec<MetricForecast>,
+}
+
+/// The predictive distribution of one metric.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricForecast {
+    /// The metric.
+    pub metric: RunMetric,
+    /// Mean over simulated runs.
+    pub mean: f64,
+    /// Standard deviation of one run.
+    pub std_dev: f64,
+    /// Quantiles 0.025 and 0.975.
+    pub interval: Interval,
+    /// The quantiles 0, 0.01, 0.02, ... 1.
+    pub quantiles: Vec<f64>,
+}
+
+impl Basis {
+    /// Its name in tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::OtherRuns => "this start, by the other runs",
+            Self::TrueRates => "this start, by its true rates",
+        }
+    }
+}
