@@ -5,6 +5,7 @@
 
 mod failingserver;
 mod fit;
+mod guard;
 mod interrupt;
 mod load;
 mod models;
@@ -73,6 +74,9 @@ enum Command {
     Watch(watch::WatchArguments),
     /// Predict real runs, from each other or from a model, and say whether that held
     Validate(validate::ValidateArguments),
+    /// Keep a program from outliving its supervisor
+    #[command(hide = true)]
+    Guard(guard::GuardArguments),
 }
 
 /// How a command ended, if not with an error.
@@ -100,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Failingserver(servers) => failingserver::run(servers, output),
         Command::Watch(watch) => watch::run(watch, output),
         Command::Validate(validate) => validate::run(validate, output),
+        Command::Guard(guard) => guard::run(guard),
     };
     match result {
         Ok(Ending::Done) => ExitCode::SUCCESS,
