@@ -64,7 +64,7 @@ enum Command {
     Sweep(sweep::SweepArguments),
     /// Fit server models to recorded traces
     Fit(fit::FitArguments),
-    /// Send the load that shows a server's rate limit, and record it
+    /// Send requests on schedule, or the load that shows a server's rate limit
     Load(load::LoadArguments),
     /// Serve HTTP in front of servers, by a strategy
     Proxy(proxy::ProxyArguments),

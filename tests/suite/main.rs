@@ -15,6 +15,7 @@ mod fit;
 mod golden;
 mod layers;
 mod load;
+mod load_generator;
 mod parameter_uncertainty;
 mod program;
 mod readme;
