@@ -17,6 +17,7 @@ mod layers;
 mod load;
 mod parameter_uncertainty;
 mod program;
+mod proxy;
 mod readme;
 mod scenarios;
 mod transcription;
