@@ -10,6 +10,7 @@ mod load;
 mod models;
 mod progress;
 mod proxy;
+mod rules;
 mod style;
 mod sweep;
 mod validate;
