@@ -18,6 +18,7 @@ mod load;
 mod load_generator;
 mod parameter_uncertainty;
 mod program;
+mod proxy;
 mod readme;
 mod scenarios;
 mod transcription;
