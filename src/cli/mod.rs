@@ -5,11 +5,13 @@
 
 mod failingserver;
 mod fit;
+mod guard;
 mod interrupt;
 mod load;
 mod models;
 mod progress;
 mod proxy;
+mod rules;
 mod style;
 mod sweep;
 mod validate;
@@ -62,7 +64,7 @@ enum Command {
     Sweep(sweep::SweepArguments),
     /// Fit server models to recorded traces
     Fit(fit::FitArguments),
-    /// Send the load that shows a server's rate limit, and record it
+    /// Send requests on schedule, or the load that shows a server's rate limit
     Load(load::LoadArguments),
     /// Serve HTTP in front of servers, by a strategy
     Proxy(proxy::ProxyArguments),
@@ -72,6 +74,9 @@ enum Command {
     Watch(watch::WatchArguments),
     /// Predict real runs, from each other or from a model, and say whether that held
     Validate(validate::ValidateArguments),
+    /// Keep a program from outliving its supervisor
+    #[command(hide = true)]
+    Guard(guard::GuardArguments),
 }
 
 /// How a command ended, if not with an error.
@@ -99,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Failingserver(servers) => failingserver::run(servers, output),
         Command::Watch(watch) => watch::run(watch, output),
         Command::Validate(validate) => validate::run(validate, output),
+        Command::Guard(guard) => guard::run(guard),
     };
     match result {
         Ok(Ending::Done) => ExitCode::SUCCESS,
