@@ -20,6 +20,7 @@ mod differences;
 pub mod fit;
 mod latency;
 mod lettering;
+pub mod live;
 mod number;
 mod oracle_regret;
 mod page;
@@ -94,7 +95,11 @@ pub fn file_name(scenario: &str, chart: &str, format: &str) -> String {
 pub fn is_chart_file(name: &str) -> bool {
     let stem = name.strip_suffix(".svg").or(name.strip_suffix(".png"));
     stem.and_then(|stem| stem.strip_prefix("config-")).is_some_and(|rest| {
-        NAMES.iter().chain(&fit::NAMES).any(|chart| rest.ends_with(&format!("-{chart}")))
+        NAMES
+            .iter()
+            .chain(&fit::NAMES)
+            .chain(&live::NAMES)
+            .any(|chart| rest.ends_with(&format!("-{chart}")))
     })
 }
 
