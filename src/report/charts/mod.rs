@@ -9,6 +9,8 @@
 //! | `attempt-share` | which servers the attempts went to |
 //! | `latency` | request latency quantiles |
 //!
+//! Beside them the charts of a fit, and one page of a run that is going on.
+//!
 //! Every chart is laid out once as a list of shapes and painted by plotters' backends
 //! with a font that the program carries; nothing depends on the system's fonts, the clock or a
 //! locale. Each strategy has the same colour, mark and dash pattern in all charts, and none of
@@ -20,11 +22,13 @@ mod differences;
 pub mod fit;
 mod latency;
 mod lettering;
+mod live;
 mod number;
 mod oracle_regret;
 mod page;
 mod paint;
 mod palette;
+mod panel;
 mod rows;
 #[cfg(test)]
 mod sample;
@@ -34,6 +38,8 @@ mod score_distribution;
 #[cfg(test)]
 mod tests;
 mod verdict;
+
+pub use live::{LiveMetric, LivePicture, LivePlace, LiveServer, draw_live};
 
 use crate::experiment::ScenarioSummary;
 
