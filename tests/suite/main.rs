@@ -20,3 +20,4 @@ mod program;
 mod readme;
 mod scenarios;
 mod transcription;
+mod watch;
