@@ -22,3 +22,4 @@ mod proxy;
 mod readme;
 mod scenarios;
 mod transcription;
+mod watch;
