@@ -11,6 +11,7 @@ mod load;
 mod models;
 mod progress;
 mod proxy;
+mod rules;
 mod style;
 mod sweep;
 mod validate;
@@ -63,7 +64,7 @@ enum Command {
     Sweep(sweep::SweepArguments),
     /// Fit server models to recorded traces
     Fit(fit::FitArguments),
-    /// Send the load that shows a server's rate limit, and record it
+    /// Send requests on schedule, or the load that shows a server's rate limit
     Load(load::LoadArguments),
     /// Serve HTTP in front of servers, by a strategy
     Proxy(proxy::ProxyArguments),
