@@ -7,7 +7,7 @@ use std::process::{Child, ExitStatus};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-pub(super) use self::system::{ask_group, kill_group, own_group};
+pub(super) use self::system::{ask_group, continue_group, kill_group, own_group};
 
 /// How often one looks whether a process has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
@@ -45,6 +45,11 @@ mod system {
         signal(leader, Signal::SIGCONT);
     }
 
+    /// Lets stopped processes of a group go on.
+    pub(in super::super) fn continue_group(leader: u32) {
+        signal(leader, Signal::SIGCONT);
+    }
+
     /// Ends what is left of a group, whose leader may be gone.
     pub(in super::super) fn kill_group(leader: u32) {
         signal(leader, Signal::SIGKILL);
@@ -66,6 +71,8 @@ mod system {
     pub(in super::super) fn own_group(_command: &mut Command) {}
 
     pub(in super::super) fn ask_group(_leader: u32) {}
+
+    pub(in super::super) fn continue_group(_leader: u32) {}
 
     pub(in super::super) fn kill_group(_leader: u32) {}
 }
