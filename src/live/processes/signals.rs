@@ -7,6 +7,7 @@ use std::process::{Child, ExitStatus};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+pub use self::system::ask_to_end;
 pub(super) use self::system::{ask_group, continue_group, kill_group, own_group};
 
 /// How often one looks whether a process has ended.
@@ -31,12 +32,20 @@ mod system {
     use std::os::unix::process::CommandExt;
     use std::process::Command;
 
-    use nix::sys::signal::{Signal, killpg};
+    use nix::sys::signal::{Signal, kill, killpg};
     use nix::unistd::Pid;
 
     /// Gives a command that has not been started a process group of its own.
     pub(in super::super) fn own_group(command: &mut Command) {
         command.process_group(0);
+    }
+
+    /// Asks one process to end.
+    pub fn ask_to_end(process: &std::process::Child) {
+        if let Ok(id) = i32::try_from(process.id()) {
+            // That it has ended already is what is wanted.
+            let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
+        }
     }
 
     /// Asks all processes of a group to end.
@@ -67,6 +76,9 @@ mod system {
 #[cfg(not(unix))]
 mod system {
     use std::process::Command;
+
+    /// Asks one process to end.
+    pub fn ask_to_end(_process: &std::process::Child) {}
 
     pub(in super::super) fn own_group(_command: &mut Command) {}
 

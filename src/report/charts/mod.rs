@@ -40,9 +40,7 @@ mod score_distribution;
 mod tests;
 mod verdict;
 
-pub use ongoing::{
-    OngoingMetric, OngoingPicture, OngoingPlace, OngoingServer, draw_ongoing,
-};
+pub use ongoing::{OngoingMetric, OngoingPicture, OngoingPlace, OngoingServer, draw_ongoing};
 
 use crate::experiment::ScenarioSummary;
 
