@@ -33,7 +33,7 @@ mod scene;
 mod score;
 mod score_distribution;
 #[cfg(test)]
-mod tests;
+pub(in crate::report) mod tests;
 mod verdict;
 
 use crate::experiment::ScenarioSummary;

@@ -122,10 +122,7 @@ fn how_made(pages: &[LivePage], made: &LiveMade) -> String {
 /// What the machine itself adds to latencies.
 fn overhead(prediction: &PredictedConfig) -> String {
     prediction.overhead.map_or_else(
-        || {
-            "This machine's overhead was not measured, so latency is shown but not judged."
-                .to_owned()
-        },
+        || "What client and proxy add to latencies on this machine was not measured.".to_owned(),
         |o| {
             format!(
                 "Overhead of client and proxy on this machine, measured with {} requests before \

@@ -114,7 +114,7 @@ fn plot(page: &mut Page, picture: &LivePicture) {
     if lanes > 0 {
         page.scene.text(
             "predicted",
-            ((right + edge) / 2.0, top - 8.0),
+            ((right + edge) / 2.0, top - 14.0),
             Anchor::Middle,
             SMALL,
             TEXT,
