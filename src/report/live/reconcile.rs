@@ -5,7 +5,9 @@
 
 use serde::Serialize;
 
+use super::LivePage;
 use crate::balancer::ServerCounts;
+use crate::report::numbers::thousands;
 use crate::validate::forecast::{LiveRun, RequestEnd};
 
 /// The counts of one run.
@@ -74,7 +76,7 @@ impl Reconciliation {
                 servers.iter().map(|s| s.attempts).collect()
             };
             let differ = ReconciledCount {
-                what: "servers with other attempts".to_owned(),
+                what: "servers whose own count of attempts differs".to_owned(),
                 load_generator: None,
                 proxy: None,
                 servers: Some(differences(&by_server(&ledger.servers), &by_server(log))),
@@ -93,6 +95,20 @@ impl Reconciliation {
 }
 
 impl ReconciledCount {
+    /// `attempts: load generator 114, proxy 114, servers 113`.
+    fn told(&self) -> String {
+        let sides = [
+            ("load generator", self.load_generator),
+            ("proxy", self.proxy),
+            ("servers", self.servers),
+        ];
+        let known: Vec<String> = sides
+            .iter()
+            .filter_map(|(side, count)| count.map(|n| format!("{side} {}", thousands(n))))
+            .collect();
+        format!("{}: {}", self.what, known.join(", "))
+    }
+
     fn new(
         what: &str,
         load_generator: Option<u64>,
@@ -103,6 +119,28 @@ impl ReconciledCount {
         let first = known.next();
         let agree = known.all(|count| Some(count) == first);
         Self { what: what.to_owned(), load_generator, proxy, servers, agree }
+    }
+}
+
+/// Whether the counts of the runs agree, in a sentence, those that do not one by one; empty
+/// where nothing was counted.
+#[must_use]
+pub fn live_counts(page: &LivePage) -> String {
+    let runs = page.reconciliation;
+    if runs.is_empty() {
+        return String::new();
+    }
+    let has_log = runs.iter().flat_map(|run| &run.counts).any(|count| count.servers.is_some());
+    let sides =
+        if has_log { "Load generator, proxy and servers" } else { "Load generator and proxy" };
+    let differing: Vec<String> = runs
+        .iter()
+        .flat_map(|run| run.counts.iter().filter(|c| !c.agree).map(move |c| (run, c)))
+        .map(|(run, count)| format!("{}: {}", run.strategy, count.told()))
+        .collect();
+    match &differing[..] {
+        [] => format!("{sides} agree on every count of every run."),
+        some => format!("{sides} do not agree. {}.", some.join("; ")),
     }
 }
 

@@ -139,7 +139,13 @@ fn three_counts_that_agree_take_a_sentence_and_others_are_pointed_out() {
     assert!(file(page, "report.md").contains("agree on every count of every run"));
     let page = LivePage { reconciliation: &runs, ..made.page() };
     let report = file(page, "report.md");
-    assert!(report.contains("The counts differ in 1 of 2 runs.") && report.contains("| **no** |"));
+    assert!(
+        report.contains("do not agree. V1 larkin: servers whose own")
+            && report.contains("| **no** |")
+    );
+    let lonely = [Reconciliation::new(run, None)];
+    let page = LivePage { reconciliation: &lonely, ..made.page() };
+    assert_eq!(live_counts(&page), "Load generator and proxy agree on every count of every run.");
 }
 
 #[test]
