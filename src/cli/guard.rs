@@ -5,11 +5,12 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use anyhow::Context;
 use clap::Args;
 
-use super::{Ending, interrupt, print};
+use super::{Ending, print};
 use crate::live::processes::{guard, when_stdin_ends};
 
 /// Flags of `guard`.
@@ -28,9 +29,12 @@ pub(super) fn run(arguments: &GuardArguments) -> anyhow::Result<Ending> {
     let Some((program, rest)) = arguments.program.split_first() else {
         anyhow::bail!("say which program to guard: flakelab guard --log FILE -- PROGRAM ...");
     };
-    // Before the program is there, or a signal in between would leave it alone.
-    let stop = interrupt::flag()?;
-    let supervisor_ended = Arc::clone(&stop);
+    let stop = Arc::new(AtomicBool::new(false));
+    let [told, supervisor_ended] = [Arc::clone(&stop), Arc::clone(&stop)];
+    // Before the program is there, or a signal in between would leave it alone. A second signal
+    // changes nothing either: the guard is gone when the program is.
+    ctrlc::set_handler(move || told.store(true, Ordering::Relaxed))
+        .context("cannot listen for signals")?;
     when_stdin_ends(move || supervisor_ended.store(true, Ordering::Relaxed))?;
     let started = |group| {
         // A supervisor that is gone already does not read it.

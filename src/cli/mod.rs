@@ -7,6 +7,7 @@ mod failingserver;
 mod fit;
 mod guard;
 mod interrupt;
+mod live;
 mod load;
 mod models;
 mod progress;
@@ -66,6 +67,8 @@ enum Command {
     Fit(fit::FitArguments),
     /// Send requests on schedule, or the load that shows a server's rate limit
     Load(load::LoadArguments),
+    /// Play strategies in front of real servers and say whether the prediction held
+    Live(live::LiveArguments),
     /// Serve HTTP in front of servers, by a strategy
     Proxy(proxy::ProxyArguments),
     /// Stand in for the servers of a model, over HTTP
@@ -100,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Sweep(sweep) => sweep::run(sweep, output),
         Command::Fit(fit) => fit::run(fit, output),
         Command::Load(load) => load::run(load, output),
+        Command::Live(live) => live::run(live, output),
         Command::Proxy(proxy) => proxy::run(proxy, output),
         Command::Failingserver(servers) => failingserver::run(servers, output),
         Command::Watch(watch) => watch::run(watch, output),

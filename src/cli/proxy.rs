@@ -11,8 +11,8 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 
+use super::rules::RulesArguments;
 use super::{Ending, OutputArguments, interrupt, models, print};
-use crate::domain::Rules;
 use crate::experiment::ModelSource;
 use crate::live::Target;
 use crate::live::processes::when_stdin_ends;
@@ -86,26 +86,6 @@ pub(super) struct ProxyArguments {
     supervised: bool,
 }
 
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Rules")]
-struct RulesArguments {
-    /// Requests served at the same time [default: 1]
-    #[arg(long, value_name = "N")]
-    max_in_service: Option<usize>,
-    /// Waiting requests that make one be given up once its free attempts are used up [default: 1]
-    #[arg(long, value_name = "N")]
-    give_up_backlog: Option<usize>,
-    /// The same after so long in service, in milliseconds [default: 1000 / rps]
-    #[arg(long, value_name = "MS", allow_negative_numbers = true)]
-    give_up_after_ms: Option<f64>,
-    /// Most attempts of a request [default: no limit]
-    #[arg(long, value_name = "N")]
-    max_attempts: Option<u32>,
-    /// Milliseconds after which an attempt has timed out [default: 1000]
-    #[arg(long, value_name = "MS", allow_negative_numbers = true)]
-    attempt_timeout_ms: Option<f64>,
-}
-
 /// Runs the subcommand.
 pub(super) fn run(arguments: &ProxyArguments, output: &OutputArguments) -> anyhow::Result<Ending> {
     let settings = settings(arguments)?;
@@ -154,7 +134,7 @@ fn settings(arguments: &ProxyArguments) -> anyhow::Result<Settings> {
     Ok(Settings {
         strategy,
         seed: arguments.seed,
-        rules: rules(&arguments.rules)?,
+        rules: arguments.rules.rules()?,
         requests_per_second: rps,
         targets: targets(arguments, &model)?,
         config: model.name,
@@ -221,26 +201,6 @@ fn targets(arguments: &ProxyArguments, model: &Model) -> anyhow::Result<Vec<Targ
         );
     }
     Ok(targets)
-}
-
-fn rules(flags: &RulesArguments) -> anyhow::Result<Rules> {
-    let default = Rules::default();
-    let rules = Rules {
-        max_requests_in_service: flags.max_in_service.unwrap_or(default.max_requests_in_service),
-        give_up_backlog: flags.give_up_backlog.unwrap_or(default.give_up_backlog),
-        give_up_after_ms: flags.give_up_after_ms,
-        max_attempts: flags.max_attempts,
-        attempt_timeout_ms: flags.attempt_timeout_ms.unwrap_or(default.attempt_timeout_ms),
-        ..default
-    };
-    rules.validate().map_err(|error| {
-        let flag = match error.key {
-            "max_requests_in_service" => "max-in-service".to_owned(),
-            key => key.replace('_', "-"),
-        };
-        anyhow!("--{flag}: {error}")
-    })?;
-    Ok(rules)
 }
 
 fn create(path: Option<&Path>, force: bool) -> anyhow::Result<Option<(PathBuf, File)>> {

@@ -44,6 +44,11 @@ impl ColorWhen {
 }
 
 impl Style {
+    /// Whether there is colour.
+    pub(crate) fn is_on(self) -> bool {
+        self.on
+    }
+
     /// Bold red.
     pub(crate) fn error(self, text: &str) -> String {
         self.paint("1;31", text)

@@ -1,17 +1,117 @@
 //! `flakelab watch`.
 
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, bail};
 use clap::Args;
 
-use super::{Ending, OutputArguments};
+use super::{Ending, OutputArguments, interrupt, print};
+use crate::live::processes::when_stdin_ends;
+use crate::watch::{Files, Leave, plain, restore_terminal, screen, svg};
+
+const EXAMPLES: &str = "\
+Examples:
+  flakelab watch results/x/metrics.json                  a screen that follows the run; q quits
+  flakelab watch metrics.json --plain >> log.txt         a line a second, until the run has ended
+  flakelab watch metrics.json --svg now.svg              a chart, drawn again when things change
+
+The file may be missing, half-written or gone for a while: the viewer waits for it.";
 
 /// Flags of `watch`.
 #[derive(Debug, Args)]
-pub(super) struct WatchArguments {}
+#[command(before_help = EXAMPLES)]
+pub(super) struct WatchArguments {
+    /// The metrics file of a proxy; it may appear later
+    #[arg(value_name = "METRICS")]
+    metrics: PathBuf,
+    /// The prediction to compare with [default: prediction.json beside the metrics]
+    #[arg(long, value_name = "FILE")]
+    prediction: Option<PathBuf>,
+    /// Print a line a second when something has changed (the default off a terminal)
+    #[arg(long, conflicts_with = "svg")]
+    plain: bool,
+    /// Draw a chart into this file instead, again and again until the run has ended
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// End when standard input ends
+    #[arg(long, hide = true)]
+    supervised: bool,
+}
 
 /// Runs the subcommand.
-pub(super) fn run(
-    _arguments: &WatchArguments,
-    _output: &OutputArguments,
-) -> anyhow::Result<Ending> {
-    Ok(Ending::Done)
+pub(super) fn run(arguments: &WatchArguments, output: &OutputArguments) -> anyhow::Result<Ending> {
+    let files = Files::new(arguments.metrics.clone(), arguments.prediction.clone());
+    let on_screen = !arguments.plain && !arguments.supervised && arguments.svg.is_none();
+    if on_screen && std::io::stdout().is_terminal() {
+        let color = output.color.on_stdout().is_on();
+        let stop = signals()?;
+        let leave = screen(files, color, &stop).context("cannot draw on the terminal")?;
+        return Ok(match leave {
+            Leave::Quit => Ending::Done,
+            Leave::Interrupted => Ending::Interrupted,
+        });
+    }
+    let (stop, orphaned) = (interrupt::flag()?, Arc::new(AtomicBool::new(false)));
+    if arguments.supervised {
+        let (stop, orphaned) = (Arc::clone(&stop), Arc::clone(&orphaned));
+        when_stdin_ends(move || {
+            orphaned.store(true, Ordering::Relaxed);
+            stop.store(true, Ordering::Relaxed);
+        })
+        .context("cannot listen to standard input")?;
+    }
+    let note = |text: &str| {
+        if !output.quiet {
+            eprintln!("{text}");
+        }
+    };
+    let whole = match &arguments.svg {
+        Some(chart) => {
+            check_folder_of(chart)?;
+            svg(files, chart, &stop, note)?
+        }
+        None => {
+            let print = |line: &str| print(line).map_err(into_io);
+            plain(files, &stop, print, note)?
+        }
+    };
+    let told_to_end = whole || orphaned.load(Ordering::Relaxed);
+    Ok(if told_to_end { Ending::Done } else { Ending::Interrupted })
+}
+
+/// Metrics may be long in coming; that the chart has nowhere to go is said at once.
+fn check_folder_of(chart: &Path) -> anyhow::Result<()> {
+    let folder = match chart.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if !folder.is_dir() {
+        bail!("--svg {}: there is no folder {}; make it first", chart.display(), folder.display());
+    }
+    if chart.is_dir() {
+        bail!("--svg {}: this is a folder, a file is wanted", chart.display());
+    }
+    Ok(())
+}
+
+/// As [`interrupt::flag`], but the second signal gives the terminal back before it ends.
+fn signals() -> anyhow::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&flag);
+    ctrlc::set_handler(move || {
+        if seen.swap(true, Ordering::Relaxed) {
+            restore_terminal();
+            std::process::exit(130);
+        }
+    })
+    .context("cannot listen for Ctrl-C")?;
+    Ok(flag)
+}
+
+/// The I/O error that it is, so that a pipe whose reader left ends the program quietly.
+fn into_io(error: anyhow::Error) -> std::io::Error {
+    error.downcast().unwrap_or_else(std::io::Error::other)
 }

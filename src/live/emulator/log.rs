@@ -117,13 +117,16 @@ fn line(file: &mut impl Write, entry: &Entry) -> std::io::Result<()> {
         Outcome::RateLimited => "rate_limited",
         Outcome::TimedOut => "timed_out",
     };
+    let Entry { at, port, identifier, latency, .. } = entry;
+    // To the nanosecond, so that limiters can be asked again and say the same.
+    let (at, latency) = (at.as_nanos(), latency.as_nanos());
     writeln!(
         file,
-        "{:.6},{},{},{outcome},{:.6}",
-        entry.at.as_secs_f64(),
-        entry.port,
-        entry.identifier,
-        entry.latency.as_millis_f64()
+        "{}.{:09},{port},{identifier},{outcome},{}.{:06}",
+        at / 1_000_000_000,
+        at % 1_000_000_000,
+        latency / 1_000_000,
+        latency % 1_000_000
     )
 }
 
@@ -141,7 +144,7 @@ mod tests {
         }
     }
 
-    const LINE: &str = "1.500000,4003,abcdefghijklmnopqrstuvwx,rate_limited,0.750000\n";
+    const LINE: &str = "1.500000000,4003,abcdefghijklmnopqrstuvwx,rate_limited,0.750000\n";
 
     #[test]
     fn a_line_is_in_the_file_while_the_log_goes_on_and_all_are_at_its_end() {

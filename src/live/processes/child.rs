@@ -9,9 +9,9 @@ use std::time::Duration;
 use super::ready::{Lines, NotReady};
 use super::{WaitError, signals, wait_until_open};
 
-/// Between the request to end and the end, once a child had its time to end by itself. A guard
-/// that was stopped needs it to end what it guards.
-const GRACE: Duration = Duration::from_millis(300);
+/// Between the request to end and the end, once a child had its time to end by itself. Longer
+/// than a guard's own patience, which must not be killed while it is at it.
+const GRACE: Duration = Duration::from_millis(500);
 /// What is told of a log.
 const LAST_LINES: usize = 10;
 const LAST_BYTES: usize = 4096;
@@ -223,6 +223,8 @@ impl Child {
         if let Some(status) = self.ended {
             return Ok(status);
         }
+        // One that was stopped could not see that its input ended.
+        signals::continue_group(self.process.id());
         let status = match signals::wait(&mut self.process, patience)? {
             Some(status) => {
                 signals::kill_group(self.process.id());
@@ -236,8 +238,10 @@ impl Child {
 
     fn note_end(&mut self, status: ExitStatus) {
         self.ended = Some(status);
-        // A guard that was killed has not ended what it guarded.
-        if let Some(leader) = self.guarded.take().filter(|_| status.code().is_none()) {
+        // A guard ends with these codes once nobody is left; one that was killed has not ended
+        // what it guarded.
+        let has_done_it = matches!(status.code(), Some(0 | 2));
+        if let Some(leader) = self.guarded.take().filter(|_| !has_done_it) {
             signals::kill_group(leader);
         }
     }

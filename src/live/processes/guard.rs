@@ -18,7 +18,7 @@ use std::time::Duration;
 use super::signals;
 
 /// Between the request to end and the end.
-const PATIENCE: Duration = Duration::from_millis(250);
+const PATIENCE: Duration = Duration::from_millis(200);
 /// How often the guard looks.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 

@@ -24,4 +24,5 @@ pub use child::{Child, Launch, StartError, stop_all};
 pub use guard::{GuardError, guard};
 pub use holders::Holder;
 pub use ports::{PortsClosed, PortsTaken, TakenPort, WaitError, check_free, wait_until_open};
+pub use signals::ask_to_end;
 pub use stdin::when_stdin_ends;

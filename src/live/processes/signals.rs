@@ -7,7 +7,8 @@ use std::process::{Child, ExitStatus};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-pub(super) use self::system::{ask_group, kill_group, own_group};
+pub use self::system::ask_to_end;
+pub(super) use self::system::{ask_group, continue_group, kill_group, own_group};
 
 /// How often one looks whether a process has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
@@ -31,7 +32,7 @@ mod system {
     use std::os::unix::process::CommandExt;
     use std::process::Command;
 
-    use nix::sys::signal::{Signal, killpg};
+    use nix::sys::signal::{Signal, kill, killpg};
     use nix::unistd::Pid;
 
     /// Gives a command that has not been started a process group of its own.
@@ -39,9 +40,22 @@ mod system {
         command.process_group(0);
     }
 
+    /// Asks one process to end.
+    pub fn ask_to_end(process: &std::process::Child) {
+        if let Ok(id) = i32::try_from(process.id()) {
+            // That it has ended already is what is wanted.
+            let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
+        }
+    }
+
     /// Asks all processes of a group to end.
     pub(in super::super) fn ask_group(leader: u32) {
         signal(leader, Signal::SIGTERM);
+        signal(leader, Signal::SIGCONT);
+    }
+
+    /// Lets stopped processes of a group go on.
+    pub(in super::super) fn continue_group(leader: u32) {
         signal(leader, Signal::SIGCONT);
     }
 
@@ -63,9 +77,14 @@ mod system {
 mod system {
     use std::process::Command;
 
+    /// Asks one process to end.
+    pub fn ask_to_end(_process: &std::process::Child) {}
+
     pub(in super::super) fn own_group(_command: &mut Command) {}
 
     pub(in super::super) fn ask_group(_leader: u32) {}
+
+    pub(in super::super) fn continue_group(_leader: u32) {}
 
     pub(in super::super) fn kill_group(_leader: u32) {}
 }

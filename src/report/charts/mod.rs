@@ -9,6 +9,8 @@
 //! | `attempt-share` | which servers the attempts went to |
 //! | `latency` | request latency quantiles |
 //!
+//! Beside them the charts of a fit, and one page of a run that is going on.
+//!
 //! Every chart is laid out once as a list of shapes and painted by plotters' backends
 //! with a font that the program carries; nothing depends on the system's fonts, the clock or a
 //! locale. Each strategy has the same colour, mark and dash pattern in all charts, and none of
@@ -22,10 +24,12 @@ mod latency;
 mod lettering;
 pub mod live;
 mod number;
+mod ongoing;
 mod oracle_regret;
 mod page;
 mod paint;
 mod palette;
+mod panel;
 mod rows;
 #[cfg(test)]
 mod sample;
@@ -35,6 +39,8 @@ mod score_distribution;
 #[cfg(test)]
 pub(in crate::report) mod tests;
 mod verdict;
+
+pub use ongoing::{OngoingMetric, OngoingPicture, OngoingPlace, OngoingServer, draw_ongoing};
 
 use crate::experiment::ScenarioSummary;
 

@@ -12,7 +12,7 @@ use super::program::{Answers, Running, load, targets};
 use super::servers::{Manner, Server};
 
 /// Milliseconds after which an attempt times out here.
-const TIMEOUT: &str = "150";
+const TIMEOUT: &str = "300";
 
 /// One row of the table of faults.
 fn show(fault: &str, beside: &str, answers: &Answers) {
@@ -50,7 +50,7 @@ fn every_fault_is_survived_and_counted_for_what_it_is() {
     println!("| fault | beside | sent | 200 | 500 | 4xx | 503 | lost |");
     for (manner, outcome) in manners {
         for alone in [false, true] {
-            let mut servers = Server::ten_good();
+            let servers = Server::ten_good();
             for server in servers.iter().skip(usize::from(!alone) * 9) {
                 server.becomes(manner);
             }
@@ -68,9 +68,6 @@ fn every_fault_is_survived_and_counted_for_what_it_is() {
             let open = || servers.iter().map(Server::open).sum::<u64>();
             (0..200).take_while(|_| open() > 0).for_each(|_| nap(10));
             assert_eq!(open(), 0, "{manner:?}");
-            servers
-                .iter_mut()
-                .for_each(|server| server.becomes(Manner::Answers { failing_every: 0 }));
         }
     }
 }
@@ -113,7 +110,7 @@ fn nobody_listens_anywhere_and_every_request_is_answered_500() {
     let written = proxy.end();
     show("refuses", "none", &answers);
     assert_eq!((answers.error, written.metrics.total_failure), (20, 20));
-    assert!(written.trace.rows.iter().all(|row| row.rate_limited == Some(false) && !row.success));
+    assert!(written.rows().iter().all(|row| row.rate_limited == Some(false) && !row.success));
     assert!(written.metrics.per_server.iter().all(|s| s.num_failure == s.num_requests));
 }
 
@@ -158,23 +155,25 @@ fn a_server_that_stops_times_out_one_that_is_killed_refuses_and_one_that_goes_on
         nap(120);
         Metrics::read(&path).unwrap().per_server[9].clone()
     };
-    let mut answers = load(proxy.address, 40, 1);
+    let mut answers = load(proxy.address, 100, 1);
     let at_first = last();
     kill(pid, Signal::SIGSTOP).unwrap();
-    answers.add(&load(proxy.address, 40, 1));
+    answers.add(&load(proxy.address, 60, 1));
     let stopped = last();
     kill(pid, Signal::SIGCONT).unwrap();
-    answers.add(&load(proxy.address, 40, 1));
+    answers.add(&load(proxy.address, 100, 1));
     let back = last();
     kill(pid, Signal::SIGKILL).unwrap();
     child.wait().unwrap();
-    answers.add(&load(proxy.address, 40, 1));
+    answers.add(&load(proxy.address, 100, 1));
     let written = proxy.end();
     let dead = &written.metrics.per_server[9];
     show("stops, back, killed", "9 good ones", &answers);
-    assert_eq!((answers.ok, answers.lost), (160, 0));
+    assert_eq!((answers.ok, answers.lost), (360, 0));
     assert!(at_first.num_success > 0 && at_first.num_success == at_first.num_requests);
     assert!(stopped.num_timed_out > 0 && stopped.num_success == at_first.num_success);
-    assert!(back.num_success > stopped.num_success && back.num_timed_out == stopped.num_timed_out);
+    let counts = format!("{at_first:?}\n{stopped:?}\n{back:?}\n{dead:?}");
+    assert!(back.num_success > stopped.num_success, "{counts}");
+    assert_eq!(back.num_timed_out, stopped.num_timed_out, "{counts}");
     assert!(dead.num_failure > back.num_failure && dead.num_timed_out == back.num_timed_out);
 }

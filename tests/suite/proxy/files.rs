@@ -23,12 +23,12 @@ fn flaky() -> Vec<Server> {
 
 /// The proxy's own three accounts and the servers' agree, port by port.
 pub fn reconcile(written: &Written, servers: &[Server]) {
-    let Written { metrics, trace, .. } = written;
+    let (metrics, trace) = (&written.metrics, written.rows());
     assert!(metrics.ended);
     assert_eq!(metrics.total_requests, metrics.total_success + metrics.total_failure);
     for (i, (server, own)) in metrics.per_server.iter().zip(servers).enumerate() {
         assert_eq!(server.port, 4000 + i as u16);
-        let rows: Vec<_> = trace.rows.iter().filter(|row| row.server_port == server.port).collect();
+        let rows: Vec<_> = trace.iter().filter(|row| row.server_port == server.port).collect();
         let count = |wanted: &dyn Fn(&flakelab::trace::Row) -> bool| {
             rows.iter().filter(|row| wanted(row)).count() as u64
         };
@@ -37,7 +37,7 @@ pub fn reconcile(written: &Written, servers: &[Server]) {
         assert_eq!(count(&|row| row.success), server.num_success);
         assert_eq!(count(&|row| row.rate_limited == Some(true)), server.num_rate_limited);
     }
-    let rows = &trace.rows;
+    let rows = &trace;
     let count = |wanted: &dyn Fn(&flakelab::trace::Row) -> bool| {
         rows.iter().filter(|row| wanted(row)).count() as u64
     };

@@ -20,7 +20,7 @@ pub enum Manner {
     Hangs,
     /// Sends what is no HTTP.
     Garbage,
-    /// Sends the head of a good answer, one byte every 5 ms.
+    /// Sends the head of a good answer, one byte every 20 ms.
     ByteByByte,
     /// Sends a good head and a body of 10 MB.
     TenMegabytes,
@@ -124,7 +124,7 @@ fn behave(manner: Manner, count: u64, stream: &mut TcpStream) -> std::io::Result
         Manner::ByteByByte => {
             for byte in head(200, 0) {
                 stream.write_all(&[byte])?;
-                thread::sleep(Duration::from_millis(5));
+                thread::sleep(Duration::from_millis(20));
             }
             Ok(())
         }

@@ -1,9 +1,9 @@
 //! Quantiles of latency, fitted against observed, both on logarithmic axes.
 
-use super::panel::Panel;
 use super::{FitPicture, QuantilePicture, page};
 use crate::report::charts::axis::{Axis, range};
 use crate::report::charts::palette::{ACCENT, Mark, RULE, TEXT};
+use crate::report::charts::panel::Panel;
 use crate::report::charts::{Chart, ChartError};
 
 /// The chart.

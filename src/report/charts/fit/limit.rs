@@ -1,12 +1,12 @@
 //! The rate limit: how likely each kind is, and how likely each refill rate of a bucket of one.
 
-use super::panel::Panel;
 use super::{FitPicture, page};
 use crate::report::charts::axis::{Axis, range};
 use crate::report::charts::lettering::width;
 use crate::report::charts::number::percent;
 use crate::report::charts::page::{MARGIN, SMALL, WIDTH};
 use crate::report::charts::palette::{ACCENT, QUIET, RULE, TEXT};
+use crate::report::charts::panel::Panel;
 use crate::report::charts::scene::Anchor;
 use crate::report::charts::{Chart, ChartError};
 

@@ -10,7 +10,6 @@
 
 mod latency;
 mod limit;
-mod panel;
 mod population;
 mod rates;
 mod starts;

@@ -1,10 +1,10 @@
 //! The population of error rates against the servers: if the family is right, the average of
 //! the servers' posteriors follows the population.
 
-use super::panel::Panel;
 use super::{FitPicture, page};
 use crate::report::charts::axis::Axis;
 use crate::report::charts::palette::{ACCENT, TEXT};
+use crate::report::charts::panel::Panel;
 use crate::report::charts::{Chart, ChartError};
 
 /// The chart.

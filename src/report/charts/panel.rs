@@ -1,4 +1,4 @@
-//! A plot with two axes, for the charts of a fit that show curves.
+//! A plot with two axes, for charts that show curves or points.
 
 use crate::report::charts::axis::Axis;
 use crate::report::charts::page::{MARGIN, Page, SMALL, WIDTH};

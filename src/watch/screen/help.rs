@@ -1,0 +1,46 @@
+//! The keys at the bottom, and the page that explains them and the words.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use super::draw::popup;
+use super::theme::Theme;
+
+const KEYS: [(&str, &str); 5] =
+    [("q", "quit"), ("p", "pause"), ("s", "sort servers"), ("↑↓", "scroll"), ("?", "help")];
+
+const WORDS: [&str; 17] = [
+    "q quit    p pause    s servers by port or by attempts",
+    "↑ ↓ PgUp PgDn Home scroll the servers    ? close this",
+    "",
+    "score      requests answered 200 minus penalties",
+    "success    answered 200 as a share of all answered",
+    "regret     requests answered, but not with 200",
+    "retries    attempts beyond the first of their request",
+    "penalty    points lost to attempts beyond the free ones",
+    "429s       attempts that a server's rate limit refused",
+    "p50, p99   latency of the last requests at the proxy",
+    "share      a server's part of all attempts",
+    "belief     the success rate the strategy would bet on",
+    "at pace    the value at the end if it goes on like this",
+    "predicted  95 % of simulated runs lie in this interval",
+    "",
+    "✓ success  ✗ failure  :429 refused  late timed out  ",
+    "Early values scatter; the verdict comes after the run.",
+];
+
+/// The line of keys.
+pub(super) fn keys(frame: &mut Frame, area: Rect, theme: Theme) {
+    let spans = KEYS.into_iter().flat_map(|(key, does)| {
+        [Span::styled(key, theme.strong()), Span::styled(format!(" {does}   "), theme.quiet())]
+    });
+    frame.render_widget(Paragraph::new(spans.collect::<Line>()), area);
+}
+
+/// The page.
+pub(super) fn draw(frame: &mut Frame, area: Rect, _theme: Theme) {
+    let lines = WORDS.into_iter().map(|text| Line::from(format!(" {text}"))).collect();
+    popup(frame, area, 62, lines);
+}

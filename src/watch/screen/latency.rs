@@ -1,0 +1,112 @@
+//! The last latencies, as a line of small bars or as a chart. Both scales are logarithmic: one
+//! attempt that times out takes a thousand times as long as one that succeeds.
+
+use ratatui::Frame;
+use ratatui::layout::{Alignment, Rect};
+use ratatui::symbols::Marker;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Paragraph};
+
+use super::draw::panel;
+use super::theme::Theme;
+use crate::metrics::Metrics;
+use crate::watch::figures::{counted, ms, points as whole};
+
+const BARS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
+
+/// Latencies that a logarithm takes; the others are nonsense or rounded to nothing.
+fn positive(metrics: &Metrics) -> Vec<f64> {
+    let sound = |x: &f64| x.is_finite() && *x > 0.0;
+    metrics.latencies.iter().copied().filter(sound).collect()
+}
+
+fn ends(values: &[f64]) -> Option<(f64, f64)> {
+    let low = values.iter().copied().reduce(f64::min)?;
+    let high = values.iter().copied().reduce(f64::max)?;
+    Some((low, high))
+}
+
+/// One line: a bar a request, the newest at the right.
+pub(super) fn sparkline(frame: &mut Frame, area: Rect, metrics: &Metrics, theme: Theme) {
+    let values = positive(metrics);
+    let width = usize::from(area.width);
+    // The legend takes up to 40 columns, one request needs one.
+    let fits = width.saturating_sub(40);
+    let shown = values.get(values.len().saturating_sub(fits)..).unwrap_or(&[]);
+    let Some((low, high)) = ends(shown) else {
+        frame.render_widget(Paragraph::new("latency: none yet").style(theme.quiet()), area);
+        return;
+    };
+    let (from, to) = (libm::log(low), libm::log(high).max(libm::log(low) + 1e-9));
+    let bar = |x: &f64| {
+        let level = (libm::log(*x) - from) / (to - from) * (BARS.len() - 1) as f64;
+        *BARS.get(level.round() as usize).unwrap_or(&"█")
+    };
+    let line = Line::from(vec![
+        Span::styled("latency, log ", theme.quiet()),
+        Span::raw(shown.iter().map(bar).collect::<String>()),
+        Span::styled(
+            format!(" {} to {} ms, last {}", ms(low), ms(high), shown.len()),
+            theme.quiet(),
+        ),
+    ]);
+    frame.render_widget(Paragraph::new(line), area);
+}
+
+/// A power of ten without needless decimals.
+fn label(x: f64) -> String {
+    if x >= 0.95 { whole(x) } else { ms(x) }
+}
+
+/// A chart of all latencies that the file has, with lines at p50 and p99.
+pub(super) fn chart(frame: &mut Frame, area: Rect, metrics: &Metrics, theme: Theme) {
+    let values = positive(metrics);
+    let kept = counted(metrics.latencies.len() as u64, "answer");
+    let title = format!("latency in ms, log scale, last {kept}");
+    let inner = panel(frame, area, &title, theme);
+    let Some((low, high)) = ends(&values) else {
+        frame.render_widget(Paragraph::new("none yet").style(theme.quiet()), inner);
+        return;
+    };
+    // Whole decades, so that the labels are round.
+    let from = libm::floor(libm::log10(low));
+    let to = libm::ceil(libm::log10(high)).max(from + 1.0);
+    let span = (values.len().max(2) - 1) as f64;
+    let points: Vec<(f64, f64)> =
+        values.iter().enumerate().map(|(i, x)| (i as f64, libm::log10(*x))).collect();
+    let level = |x: f64| match x.is_finite() && x > 0.0 {
+        true => vec![(0.0, libm::log10(x)), (span, libm::log10(x))],
+        false => Vec::new(),
+    };
+    let (p50, p99) = (level(metrics.latency_p50), level(metrics.latency_p99));
+    let line = |data, style| {
+        Dataset::default()
+            .data(data)
+            .marker(Marker::Braille)
+            .graph_type(GraphType::Line)
+            .style(style)
+    };
+    let dots = Dataset::default().data(&points).marker(Marker::Dot);
+    let decades = ((to - from) as usize).clamp(1, 6);
+    let step = (to - from) / decades as f64;
+    let labels = (0..=decades).map(|i| label(libm::pow(10.0, from + step * i as f64)));
+    let y = Axis::default()
+        .bounds([from, to])
+        .labels(labels.map(|text| format!("{text:>6}")).collect::<Vec<_>>())
+        .labels_alignment(Alignment::Right)
+        .style(theme.quiet());
+    let x = Axis::default().bounds([0.0, span]).style(theme.quiet());
+    let chart = Chart::new(vec![line(&p50, theme.good()), line(&p99, theme.warn()), dots])
+        .legend_position(None)
+        .x_axis(x)
+        .y_axis(y);
+    let height = inner.height.saturating_sub(1);
+    frame.render_widget(chart, Rect { height, ..inner });
+    let note = format!(
+        "       oldest to newest; lines: p50 {} ms, p99 {} ms",
+        ms(metrics.latency_p50),
+        ms(metrics.latency_p99)
+    );
+    let below = Rect { y: inner.y + height, height: inner.height - height, ..inner };
+    frame.render_widget(Paragraph::new(note).style(theme.quiet()), below);
+}

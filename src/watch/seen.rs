@@ -1,0 +1,77 @@
+//! What the viewer knows: the last good metrics, and what is wrong with the files now.
+
+use crate::metrics::Metrics;
+use crate::validate::forecast::PredictionFile;
+
+use super::figures::clean;
+
+/// The newest state of both files.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// The last metrics that could be read; none before the first.
+    pub metrics: Option<Metrics>,
+    /// Why there are no newer ones; none while all is well.
+    pub trouble: Option<String>,
+    /// The prediction, or why there is none.
+    pub prediction: Predicted,
+    /// Ticks since something was last seen to change.
+    pub quiet_ticks: u64,
+}
+
+/// The prediction, or why there is none.
+#[derive(Debug)]
+pub(super) enum Predicted {
+    /// There is no such file; it may come later.
+    Missing(String),
+    /// The file cannot be used.
+    Unusable(String),
+    /// Here it is.
+    File(Box<PredictionFile>),
+}
+
+impl Default for Predicted {
+    fn default() -> Self {
+        Self::Missing("no prediction.json beside the metrics".to_owned())
+    }
+}
+
+/// Seconds that a proxy has been running by its own clock; none if it does not say.
+pub(super) fn running_s(metrics: &Metrics) -> Option<f64> {
+    let seconds = metrics.last_update - metrics.started;
+    (metrics.started > 0.0 && seconds.is_finite()).then_some(seconds.max(0.0))
+}
+
+/// Requests that have their answer.
+pub(super) fn answered(metrics: &Metrics) -> u64 {
+    metrics.total_success.saturating_add(metrics.total_failure)
+}
+
+/// Requests answered 200 as a share of those answered; none before the first answer.
+pub(super) fn success_rate(metrics: &Metrics) -> Option<f64> {
+    let answered = answered(metrics);
+    (answered > 0).then(|| metrics.total_success as f64 / answered as f64)
+}
+
+/// A server's attempts as a share of all; none before the first attempt.
+pub(super) fn share(attempts: u64, metrics: &Metrics) -> Option<f64> {
+    let all: f64 = metrics.per_server.iter().map(|s| s.num_requests as f64).sum();
+    (all > 0.0).then(|| attempts as f64 / all)
+}
+
+/// `config 0`, or the name of a model.
+pub(super) fn config_name(config: &str) -> String {
+    let config = clean(config);
+    let is_number = !config.is_empty() && config.bytes().all(|b| b.is_ascii_digit());
+    if is_number { format!("config {config}") } else { config }
+}
+
+/// `V4 thompson, config 0`, as far as the file says.
+pub(super) fn title(metrics: &Metrics) -> String {
+    let (strategy, config) = (clean(&metrics.strategy), config_name(&metrics.config));
+    match (strategy.is_empty(), config.is_empty()) {
+        (true, true) => "a proxy without a name".to_owned(),
+        (true, false) => config,
+        (false, true) => strategy,
+        (false, false) => format!("{strategy}, {config}"),
+    }
+}
