@@ -29,6 +29,7 @@ fn picture() -> LivePicture {
             .collect(),
         latencies_ms: vec![1.0, 2.0, 300.0, 1.1],
         quantiles_ms: vec![("p50".to_owned(), 1.5), ("p99".to_owned(), 300.0)],
+        is_whole: true,
         compared: vec![
             metric("score", Some(90.0), 84.0, 97.0, LivePlace::Inside),
             metric("penalty", Some(20.0), 0.0, 3.0, LivePlace::Outside("above".to_owned())),
@@ -43,7 +44,7 @@ fn picture() -> LivePicture {
 fn the_page_names_every_server_and_metric_and_what_lies_outside() {
     let chart = draw_live(&picture()).unwrap();
     super::super::tests::assert_well_formed(&chart.svg);
-    for text in ["4000", "4001", "4002", "score", "penalty", "above", "too early", "p99 300"] {
+    for text in ["4000", "4001", "4002", "score", "penalty", "above", "too early", "p99 300 ms"] {
         assert!(chart.svg.contains(&format!(">\n{text}\n<")), "{text}");
     }
     assert!(chart.caption.contains("Server 4002 got 67 %"), "{}", chart.caption);
