@@ -41,6 +41,8 @@ impl Drop for Guard {
 pub fn restore_terminal() {
     // There is nowhere left to complain to.
     let _ = ratatui::try_restore();
+    // Drawing hides the cursor; only a terminal that is dropped shows it again by itself.
+    let _ = crossterm::execute!(io::stdout(), crossterm::cursor::Show);
 }
 
 /// Shows the screen until it is left by key, or until `stop` is set.
