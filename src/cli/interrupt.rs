@@ -7,12 +7,18 @@ use anyhow::Context;
 
 /// A flag that becomes true at the first Ctrl-C (or SIGTERM).
 pub(crate) fn flag() -> anyhow::Result<Arc<AtomicBool>> {
+    flag_and(|| {})
+}
+
+/// The same; `tell` is called at the first one, from a thread of its own.
+pub(crate) fn flag_and(tell: impl Fn() + Send + 'static) -> anyhow::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&flag);
     ctrlc::set_handler(move || {
         if seen.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
+        tell();
     })
     .context("cannot listen for Ctrl-C")?;
     Ok(flag)

@@ -5,11 +5,14 @@
 
 mod failingserver;
 mod fit;
+mod guard;
 mod interrupt;
+mod live;
 mod load;
 mod models;
 mod progress;
 mod proxy;
+mod rules;
 mod style;
 mod sweep;
 mod validate;
@@ -62,8 +65,10 @@ enum Command {
     Sweep(sweep::SweepArguments),
     /// Fit server models to recorded traces
     Fit(fit::FitArguments),
-    /// Send the load that shows a server's rate limit, and record it
+    /// Send requests on schedule, or the load that shows a server's rate limit
     Load(load::LoadArguments),
+    /// Play strategies in front of real servers and say whether the prediction held
+    Live(live::LiveArguments),
     /// Serve HTTP in front of servers, by a strategy
     Proxy(proxy::ProxyArguments),
     /// Stand in for the servers of a model, over HTTP
@@ -72,6 +77,9 @@ enum Command {
     Watch(watch::WatchArguments),
     /// Predict real runs, from each other or from a model, and say whether that held
     Validate(validate::ValidateArguments),
+    /// Keep a program from outliving its supervisor
+    #[command(hide = true)]
+    Guard(guard::GuardArguments),
 }
 
 /// How a command ended, if not with an error.
@@ -95,10 +103,12 @@ pub fn main() -> ExitCode {
         Command::Sweep(sweep) => sweep::run(sweep, output),
         Command::Fit(fit) => fit::run(fit, output),
         Command::Load(load) => load::run(load, output),
+        Command::Live(live) => live::run(live, output),
         Command::Proxy(proxy) => proxy::run(proxy, output),
         Command::Failingserver(servers) => failingserver::run(servers, output),
         Command::Watch(watch) => watch::run(watch, output),
         Command::Validate(validate) => validate::run(validate, output),
+        Command::Guard(guard) => guard::run(guard),
     };
     match result {
         Ok(Ending::Done) => ExitCode::SUCCESS,

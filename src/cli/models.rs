@@ -3,9 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 
 use crate::experiment::ModelSource;
+use crate::strategy::{StrategySpec, UnknownStrategy};
 use crate::world::{Document, Model};
 
 /// The fitted models, as committed when this binary was built.
@@ -48,5 +49,14 @@ pub(crate) fn load(source: &ModelSource) -> anyhow::Result<(Model, PathBuf)> {
             };
             Ok((Model::parse(&config.to_string(), &document)?, path))
         }
+    }
+}
+
+/// A name that no strategy has, with what was probably meant.
+pub(crate) fn unknown_strategy(error: UnknownStrategy) -> anyhow::Error {
+    let known = StrategySpec::known_names().join(", ");
+    match &error.suggestion {
+        Some(name) => anyhow!("{error}: did you mean `{name}`? (known: {known})"),
+        None => anyhow!("{error}: expected one of {known}"),
     }
 }

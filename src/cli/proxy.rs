@@ -1,17 +1,228 @@
-//! `flakelab proxy`.
+//! `flakelab proxy`: the load balancer in front of real servers, a process of its own.
 
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 
-use super::{Ending, OutputArguments};
+use super::rules::RulesArguments;
+use super::{Ending, OutputArguments, interrupt, models, print};
+use crate::experiment::ModelSource;
+use crate::live::Target;
+use crate::live::processes::when_stdin_ends;
+use crate::live::proxy::{Files, Proxy, Settings, Stopper};
+use crate::strategy::StrategySpec;
+use crate::world::Model;
+
+const EXAMPLES: &str = "\
+Examples:
+  flakelab proxy --strategy v4 --config 0 --port 8000
+  flakelab proxy --strategy ucb1 --config 1 --trace run.csv --metrics metrics.json
+  LB_STRATEGY=v5 flakelab proxy --targets 127.0.0.1:7000-7009
+  curl -d abcdefghijklmnopqrstuvwx http://127.0.0.1:8000/
+
+POST / takes 24 letters and digits, or {\"id\": \"...\"} as JSON. GET /health, GET /metrics.json.";
+
+/// Names the strategy where the flag is absent.
+const STRATEGY_VARIABLE: &str = "LB_STRATEGY";
+
+/// How often the flag of Ctrl-C is looked at.
+const GLANCE: Duration = Duration::from_millis(10);
 
 /// Flags of `proxy`.
 #[derive(Debug, Args)]
-pub(super) struct ProxyArguments {}
+#[command(before_help = EXAMPLES)]
+pub(super) struct ProxyArguments {
+    /// Strategy: v1 to v5, or a name [default: the environment variable LB_STRATEGY]
+    #[arg(long, value_name = "NAME")]
+    strategy: Option<String>,
+    /// Config: 0, 1 or 2 [default: 0]
+    #[arg(long, value_name = "CONFIG", conflicts_with = "model")]
+    config: Option<String>,
+    /// Model file, instead of a config
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Servers: host:port or host:first-last, separated by commas, in the model's order [default:
+    /// 127.0.0.1 at the model's ports]
+    #[arg(long, value_name = "LIST")]
+    targets: Option<String>,
+    /// Allow targets on other machines
+    #[arg(long)]
+    allow_remote: bool,
+    /// Port on 127.0.0.1 to listen on; 0 for any that is free
+    #[arg(long, value_name = "PORT", default_value_t = 8000)]
+    port: u16,
+    /// Requests per second that are expected
+    #[arg(long, value_name = "R", default_value_t = 10.0, allow_negative_numbers = true)]
+    rps: f64,
+    #[command(flatten)]
+    rules: RulesArguments,
+    /// Seed of the strategy's coins
+    #[arg(long, value_name = "S", default_value_t = 42)]
+    seed: u64,
+    /// Metrics file, replaced while requests are served
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
+    /// Trace to write: one row an attempt, as `fit` reads it
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// Log to write of every event and decision
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
+    /// The session_id of the trace
+    #[arg(long, value_name = "NAME")]
+    session: Option<String>,
+    /// Replace trace and events log if they are there
+    #[arg(long)]
+    force: bool,
+    /// End when standard input ends
+    #[arg(long, hide = true)]
+    supervised: bool,
+}
 
 /// Runs the subcommand.
-pub(super) fn run(
-    _arguments: &ProxyArguments,
-    _output: &OutputArguments,
-) -> anyhow::Result<Ending> {
-    Ok(Ending::Done)
+pub(super) fn run(arguments: &ProxyArguments, output: &OutputArguments) -> anyhow::Result<Ending> {
+    let settings = settings(arguments)?;
+    for path in [&arguments.trace, &arguments.events].into_iter().flatten() {
+        if path.exists() && !arguments.force {
+            bail!("{} is there already; name another file or add --force", path.display());
+        }
+    }
+    let label = settings.strategy.label();
+    let proxy = Proxy::bind(settings, arguments.port)?;
+    let files = Files {
+        metrics: arguments.metrics.clone(),
+        trace: create(arguments.trace.as_deref(), arguments.force)?,
+        events: create(arguments.events.as_deref(), arguments.force)?,
+    };
+    let interrupted = interrupt::flag()?;
+    stop_when_interrupted(Arc::clone(&interrupted), proxy.stopper())?;
+    if arguments.supervised {
+        let stopper = proxy.stopper();
+        when_stdin_ends(move || stopper.stop()).context("cannot start a thread")?;
+    }
+    print(&format!("listening {}", proxy.address()))?;
+    print("ready")?;
+    if !output.quiet {
+        eprintln!("{label} serves http://{}/ until Ctrl-C", proxy.address());
+    }
+    let ledger = proxy.run(files)?;
+    if !output.quiet {
+        eprintln!(
+            "{} requests: {} answered 200, {} answered 500; {} attempts",
+            ledger.arrived, ledger.answered_ok, ledger.answered_error, ledger.attempts
+        );
+    }
+    let ended = interrupted.load(Ordering::Relaxed);
+    Ok(if ended { Ending::Interrupted } else { Ending::Done })
+}
+
+fn settings(arguments: &ProxyArguments) -> anyhow::Result<Settings> {
+    let strategy = strategy(arguments.strategy.as_deref())?;
+    let rps = arguments.rps;
+    if !(0.001..=1e6).contains(&rps) {
+        bail!("--rps {rps} is out of range: expected a number from 0.001 to 1000000");
+    }
+    let model = model(arguments)?;
+    let ports = (model.ports.first..=u16::MAX).take(model.servers()).collect();
+    Ok(Settings {
+        strategy,
+        seed: arguments.seed,
+        rules: arguments.rules.rules()?,
+        requests_per_second: rps,
+        targets: targets(arguments, &model)?,
+        config: model.name,
+        ports,
+        session: arguments.session.clone(),
+    })
+}
+
+fn strategy(flag: Option<&str>) -> anyhow::Result<StrategySpec> {
+    let variable = std::env::var_os(STRATEGY_VARIABLE).filter(|value| !value.is_empty());
+    let (name, from) = match (flag, variable) {
+        (Some(name), _) => (name.to_owned(), "--strategy"),
+        (None, Some(name)) => (name.to_string_lossy().into_owned(), STRATEGY_VARIABLE),
+        (None, None) => bail!(
+            "no strategy: say `--strategy v4`, or set the environment variable {STRATEGY_VARIABLE}"
+        ),
+    };
+    let choices: Vec<&str> = StrategySpec::known_names()
+        .into_iter()
+        .chain(["random"])
+        .filter(|name| !matches!(*name, "all" | "oracle"))
+        .collect();
+    match name.to_ascii_lowercase().as_str() {
+        "all" => bail!("{from}: a proxy runs one strategy, not `all`; choose one"),
+        "oracle" => bail!(
+            "{from}: the oracle is shown what real servers hide, so it plays in simulations only"
+        ),
+        _ => {}
+    }
+    StrategySpec::from_name(&name).map_err(|error| {
+        let known = choices.join(", ");
+        match &error.suggestion {
+            Some(close) => anyhow!("{from}: {error}: did you mean `{close}`? (known: {known})"),
+            None => anyhow!("{from}: {error}: expected one of {known}"),
+        }
+    })
+}
+
+fn model(arguments: &ProxyArguments) -> anyhow::Result<Model> {
+    let source = match (&arguments.model, arguments.config.as_deref().unwrap_or("0")) {
+        (Some(path), _) => ModelSource::File(path.clone()),
+        (None, config) => match models::configs(config)?.as_slice() {
+            [one] => one.clone(),
+            _ => bail!("a proxy serves one config, not `{config}`; choose 0, 1 or 2"),
+        },
+    };
+    Ok(models::load(&source)?.0)
+}
+
+fn targets(arguments: &ProxyArguments, model: &Model) -> anyhow::Result<Vec<Target>> {
+    let (first, count) = (model.ports.first, model.ports.count);
+    let list = match &arguments.targets {
+        Some(list) => list.clone(),
+        None => format!("127.0.0.1:{first}-{}", first.saturating_add(count.saturating_sub(1))),
+    };
+    let targets = Target::list(&list, arguments.allow_remote)?;
+    if targets.len() != usize::from(count) {
+        bail!(
+            "--targets names {} servers, and the model {} has {count}; expected one target for \
+             each, in the order of the ports {first}-{}",
+            targets.len(),
+            model.name,
+            first.saturating_add(count.saturating_sub(1))
+        );
+    }
+    Ok(targets)
+}
+
+fn create(path: Option<&Path>, force: bool) -> anyhow::Result<Option<(PathBuf, File)>> {
+    let Some(path) = path else { return Ok(None) };
+    let mut options = OpenOptions::new();
+    options.write(true);
+    if force {
+        options.create(true).truncate(true)
+    } else {
+        options.create_new(true)
+    };
+    let file = options.open(path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(Some((path.to_owned(), file)))
+}
+
+fn stop_when_interrupted(flag: Arc<AtomicBool>, stopper: Stopper) -> anyhow::Result<()> {
+    let wait = move || {
+        while !flag.load(Ordering::Relaxed) {
+            thread::sleep(GLANCE);
+        }
+        stopper.stop();
+    };
+    let started: io::Result<_> = thread::Builder::new().name("ctrl-c".to_owned()).spawn(wait);
+    started.map(drop).context("cannot start a thread")
 }

@@ -10,15 +10,18 @@
 //! servers, [`load`] sends requests when they are due, [`processes`] keeps other processes alive
 //! and ends them. The probe sends bounded bursts that tell rate limits apart.
 
+pub mod calendar;
 mod client;
 pub mod emulator;
 pub mod http;
 pub mod load;
+mod overhead;
 mod probe;
 pub mod processes;
 pub mod proxy;
 mod target;
 
 pub use client::{Client, ClientError};
+pub use overhead::measured_overhead;
 pub use probe::{Ladder, PlannedAttempt, Probe, probe_server};
 pub use target::{Target, TargetError};

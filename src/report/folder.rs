@@ -1,4 +1,4 @@
-//! The results folder of one sweep.
+//! The results folder of one sweep, or of one live run.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
@@ -14,7 +14,7 @@ pub struct ResultsFolder {
     path: PathBuf,
     /// Folders that did not exist before, outermost first.
     created: Vec<PathBuf>,
-    /// Held as long as this lives, so that no second sweep writes here meanwhile.
+    /// Held as long as this lives, so that nobody else writes here meanwhile.
     lock: Option<File>,
 }
 
@@ -43,8 +43,8 @@ pub enum FolderError {
         /// The folder.
         path: String,
     },
-    /// Another sweep is at work in it.
-    #[error("another sweep is writing into {path}; wait for it, or choose another with --out")]
+    /// Another sweep or live run is at work in it.
+    #[error("another run is writing into {path}; wait for it, or choose another with --out")]
     Busy {
         /// The folder.
         path: String,
@@ -200,6 +200,7 @@ mod tests {
             interrupted: true,
             version: String::new(),
             git_hash: String::new(),
+            live: false,
         }
     }
 

@@ -1,5 +1,5 @@
-//! `manifest.json`: which command and which build made the results. The only result file that
-//! may differ between two runs of the same spec; written last, so its presence says that the
+//! `manifest.json`: which command and which build made the results. Of a sweep, the only result
+//! file that may differ between two runs of the same spec; written last, so its presence says that the
 //! rest is complete.
 
 use std::path::Path;
@@ -18,16 +18,19 @@ pub struct Manifest {
     /// Whether parameters were drawn from the models' posteriors, where they have one.
     #[serde(default)]
     pub parameter_uncertainty: bool,
-    /// Replications asked for, of every scenario.
+    /// Replications asked for, of every scenario; for a live run the runs of all configs.
     pub replications: u64,
-    /// Replications finished, over all scenarios.
+    /// Replications finished, over all scenarios; for a live run the runs played to the end.
     pub finished: u64,
-    /// Whether the sweep was interrupted; the results then rest on fewer replications.
+    /// Whether it was interrupted; the results then rest on fewer replications or runs.
     pub interrupted: bool,
     /// Version of flakelab.
     pub version: String,
     /// Commit that was built.
     pub git_hash: String,
+    /// Whether these are results of a live run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub live: bool,
 }
 
 impl Manifest {

@@ -7,6 +7,7 @@ pub mod charts;
 mod files;
 mod fit;
 mod folder;
+mod live;
 mod manifest;
 mod markdown;
 mod numbers;
@@ -20,6 +21,10 @@ mod verdict;
 pub use files::{WriteError, write_atomically};
 pub use fit::{fit_page, fit_report};
 pub use folder::{FolderError, ResultsFolder};
+pub use live::{
+    LiveMade, LivePage, LiveRow, ReconciledCount, Reconciliation, live_compared, live_files,
+    live_summary_csv, live_summary_json, live_table, live_verdict,
+};
 pub use parquet::ParquetSink;
 pub use results::{ROWS_FILE, Results, ResultsError};
 pub use summary_csv::summary_csv;

@@ -14,7 +14,7 @@ use crate::experiment::{Plan, Summary, Swept};
 pub const ROWS_FILE: &str = "replications.parquet";
 
 /// Pixels of a PNG for each of the SVG.
-const PNG_SCALE: u32 = 2;
+pub(super) const PNG_SCALE: u32 = 2;
 
 /// Results that could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -88,25 +88,28 @@ fn manifest(plan: &Plan, swept: &Swept) -> Manifest {
         interrupted: swept.interrupted,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         git_hash: env!("FLAKELAB_GIT_HASH").to_owned(),
+        live: false,
     }
 }
 
 /// Scenarios' names as parts of file names, each different from the others.
 fn slugs(summary: &Summary) -> Vec<String> {
     let mut taken = BTreeSet::new();
-    let slug = |config: &str| {
-        let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
-        // File names end somewhere; a number tells long names with one beginning apart.
-        let plain: String = config.chars().map(plain).take(80).collect();
-        // Chart files begin with `config-` anyway.
-        let plain = plain.strip_prefix("config-").unwrap_or(&plain).to_owned();
-        let mut slug = plain.clone();
-        let mut number = 2;
-        while !taken.insert(slug.clone()) {
-            slug = format!("{plain}-{number}");
-            number += 1;
-        }
-        slug
-    };
-    summary.scenarios.iter().map(|s| s.config.as_str()).map(slug).collect()
+    summary.scenarios.iter().map(|s| slug(&s.config, &mut taken)).collect()
+}
+
+/// A config's name as part of file names, different from those `taken`, which it joins.
+pub(super) fn slug(config: &str, taken: &mut BTreeSet<String>) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    // File names end somewhere; a number tells long names with one beginning apart.
+    let plain: String = config.chars().map(plain).take(80).collect();
+    // Chart files begin with `config-` anyway.
+    let plain = plain.strip_prefix("config-").unwrap_or(&plain).to_owned();
+    let mut slug = plain.clone();
+    let mut number = 2;
+    while !taken.insert(slug.clone()) {
+        slug = format!("{plain}-{number}");
+        number += 1;
+    }
+    slug
 }

@@ -1,10 +1,13 @@
 //! The event loop: arrivals and pending events in order of time into the balancer.
 
+use rand_chacha::ChaCha8Rng;
+
 use super::EventQueue;
 use crate::balancer::{Answer, Balancer, Effects, Event, Ledger};
 use crate::domain::{Attempt, Outcome, Request, RequestId, Span, Streams, Timestamp};
+use crate::stats::sample::uniform_open;
 use crate::strategy::Strategy;
-use crate::world::{Arrivals, Instance, Limiter, LuckTape, Scenario};
+use crate::world::{Arrivals, Instance, Limiter, LuckTape, Overhead, Scenario};
 
 /// Events between two questions whether the run is cancelled: well below a millisecond's work.
 const EVENTS_BETWEEN_CHECKS: u32 = 4096;
@@ -18,6 +21,8 @@ pub struct Replication<'s> {
     arrivals: Arrivals,
     /// Attempts accepted in the run being played, per server.
     accepted: Vec<usize>,
+    /// What every attempt takes beyond its luck; none adds nothing and draws nothing.
+    measured: Option<Measured<'s>>,
 }
 
 /// Hears of every answer of a run, in order of time.
@@ -43,6 +48,17 @@ impl<'s> Replication<'s> {
     /// Sets up replication number `replication` of a valid scenario.
     pub fn new(scenario: &'s Scenario, streams: &Streams, replication: u64) -> Self {
         let instance = Instance::draw(&scenario.model, streams, replication);
+        Self::of(scenario, instance, streams, replication)
+    }
+
+    /// The same against given servers, as many as the scenario's model has. Of the model only the
+    /// latency is used.
+    pub fn of(
+        scenario: &'s Scenario,
+        instance: Instance,
+        streams: &Streams,
+        replication: u64,
+    ) -> Self {
         let luck = LuckTape::new(&instance, &scenario.model.latency, streams, replication);
         let arrivals = Arrivals::new(
             scenario.traffic,
@@ -52,7 +68,16 @@ impl<'s> Replication<'s> {
             replication,
         );
         let accepted = vec![0; instance.servers()];
-        Self { scenario, instance, luck, arrivals, accepted }
+        Self { scenario, instance, luck, arrivals, accepted, measured: None }
+    }
+
+    /// The same behind a measured path: every attempt, a refused one too, takes a drawn addition
+    /// longer, and its timeout counts the sum. What the path adds to requests beside their
+    /// attempts changes no decision and is left to the caller. Every strategy meets the words of
+    /// `rng` from its beginning.
+    #[must_use]
+    pub fn behind(self, overhead: &'s Overhead, rng: ChaCha8Rng) -> Self {
+        Self { measured: Some(Measured { overhead, rng }), ..self }
     }
 
     /// The truth of this replication, for the oracle and for reports.
@@ -63,6 +88,20 @@ impl<'s> Replication<'s> {
     /// Plays one strategy from the first arrival to the last answer, or until `record` says
     /// that the run is cancelled; its ledger is then that of an unfinished run.
     pub fn play(&mut self, strategy: Box<dyn Strategy>, record: &mut impl Record) -> Ledger {
+        match self.measured.clone() {
+            None => self.play_along(Direct, strategy, record),
+            Some(measured) => self.play_along(measured, strategy, record),
+        }
+    }
+
+    /// One copy of the loop for each kind of path, so that nothing is asked of one that adds
+    /// nothing.
+    fn play_along(
+        &mut self,
+        path: impl Path,
+        strategy: Box<dyn Strategy>,
+        record: &mut impl Record,
+    ) -> Ledger {
         let Scenario { rules, requests_per_second, ref model, .. } = *self.scenario;
         let mut balancer =
             Balancer::new(strategy, rules, requests_per_second, self.instance.servers());
@@ -79,6 +118,7 @@ impl<'s> Replication<'s> {
             accepted: &mut self.accepted,
             timeout: rules.attempt_timeout(),
             refusal: model.latency.rate_limited(),
+            path,
             record,
         };
         loop {
@@ -108,8 +148,39 @@ impl<'s> Replication<'s> {
     }
 }
 
+/// What lies between the balancer and the servers.
+trait Path {
+    /// The latency of attempt `number` of a request (from 0), given that of the server.
+    fn latency(&mut self, number: u32, of_server: Span) -> Span;
+}
+
+/// Nothing.
+struct Direct;
+
+impl Path for Direct {
+    #[inline]
+    fn latency(&mut self, _number: u32, of_server: Span) -> Span {
+        of_server
+    }
+}
+
+/// A path whose additions were measured.
+#[derive(Debug, Clone)]
+struct Measured<'s> {
+    overhead: &'s Overhead,
+    rng: ChaCha8Rng,
+}
+
+impl Path for Measured<'_> {
+    fn latency(&mut self, number: u32, of_server: Span) -> Span {
+        let added_ms = self.overhead.attempt_ms(number, uniform_open(&mut self.rng));
+        let added = Span::from_millis_f64(added_ms).as_nanos();
+        Span::from_nanos(of_server.as_nanos().saturating_add(added))
+    }
+}
+
 /// Does at once what the balancer asks for.
-struct Driver<'r, R> {
+struct Driver<'r, P, R> {
     now: Timestamp,
     queue: EventQueue,
     limiters: Vec<Limiter>,
@@ -117,10 +188,11 @@ struct Driver<'r, R> {
     accepted: &'r mut [usize],
     timeout: Span,
     refusal: Span,
+    path: P,
     record: &'r mut R,
 }
 
-impl<R: Record> Effects for Driver<'_, R> {
+impl<P: Path, R: Record> Effects for Driver<'_, P, R> {
     #[inline]
     fn send(&mut self, attempt: &Attempt) {
         let server = attempt.server.index();
@@ -131,6 +203,7 @@ impl<R: Record> Effects for Driver<'_, R> {
         } else {
             (Outcome::RateLimited, self.refusal)
         };
+        let latency = self.path.latency(attempt.number, latency);
         if latency > self.timeout {
             self.queue.push_outcome(self.now + self.timeout, attempt.id, Outcome::TimedOut);
         } else {
@@ -144,5 +217,108 @@ impl<R: Record> Effects for Driver<'_, R> {
 
     fn wake_at(&mut self, at: Timestamp) {
         self.queue.push_wake_up(at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Purpose, Rules};
+    use crate::strategy::StrategySpec;
+    use crate::world::{Document, Model};
+
+    fn scenario(error_rates: &str, limit: &str, latency: &str) -> Scenario {
+        let text = format!(
+            "schema = 1\nports = {{ first = 4000, count = 2 }}\n[error_rate]\n\
+             draw = \"per_replication\"\nfamily = \"fixed\"\nvalues = {error_rates}\n\
+             [rate_limit]\n{limit}\n[latency]\n{latency}\n"
+        );
+        let model = Model::parse("m", &Document::from_text("m", &text)).unwrap();
+        Scenario { requests: 200, ..Scenario::new(model) }
+    }
+
+    /// Answers as (ok, attempts, latency).
+    #[derive(Debug, Default, PartialEq)]
+    struct Heard(Vec<(bool, u32, Span)>);
+
+    impl Record for Heard {
+        fn on_answer(&mut self, _request: RequestId, answer: Answer) {
+            self.0.push((answer.ok, answer.attempts, answer.latency));
+        }
+    }
+
+    fn play(scenario: &Scenario, overhead: Option<&Overhead>) -> (Heard, Ledger) {
+        let streams = Streams::new(5);
+        let mut world = Replication::new(scenario, &streams, 3);
+        if let Some(overhead) = overhead {
+            world = world.behind(overhead, streams.stream(Purpose::Analysis, 0, 3));
+        }
+        let spec = StrategySpec::from_name("v4").unwrap();
+        let mut heard = Heard::default();
+        let player = || spec.build(2, streams.stream(Purpose::Strategy, 0, 3));
+        let ledger = world.play(player(), &mut heard);
+        let mut again = Heard::default();
+        assert_eq!(world.play(player(), &mut again), ledger, "every play meets the same words");
+        assert_eq!(again, heard);
+        (heard, ledger)
+    }
+
+    const LOGNORMAL: &str = "family = \"lognormal\"\nmedian_ms = 1.1\nsigma = 0.3";
+    const CONSTANT: &str = "family = \"constant\"\nms = 2.0\nrate_limited_ms = 1.0";
+
+    fn overhead(first: &[f64], retry: &[f64]) -> Overhead {
+        let (first_attempt_ms, retry_ms) = (first.to_vec(), retry.to_vec());
+        Overhead { first_attempt_ms, retry_ms, request_ms: vec![1e9] }
+    }
+
+    #[test]
+    fn a_path_that_adds_nothing_changes_nothing() {
+        let scenario = scenario("[0.4, 0.6]", "kind = \"none\"", LOGNORMAL);
+        assert_eq!(play(&scenario, None), play(&scenario, Some(&Overhead::default())));
+    }
+
+    #[test]
+    fn first_attempts_and_further_ones_take_their_own_additions() {
+        let scenario = scenario("[0.4, 0.6]", "kind = \"none\"", CONSTANT);
+        let (heard, ledger) = play(&scenario, Some(&overhead(&[0.5], &[0.25])));
+        assert_eq!(heard.0.len() as u64, ledger.arrived);
+        assert!(heard.0.iter().any(|(_, attempts, _)| *attempts > 1));
+        for (_, attempts, latency) in heard.0 {
+            let ms = 2.5 + 2.25 * f64::from(attempts - 1);
+            assert_eq!(latency, Span::from_millis_f64(ms));
+        }
+    }
+
+    #[test]
+    fn additions_are_drawn_from_what_was_measured() {
+        let scenario = scenario("[0.0, 0.0]", "kind = \"none\"", CONSTANT);
+        let (heard, _) = play(&scenario, Some(&overhead(&[0.5, 1.0], &[])));
+        let slow = heard.0.iter().filter(|(_, _, l)| *l == Span::from_millis_f64(3.0)).count();
+        let fast = heard.0.iter().filter(|(_, _, l)| *l == Span::from_millis_f64(2.5)).count();
+        assert_eq!(slow + fast, 200);
+        // 200 fair coins: within 4.5 standard deviations, false alarm 7e-6.
+        assert!((68..=132).contains(&slow), "{slow}");
+    }
+
+    #[test]
+    fn refusals_come_later_too() {
+        let limit = "kind = \"token_bucket\"\nper_second = 0.001\nburst = 1.0";
+        let mut scenario = scenario("[0.0, 0.0]", limit, CONSTANT);
+        scenario.rules = Rules { max_attempts: Some(1), ..Rules::default() };
+        let (heard, ledger) = play(&scenario, Some(&overhead(&[0.5], &[0.25])));
+        assert_eq!(ledger.rate_limited(), 198);
+        let refused = heard.0.iter().filter(|(ok, ..)| !ok);
+        refused.for_each(|(.., latency)| assert_eq!(*latency, Span::from_millis_f64(1.5)));
+    }
+
+    #[test]
+    fn the_timeout_counts_the_sum() {
+        let mut scenario = scenario("[0.0, 0.0]", "kind = \"none\"", CONSTANT);
+        scenario.rules = Rules { attempt_timeout_ms: 2.5, ..Rules::default() };
+        let (_, in_time) = play(&scenario, Some(&overhead(&[0.5], &[0.5])));
+        assert_eq!((in_time.timed_out(), in_time.answered_ok), (0, 200));
+        let (heard, late) = play(&scenario, Some(&overhead(&[0.6], &[0.5])));
+        assert_eq!((late.timed_out(), late.answered_ok), (200, 200));
+        assert!(heard.0.iter().all(|(.., l)| *l == Span::from_millis_f64(5.0)));
     }
 }

@@ -34,4 +34,4 @@ pub use group::Group;
 pub use options::ReadOptions;
 pub use recording::{Observed, Recording};
 pub use row::{PROBE, Row, Trace};
-pub use write::write;
+pub use write::{RowWriter, write};

@@ -20,20 +20,61 @@ pub fn write(out: impl Write, rows: &[Row]) -> io::Result<()> {
     } else {
         Column::RateLimited
     };
-    let columns = || Column::ALL.into_iter().take_while(|column| *column <= last);
-    writer.write_record(columns().map(Column::name))?;
+    header(&mut writer, last)?;
     for row in rows {
-        for column in columns() {
-            writer.write_field(cell(row, column).as_bytes())?;
-        }
-        writer.write_record(None::<&[u8]>)?;
+        line(&mut writer, row, last)?;
     }
     writer.flush()
+}
+
+/// Writes rows one by one, as they come to be known, without the column `start`.
+///
+/// When not to use it: for rows that are all at hand; [`write`] takes fewer calls of the system.
+#[derive(Debug)]
+pub struct RowWriter<W: Write>(csv::Writer<W>);
+
+impl<W: Write> RowWriter<W> {
+    /// Writes the header.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn new(out: W) -> io::Result<Self> {
+        let mut writer = csv::Writer::from_writer(out);
+        header(&mut writer, Column::RateLimited)?;
+        writer.flush()?;
+        Ok(Self(writer))
+    }
+
+    /// Writes a line, which has left this process when this returns.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write(&mut self, row: &Row) -> io::Result<()> {
+        line(&mut self.0, row, Column::RateLimited)?;
+        self.0.flush()
+    }
+}
+
+fn columns(last: Column) -> impl Iterator<Item = Column> {
+    Column::ALL.into_iter().take_while(move |column| *column <= last)
+}
+
+fn header(writer: &mut csv::Writer<impl Write>, last: Column) -> io::Result<()> {
+    Ok(writer.write_record(columns(last).map(Column::name))?)
+}
+
+fn line(writer: &mut csv::Writer<impl Write>, row: &Row, last: Column) -> io::Result<()> {
+    for column in columns(last) {
+        writer.write_field(cell(row, column).as_bytes())?;
+    }
+    Ok(writer.write_record(None::<&[u8]>)?)
 }
 
 fn cell(row: &Row, column: Column) -> Cow<'_, str> {
     match column {
         Column::SessionId => row.session_id.as_deref().unwrap_or_default().into(),
+        // Servers of somebody's own are of no config.
+        Column::ConfigTarget if row.server_index().is_none() => "".into(),
         Column::ConfigTarget => row.config.target().into(),
         Column::RequestNumber => row.request_number.to_string().into(),
         Column::AttemptNumber => row.attempt_number.to_string().into(),
@@ -91,6 +132,28 @@ mod tests {
         let trace = Trace::read(file.path()).unwrap();
         assert_eq!(trace.rows, rows);
         assert_eq!((trace.line(0), trace.line(2)), (2, 4));
+    }
+
+    #[test]
+    fn rows_written_one_by_one_are_the_same_file() {
+        let rows = [row(1, Config::ALL[0], Some(false)), row(2, Config::ALL[1], Some(true))];
+        let (mut whole, mut one_by_one) = (Vec::new(), Vec::new());
+        write(&mut whole, &rows).unwrap();
+        let mut writer = RowWriter::new(&mut one_by_one).unwrap();
+        for row in &rows {
+            writer.write(row).unwrap();
+        }
+        drop(writer);
+        assert_eq!(String::from_utf8(one_by_one).unwrap(), String::from_utf8(whole).unwrap());
+    }
+
+    #[test]
+    fn a_port_of_no_config_has_no_target() {
+        let mut out = Vec::new();
+        let own = Row { server_port: 8080, ..row(1, Config::ALL[0], None) };
+        write(&mut out, &[own]).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.lines().nth(1).unwrap().starts_with(",,1,1,"), "{text}");
     }
 
     #[test]

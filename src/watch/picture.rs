@@ -5,10 +5,10 @@ use super::figures::{clean, count, duration, ms, percent, points};
 use super::seen::{Predicted, Seen, answered, running_s, share, success_rate, title};
 use super::units::{interval, value};
 use crate::metrics::Metrics;
-use crate::report::charts::{LiveMetric, LivePicture, LivePlace, LiveServer};
+use crate::report::charts::{OngoingMetric, OngoingPicture, OngoingPlace, OngoingServer};
 
 /// The picture of these metrics.
-pub(super) fn picture(metrics: &Metrics, seen: &Seen) -> LivePicture {
+pub(super) fn picture(metrics: &Metrics, seen: &Seen) -> OngoingPicture {
     let latency = |x: f64| match metrics.latencies.is_empty() {
         true => "-".to_owned(),
         false => format!("{} ms", ms(x)),
@@ -28,7 +28,7 @@ pub(super) fn picture(metrics: &Metrics, seen: &Seen) -> LivePicture {
         ("in service", count(metrics.in_service as u64)),
     ];
     let (compared, is_whole, comparison_note) = compared(metrics, seen);
-    LivePicture {
+    OngoingPicture {
         name: title(metrics),
         state: format!(
             "{} after {}, {} requests answered",
@@ -40,7 +40,7 @@ pub(super) fn picture(metrics: &Metrics, seen: &Seen) -> LivePicture {
         servers: metrics
             .per_server
             .iter()
-            .map(|s| LiveServer {
+            .map(|s| OngoingServer {
                 name: s.port.to_string(),
                 share: share(s.num_requests, metrics).unwrap_or(0.0),
                 attempts: s.num_requests,
@@ -60,7 +60,7 @@ pub(super) fn picture(metrics: &Metrics, seen: &Seen) -> LivePicture {
     }
 }
 
-fn compared(metrics: &Metrics, seen: &Seen) -> (Vec<LiveMetric>, bool, String) {
+fn compared(metrics: &Metrics, seen: &Seen) -> (Vec<OngoingMetric>, bool, String) {
     let Predicted::File(file) = &seen.prediction else {
         return (Vec::new(), false, "No prediction to compare with.".to_owned());
     };
@@ -68,7 +68,7 @@ fn compared(metrics: &Metrics, seen: &Seen) -> (Vec<LiveMetric>, bool, String) {
         Ok(against) => against,
         Err(why) => return (Vec::new(), false, format!("Not compared: {}.", clean(&why))),
     };
-    let rows = against.rows.iter().map(|row| LiveMetric {
+    let rows = against.rows.iter().map(|row| OngoingMetric {
         name: row.metric.name().trim_end_matches(" ms").to_owned(),
         value: row.at_pace,
         value_text: value(row.metric, row.at_pace),
@@ -76,10 +76,10 @@ fn compared(metrics: &Metrics, seen: &Seen) -> (Vec<LiveMetric>, bool, String) {
         interval: row.interval,
         mean: row.mean,
         place: match row.place {
-            Place::TooEarly => LivePlace::Unknown("too early".to_owned()),
-            Place::NotJudged => LivePlace::Unknown("not judged".to_owned()),
-            Place::Inside => LivePlace::Inside,
-            Place::Above | Place::Below => LivePlace::Outside(row.place.word().to_owned()),
+            Place::TooEarly => OngoingPlace::Unknown("too early".to_owned()),
+            Place::NotJudged => OngoingPlace::Unknown("not judged".to_owned()),
+            Place::Inside => OngoingPlace::Inside,
+            Place::Above | Place::Below => OngoingPlace::Outside(row.place.word().to_owned()),
         },
     });
     let note = match against.is_whole {

@@ -9,7 +9,7 @@ use std::sync::mpsc::sync_channel;
 use super::follow::{Files, Follow};
 use super::picture::picture;
 use super::ticker;
-use crate::report::charts::{ChartError, draw_live};
+use crate::report::charts::{ChartError, draw_ongoing};
 use crate::report::{WriteError, write_atomically};
 
 /// A chart that could not be kept up.
@@ -49,7 +49,7 @@ pub fn svg(
             noted.clone_from(&seen.trouble);
         }
         if let (true, None, Some(metrics)) = (read, &seen.trouble, &seen.metrics) {
-            let chart = draw_live(&picture(metrics, seen))?;
+            let chart = draw_ongoing(&picture(metrics, seen))?;
             write_atomically(to, chart.svg.as_bytes())?;
             if metrics.ended {
                 return Ok(true);

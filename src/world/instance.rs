@@ -1,7 +1,9 @@
 //! The truth of one replication: each server's error rate and its limiter.
 
 use super::posterior::Which;
-use super::{Draw, ErrorFamily, Limiter, Model, REPLICATIONS_PER_DRAW};
+use super::{
+    Draw, ErrorFamily, ErrorRate, Limiter, Model, Posterior, REPLICATIONS_PER_DRAW, RateLimit,
+};
 use crate::domain::{Purpose, Streams};
 use crate::stats::{sample, special};
 
@@ -20,32 +22,73 @@ impl Instance {
     /// posterior, population and limit come from its rows, by streams of their own; servers
     /// that are drawn once for the master seed are of one population, too.
     pub fn draw(model: &Model, streams: &Streams, replication: u64) -> Self {
-        let per_replication = streams.stream(Purpose::Instance, 0, replication);
-        let draw = replication / REPLICATIONS_PER_DRAW;
-        let (mut rates_rng, rates_draw) = match model.error_rate.draw {
-            Draw::PerReplication => (per_replication.clone(), draw),
-            Draw::Fixed => (streams.stream(Purpose::Instance, 0, 0), 0),
-        };
-        let family = model.error_rate.posterior.row(Which::ErrorRate, rates_draw, streams);
-        let family = family.unwrap_or(&model.error_rate.family);
-        let limit = model.rate_limit_posterior.row(Which::RateLimit, draw, streams);
-        let limit = limit.unwrap_or(&model.rate_limit);
-        let mut phases_rng = per_replication;
-        let mut error_rates = Vec::with_capacity(model.servers());
-        let mut limiters = Vec::with_capacity(model.servers());
-        for server in 0..model.servers() {
-            error_rates.push(error_rate(family, server, sample::uniform_open(&mut rates_rng)));
-            sample::uniform01(&mut rates_rng);
+        let limit = drawn_limit(model, streams, replication);
+        let mut phases_rng = streams.stream(Purpose::Instance, 0, replication);
+        let limiter = |_| {
             sample::uniform01(&mut phases_rng);
-            limiters.push(limit.limiter(sample::uniform01(&mut phases_rng)));
+            limit.limiter(sample::uniform01(&mut phases_rng))
+        };
+        Self {
+            error_rates: drawn_rates(model, streams, replication),
+            limiters: (0..model.servers()).map(limiter).collect(),
         }
-        Self { error_rates, limiters }
     }
 
     /// Number of servers.
     pub fn servers(&self) -> usize {
         self.error_rates.len()
     }
+}
+
+impl Model {
+    /// The truth of one replication as a model of its own: the error rates that
+    /// [`Instance::draw`] draws, and the limit that its limiters have; nothing is left open.
+    /// Phases of windows and swinging limits stay hidden, as they are to anybody who knows the
+    /// parameters but not when a server was started.
+    #[must_use]
+    pub fn drawn(&self, streams: &Streams, replication: u64) -> Self {
+        let values = drawn_rates(self, streams, replication);
+        let mut provenance = toml::Table::new();
+        provenance.insert("drawn_from".to_owned(), self.name.clone().into());
+        Self {
+            name: self.name.clone(),
+            ports: self.ports,
+            error_rate: ErrorRate {
+                draw: Draw::Fixed,
+                family: ErrorFamily::Fixed { values },
+                posterior: Posterior::default(),
+            },
+            rate_limit: *drawn_limit(self, streams, replication),
+            rate_limit_posterior: Posterior::default(),
+            latency: self.latency.clone(),
+            provenance,
+        }
+    }
+}
+
+/// The error rates of one replication.
+fn drawn_rates(model: &Model, streams: &Streams, replication: u64) -> Vec<f64> {
+    let replication = match model.error_rate.draw {
+        Draw::PerReplication => replication,
+        Draw::Fixed => 0,
+    };
+    let draw = replication / REPLICATIONS_PER_DRAW;
+    let family = model.error_rate.posterior.row(Which::ErrorRate, draw, streams);
+    let family = family.unwrap_or(&model.error_rate.family);
+    let mut rng = streams.stream(Purpose::Instance, 0, replication);
+    let rate = |server| {
+        let rate = error_rate(family, server, sample::uniform_open(&mut rng));
+        sample::uniform01(&mut rng);
+        rate
+    };
+    (0..model.servers()).map(rate).collect()
+}
+
+/// The limit that all servers of one replication have.
+fn drawn_limit<'a>(model: &'a Model, streams: &Streams, replication: u64) -> &'a RateLimit {
+    let draw = replication / REPLICATIONS_PER_DRAW;
+    let limit = model.rate_limit_posterior.row(Which::RateLimit, draw, streams);
+    limit.unwrap_or(&model.rate_limit)
 }
 
 /// The error rate that the word `u` in (0, 1) stands for, by inversion.
@@ -69,7 +112,7 @@ fn error_rate(family: &ErrorFamily, server: usize, u: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::stats::{goodness, special::inc_beta};
-    use crate::world::{ErrorRate, Latency, LatencyFamily, Ports, Posterior, RateLimit};
+    use crate::world::{Document, Latency, LatencyFamily, Ports};
 
     fn model(draw: Draw, family: ErrorFamily) -> Model {
         Model {
@@ -198,5 +241,26 @@ mod tests {
         assert!(drawn.iter().all(|i| i.error_rates == drawn[0].error_rates));
         assert!(drawn.iter().any(|i| i.limiters != drawn[0].limiters));
         assert!(model.draws_parameters());
+    }
+
+    /// Phases included: the drawn model has the words of its replication.
+    #[test]
+    fn a_drawn_model_is_the_truth_of_its_replication_and_nothing_else() {
+        let streams = Streams::new(6);
+        for replication in 0..20 {
+            let model = with_posterior(Draw::PerReplication);
+            let (truth, drawn) =
+                (Instance::draw(&model, &streams, replication), model.drawn(&streams, replication));
+            assert_eq!(
+                drawn.error_rate.family,
+                ErrorFamily::Fixed { values: truth.error_rates.clone() }
+            );
+            assert_eq!(Instance::draw(&drawn, &streams, replication), truth);
+            assert!(!drawn.has_posterior() && drawn.validate().is_ok());
+            let text = Document::from_text("drawn.toml", drawn.to_toml());
+            assert_eq!(Model::parse("test", &text).unwrap(), drawn);
+        }
+        let fixed = model(Draw::Fixed, UNIFORM);
+        assert_eq!(fixed.drawn(&streams, 1).error_rate, fixed.drawn(&streams, 2).error_rate);
     }
 }

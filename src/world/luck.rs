@@ -27,9 +27,35 @@ pub struct LuckTape {
 
 #[derive(Debug)]
 struct Track {
+    stream: LuckStream,
+    written: Vec<Luck>,
+}
+
+/// The luck of one server's accepted attempts, in order: what a tape writes down.
+///
+/// For a server that nobody replays, such as one that runs for days.
+#[derive(Debug)]
+pub struct LuckStream {
     error_rate: f64,
     rng: ChaCha8Rng,
-    written: Vec<Luck>,
+}
+
+impl LuckStream {
+    /// The luck of `server` in a replication, from its first accepted attempt on.
+    pub fn new(error_rate: f64, server: ServerId, streams: &Streams, replication: u64) -> Self {
+        Self { error_rate, rng: streams.stream(Purpose::World, server.0, replication) }
+    }
+
+    /// The luck of the next accepted attempt.
+    ///
+    /// Each attempt owns two words of its server's stream, outcome first, then latency.
+    #[inline]
+    pub fn draw(&mut self, latency: &Latency) -> Luck {
+        let fails = sample::uniform01(&mut self.rng) < self.error_rate;
+        let latency = latency.draw(fails, &mut self.rng);
+        let outcome = if fails { Outcome::Failure } else { Outcome::Success };
+        Luck { outcome, latency }
+    }
 }
 
 impl LuckTape {
@@ -40,27 +66,21 @@ impl LuckTape {
         streams: &Streams,
         replication: u64,
     ) -> Self {
-        let servers = ServerId::all(instance.servers())
-            .map(|server| Track {
-                error_rate: instance.error_rates[server.index()],
-                rng: streams.stream(Purpose::World, server.0, replication),
-                written: Vec::new(),
-            })
-            .collect();
+        let track = |server: ServerId| {
+            let error_rate = instance.error_rates[server.index()];
+            let stream = LuckStream::new(error_rate, server, streams, replication);
+            Track { stream, written: Vec::new() }
+        };
+        let servers = ServerId::all(instance.servers()).map(track).collect();
         Self { latency: latency.clone(), servers }
     }
 
     /// The luck of the `k`-th accepted attempt (from 0) at `server`.
-    ///
-    /// Each attempt owns two words of its server's stream, outcome first, then latency.
     #[inline]
     pub fn luck(&mut self, server: ServerId, k: usize) -> Luck {
         let track = &mut self.servers[server.index()];
         while track.written.len() <= k {
-            let fails = sample::uniform01(&mut track.rng) < track.error_rate;
-            let latency = self.latency.draw(fails, &mut track.rng);
-            let outcome = if fails { Outcome::Failure } else { Outcome::Success };
-            track.written.push(Luck { outcome, latency });
+            track.written.push(track.stream.draw(&self.latency));
         }
         track.written[k]
     }

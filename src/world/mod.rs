@@ -26,7 +26,7 @@ pub use instance::Instance;
 pub use latency::{Latency, LatencyFamily, LogNormal};
 pub use limiter::Limiter;
 pub use lognormals::LogNormals;
-pub use luck::{Luck, LuckTape};
+pub use luck::{Luck, LuckStream, LuckTape};
 pub use model::{Draw, ErrorFamily, ErrorRate, Model, Ports};
 pub use oracle::Oracle;
 pub use overhead::Overhead;

@@ -355,7 +355,7 @@ fn a_second_sweep_into_the_same_folder_is_turned_away_and_does_no_harm() {
         .unwrap();
     wait_for_some_rows(&mut first, &desk.path("r"));
     let message = desk.mistake(sweep);
-    assert!(message.contains("another sweep is writing"), "{message}");
+    assert!(message.contains("another run is writing"), "{message}");
     interrupt_after_some_rows(&mut first, &desk.path("r"));
     let output = first.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));

@@ -87,7 +87,7 @@ const HEAVY: [(&[&str], &[&str]); 5] = [
     (&["reqwest", "tokio", "httparse"], &["live/"]),
     (&["ratatui", "crossterm"], &["watch/"]),
     (&["clap", "indicatif", "inquire"], &["cli/", "main.rs"]),
-    (&["rayon"], &["experiment/", "fit/", "stats/", "cli/sweep/mod.rs"]),
+    (&["rayon"], &["experiment/", "fit/", "stats/", "validate/", "cli/sweep/mod.rs"]),
 ];
 
 /// The wall clock is read where time is real, or shown to people who wait.

@@ -1,12 +1,11 @@
 //! The plan that an experiment file and flags describe; flags win.
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 
 use super::{SweepArguments, Switch, models};
 use crate::experiment::{
     Contender, ExperimentFile, ModelSource, Plan, ScenarioEntry, Settings, specs_from_name,
 };
-use crate::strategy::{StrategySpec, UnknownStrategy};
 use crate::world::{Document, Scenario, Traffic};
 
 /// The plan that file and flags describe.
@@ -68,7 +67,7 @@ fn contenders(names: &[String]) -> anyhow::Result<Vec<Contender>> {
     }
     let mut contenders: Vec<Contender> = Vec::new();
     for name in names.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
-        for spec in specs_from_name(name).map_err(unknown_strategy)? {
+        for spec in specs_from_name(name).map_err(models::unknown_strategy)? {
             let contender = Contender::new(spec);
             if !contenders.contains(&contender) {
                 contenders.push(contender);
@@ -76,12 +75,4 @@ fn contenders(names: &[String]) -> anyhow::Result<Vec<Contender>> {
         }
     }
     Ok(contenders)
-}
-
-fn unknown_strategy(error: UnknownStrategy) -> anyhow::Error {
-    let known = StrategySpec::known_names().join(", ");
-    match &error.suggestion {
-        Some(name) => anyhow!("{error}: did you mean `{name}`? (known: {known})"),
-        None => anyhow!("{error}: expected one of {known}"),
-    }
 }

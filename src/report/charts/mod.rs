@@ -22,8 +22,9 @@ mod differences;
 pub mod fit;
 mod latency;
 mod lettering;
-mod live;
+pub mod live;
 mod number;
+mod ongoing;
 mod oracle_regret;
 mod page;
 mod paint;
@@ -39,7 +40,7 @@ mod score_distribution;
 mod tests;
 mod verdict;
 
-pub use live::{LiveMetric, LivePicture, LivePlace, LiveServer, draw_live};
+pub use ongoing::{OngoingMetric, OngoingPicture, OngoingPlace, OngoingServer, draw_ongoing};
 
 use crate::experiment::ScenarioSummary;
 
@@ -100,7 +101,11 @@ pub fn file_name(scenario: &str, chart: &str, format: &str) -> String {
 pub fn is_chart_file(name: &str) -> bool {
     let stem = name.strip_suffix(".svg").or(name.strip_suffix(".png"));
     stem.and_then(|stem| stem.strip_prefix("config-")).is_some_and(|rest| {
-        NAMES.iter().chain(&fit::NAMES).any(|chart| rest.ends_with(&format!("-{chart}")))
+        NAMES
+            .iter()
+            .chain(&fit::NAMES)
+            .chain(&live::NAMES)
+            .any(|chart| rest.ends_with(&format!("-{chart}")))
     })
 }
 

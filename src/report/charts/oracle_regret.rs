@@ -159,7 +159,7 @@ fn plot(page: &mut Page, scenario: &ScenarioSummary, drawn: &[usize]) {
 
 /// Moves positions apart to at least `step`, in their order, within `top` and `bottom` if they
 /// fit there.
-fn apart(wanted: &[f64], step: f64, top: f64, bottom: f64) -> Vec<f64> {
+pub(super) fn apart(wanted: &[f64], step: f64, top: f64, bottom: f64) -> Vec<f64> {
     let mut order: Vec<usize> = (0..wanted.len()).collect();
     order.sort_by(|a, b| wanted[*a].total_cmp(&wanted[*b]));
     // Neighbours that touch become a block centred on what its members wanted.

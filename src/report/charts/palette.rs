@@ -166,14 +166,20 @@ pub(super) struct Look {
 
 /// The looks of the contenders, in their order.
 pub(super) fn looks(contenders: &[ContenderSummary]) -> Vec<Look> {
-    let mut ranked: Vec<usize> =
-        (0..contenders.len()).filter(|i| contenders[*i].ranking.is_some()).collect();
-    ranked.sort_by(|a, b| contenders[*a].strategy.cmp(&contenders[*b].strategy));
+    let labels: Vec<(&str, bool)> =
+        contenders.iter().map(|c| (c.strategy.as_str(), c.ranking.is_some())).collect();
+    looks_of(&labels)
+}
+
+/// The looks of strategies by their labels, each with whether it is ranked, not a reference.
+pub(super) fn looks_of(labels: &[(&str, bool)]) -> Vec<Look> {
+    let mut ranked: Vec<usize> = (0..labels.len()).filter(|i| labels[*i].1).collect();
+    ranked.sort_by_key(|i| labels[*i].0);
     let reference = |label: &str| match label {
         "oracle" => Look { ink: BLACK, mark: Mark::Star, dash: &[] },
         _ => Look { ink: GREY, mark: Mark::Hexagon, dash: &[2.0, 5.0] },
     };
-    let mut looks: Vec<Look> = contenders.iter().map(|c| reference(&c.strategy)).collect();
+    let mut looks: Vec<Look> = labels.iter().map(|(label, _)| reference(label)).collect();
     for (position, contender) in ranked.into_iter().enumerate() {
         looks[contender] = Look {
             ink: COLOURS[position % COLOURS.len()],

@@ -13,14 +13,27 @@
 //! When not to use it: on recordings of other days, where restarts must be inferred; that is
 //! [`against_model`](super::against_model).
 
+mod judge;
 mod live_run;
+mod pools;
 mod prediction;
+mod resolution;
 mod run_metric;
+mod simulate;
+mod start;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
+pub use judge::{judge, replications};
 pub use live_run::{LiveRequest, LiveRun, RequestEnd};
+pub use pools::Forecast;
 pub use prediction::{
     Basis, MetricForecast, OverheadSummary, PredictedConfig, PredictionFile, RunForecast,
 };
+pub use resolution::{ERROR_RATE_SHIFT, resolution};
 pub use run_metric::RunMetric;
+pub use simulate::Setting;
 pub use verdict::{Judgement, Resolution, TestedMetric, Verdict};

@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::RunMetric;
+use super::{Forecast, RunMetric, Setting};
 use crate::domain::Rules;
 use crate::stats::Interval;
+use crate::stats::quantile::quantile;
+use crate::world::Overhead;
 
 /// The file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,6 +89,60 @@ pub struct MetricForecast {
     pub interval: Interval,
     /// The quantiles 0, 0.01, 0.02, ... 1.
     pub quantiles: Vec<f64>,
+}
+
+impl PredictionFile {
+    /// The version of the file's form.
+    pub const SCHEMA: u32 = 1;
+
+    /// A file of these predictions.
+    #[must_use]
+    pub fn new(configs: Vec<PredictedConfig>) -> Self {
+        Self { schema: Self::SCHEMA, configs }
+    }
+}
+
+impl PredictedConfig {
+    /// What was predicted for a config at `predicted_at` (Unix seconds): `forecasts` made with
+    /// `setting`.
+    #[must_use]
+    pub fn new(
+        config: &str,
+        predicted_at: f64,
+        setting: &Setting<'_>,
+        forecasts: &[Forecast],
+    ) -> Self {
+        let of_bases: Vec<Vec<RunForecast>> = forecasts.iter().map(Forecast::runs).collect();
+        let of_strategy = |strategy: &crate::strategy::StrategySpec| {
+            let label = strategy.label();
+            of_bases.iter().flatten().filter(move |run| run.strategy == label).cloned()
+        };
+        Self {
+            config: config.to_owned(),
+            predicted_at,
+            requests: setting.requests,
+            requests_per_second: setting.requests_per_second,
+            rules: setting.rules,
+            seed: setting.seed,
+            replications: setting.replications,
+            overhead: setting.overhead.map(OverheadSummary::of),
+            runs: setting.strategies.iter().flat_map(of_strategy).collect(),
+        }
+    }
+}
+
+impl OverheadSummary {
+    /// The medians of what was measured; 0 where nothing was.
+    #[must_use]
+    pub fn of(overhead: &Overhead) -> Self {
+        let median = |ms: &[f64]| if ms.is_empty() { 0.0 } else { quantile(ms, 0.5) };
+        Self {
+            requests: overhead.request_ms.len(),
+            first_attempt_p50_ms: median(&overhead.first_attempt_ms),
+            retry_p50_ms: median(&overhead.retry_ms),
+            request_p50_ms: median(&overhead.request_ms),
+        }
+    }
 }
 
 impl Basis {

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::balancer::Ledger;
+use crate::domain::{Rules, Score};
+
 /// A number of one run of one strategy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -57,4 +60,39 @@ impl RunMetric {
     pub const fn is_latency(self) -> bool {
         matches!(self, Self::LatencyP50 | Self::LatencyP99)
     }
+}
+
+/// The counts of a run, simulated or live.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counted<'r> {
+    pub(super) requests: u64,
+    pub(super) answered_ok: u64,
+    pub(super) ledger: &'r Ledger,
+    pub(super) rules: &'r Rules,
+}
+
+impl Counted<'_> {
+    /// The value of a metric that is counted; none of a latency. Simulated and observed values
+    /// come from here, so that equal counts are equal to the last bit.
+    pub(super) fn value(&self, metric: RunMetric) -> Option<f64> {
+        let Self { requests, answered_ok, ledger, rules } = *self;
+        let penalty = rules.penalty(ledger.extra_attempts);
+        Some(match metric {
+            RunMetric::Score => Score { requests, answered_ok, penalty }.score(),
+            RunMetric::SuccessRate => share(answered_ok, requests),
+            RunMetric::Attempts => ledger.attempts as f64,
+            RunMetric::Penalty => penalty,
+            RunMetric::RateLimited => ledger.rate_limited() as f64,
+            RunMetric::BusiestShare => {
+                let most = ledger.servers.iter().map(|server| server.attempts).max();
+                share(most.unwrap_or(0), ledger.attempts)
+            }
+            RunMetric::LatencyP50 | RunMetric::LatencyP99 => return None,
+        })
+    }
+}
+
+/// `part / whole`; 0 of nothing.
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn picture() -> LivePicture {
-    let metric = |name: &str, value, low, high, place| LiveMetric {
+fn picture() -> OngoingPicture {
+    let metric = |name: &str, value, low, high, place| OngoingMetric {
         name: name.to_owned(),
         value,
         value_text: "90".to_owned(),
@@ -12,12 +12,12 @@ fn picture() -> LivePicture {
         mean: (low + high) / 2.0,
         place,
     };
-    LivePicture {
+    OngoingPicture {
         name: "V4 thompson, config 0".to_owned(),
         state: "running after 0:04, 42 requests answered".to_owned(),
         headline: vec![("score".to_owned(), "38".to_owned()), ("p50".to_owned(), "-".to_owned())],
         servers: (0..3)
-            .map(|i| LiveServer {
+            .map(|i| OngoingServer {
                 name: (4000 + i).to_string(),
                 share: f64::from(i) / 3.0,
                 attempts: u64::from(i as u32),
@@ -31,10 +31,10 @@ fn picture() -> LivePicture {
         quantiles_ms: vec![("p50".to_owned(), 1.5), ("p99".to_owned(), 300.0)],
         is_whole: true,
         compared: vec![
-            metric("score", Some(90.0), 84.0, 97.0, LivePlace::Inside),
-            metric("penalty", Some(20.0), 0.0, 3.0, LivePlace::Outside("above".to_owned())),
-            metric("p99 ms", None, 1.0, 2.0, LivePlace::Unknown("too early".to_owned())),
-            metric("rate limited", Some(0.0), 0.0, 0.0, LivePlace::Inside),
+            metric("score", Some(90.0), 84.0, 97.0, OngoingPlace::Inside),
+            metric("penalty", Some(20.0), 0.0, 3.0, OngoingPlace::Outside("above".to_owned())),
+            metric("p99 ms", None, 1.0, 2.0, OngoingPlace::Unknown("too early".to_owned())),
+            metric("rate limited", Some(0.0), 0.0, 0.0, OngoingPlace::Inside),
         ],
         comparison_note: "Counts at their pace.".to_owned(),
     }
@@ -42,7 +42,7 @@ fn picture() -> LivePicture {
 
 #[test]
 fn the_page_names_every_server_and_metric_and_what_lies_outside() {
-    let chart = draw_live(&picture()).unwrap();
+    let chart = draw_ongoing(&picture()).unwrap();
     super::super::tests::assert_well_formed(&chart.svg);
     for text in ["4000", "4001", "4002", "score", "penalty", "above", "too early", "p99 300 ms"] {
         assert!(chart.svg.contains(&format!(">\n{text}\n<")), "{text}");
@@ -67,7 +67,7 @@ fn nothing_and_nonsense_can_be_drawn() {
         strange.compared[3 - i].interval = Interval { low: x, high: x };
     }
     for picture in [empty, strange] {
-        let chart = draw_live(&picture).unwrap();
+        let chart = draw_ongoing(&picture).unwrap();
         super::super::tests::assert_well_formed(&chart.svg);
         assert!(!chart.svg.contains("NaN"), "{}", chart.svg);
     }

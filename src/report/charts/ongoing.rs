@@ -17,7 +17,7 @@ use crate::stats::Interval;
 
 /// What the page shows; everything final, nothing computed here.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LivePicture {
+pub struct OngoingPicture {
     /// Strategy and config.
     pub name: String,
     /// How far the run is, in words.
@@ -25,7 +25,7 @@ pub struct LivePicture {
     /// Names and values.
     pub headline: Vec<(String, String)>,
     /// In order of the model.
-    pub servers: Vec<LiveServer>,
+    pub servers: Vec<OngoingServer>,
     /// The last latencies, oldest first, in milliseconds.
     pub latencies_ms: Vec<f64>,
     /// Quantiles of them, with their names.
@@ -33,14 +33,14 @@ pub struct LivePicture {
     /// Whether the run is as long as the predicted one. Before, being outside means little.
     pub is_whole: bool,
     /// Live against predicted; empty without a prediction.
-    pub compared: Vec<LiveMetric>,
+    pub compared: Vec<OngoingMetric>,
     /// What was compared, or why nothing was.
     pub comparison_note: String,
 }
 
 /// A server.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LiveServer {
+pub struct OngoingServer {
     /// Its port.
     pub name: String,
     /// Its share of all attempts, 0 to 1.
@@ -59,7 +59,7 @@ pub struct LiveServer {
 
 /// A number of the run and its prediction, in the same unit.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LiveMetric {
+pub struct OngoingMetric {
     /// Its name.
     pub name: String,
     /// `value` as it is written.
@@ -73,12 +73,12 @@ pub struct LiveMetric {
     /// Mean of the prediction.
     pub mean: f64,
     /// Where the value lies.
-    pub place: LivePlace,
+    pub place: OngoingPlace,
 }
 
 /// Where a value lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LivePlace {
+pub enum OngoingPlace {
     /// Within the interval.
     Inside,
     /// Outside, with the word for it.
@@ -97,7 +97,7 @@ const RIGHT: f64 = WIDTH - MARGIN;
 ///
 /// # Errors
 /// See [`ChartError`].
-pub fn draw_live(picture: &LivePicture) -> Result<Chart, ChartError> {
+pub fn draw_ongoing(picture: &OngoingPicture) -> Result<Chart, ChartError> {
     lettering::ready()?;
     let title = format!("Live: {}, {}", picture.name, picture.state);
     let mut page = Page::headed(&picture.name, title, &picture.state, "");
@@ -135,7 +135,7 @@ fn headline(page: &mut Page, pairs: &[(String, String)]) {
 }
 
 /// Every interval has the same length here, so that one look says where all values lie.
-fn comparison(page: &mut Page, picture: &LivePicture) {
+fn comparison(page: &mut Page, picture: &OngoingPicture) {
     page.paragraph(&picture.comparison_note);
     if picture.compared.is_empty() {
         return;
@@ -167,10 +167,10 @@ fn comparison(page: &mut Page, picture: &LivePicture) {
             page.scene.line((mean, y - 8.0), (mean, y + 8.0), QUIET, 2.0);
         }
         let (ink, word) = match &metric.place {
-            LivePlace::Inside => (ACCENT, "inside"),
-            LivePlace::Outside(word) if picture.is_whole => (colour(3), word.as_str()),
-            LivePlace::Outside(word) => (TEXT, word.as_str()),
-            LivePlace::Unknown(why) => (QUIET, why.as_str()),
+            OngoingPlace::Inside => (ACCENT, "inside"),
+            OngoingPlace::Outside(word) if picture.is_whole => (colour(3), word.as_str()),
+            OngoingPlace::Outside(word) => (TEXT, word.as_str()),
+            OngoingPlace::Unknown(why) => (QUIET, why.as_str()),
         };
         if let Some(x) = metric.value.map(scale).filter(|x| x.is_finite()) {
             let mark = match x {
@@ -197,7 +197,7 @@ fn comparison(page: &mut Page, picture: &LivePicture) {
     );
 }
 
-fn servers(page: &mut Page, servers: &[LiveServer]) {
+fn servers(page: &mut Page, servers: &[OngoingServer]) {
     if servers.is_empty() {
         page.nothing("no servers are known yet");
         return;
@@ -237,7 +237,7 @@ fn servers(page: &mut Page, servers: &[LiveServer]) {
     }
 }
 
-fn latencies(page: &mut Page, picture: &LivePicture) {
+fn latencies(page: &mut Page, picture: &OngoingPicture) {
     let sound = |x: &f64| x.is_finite() && *x > 0.0;
     let values: Vec<f64> = picture.latencies_ms.iter().copied().filter(sound).collect();
     if values.is_empty() {
@@ -272,11 +272,11 @@ fn latencies(page: &mut Page, picture: &LivePicture) {
     }
 }
 
-fn caption(picture: &LivePicture) -> String {
+fn caption(picture: &OngoingPicture) -> String {
     let outside: Vec<&str> = picture
         .compared
         .iter()
-        .filter(|m| matches!(m.place, LivePlace::Outside(_)))
+        .filter(|m| matches!(m.place, OngoingPlace::Outside(_)))
         .map(|m| m.name.as_str())
         .collect();
     let busiest = picture.servers.iter().max_by(|a, b| a.share.total_cmp(&b.share));

@@ -9,72 +9,54 @@ use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
-use super::{Ending, OutputArguments, interrupt, print};
+use super::super::{Ending, OutputArguments, interrupt, print};
+use super::{CommonArguments, in_range, must_be_new};
 use crate::domain::{Outcome, Purpose, Streams};
 use crate::live::{Client, Ladder, Probe, Target, probe_server};
 use crate::report::{frame, write_atomically};
 use crate::trace::{Config, Row};
 
-const EXAMPLES: &str = "\
-Examples:
-  flakelab load --probe --config 1 --out probe.csv           the ten servers of config 1, ~3 minutes
-  flakelab load --probe --targets 127.0.0.1:8080-8082 --out probe.csv
-  flakelab fit probe.csv                                     what the probe says of the rate limit
-
-The servers must be running. Each gets a few bursts after pauses and a ladder of rising rates,
-never two attempts at once; the ladder ends where most attempts are refused.";
-
-/// Flags of `load`.
+/// Flags of the probe.
 #[derive(Debug, Args)]
-#[command(before_help = EXAMPLES)]
-pub(super) struct LoadArguments {
-    /// Send the load that shows a rate limit (the only kind of load there is so far)
-    #[arg(long, required = true)]
+#[command(next_help_heading = "Probe")]
+pub(super) struct ProbeArguments {
+    /// Send the load that shows a rate limit, and record it as a trace
+    #[arg(long)]
     probe: bool,
     /// The config whose ports on 127.0.0.1 are probed: 0, 1 or 2
-    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=2), required_unless_present = "targets")]
-    #[arg(conflicts_with = "targets")]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=2))]
+    #[arg(conflicts_with_all = ["targets", "url"])]
     config: Option<u8>,
     /// Servers to probe instead: host:port or host:first-last, separated by commas
-    #[arg(long, value_name = "LIST")]
+    #[arg(long, value_name = "LIST", conflicts_with = "url")]
     targets: Option<String>,
-    /// Allow targets on other machines
-    #[arg(long)]
-    allow_remote: bool,
-    /// The trace to write
-    #[arg(long, value_name = "FILE", default_value = "probe.csv")]
-    out: PathBuf,
-    /// Replace the file if it is there
-    #[arg(long)]
-    force: bool,
     /// Attempts in a burst
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, conflicts_with = "url")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
     burst: u32,
     /// Seconds at each steady rate
-    #[arg(long, value_name = "S", default_value_t = 2.0)]
+    #[arg(long, value_name = "S", default_value_t = 2.0, conflicts_with = "url")]
     rung_seconds: f64,
     /// Highest steady rate, attempts per second
-    #[arg(long, value_name = "R", default_value_t = 100.0)]
+    #[arg(long, value_name = "R", default_value_t = 100.0, conflicts_with = "url")]
     most_per_second: f64,
     /// Attempts at a server altogether
-    #[arg(long, value_name = "N", default_value_t = 600)]
+    #[arg(long, value_name = "N", default_value_t = 600, conflicts_with = "url")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
     most_attempts: u32,
-    /// Milliseconds after which an attempt has failed
-    #[arg(long, value_name = "MS", default_value_t = 1000)]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..=60_000))]
-    timeout_ms: u64,
 }
 
-/// Runs the subcommand.
-pub(super) fn run(arguments: &LoadArguments, output: &OutputArguments) -> anyhow::Result<Ending> {
+/// Runs `load --probe`.
+pub(super) fn run(
+    arguments: &ProbeArguments,
+    common: &CommonArguments,
+    output: &OutputArguments,
+) -> anyhow::Result<Ending> {
     let ladder = ladder(arguments)?;
-    if arguments.out.exists() && !arguments.force {
-        bail!("{} is there already; name another file or add --force", arguments.out.display());
-    }
-    let targets = targets(arguments)?;
-    let timeout = Duration::from_millis(arguments.timeout_ms);
+    let out = common.out.clone().unwrap_or_else(|| PathBuf::from("probe.csv"));
+    must_be_new(&out, common.force)?;
+    let targets = targets(arguments, common.allow_remote)?;
+    let timeout = Duration::from_millis(common.timeout_ms.unwrap_or(1000));
     must_all_answer(&targets, timeout)?;
     let interrupted = interrupt::flag()?;
     let client = Client::new(timeout)?;
@@ -102,23 +84,17 @@ pub(super) fn run(arguments: &LoadArguments, output: &OutputArguments) -> anyhow
     bar.finish_and_clear();
     let mut bytes = Vec::new();
     crate::trace::write(&mut bytes, &rows).context("cannot write the trace")?;
-    write_atomically(&arguments.out, &bytes)?;
+    write_atomically(&out, &bytes)?;
     print(&table(&summary))?;
     let done = !interrupted.load(Ordering::Relaxed);
     let partial = if done { "" } else { " (interrupted: the probe is not complete)" };
-    print(&format!("wrote {}: {} attempts{partial}", arguments.out.display(), rows.len()))?;
+    print(&format!("wrote {}: {} attempts{partial}", out.display(), rows.len()))?;
     let name = if arguments.targets.is_some() { " --name probed" } else { "" };
-    print(&format!("next: cargo run -- fit{name} {}", arguments.out.display()))?;
+    print(&format!("next: cargo run -- fit{name} {}", out.display()))?;
     Ok(if done { Ending::Done } else { Ending::Interrupted })
 }
 
-fn ladder(arguments: &LoadArguments) -> anyhow::Result<Ladder> {
-    let in_range = |flag: &str, value: f64, low: f64, high: f64| {
-        if (low..=high).contains(&value) {
-            return Ok(value);
-        }
-        bail!("--{flag} {value} is out of range: expected a number from {low} to {high}")
-    };
+fn ladder(arguments: &ProbeArguments) -> anyhow::Result<Ladder> {
     Ok(Ladder {
         burst: arguments.burst,
         rung_s: in_range("rung-seconds", arguments.rung_seconds, 0.05, 600.0)?,
@@ -127,7 +103,7 @@ fn ladder(arguments: &LoadArguments) -> anyhow::Result<Ladder> {
     })
 }
 
-fn targets(arguments: &LoadArguments) -> anyhow::Result<Vec<Target>> {
+fn targets(arguments: &ProbeArguments, allow_remote: bool) -> anyhow::Result<Vec<Target>> {
     let list = match (&arguments.targets, arguments.config.and_then(Config::from_number)) {
         (Some(list), _) => list.clone(),
         (None, Some(config)) => {
@@ -136,7 +112,7 @@ fn targets(arguments: &LoadArguments) -> anyhow::Result<Vec<Target>> {
         }
         (None, None) => bail!("say which servers to probe: --config 1 or --targets host:port"),
     };
-    let targets = Target::list(&list, arguments.allow_remote)?;
+    let targets = Target::list(&list, allow_remote)?;
     for (i, target) in targets.iter().enumerate() {
         if let Some(same) = targets[..i].iter().find(|t| t.address.port() == target.address.port())
         {

@@ -1,0 +1,264 @@
+//! Predictions before the runs, the verdict after them, and the files.
+
+use anyhow::Context;
+
+use super::folder::{Folder, MEANINGS};
+use super::play::Played;
+use super::server_log::ServerLogs;
+use super::servers::{self, Servers};
+use super::{Ending, Plan};
+use crate::cli::print;
+use crate::live::calendar;
+use crate::report::{
+    LiveMade, LivePage, Reconciliation, live_compared, live_files, live_table, live_verdict,
+};
+use crate::strategy::StrategySpec;
+use crate::validate::forecast::{
+    Forecast, LiveRun, OverheadSummary, PredictedConfig, PredictionFile, RunMetric, Setting,
+    Verdict, judge, replications, resolution,
+};
+use crate::world::Overhead;
+
+/// One config: what was predicted, and what was played.
+pub(super) struct OfConfig {
+    position: usize,
+    prediction: PredictedConfig,
+    forecasts: Vec<Forecast>,
+    pub(super) played: Vec<Played>,
+}
+
+/// What the predictions of one config rest on.
+fn setting<'a>(
+    plan: &'a Plan,
+    position: usize,
+    strategies: &'a [StrategySpec],
+    overhead: Option<&'a Overhead>,
+) -> Setting<'a> {
+    let fair = if plan.arguments.restart_servers || plan.strategies.len() < 2 { 2 } else { 3 };
+    let tests = fair * plan.strategies.len() * RunMetric::ALL.len();
+    Setting {
+        strategies,
+        requests: plan.requests,
+        requests_per_second: plan.arguments.rps,
+        rules: plan.rules,
+        overhead,
+        replications: plan.arguments.replications.unwrap_or_else(|| replications(tests)),
+        seed: plan.seed_for(100 + position as u64),
+    }
+}
+
+/// Predicts the runs of every config from its model and, where the servers tell it, from the truth.
+pub(super) fn predict(
+    plan: &Plan,
+    servers: &Servers,
+    overhead: Option<&Overhead>,
+) -> Vec<OfConfig> {
+    let configs = plan.models.iter().enumerate().map(|(position, model)| {
+        let setting = setting(plan, position, &plan.strategies, overhead);
+        let mut forecasts = vec![Forecast::from_model(model, &setting)];
+        if let Some(truth) = servers.truth(position).filter(|_| !plan.arguments.restart_servers) {
+            forecasts.push(Forecast::from_true_rates(truth, &setting));
+        }
+        let prediction = PredictedConfig {
+            config: model.name.clone(),
+            predicted_at: calendar::unix_seconds(),
+            requests: setting.requests,
+            requests_per_second: setting.requests_per_second,
+            rules: setting.rules,
+            seed: setting.seed,
+            replications: setting.replications,
+            overhead: overhead.map(OverheadSummary::of),
+            runs: forecasts.iter().flat_map(Forecast::runs).collect(),
+        };
+        OfConfig { position, prediction, forecasts, played: Vec::new() }
+    });
+    configs.collect()
+}
+
+impl OfConfig {
+    /// Predicts the run of one strategy from the truth of the start that it will meet.
+    pub(super) fn predict_start(
+        &mut self,
+        plan: &Plan,
+        servers: &Servers,
+        number: usize,
+        overhead: Option<&Overhead>,
+    ) {
+        let Some(truth) = servers.truth(self.position) else { return };
+        let strategy = std::slice::from_ref(&plan.strategies[number]);
+        let setting = setting(plan, self.position, strategy, overhead);
+        let forecast = Forecast::from_true_rates(truth, &setting);
+        self.prediction.runs.extend(forecast.runs());
+        self.forecasts.push(forecast);
+    }
+
+    fn runs(&self) -> Vec<LiveRun> {
+        self.played.iter().map(|played| played.run.clone()).collect()
+    }
+
+    /// Adds the prediction by the other strategies' runs, which is known only now.
+    fn predict_by_others(&mut self, plan: &Plan, overhead: Option<&Overhead>) {
+        if plan.arguments.restart_servers || self.played.len() < 2 {
+            return;
+        }
+        let runs = self.runs();
+        let others = LiveRun::tallies_of_others(&runs);
+        let setting = setting(plan, self.position, &plan.strategies, overhead);
+        let model = &plan.models[self.position];
+        self.forecasts.push(Forecast::given_other_runs(model, &setting, &others));
+    }
+
+    fn verdict(&self, plan: &Plan, overhead: Option<&Overhead>) -> Verdict {
+        let latency_is_judged = overhead.is_some() && servers::are_ours(plan);
+        let seed = plan.seed_for(200 + self.position as u64);
+        let config = &self.prediction.config;
+        let mut verdict = judge(config, &self.runs(), &self.forecasts, latency_is_judged, seed);
+        let setting = setting(plan, self.position, &plan.strategies, overhead);
+        verdict.resolution = resolution(&self.forecasts, &setting, latency_is_judged);
+        verdict
+    }
+}
+
+/// Writes what was predicted so far.
+pub(super) fn write_prediction(folder: &Folder, configs: &[OfConfig]) -> anyhow::Result<()> {
+    let configs = configs.iter().map(|of| of.prediction.clone()).collect();
+    let file = PredictionFile { schema: 1, configs };
+    let json = serde_json::to_vec_pretty(&file).context("cannot write the prediction")?;
+    folder.write_prediction(&json)
+}
+
+/// Judges what was played, writes every file and prints what was found.
+pub(super) fn finish(
+    plan: &Plan,
+    folder: &Folder,
+    overhead: Option<&Overhead>,
+    mut configs: Vec<OfConfig>,
+) -> anyhow::Result<Ending> {
+    let mut verdicts: Vec<Option<Verdict>> = Vec::new();
+    for of in &mut configs {
+        let complete = of.played.len() == plan.strategies.len();
+        if complete && !plan.is_interrupted() {
+            of.predict_by_others(plan, overhead);
+        }
+        let judged = complete && !plan.is_interrupted();
+        let verdict = judged.then(|| of.verdict(plan, overhead));
+        // An interrupt cuts simulations short; what they gave is worth nothing.
+        verdicts.push(verdict.filter(|_| !plan.is_interrupted()));
+    }
+    let interrupted = plan.is_interrupted();
+    let logs = ServerLogs::read(plan, folder)?;
+    let runs: Vec<Vec<LiveRun>> = configs.iter().map(OfConfig::runs).collect();
+    let reconciled: Vec<Vec<Reconciliation>> =
+        configs.iter().map(|of| reconcile(plan, of, logs.as_ref())).collect();
+    let notes = notes(plan, overhead);
+    let names: Vec<Vec<String>> = plan.models.iter().map(server_names).collect();
+    let pages: Vec<LivePage> = configs
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| !runs[*i].is_empty())
+        .map(|(i, of)| LivePage {
+            config: &of.prediction.config,
+            servers: &names[of.position],
+            runs: &runs[i],
+            prediction: &of.prediction,
+            verdict: verdicts[i].as_ref(),
+            interrupted,
+            reconciliation: &reconciled[i],
+            notes: &notes,
+        })
+        .collect();
+    if pages.is_empty() {
+        plan.say("interrupted before the first request");
+        return Ok(Ending::Interrupted);
+    }
+    let finished = runs.iter().map(|runs| runs.len() as u64).sum::<u64>() - u64::from(interrupted);
+    let made = made(plan, folder, finished, interrupted);
+    let files = live_files(&pages, &made, plan.arguments.png)?;
+    let text = shown(plan, folder, &pages, None);
+    folder.write_results(&files, &text)?;
+    let width =
+        terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
+    print(&shown(plan, folder, &pages, width))?;
+    let agree = reconciled.iter().flatten().all(Reconciliation::agrees);
+    let held = verdicts.iter().flatten().all(|verdict| verdict.held);
+    Ok(match (interrupted, held && agree) {
+        (true, _) => Ending::Interrupted,
+        (false, true) => Ending::Done,
+        (false, false) => Ending::DidNotHold,
+    })
+}
+
+/// What is printed, and kept as `report.txt`.
+fn shown(plan: &Plan, folder: &Folder, pages: &[LivePage], width: Option<usize>) -> String {
+    let mut parts = Vec::new();
+    for page in pages {
+        parts.push(live_table(page, width));
+        parts.push(live_compared(page, width));
+        parts.push(live_verdict(page));
+    }
+    let path = folder.path().display();
+    parts.push(format!(
+        "wrote {path} (report.md, prediction.json, charts/*.svg, traces/*.csv, summary.csv)\n\
+         look again: cat {}\n\
+         next: cargo run -- fit {path}/traces/*.csv",
+        folder.path().join("report.txt").display(),
+    ));
+    if plan.is_interrupted() {
+        parts.push("interrupted: these results are partial, and nothing was judged".to_owned());
+    }
+    parts.join("\n\n")
+}
+
+fn server_names(model: &crate::world::Model) -> Vec<String> {
+    (0..model.ports.count).map(|i| (model.ports.first + i).to_string()).collect()
+}
+
+fn reconcile(plan: &Plan, of: &OfConfig, logs: Option<&ServerLogs>) -> Vec<Reconciliation> {
+    let model = &plan.models[of.position];
+    let reconciliation = |played: &Played| {
+        let counts =
+            logs.map(|logs| logs.counts(played.log.sent.iter().map(|sent| sent.identifier), model));
+        Reconciliation::new(&played.run, counts.as_deref())
+    };
+    of.played.iter().map(reconciliation).collect()
+}
+
+fn notes(plan: &Plan, overhead: Option<&Overhead>) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !servers::are_ours(plan) {
+        notes.push(
+            "Latencies are shown, not judged: the model's were measured by another client on \
+             another machine, and nobody knows what that client added to them."
+                .to_owned(),
+        );
+    } else if overhead.is_none() {
+        notes.push(
+            "Latencies are shown, not judged: what the path adds to them was not measured."
+                .to_owned(),
+        );
+    }
+    for model in &plan.models {
+        if let Some(reason) = model.assumed() {
+            notes.push(format!("The model of config {} assumes: {reason}", model.name));
+        }
+    }
+    notes
+}
+
+fn made(plan: &Plan, folder: &Folder, finished: u64, interrupted: bool) -> LiveMade {
+    let mut other_files: Vec<(String, String)> =
+        MEANINGS.iter().map(|(name, what)| ((*name).to_owned(), (*what).to_owned())).collect();
+    other_files.retain(|(name, _)| folder.path().join(name).exists());
+    let argv = std::iter::once("flakelab".to_owned()).chain(std::env::args().skip(1));
+    LiveMade {
+        name: folder.name(),
+        argv: argv.collect(),
+        spec_hash: folder.spec_hash().to_owned(),
+        seed: plan.seed,
+        planned: (plan.strategies.len() * plan.models.len()) as u64,
+        finished,
+        interrupted,
+        servers: servers::description(plan),
+        other_files,
+    }
+}

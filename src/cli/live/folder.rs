@@ -1,0 +1,185 @@
+//! The results folder of a live run: what lies where.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::Plan;
+use crate::live::calendar;
+use crate::live::load::{self, LoadLog};
+use crate::metrics::Metrics;
+use crate::report::{ResultsFolder, write_atomically};
+use crate::world::Model;
+
+/// Folders that a live run fills while it lasts.
+const PARTS: [&str; 7] = ["traces", "requests", "events", "metrics", "servers", "path", "logs"];
+
+/// What lies in these, for the report.
+pub(super) const MEANINGS: [(&str, &str); 9] = [
+    ("prediction.json", "what was predicted, written before the first request"),
+    ("metrics.json", "the last state of the last proxy; `flakelab watch` reads it"),
+    ("traces/", "every attempt, one file a run; `flakelab fit` reads them"),
+    ("requests/", "every request as the load generator saw it"),
+    ("events/", "every event and decision of the proxy, enough to replay them"),
+    ("metrics/", "the last metrics of each run"),
+    ("servers/", "the stand-in servers' own log, and what they drew"),
+    ("path/", "the run against a null server that measured the path"),
+    ("logs/", "messages of the processes"),
+];
+
+/// The folder.
+pub(super) struct Folder {
+    results: ResultsFolder,
+    spec_hash: String,
+    is_new: bool,
+}
+
+/// The files of one run.
+#[derive(Debug, Clone)]
+pub(super) struct RunFiles {
+    /// The proxy's attempts.
+    pub(super) trace: PathBuf,
+    /// The proxy's events.
+    pub(super) events: PathBuf,
+    /// The load generator's requests.
+    pub(super) requests: PathBuf,
+    /// Where the last metrics are kept.
+    pub(super) metrics: PathBuf,
+}
+
+impl Folder {
+    /// The folder that was asked for, empty of an earlier run's files.
+    pub(super) fn open(plan: &Plan) -> anyhow::Result<Self> {
+        let path = plan.arguments.out.clone().unwrap_or_else(|| {
+            let name = calendar::name(calendar::unix_seconds());
+            PathBuf::from("results").join(format!("live-{name}"))
+        });
+        let is_new = !path.exists();
+        // No run is like another: what a live run leaves behind is never written over unasked.
+        let spec_hash = format!("{:016x}", plan.seed);
+        let results = ResultsFolder::open(&path, &spec_hash, plan.arguments.force)?;
+        let folder = Self { results, spec_hash, is_new };
+        for part in PARTS {
+            let part = folder.path().join(part);
+            if plan.arguments.force && part.is_dir() {
+                fs::remove_dir_all(&part)
+                    .with_context(|| format!("cannot clear {}", part.display()))?;
+            }
+            fs::create_dir_all(&part).with_context(|| format!("cannot make {}", part.display()))?;
+        }
+        Ok(folder)
+    }
+
+    /// The folder itself.
+    pub(super) fn path(&self) -> &Path {
+        self.results.path()
+    }
+
+    /// What tells this run from others.
+    pub(super) fn spec_hash(&self) -> &str {
+        &self.spec_hash
+    }
+
+    /// Its name.
+    pub(super) fn name(&self) -> String {
+        let name = self.path().file_name().unwrap_or(self.path().as_os_str());
+        name.to_string_lossy().into_owned()
+    }
+
+    /// The files of a run.
+    pub(super) fn run(&self, name: &str) -> RunFiles {
+        let file = |part: &str, kind: &str| self.path().join(part).join(format!("{name}.{kind}"));
+        RunFiles {
+            trace: file("traces", "csv"),
+            events: file("events", "csv"),
+            requests: file("requests", "csv"),
+            metrics: file("metrics", "json"),
+        }
+    }
+
+    /// The files of the measurement of the path.
+    pub(super) fn measurement(&self) -> RunFiles {
+        let file = |name: &str| self.path().join("path").join(name);
+        RunFiles {
+            trace: file("trace.csv"),
+            events: file("events.csv"),
+            requests: file("requests.csv"),
+            metrics: file("metrics.json"),
+        }
+    }
+
+    /// The metrics file that viewers watch.
+    pub(super) fn metrics(&self) -> PathBuf {
+        self.path().join("metrics.json")
+    }
+
+    /// The messages of a process.
+    pub(super) fn log(&self, process: &str) -> PathBuf {
+        self.path().join("logs").join(format!("{process}.log"))
+    }
+
+    /// The stand-in servers' own log, for one start.
+    pub(super) fn servers_log(&self, start: u64) -> PathBuf {
+        self.path().join("servers").join(format!("start-{start}.csv"))
+    }
+
+    /// What the stand-in servers drew at one start.
+    pub(super) fn truth(&self, start: u64) -> PathBuf {
+        self.path().join("servers").join(format!("start-{start}"))
+    }
+
+    /// Writes a model for a process to read.
+    pub(super) fn write_model(&self, file: &str, model: &Model) -> anyhow::Result<PathBuf> {
+        let path = self.path().join("path").join(file);
+        write_atomically(&path, model.to_toml().as_bytes())?;
+        Ok(path)
+    }
+
+    /// Writes what the load generator saw.
+    pub(super) fn write_requests(&self, files: &RunFiles, log: &LoadLog) -> anyhow::Result<()> {
+        let mut csv = Vec::new();
+        load::write_requests(&mut csv, log).context("cannot write the requests")?;
+        write_atomically(&files.requests, &csv)?;
+        Ok(())
+    }
+
+    /// Keeps the metrics of a run that has ended.
+    pub(super) fn keep_metrics(&self, files: &RunFiles) -> anyhow::Result<Metrics> {
+        let metrics = Metrics::read(&self.metrics())?;
+        fs::copy(self.metrics(), &files.metrics)
+            .with_context(|| format!("cannot write {}", files.metrics.display()))?;
+        Ok(metrics)
+    }
+
+    /// Writes the prediction.
+    pub(super) fn write_prediction(&self, json: &[u8]) -> anyhow::Result<()> {
+        write_atomically(&self.path().join("prediction.json"), json)?;
+        Ok(())
+    }
+
+    /// Writes the results, the manifest last, and what was printed.
+    pub(super) fn write_results(
+        &self,
+        files: &[(String, Vec<u8>)],
+        printed: &str,
+    ) -> anyhow::Result<()> {
+        self.results.begin()?;
+        self.results.write("report.txt", format!("{printed}\n").as_bytes())?;
+        files.iter().try_for_each(|(name, bytes)| self.results.write(name, bytes))?;
+        Ok(())
+    }
+
+    /// Removes the folder of a run that did not come to its first request, if it made it.
+    pub(super) fn remove_if_unused(self) {
+        let path = self.path().to_owned();
+        let played =
+            fs::read_dir(path.join("traces")).is_ok_and(|mut files| files.next().is_some());
+        let is_new = self.is_new;
+        drop(self);
+        if is_new && !played {
+            // Leftovers are no reason to hide the error that is about to be told.
+            let _ = fs::remove_dir_all(&path);
+        }
+    }
+}

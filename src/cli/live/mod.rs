@@ -1,0 +1,298 @@
+//! `flakelab live`: the same strategies in front of real servers, and whether what the simulator
+//! predicted of them came true.
+//!
+//! ```text
+//! servers (one process) <- path measured -> prediction.json -> each strategy: proxy + load
+//!                                                                   -> verdict -> files
+//! ```
+
+mod children;
+mod finish;
+mod folder;
+mod path;
+mod play;
+mod progress;
+mod questions;
+mod server_log;
+mod servers;
+mod viewer;
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{anyhow, bail};
+use clap::Args;
+
+use self::finish::{OfConfig, finish, predict, write_prediction};
+use self::folder::Folder;
+use self::path::measure_path;
+use self::play::play;
+use self::servers::Servers;
+use self::viewer::Viewer;
+use super::rules::RulesArguments;
+use super::{Ending, OutputArguments, interrupt, models};
+use crate::domain::Rules;
+use crate::experiment::{ModelSource, specs_from_name};
+use crate::live::calendar;
+use crate::strategy::StrategySpec;
+use crate::world::{Model, Overhead, Violation, check_rate, check_requests};
+
+const EXAMPLES: &str = "\
+Examples:
+  flakelab live --config 0                               the five strategies, our own stand-in servers
+  flakelab live --config all --strategy v4 --requests 100
+  flakelab live --binary ./failingserver                 the real servers, started for this run
+  flakelab live --targets 127.0.0.1:4000-4009            servers that run already
+  flakelab watch results/<name>/metrics.json             watch it from another terminal
+
+Exit code 1: what was predicted did not come true (1 % after Holm's adjustment).";
+
+/// Flags of `live`.
+#[derive(Debug, Args)]
+#[command(before_help = EXAMPLES)]
+pub(super) struct LiveArguments {
+    /// Strategies: names or v1 to v5, separated by commas, or all (the five) [default: all]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    strategy: Vec<String>,
+    /// Config: 0, 1, 2 or all [default: 0]
+    #[arg(long, value_name = "CONFIG", conflicts_with = "model")]
+    config: Option<String>,
+    /// Model file, instead of a config
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Requests for each strategy and config [default: 100]
+    #[arg(long, value_name = "N")]
+    requests: Option<u64>,
+    /// Requests per second
+    #[arg(long, value_name = "R", default_value_t = 10.0, allow_negative_numbers = true)]
+    rps: f64,
+    #[command(flatten)]
+    rules: RulesArguments,
+    /// A server program that opens the ports of all configs; arguments for it follow --
+    #[arg(long, value_name = "PATH", conflicts_with = "targets")]
+    binary: Option<PathBuf>,
+    /// Servers that run already: host:port or host:first-last, separated by commas
+    #[arg(long, value_name = "LIST")]
+    targets: Option<String>,
+    /// Allow targets on other machines
+    #[arg(long, requires = "targets")]
+    allow_remote: bool,
+    /// Listen from this port on rather than on the model's ports; 0: on any that are free
+    #[arg(long, value_name = "PORT")]
+    port_base: Option<u16>,
+    /// Port of the proxy; 0: any free port
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    proxy_port: u16,
+    /// Start the servers anew for each strategy
+    #[arg(long, conflicts_with = "targets")]
+    restart_servers: bool,
+    /// Seconds that servers may take to open their ports
+    #[arg(long, value_name = "S", default_value_t = 10.0)]
+    start_timeout: f64,
+    /// Do not measure what the path adds to latencies; they are then shown, not judged
+    #[arg(long)]
+    no_overhead: bool,
+    /// Simulated runs behind each prediction [default: enough for the number of tests]
+    #[arg(long, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u64).range(100..=10_000_000))]
+    replications: Option<u64>,
+    /// Seed of identifiers, coins, stand-in servers and predictions [default: from the clock]
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// Results folder [default: results/live-<date>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Write into the results folder whatever it holds
+    #[arg(long)]
+    force: bool,
+    /// Show the viewer in this terminal while the run lasts
+    #[arg(long)]
+    watch: bool,
+    /// Charts as PNG too
+    #[arg(long)]
+    png: bool,
+    /// Ask nothing
+    #[arg(long)]
+    no_input: bool,
+    /// Arguments of the server program
+    #[arg(last = true, requires = "binary", value_name = "ARGS")]
+    binary_arguments: Vec<OsString>,
+}
+
+/// What is to be played.
+#[derive(Debug, Clone)]
+struct Wanted {
+    strategies: Vec<StrategySpec>,
+    models: Vec<ModelSource>,
+    requests: u64,
+}
+
+/// Everything that a run needs to know.
+struct Plan<'a> {
+    arguments: &'a LiveArguments,
+    output: &'a OutputArguments,
+    strategies: Vec<StrategySpec>,
+    sources: Vec<ModelSource>,
+    models: Vec<Model>,
+    requests: u64,
+    rules: Rules,
+    seed: u64,
+    start_timeout: Duration,
+    interrupt: Arc<AtomicBool>,
+}
+
+impl Plan<'_> {
+    fn is_interrupted(&self) -> bool {
+        self.interrupt.load(Ordering::Relaxed)
+    }
+
+    /// Says something on stderr, unless that was not wanted.
+    fn say(&self, text: &str) {
+        if !self.output.quiet {
+            eprintln!("{text}");
+        }
+    }
+
+    /// The flag that names the model at `position` to a proxy.
+    fn model_flag(&self, position: usize) -> String {
+        match &self.sources[position] {
+            ModelSource::Config(number) => format!("--config={number}"),
+            ModelSource::File(path) => format!("--model={}", path.display()),
+        }
+    }
+
+    /// The flags that name all models to the stand-in servers.
+    fn servers_flags(&self) -> Vec<String> {
+        match self.sources.as_slice() {
+            [_] => vec![self.model_flag(0)],
+            _ => vec!["--config=all".to_owned()],
+        }
+    }
+
+    /// What files about the model at `position` are called.
+    fn stem(&self, position: usize) -> String {
+        match &self.sources[position] {
+            ModelSource::Config(number) => format!("config-{number}"),
+            ModelSource::File(_) => self.models[position].name.clone(),
+        }
+    }
+
+    /// A seed of its own for every purpose; the purposes are numbered.
+    fn seed_for(&self, purpose: u64) -> u64 {
+        self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(purpose) >> 1
+    }
+}
+
+/// Runs the subcommand.
+pub(super) fn run(arguments: &LiveArguments, output: &OutputArguments) -> anyhow::Result<Ending> {
+    let Some(wanted) = wanted(arguments)? else { return Ok(Ending::Interrupted) };
+    let flag = |v: Violation| anyhow!("--{}: {}; expected {}", v.key, v.problem, v.expected);
+    check_rate(arguments.rps).map_err(flag)?;
+    check_requests(wanted.requests).map_err(flag)?;
+    if !(0.1..=3600.0).contains(&arguments.start_timeout) {
+        bail!("--start-timeout {}: expected 0.1 to 3600 seconds", arguments.start_timeout);
+    }
+    let models = wanted.models.iter().map(|source| Ok(models::load(source)?.0));
+    let models = models.collect::<anyhow::Result<Vec<Model>>>()?;
+    let plan = Plan {
+        arguments,
+        output,
+        strategies: wanted.strategies,
+        sources: wanted.models,
+        models,
+        requests: wanted.requests,
+        rules: arguments.rules.rules()?,
+        seed: arguments.seed.unwrap_or_else(calendar::seed),
+        start_timeout: Duration::from_secs_f64(arguments.start_timeout),
+        interrupt: interrupt::flag()?,
+    };
+    let folder = Folder::open(&plan)?;
+    let ended = run_in(&plan, &folder);
+    if ended.is_err() {
+        folder.remove_if_unused();
+    }
+    ended
+}
+
+/// What flags say, or else the answers at a terminal, or else the defaults.
+fn wanted(arguments: &LiveArguments) -> anyhow::Result<Option<Wanted>> {
+    let names: &[String] = &arguments.strategy;
+    let mut strategies: Vec<StrategySpec> = Vec::new();
+    for name in names.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
+        for spec in specs_from_name(name).map_err(models::unknown_strategy)? {
+            if !strategies.contains(&spec) {
+                strategies.push(spec);
+            }
+        }
+    }
+    let asked_for_none = strategies.is_empty();
+    if asked_for_none && !names.is_empty() {
+        bail!("no strategy to play: name at least one of V1 to V5, or `all`");
+    }
+    if asked_for_none {
+        strategies = specs_from_name("all").map_err(models::unknown_strategy)?;
+    }
+    let models = match (&arguments.model, &arguments.config) {
+        (Some(path), _) => vec![ModelSource::File(path.clone())],
+        (None, Some(config)) => models::configs(config)?,
+        (None, None) => vec![ModelSource::Config(0)],
+    };
+    let wanted = Wanted { strategies, models, requests: arguments.requests.unwrap_or(100) };
+    let at_a_terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    if asked_for_none && at_a_terminal && !arguments.no_input {
+        return questions::ask(&wanted);
+    }
+    Ok(Some(wanted))
+}
+
+fn run_in(plan: &Plan, folder: &Folder) -> anyhow::Result<Ending> {
+    plan.say(&format!("seed {}, results in {}", plan.seed, folder.path().display()));
+    let overhead = match plan.arguments.no_overhead {
+        true => None,
+        false => measure_path(plan, folder)?,
+    };
+    let mut servers = Servers::start(plan, folder, 0)?;
+    let viewer = Viewer::start(plan, folder)?;
+    let configs = play_all(plan, folder, &mut servers, overhead.as_ref());
+    servers.stop();
+    viewer.stop();
+    finish(plan, folder, overhead.as_ref(), configs?)
+}
+
+/// Plays every strategy of every config in turn, until an interrupt.
+fn play_all(
+    plan: &Plan,
+    folder: &Folder,
+    servers: &mut Servers,
+    overhead: Option<&Overhead>,
+) -> anyhow::Result<Vec<OfConfig>> {
+    plan.say("predicting");
+    let mut configs = predict(plan, servers, overhead);
+    if plan.is_interrupted() {
+        return Ok(configs);
+    }
+    write_prediction(folder, &configs)?;
+    let mut starts = 0;
+    for position in 0..configs.len() {
+        for number in 0..plan.strategies.len() {
+            if plan.arguments.restart_servers {
+                if starts > 0 {
+                    servers.restart(plan, folder, starts)?;
+                }
+                starts += 1;
+                configs[position].predict_start(plan, servers, number, overhead);
+                write_prediction(folder, &configs)?;
+            }
+            if plan.is_interrupted() {
+                return Ok(configs);
+            }
+            let played = play(plan, folder, servers, position, number)?;
+            configs[position].played.push(played);
+        }
+    }
+    Ok(configs)
+}

@@ -1,0 +1,155 @@
+//! One strategy's run: a proxy of its own, the load, and what both saw.
+
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::Plan;
+use super::children::{Listening, PATIENCE, start_own};
+use super::folder::{Folder, RunFiles};
+use super::progress::RunBar;
+use super::servers::Servers;
+use crate::live::Target;
+use crate::live::load::{self, End, LoadLog, Schedule};
+use crate::metrics::Metrics;
+use crate::strategy::StrategySpec;
+use crate::trace::{Row, Trace};
+use crate::validate::forecast::{LiveRequest, LiveRun, RequestEnd};
+
+/// Requests have this long to be answered; longer than any queue of a run that is not lost.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A finished run, or as much of it as there was before an interrupt.
+pub(super) struct Played {
+    /// What was seen.
+    pub(super) run: LiveRun,
+    /// The load generator's log.
+    pub(super) log: LoadLog,
+}
+
+/// A proxy that is to be started.
+pub(super) struct ProxySetup<'a> {
+    /// Its files.
+    pub(super) files: &'a RunFiles,
+    /// The strategy.
+    pub(super) strategy: StrategySpec,
+    /// The flag that names the model, as in `--config=0`.
+    pub(super) model: String,
+    /// The servers, in the model's order.
+    pub(super) targets: &'a [Target],
+    /// The seed of the strategy's coins.
+    pub(super) seed: u64,
+    /// Where it listens; 0: anywhere.
+    pub(super) port: u16,
+}
+
+/// The name of a strategy in files.
+pub(super) fn short_name(strategy: &StrategySpec) -> &'static str {
+    strategy.alias().unwrap_or(strategy.name())
+}
+
+/// Starts a proxy.
+pub(super) fn start_proxy(
+    plan: &Plan,
+    folder: &Folder,
+    setup: &ProxySetup,
+) -> anyhow::Result<Listening> {
+    let targets: Vec<String> = setup.targets.iter().map(|t| t.address.to_string()).collect();
+    let mut arguments = vec![
+        "proxy".to_owned(),
+        "--supervised".to_owned(),
+        "--force".to_owned(),
+        format!("--strategy={}", setup.strategy.name()),
+        setup.model.clone(),
+        format!("--targets={}", targets.join(",")),
+        format!("--port={}", setup.port),
+        format!("--rps={}", plan.arguments.rps),
+        format!("--seed={}", setup.seed),
+        format!("--session={}", folder.name()),
+        format!("--metrics={}", folder.metrics().display()),
+        format!("--trace={}", setup.files.trace.display()),
+        format!("--events={}", setup.files.events.display()),
+    ];
+    arguments.extend(plan.arguments.rules.flags());
+    if plan.arguments.allow_remote {
+        arguments.push("--allow-remote".to_owned());
+    }
+    start_own(plan, "the proxy", arguments, folder.log("proxy"))
+}
+
+/// Plays the strategy at `number` against the servers of the config at `position`.
+pub(super) fn play(
+    plan: &Plan,
+    folder: &Folder,
+    servers: &Servers,
+    position: usize,
+    number: usize,
+) -> anyhow::Result<Played> {
+    let strategy = plan.strategies[number];
+    let config = &plan.models[position].name;
+    let name = format!("config-{config}-{}", short_name(&strategy));
+    let purpose = 1000 * (position as u64 + 1) + number as u64;
+    let files = folder.run(&name);
+    let setup = ProxySetup {
+        files: &files,
+        strategy,
+        model: plan.model_flag(position),
+        targets: servers.targets(position),
+        seed: plan.seed_for(purpose),
+        port: plan.arguments.proxy_port,
+    };
+    let bar = RunBar::new(plan, plan.requests, &format!("config {config}, {}", strategy.label()));
+    let proxy = start_proxy(plan, folder, &setup)?;
+    let (log, _, metrics) = send(plan, folder, &files, proxy, plan.requests, purpose, &bar)?;
+    let run = LiveRun {
+        strategy,
+        ledger: metrics.ledger(),
+        rules: plan.rules,
+        requests: log.sent.iter().map(request).collect(),
+    };
+    bar.finish(&run);
+    Ok(Played { run, log })
+}
+
+/// Sends the load through a proxy, ends it, and reads what it wrote.
+pub(super) fn send(
+    plan: &Plan,
+    folder: &Folder,
+    files: &RunFiles,
+    mut proxy: Listening,
+    requests: u64,
+    purpose: u64,
+    bar: &RunBar,
+) -> anyhow::Result<(LoadLog, Vec<Row>, Metrics)> {
+    let target = proxy.addresses.first().context("the proxy says no address")?.1;
+    let schedule = Schedule {
+        requests,
+        requests_per_second: plan.arguments.rps,
+        timeout: ANSWER_TIMEOUT,
+        seed: plan.seed,
+        replication: purpose,
+        ..Schedule::new(target)
+    };
+    let log = load::run(&schedule, &plan.interrupt, |sent| bar.count(sent))?;
+    proxy.child.stop(PATIENCE).context("the proxy cannot be stopped")?;
+    folder.write_requests(files, &log)?;
+    let metrics = folder.keep_metrics(files)?;
+    let trace = Trace::read(&files.trace)?;
+    Ok((log, trace.rows, metrics))
+}
+
+fn request(sent: &load::Sent) -> LiveRequest {
+    let ms = |length: Duration| length.as_secs_f64() * 1e3;
+    LiveRequest {
+        due_ms: ms(sent.due),
+        drift_ms: ms(sent.drift),
+        latency_ms: sent.latency.map(ms),
+        end: match &sent.end {
+            End::Ok => RequestEnd::Ok,
+            End::Error => RequestEnd::Error,
+            End::Refused(status) => RequestEnd::Refused(*status),
+            End::Lost(_) => RequestEnd::Lost,
+        },
+        attempts: sent.attempts.unwrap_or(0),
+    }
+}

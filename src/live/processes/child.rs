@@ -1,0 +1,298 @@
+//! A child process: started, heard, ended; never left behind.
+
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use super::ready::{Lines, NotReady};
+use super::{WaitError, signals, wait_until_open};
+
+/// Between the request to end and the end, once a child had its time to end by itself. Longer
+/// than a guard's own patience, which must not be killed while it is at it.
+const GRACE: Duration = Duration::from_millis(500);
+/// What is told of a log.
+const LAST_LINES: usize = 10;
+const LAST_BYTES: usize = 4096;
+
+/// What is to be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launch {
+    /// What messages call it, as in "the servers".
+    pub name: String,
+    /// The program; for children of ours [`std::env::current_exe`].
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// Where its messages are appended.
+    pub log: PathBuf,
+}
+
+/// A child that ends when its standard input ends, in a process group of its own.
+///
+/// Dropping it ends it.
+#[derive(Debug)]
+pub struct Child {
+    name: String,
+    log: PathBuf,
+    process: std::process::Child,
+    stdin: Option<ChildStdin>,
+    lines: Lines,
+    /// Leader of the group that it guards, if it is a guard.
+    guarded: Option<u32>,
+    ended: Option<ExitStatus>,
+}
+
+/// A child that did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The system does not start it.
+    #[error("cannot start {name} ({program})")]
+    Spawn {
+        /// What it is called.
+        name: String,
+        /// The program.
+        program: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It ended before it was ready.
+    #[error("{name} ended at once ({status}){said}")]
+    Ended {
+        /// What it is called.
+        name: String,
+        /// How it ended.
+        status: String,
+        /// The last lines of its messages.
+        said: String,
+    },
+    /// It did not become ready.
+    #[error(
+        "{name} did not become ready within {seconds} s; allow more with --start-timeout{said}"
+    )]
+    TimedOut {
+        /// What it is called.
+        name: String,
+        /// How long was waited.
+        seconds: f64,
+        /// The last lines of its messages.
+        said: String,
+    },
+    /// It did not open its ports.
+    #[error("{name}: {source}{said}")]
+    Ports {
+        /// What it is called.
+        name: String,
+        /// Which.
+        source: WaitError,
+        /// The last lines of its messages.
+        said: String,
+    },
+}
+
+impl Launch {
+    /// A program that does not know us, under the guard of `own`, which is this program; both
+    /// write into one log.
+    #[must_use]
+    pub fn guarded(
+        name: &str,
+        own: PathBuf,
+        program: &Path,
+        arguments: &[OsString],
+        log: PathBuf,
+    ) -> Self {
+        let mut all: Vec<OsString> = vec!["guard".into(), "--log".into(), log.clone().into()];
+        all.extend(["--".into(), program.into()]);
+        all.extend_from_slice(arguments);
+        Self { name: name.to_owned(), program: own, arguments: all, log }
+    }
+
+    /// Starts it. Its standard input is held open for as long as it may live.
+    ///
+    /// # Errors
+    /// When the system does not.
+    pub fn start(&self) -> Result<Child, StartError> {
+        let failed = |source| StartError::Spawn {
+            name: self.name.clone(),
+            program: self.program.display().to_string(),
+            source,
+        };
+        let log = OpenOptions::new().create(true).append(true).open(&self.log).map_err(failed)?;
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
+        signals::own_group(&mut command);
+        let mut process = command.spawn().map_err(failed)?;
+        let stdin = process.stdin.take();
+        let lines = match process.stdout.take() {
+            Some(stdout) => Lines::read(stdout),
+            None => Lines::read(std::io::empty()),
+        };
+        match lines {
+            Ok(lines) => Ok(Child {
+                name: self.name.clone(),
+                log: self.log.clone(),
+                process,
+                stdin,
+                lines,
+                guarded: None,
+                ended: None,
+            }),
+            Err(source) => {
+                let _ = signals::end_group(&mut process, Duration::ZERO);
+                Err(failed(source))
+            }
+        }
+    }
+}
+
+impl Child {
+    /// Its process id, which is also that of its group.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Waits until it says `ready` and returns what it said before, without the word
+    /// `listening` where a line begins with it.
+    ///
+    /// # Errors
+    /// When it ends or takes too long; its last messages are told.
+    pub fn wait_until_ready(&mut self, timeout: Duration) -> Result<Vec<String>, StartError> {
+        let lines = match self.lines.until_ready(timeout) {
+            Ok(lines) => lines,
+            Err(NotReady::Ended) => return Err(self.ended_early(timeout)),
+            Err(NotReady::TimedOut) => {
+                return Err(StartError::TimedOut {
+                    name: self.name.clone(),
+                    seconds: timeout.as_secs_f64(),
+                    said: last_lines(&self.log),
+                });
+            }
+        };
+        let mut news = Vec::new();
+        for line in lines {
+            match line.split_once(' ') {
+                Some(("listening", what)) => news.push(what.to_owned()),
+                Some(("guarding", leader)) => self.guarded = leader.parse().ok(),
+                _ => news.push(line),
+            }
+        }
+        Ok(news)
+    }
+
+    /// Waits until these addresses accept connections.
+    ///
+    /// # Errors
+    /// When it ends or takes too long; the closed ports are named and its last messages told.
+    pub fn wait_until_open(
+        &mut self,
+        addresses: &[std::net::SocketAddr],
+        timeout: Duration,
+    ) -> Result<(), StartError> {
+        wait_until_open(addresses, timeout, || self.is_alive()).map_err(|source| {
+            StartError::Ports { name: self.name.clone(), source, said: last_lines(&self.log) }
+        })
+    }
+
+    /// Whether it still runs.
+    pub fn is_alive(&mut self) -> bool {
+        if self.ended.is_none() {
+            // A process of which the system knows nothing does not run.
+            let status = self.process.try_wait().unwrap_or(Some(ExitStatus::default()));
+            if let Some(status) = status {
+                self.note_end(status);
+            }
+        }
+        self.ended.is_none()
+    }
+
+    /// The last lines of its messages, each on a line of its own; empty if there are none.
+    #[must_use]
+    pub fn last_messages(&self) -> String {
+        last_lines(&self.log)
+    }
+
+    /// Ends it: closes its standard input, gives it `patience` to end by itself, asks its process
+    /// group to end, and ends what is left. It is reaped; stopping it again changes nothing.
+    ///
+    /// # Errors
+    /// When the system does not say how it fares.
+    pub fn stop(&mut self, patience: Duration) -> std::io::Result<ExitStatus> {
+        drop(self.stdin.take());
+        if let Some(status) = self.ended {
+            return Ok(status);
+        }
+        // One that was stopped could not see that its input ended.
+        signals::continue_group(self.process.id());
+        let status = match signals::wait(&mut self.process, patience)? {
+            Some(status) => {
+                signals::kill_group(self.process.id());
+                status
+            }
+            None => signals::end_group(&mut self.process, GRACE)?,
+        };
+        self.note_end(status);
+        Ok(status)
+    }
+
+    fn note_end(&mut self, status: ExitStatus) {
+        self.ended = Some(status);
+        // A guard ends with these codes once nobody is left; one that was killed has not ended
+        // what it guarded.
+        let has_done_it = matches!(status.code(), Some(0 | 2));
+        if let Some(leader) = self.guarded.take().filter(|_| !has_done_it) {
+            signals::kill_group(leader);
+        }
+    }
+
+    fn ended_early(&mut self, timeout: Duration) -> StartError {
+        let name = self.name.clone();
+        // Its output ends a moment before it does.
+        let status = match signals::wait(&mut self.process, timeout.min(GRACE)) {
+            Ok(Some(status)) => {
+                self.note_end(status);
+                status.to_string()
+            }
+            _ => "it closed its output".to_owned(),
+        };
+        StartError::Ended { name, status, said: last_lines(&self.log) }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // There is nobody left to tell.
+        let _ = self.stop(GRACE);
+    }
+}
+
+/// Stops several children at the same time, each as [`Child::stop`] does.
+///
+/// # Errors
+/// The first error; all are stopped all the same.
+pub fn stop_all<'a>(
+    children: impl IntoIterator<Item = &'a mut Child>,
+    patience: Duration,
+) -> std::io::Result<()> {
+    std::thread::scope(|scope| {
+        let stops: Vec<_> =
+            children.into_iter().map(|child| scope.spawn(move || child.stop(patience))).collect();
+        let lost = || Err(std::io::Error::other("a child could not be stopped"));
+        let stopped = stops.into_iter().map(|stop| stop.join().unwrap_or_else(|_| lost()));
+        stopped.collect::<Vec<_>>().into_iter().try_for_each(|stopped| stopped.map(drop))
+    })
+}
+
+/// The end of a log, to be put behind a message.
+fn last_lines(log: &Path) -> String {
+    let bytes = fs::read(log).unwrap_or_default();
+    let tail = bytes.get(bytes.len().saturating_sub(LAST_BYTES)..).unwrap_or_default();
+    let text = String::from_utf8_lossy(tail);
+    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|l| !l.is_empty()).collect();
+    let last = lines.get(lines.len().saturating_sub(LAST_LINES)..).unwrap_or_default();
+    if last.is_empty() {
+        return String::new();
+    }
+    format!(". It said ({}):\n  {}", log.display(), last.join("\n  "))
+}

@@ -1,0 +1,197 @@
+//! The decision thread: events in, one at a time, each with its moment; the balancer says what
+//! follows.
+//!
+//! This is the driver in real time, as `sim` is the one in virtual time. It knows nothing of
+//! retries, scores or giving up (DESIGN section 4). Whoever waits for it, waits for one call of
+//! [`Balancer::handle`]; files are written elsewhere.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::Message;
+use super::clock::Clock;
+use super::front::Reply;
+use super::notes::{Note, State};
+use super::senders::{Job, Report, Senders};
+use crate::balancer::{Answer, Balancer, Effects, Event, Ledger};
+use crate::domain::{Attempt, Identifier, Request, RequestId, Timestamp};
+
+/// The state is written down at most this often.
+const BETWEEN_STATES: Duration = Duration::from_millis(50);
+
+/// Once told to stop, what is in service and in the queue has this long to be answered.
+const TIME_TO_END: Duration = Duration::from_secs(1);
+
+/// Waits for events and hands them to the balancer.
+pub(super) struct Decisions {
+    pub(super) balancer: Balancer,
+    pub(super) clock: Clock,
+    pub(super) messages: Receiver<Message>,
+    pub(super) hands: Hands,
+    /// Told once, when no more requests are to be taken.
+    pub(super) close_front: Option<oneshot::Sender<()>>,
+}
+
+/// Does what the balancer asks for.
+pub(super) struct Hands {
+    senders: Senders,
+    open: BTreeMap<RequestId, Open>,
+    alarms: BinaryHeap<Reverse<Timestamp>>,
+    notes: Sender<Note>,
+}
+
+/// A request that is not answered yet. Dropping `reply` answers it 503.
+struct Open {
+    identifier: Identifier,
+    reply: oneshot::Sender<Reply>,
+}
+
+impl Hands {
+    pub(super) fn new(senders: Senders, notes: Sender<Note>) -> Self {
+        Self { senders, open: BTreeMap::new(), alarms: BinaryHeap::new(), notes }
+    }
+
+    fn note(&self, note: Note) {
+        // The recorder outlives the decisions, so this cannot fail while anything is decided.
+        let _ = self.notes.send(note);
+    }
+}
+
+impl Effects for Hands {
+    fn send(&mut self, attempt: &Attempt) {
+        self.note(Note::Sent(*attempt));
+        // The balancer sends attempts of requests that are not answered yet, and these are open.
+        if let Some(open) = self.open.get(&attempt.request) {
+            let Attempt { id, server, .. } = *attempt;
+            self.senders.send(Job { attempt: id, server, identifier: open.identifier });
+        }
+    }
+
+    fn answer(&mut self, request: RequestId, answer: Answer) {
+        if let Some(open) = self.open.remove(&request) {
+            // A client that has hung up is answered all the same.
+            let _ = open.reply.send(Reply { ok: answer.ok, attempts: answer.attempts });
+        }
+        self.note(Note::Answered(request, answer));
+    }
+
+    fn wake_at(&mut self, at: Timestamp) {
+        self.note(Note::AlarmSet(at));
+        self.alarms.push(Reverse(at));
+    }
+}
+
+impl Decisions {
+    /// Decides until told to stop, and then until all is answered or [`TIME_TO_END`] has passed.
+    /// What is open when this returns is answered 503 by being dropped.
+    pub(super) fn run(mut self) -> Ledger {
+        let mut next_request = 0;
+        let mut next_state = Instant::now();
+        let mut changed = true;
+        let mut end: Option<Instant> = None;
+        loop {
+            let now = Instant::now();
+            if end.is_some_and(|end| now >= end || self.hands.open.is_empty()) {
+                break;
+            }
+            if changed && now >= next_state {
+                self.note_state();
+                (changed, next_state) = (false, now + BETWEEN_STATES);
+            }
+            let alarm = self.hands.alarms.peek().map(|Reverse(at)| *at);
+            if alarm.is_some_and(|at| at <= self.clock.at(now)) {
+                self.wake_up(self.clock.at(now));
+                changed = true;
+                continue;
+            }
+            let alarm = alarm.and_then(|at| self.clock.instant(at));
+            let state = changed.then_some(next_state);
+            match self.wait([alarm, state, end].into_iter().flatten().min()) {
+                Some(Message::Arrived { identifier, read_at, reply }) if end.is_none() => {
+                    let id = RequestId(next_request);
+                    next_request += 1;
+                    self.hands.open.insert(id, Open { identifier, reply });
+                    self.arrived(id, identifier, read_at);
+                    changed = true;
+                }
+                // Too late; dropped, and so answered.
+                Some(Message::Arrived { .. }) | None => {}
+                Some(Message::Finished(report)) => {
+                    self.finished(report);
+                    changed = true;
+                }
+                Some(Message::Stop) => {
+                    end = end.or_else(|| Some(Instant::now() + TIME_TO_END));
+                    self.close_front = None;
+                }
+            }
+        }
+        self.note_state();
+        self.balancer.into_ledger()
+    }
+
+    /// The next message, or nothing at `until`.
+    fn wait(&self, until: Option<Instant>) -> Option<Message> {
+        let received = match until {
+            Some(until) => {
+                self.messages.recv_timeout(until.saturating_duration_since(Instant::now()))
+            }
+            None => self.messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match received {
+            Ok(message) => Some(message),
+            Err(RecvTimeoutError::Timeout) => None,
+            // Nobody is left who could send a request or a report. The senders hold a channel as
+            // long as `hands` lives, so this does not happen; if it did, it would be the end.
+            Err(RecvTimeoutError::Disconnected) => Some(Message::Stop),
+        }
+    }
+
+    fn arrived(&mut self, id: RequestId, identifier: Identifier, read_at: Instant) {
+        let now = self.clock.at(Instant::now());
+        let request = Request { id, arrived_at: self.clock.at(read_at) };
+        self.hands.note(Note::Arrived { at: now, request, identifier });
+        self.balancer.handle(now, Event::Arrived(request), &mut self.hands);
+    }
+
+    fn finished(&mut self, report: Report) {
+        let Report { attempt, outcome, began, ended, sender } = report;
+        // Before the balancer is asked: its next attempt takes the sender that has become idle.
+        if let Some(sender) = sender {
+            self.hands.senders.is_idle_again(sender);
+        }
+        let now = self.clock.at(Instant::now());
+        let (began, ended) = (self.clock.at(began), self.clock.at(ended));
+        self.hands.note(Note::Finished { at: now, attempt, outcome, began, ended });
+        self.balancer.handle(now, Event::Finished(attempt, outcome), &mut self.hands);
+    }
+
+    fn wake_up(&mut self, now: Timestamp) {
+        while self.hands.alarms.peek().is_some_and(|Reverse(at)| *at <= now) {
+            self.hands.alarms.pop();
+        }
+        self.hands.note(Note::WokeUp { at: now });
+        self.balancer.handle(now, Event::WakeUp, &mut self.hands);
+    }
+
+    fn note_state(&self) {
+        let ledger = self.balancer.ledger().clone();
+        let mut beliefs = vec![None; ledger.servers.len()];
+        for estimate in self.balancer.strategy().estimates() {
+            if let Some(belief) = beliefs.get_mut(estimate.server.index()) {
+                *belief = Some(estimate.success_rate).filter(|rate| rate.is_finite());
+            }
+        }
+        self.hands.note(Note::State(Box::new(State {
+            at: self.clock.at(Instant::now()),
+            ledger,
+            beliefs,
+            waiting: self.balancer.waiting(),
+            in_service: self.balancer.in_service(),
+        })));
+    }
+}

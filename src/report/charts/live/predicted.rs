@@ -1,0 +1,233 @@
+//! Every metric of every run on what was predicted of it: small multiples, one a metric.
+//!
+//! A run's predictions lie one above the other, that which knew least on top; the upright line
+//! through them is what was seen.
+
+use super::grid::{BELOW, Panel};
+use super::{LivePicture, MetricPicture, looks, page};
+use crate::report::charts::axis::{Axis, range};
+use crate::report::charts::lettering::{fitted, width};
+use crate::report::charts::number::list;
+use crate::report::charts::page::{MARGIN, Page, SMALL, WIDTH};
+use crate::report::charts::palette::{GRID, Ink, TEXT};
+use crate::report::charts::rows::{LABEL_ROOM, name_font};
+use crate::report::charts::scene::Anchor;
+use crate::report::charts::{Chart, ChartError};
+use crate::validate::forecast::{Basis, RunMetric};
+
+/// Panels in a row.
+const ACROSS: usize = 3;
+const GAP: f64 = 34.0;
+/// Height of one prediction.
+const BAR: f64 = 11.0;
+/// Between strategies.
+const APART: f64 = 13.0;
+/// A latency whose values span more than so many times gets a logarithmic axis.
+const WIDE: f64 = 12.0;
+
+/// The chart.
+pub(super) fn chart(picture: &LivePicture) -> Result<Chart, ChartError> {
+    let reading = "Bars: what simulated runs gave, 95 % of them (pale) and the middle half (dark). \
+                   Upright line with mark: what was seen";
+    let mut page = page("Live against predicted", picture, reading);
+    if picture.runs.is_empty() || picture.bases.is_empty() {
+        page.nothing("no run with a prediction");
+        return page.finish("live-predicted", String::new());
+    }
+    legend(&mut page, &picture.bases);
+    let height = picture.runs.len() as f64 * row(picture);
+    let font = name_font(picture.runs.iter().map(|run| run.strategy.as_str()));
+    let names = picture.runs.iter().map(|run| width(&run.strategy, font)).fold(60.0, f64::max);
+    let left = MARGIN + 28.0 + names.min(LABEL_ROOM) + 16.0;
+    let looks = looks(picture);
+    let metrics: Vec<RunMetric> =
+        RunMetric::ALL.into_iter().filter(|metric| !all_the_same(picture, *metric)).collect();
+    if metrics.is_empty() {
+        page.nothing("every simulated run gave the very numbers that were seen");
+    }
+    for line in metrics.chunks(ACROSS) {
+        let first = Panel::beside(&page, (left, WIDTH - MARGIN), (0, ACROSS), height, GAP);
+        for (i, run) in picture.runs.iter().enumerate() {
+            let y = middle(&first, picture, i);
+            looks[i].mark.draw(&mut page.scene, (MARGIN + 10.0, y), 7.0, looks[i].ink);
+            let label = fitted(&run.strategy, font, LABEL_ROOM);
+            page.scene.text(&label, (MARGIN + 28.0, y + 6.0), Anchor::Start, font, TEXT);
+        }
+        for (n, metric) in line.iter().enumerate() {
+            let panel = Panel::beside(&page, (left, WIDTH - MARGIN), (n, ACROSS), height, GAP);
+            draw(&mut page, picture, *metric, &panel);
+        }
+        page.y = first.bottom + BELOW + 8.0;
+    }
+    page.finish("live-predicted", caption(picture))
+}
+
+/// Height of a strategy's row.
+fn row(picture: &LivePicture) -> f64 {
+    (picture.bases.len() as f64 * BAR + APART).max(30.0)
+}
+
+/// The middle of the `i`-th strategy's row.
+fn middle(panel: &Panel, picture: &LivePicture, i: usize) -> f64 {
+    panel.top + (i as f64 + 0.5) * row(picture)
+}
+
+/// One tone for what lies between the quantiles, a darker one for the middle half.
+fn tones(basis: Basis) -> (Ink, Ink) {
+    match basis {
+        Basis::Model => (Ink::solid(0xDD, 0xDD, 0xDD), Ink::solid(0x99, 0x99, 0x99)),
+        Basis::OtherRuns => (Ink::solid(0xB9, 0xD9, 0xEE), Ink::solid(0x56, 0xA4, 0xD0)),
+        Basis::TrueRates => (Ink::solid(0x9E, 0xB6, 0xD2), Ink::solid(0x1F, 0x4E, 0x8C)),
+    }
+}
+
+fn legend(page: &mut Page, bases: &[Basis]) {
+    let mut x = MARGIN;
+    let y = page.y + 8.0;
+    page.scene.text("predicted from:", (x, y + 5.5), Anchor::Start, SMALL, TEXT);
+    x += width("predicted from:", SMALL) + 14.0;
+    for basis in bases {
+        let (pale, dark) = tones(*basis);
+        page.scene.rectangle((x, y - 6.0), (x + 44.0, y + 6.0), pale);
+        page.scene.rectangle((x + 13.0, y - 6.0), (x + 31.0, y + 6.0), dark);
+        page.scene.text(basis.name(), (x + 52.0, y + 5.5), Anchor::Start, SMALL, TEXT);
+        x += 52.0 + width(basis.name(), SMALL) + 20.0;
+    }
+    page.y += 24.0;
+}
+
+/// Whether every simulated run and every run seen gave one number: a panel of it shows nothing.
+fn all_the_same(picture: &LivePicture, metric: RunMetric) -> bool {
+    let of_metric = picture.runs.iter().flat_map(|run| &run.metrics).filter(|m| m.metric == metric);
+    let values = of_metric.flat_map(|m| {
+        let ends = m.forecasts.iter().flat_map(|(_, f)| [f.interval.low, f.interval.high]);
+        ends.chain([m.observed])
+    });
+    range(values).is_some_and(|(low, high)| low == high)
+}
+
+fn heading(metric: RunMetric) -> &'static str {
+    match metric {
+        RunMetric::Score => "score (points)",
+        RunMetric::SuccessRate => "success (%)",
+        RunMetric::Attempts => "attempts",
+        RunMetric::Penalty => "penalty (points)",
+        RunMetric::RateLimited => "answers 429",
+        RunMetric::LatencyP50 => "latency p50 (ms)",
+        RunMetric::LatencyP99 => "latency p99 (ms)",
+        RunMetric::BusiestShare => "busiest server (%)",
+    }
+}
+
+/// In the unit of the panel.
+fn scaled(metric: RunMetric, value: f64) -> f64 {
+    match metric {
+        RunMetric::SuccessRate | RunMetric::BusiestShare => value * 100.0,
+        _ => value,
+    }
+}
+
+fn draw(page: &mut Page, picture: &LivePicture, metric: RunMetric, panel: &Panel) {
+    let of_metric: Vec<Option<&MetricPicture>> =
+        picture.runs.iter().map(|run| run.metrics.iter().find(|m| m.metric == metric)).collect();
+    let values = of_metric.iter().flatten().flat_map(|m| {
+        let ends = m.forecasts.iter().flat_map(|(_, f)| [f.interval.low, f.interval.high]);
+        ends.chain([m.observed]).map(|value| scaled(metric, value))
+    });
+    let ends = range(values);
+    let axis = match ends {
+        Some((low, high)) if metric.is_latency() && low > 0.0 && high / low > WIDE => {
+            Axis::log("", ends)
+        }
+        _ => Axis::linear("", ends),
+    };
+    let name = if ends.is_some() {
+        heading(metric).to_owned()
+    } else {
+        format!("{}: unknown", heading(metric))
+    };
+    panel.draw(page, &name, &axis);
+    let x = |value: f64| panel.x(&axis, scaled(metric, value));
+    for (i, found) in of_metric.iter().enumerate() {
+        let Some(found) = found else { continue };
+        let y = middle(panel, picture, i);
+        if i > 0 {
+            let between = y - row(picture) / 2.0;
+            page.scene.line((panel.left, between), (panel.right, between), GRID, 1.0);
+        }
+        let high = y - picture.bases.len() as f64 * BAR / 2.0;
+        for (basis, forecast) in &found.forecasts {
+            let Some(place) = picture.bases.iter().position(|b| b == basis) else { continue };
+            let top = high + place as f64 * BAR;
+            let (pale, dark) = tones(*basis);
+            for (interval, ink) in [(forecast.interval, pale), (forecast.middle_half, dark)] {
+                if interval.low.is_finite() && interval.high.is_finite() {
+                    // What has no width is still to be seen.
+                    let (from, to) = (x(interval.low), x(interval.high));
+                    let (from, to) = if to - from < 3.0 {
+                        ((from + to) / 2.0 - 1.5, (from + to) / 2.0 + 1.5)
+                    } else {
+                        (from, to)
+                    };
+                    page.scene.rectangle((from, top + 1.0), (to, top + BAR - 1.0), ink);
+                }
+            }
+        }
+        if found.observed.is_finite() {
+            seen(page, picture, i, x(found.observed), y);
+        }
+    }
+}
+
+/// The upright line of what was seen, with the strategy's mark.
+fn seen(page: &mut Page, picture: &LivePicture, i: usize, x: f64, y: f64) {
+    let half = picture.bases.len() as f64 * BAR / 2.0 + 2.0;
+    page.scene.line((x, y - half), (x, y + half), TEXT, 2.0);
+    let looks = looks(picture);
+    looks[i].mark.draw(&mut page.scene, (x, y), 5.0, looks[i].ink);
+}
+
+/// How many lie within, and which lies farthest out.
+fn caption(picture: &LivePicture) -> String {
+    let mut counted = Vec::new();
+    for basis in &picture.bases {
+        let (mut inside, mut all) = (0, 0);
+        for metric in picture.runs.iter().filter(|run| run.whole).flat_map(|run| &run.metrics) {
+            for (of, forecast) in &metric.forecasts {
+                // A certainty that came true tests nothing.
+                let tests = forecast.interval.width() > 0.0 || forecast.mean != metric.observed;
+                if of == basis && metric.observed.is_finite() && tests {
+                    all += 1;
+                    inside += usize::from(forecast.interval.contains(metric.observed));
+                }
+            }
+        }
+        if all > 0 {
+            let from = of(*basis);
+            counted.push(format!("{inside} of {all} by {from}"));
+        }
+    }
+    let mut text = format!("Numbers seen within their 95 % interval: {}. ", list(&counted));
+    if counted.is_empty() {
+        text.clear();
+    }
+    text += "One in twenty lies outside by chance.";
+    let left_out: Vec<String> = RunMetric::ALL
+        .into_iter()
+        .filter(|metric| all_the_same(picture, *metric))
+        .map(|metric| metric.name().to_owned())
+        .collect();
+    if !left_out.is_empty() {
+        text +=
+            &format!(" Left out, the same in every run, simulated or not: {}.", list(&left_out));
+    }
+    text
+}
+
+fn of(basis: Basis) -> &'static str {
+    match basis {
+        Basis::Model => "the model",
+        Basis::OtherRuns => "the other runs against this start",
+        Basis::TrueRates => "the true rates of this start",
+    }
+}

@@ -1,0 +1,133 @@
+//! Where the attempts went: strategy x server, as a heat map, with each server's rate of success
+//! as that strategy saw it.
+
+use super::{LivePicture, RunPicture, ServerPicture, looks, page};
+use crate::report::charts::lettering::{fitted, width};
+use crate::report::charts::number::{fixed, percent};
+use crate::report::charts::page::{MARGIN, Page, SMALL, WIDTH};
+use crate::report::charts::palette::{QUIET, TEXT, ramp, readable_on};
+use crate::report::charts::rows::{Row, left_of_plot, names};
+use crate::report::charts::scene::Anchor;
+use crate::report::charts::{Chart, ChartError};
+
+const ROW: f64 = 54.0;
+
+/// The chart.
+pub(super) fn chart(picture: &LivePicture) -> Result<Chart, ChartError> {
+    let reading = "Upper number, colour: share of the strategy's attempts, in %. Lower number: \
+                   those that succeeded, in % (429 counts as no success)";
+    let mut page = page("Where the attempts went", picture, reading);
+    let looks = looks(picture);
+    let rows: Vec<Row> = picture
+        .runs
+        .iter()
+        .zip(looks)
+        .map(|(run, look)| Row { label: &run.strategy, look, cells: Vec::new(), reference: false })
+        .collect();
+    let servers = picture.runs.iter().map(|run| run.servers.len()).max().unwrap_or(0);
+    let highest = picture
+        .runs
+        .iter()
+        .flat_map(|run| run.servers.iter().map(|s| share(run, s)))
+        .fold(0.0, f64::max);
+    if servers == 0 || highest == 0.0 {
+        page.nothing("no attempts were made");
+        return page.finish("live-servers", String::new());
+    }
+    let left = left_of_plot(&rows);
+    let right = WIDTH - MARGIN;
+    let cell = (right - left) / servers as f64;
+    let gap = if cell > 12.0 { 1.5 } else { 0.0 };
+    page.centred("server (port in the model)", (left + right) / 2.0, page.y + 12.0);
+    page.y += 16.0;
+    ports(&mut page, picture, servers, left, cell);
+    page.y += 26.0;
+    let (centres, bottom) = names(&mut page, &rows, ROW, right);
+    for (run, y) in picture.runs.iter().zip(&centres) {
+        for (i, server) in run.servers.iter().enumerate() {
+            let share = share(run, server);
+            let ink = ramp(share / highest);
+            let from = left + i as f64 * cell;
+            let (top, low) = (y - ROW / 2.0 + 1.5, y + ROW / 2.0 - 1.5);
+            page.scene.rectangle((from + gap, top), (from + cell - gap, low), ink);
+            let middle = from + cell / 2.0;
+            let lines = [(in_cell(share), y - 5.0), (succeeded(server), y + 17.0)];
+            for (text, baseline) in lines {
+                if width(&text, SMALL) <= cell - 2.0 * gap {
+                    let ink = readable_on(ink);
+                    page.scene.text(&text, (middle, baseline), Anchor::Middle, SMALL, ink);
+                }
+            }
+        }
+    }
+    page.y = bottom + 14.0;
+    legend(&mut page, left, right, highest);
+    page.finish("live-servers", caption(picture))
+}
+
+fn share(run: &RunPicture, server: &ServerPicture) -> f64 {
+    let all: u64 = run.servers.iter().map(|s| s.attempts).sum();
+    if all == 0 { 0.0 } else { server.attempts as f64 / all as f64 }
+}
+
+/// Without the sign, which the heading has.
+fn in_cell(share: f64) -> String {
+    let percent = share * 100.0;
+    fixed(percent, usize::from(percent < 9.95 && percent != 0.0))
+}
+
+fn succeeded(server: &ServerPicture) -> String {
+    if server.attempts == 0 {
+        return String::new();
+    }
+    fixed(server.successes as f64 / server.attempts as f64 * 100.0, 0) + " ok"
+}
+
+/// Names above the columns, as many as fit.
+fn ports(page: &mut Page, picture: &LivePicture, servers: usize, left: f64, cell: f64) {
+    let names: Vec<String> = (0..servers)
+        .map(|i| picture.servers.get(i).cloned().unwrap_or_else(|| (i + 1).to_string()))
+        .collect();
+    let widest = names.iter().map(|name| width(name, SMALL)).fold(0.0, f64::max) + 10.0;
+    // Long names, of hosts, are cut to what a column of a few holds.
+    let room = widest.min(cell.max(60.0));
+    let every = (room / cell).ceil().max(1.0) as usize;
+    for (i, name) in names.iter().enumerate().step_by(every) {
+        let at = (left + (i as f64 + 0.5) * cell, page.y + 20.0);
+        page.scene.text(&fitted(name, SMALL, room), at, Anchor::Middle, SMALL, TEXT);
+    }
+}
+
+/// The colour scale.
+fn legend(page: &mut Page, left: f64, right: f64, highest: f64) {
+    const STEPS: u32 = 60;
+    let (top, bottom) = (page.y, page.y + 16.0);
+    let high = fitted(&format!("{} of the attempts", percent(highest)), SMALL, 220.0);
+    let start = left + width("0 %", SMALL) + 8.0;
+    let end = (start + 260.0).min(right - width(&high, SMALL) - 8.0);
+    let step = (end - start) / f64::from(STEPS);
+    for i in 0..STEPS {
+        let from = start + f64::from(i) * step;
+        // A little wider than its step, so that no seam shows.
+        let to = if i + 1 < STEPS { from + step + 0.5 } else { end };
+        let ink = ramp((f64::from(i) + 0.5) / f64::from(STEPS));
+        page.scene.rectangle((from, top), (to, bottom), ink);
+    }
+    page.scene.text("0 %", (start - 8.0, bottom - 2.5), Anchor::End, SMALL, QUIET);
+    page.scene.text(&high, (end + 8.0, bottom - 2.5), Anchor::Start, SMALL, QUIET);
+    page.y = bottom + 4.0;
+}
+
+fn caption(picture: &LivePicture) -> String {
+    let busiest = |run: &RunPicture| run.servers.iter().map(|s| share(run, s)).fold(0.0, f64::max);
+    let mut runs: Vec<(&str, f64)> =
+        picture.runs.iter().map(|run| (run.strategy.as_str(), busiest(run))).collect();
+    runs.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let Some((most, high)) = runs.first() else { return String::new() };
+    let mut text =
+        format!("{most} sent {} of its attempts to the server that it used most", percent(*high));
+    if let (Some((least, low)), true) = (runs.last(), runs.len() > 1) {
+        text += &format!(", {least} {}", percent(*low));
+    }
+    text + ". Rates of success rest on the strategy's own attempts, few at servers it avoided."
+}

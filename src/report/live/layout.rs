@@ -1,0 +1,94 @@
+//! Tables and lines that fit a terminal, and the same tables in Markdown.
+//!
+//! A table that is too wide is continued below, its first column repeated: nothing is left out
+//! and no cell is broken.
+
+use crate::report::table::{escaped, frame};
+
+/// Columns of a table: heading and cells, top to bottom. The first names the rows.
+pub(super) type Columns = Vec<(&'static str, Vec<String>)>;
+
+/// A space on either side of each cell and a line between columns, in characters.
+const BETWEEN: usize = 3;
+
+/// Tables one above the other, each at most `width` characters wide where its columns allow it.
+pub(super) fn tables(columns: &Columns, width: Option<usize>) -> String {
+    let Some((first, others)) = columns.split_first() else { return String::new() };
+    let mut parts: Vec<Columns> = Vec::new();
+    let mut used = usize::MAX;
+    for column in others {
+        let needed = cell_width(column) + BETWEEN;
+        if parts.is_empty() || width.is_some_and(|width| used.saturating_add(needed) > width) {
+            parts.push(vec![first.clone()]);
+            used = 1 + cell_width(first) + BETWEEN;
+        }
+        used += needed;
+        if let Some(part) = parts.last_mut() {
+            part.push(column.clone());
+        }
+    }
+    let shown: Vec<String> = parts.iter().map(|part| frame(part, 1).to_string()).collect();
+    shown.join("\n")
+}
+
+fn cell_width((heading, cells): &(&'static str, Vec<String>)) -> usize {
+    let longest = cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
+    longest.max(heading.chars().count())
+}
+
+/// The table in Markdown; the first `left` columns hold text, the others numbers.
+pub(super) fn markdown(columns: &Columns, left: usize) -> String {
+    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let mut text = line(columns.iter().map(|(heading, _)| (*heading).to_owned()).collect());
+    let rule = |i: usize| if i < left { "---" } else { "---:" }.to_owned();
+    text += &line((0..columns.len()).map(rule).collect());
+    let rows = columns.first().map_or(0, |(_, cells)| cells.len());
+    for row in 0..rows {
+        let cell =
+            |(_, cells): &(&str, Vec<String>)| cells.get(row).map_or("", String::as_str).to_owned();
+        text += &line(columns.iter().map(|column| escaped(&cell(column))).collect());
+    }
+    text
+}
+
+/// The text with line breaks between words, so that no line is longer than `width`.
+pub(super) fn folded(text: &str, width: Option<usize>) -> String {
+    let Some(width) = width else { return text.to_owned() };
+    let (mut folded, mut used) = (String::new(), 0);
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if used > 0 && used + 1 + length > width {
+            folded.push('\n');
+            used = 0;
+        } else if used > 0 {
+            folded.push(' ');
+            used += 1;
+        }
+        folded.push_str(word);
+        used += length;
+    }
+    folded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_broken_between_words_only() {
+        assert_eq!(folded("one two three", Some(8)), "one two\nthree");
+        assert_eq!(folded("incomprehensible it is", Some(4)), "incomprehensible\nit\nis");
+        assert_eq!(folded("one two three", None), "one two three");
+    }
+
+    #[test]
+    fn a_table_that_is_too_wide_is_continued_below_with_its_rows_named_again() {
+        let cells = |n: usize| vec!["1".repeat(n)];
+        let columns: Columns =
+            vec![("strategy", cells(8)), ("a", cells(10)), ("b", cells(10)), ("c", cells(10))];
+        assert_eq!(tables(&columns, Some(38)).matches("strategy").count(), 2);
+        assert_eq!(tables(&columns, Some(37)).matches("strategy").count(), 3);
+        assert_eq!(tables(&columns, None).matches("strategy").count(), 1);
+        assert_eq!(tables(&columns, Some(1)).matches("strategy").count(), 3, "a column each");
+    }
+}

@@ -1,0 +1,78 @@
+//! Models and live runs with known truth, for tests.
+
+use super::{LiveRequest, LiveRun, RequestEnd};
+use crate::balancer::Answer;
+use crate::domain::{Purpose, RequestId, Streams};
+use crate::sim::{Record, Replication};
+use crate::strategy::StrategySpec;
+use crate::world::{
+    Draw, ErrorFamily, ErrorRate, Instance, Latency, LatencyFamily, LogNormal, Model, Overhead,
+    Ports, Posterior, RateLimit, Scenario,
+};
+
+/// Four servers without a rate limit.
+pub(super) fn model(family: ErrorFamily, rows: Vec<ErrorFamily>) -> Model {
+    Model {
+        name: "test".into(),
+        ports: Ports { first: 4000, count: 4 },
+        error_rate: ErrorRate {
+            draw: Draw::PerReplication,
+            family,
+            posterior: Posterior::from(rows),
+        },
+        rate_limit: RateLimit::None,
+        rate_limit_posterior: Posterior::default(),
+        latency: Latency {
+            success: LatencyFamily::LogNormal(LogNormal { median_ms: 1.1, sigma: 0.4 }),
+            failure: None,
+            rate_limited_ms: None,
+        },
+        provenance: toml::Table::new(),
+    }
+}
+
+/// What the load generator would have noted.
+struct Noted {
+    requests: Vec<LiveRequest>,
+    added_ms: Box<dyn FnMut() -> f64>,
+}
+
+impl Record for Noted {
+    fn on_answer(&mut self, request: RequestId, answer: Answer) {
+        let end = if answer.ok { RequestEnd::Ok } else { RequestEnd::Error };
+        self.requests.push(LiveRequest {
+            due_ms: request.0 as f64 * 100.0,
+            drift_ms: 0.0,
+            latency_ms: Some(answer.latency.as_millis_f64() + (self.added_ms)()),
+            end,
+            attempts: answer.attempts,
+        });
+    }
+}
+
+/// "Live" runs against one start, each strategy with luck of its own.
+pub(super) fn live_runs(
+    scenario: &Scenario,
+    instance: &Instance,
+    strategies: &[StrategySpec],
+    overhead: &Overhead,
+    seed: u64,
+) -> Vec<LiveRun> {
+    let streams = Streams::new(seed);
+    (0..)
+        .zip(strategies)
+        .map(|(number, strategy)| {
+            let world = Replication::of(scenario, instance.clone(), &streams, number);
+            let measured = streams.stream(Purpose::Analysis, 7, number);
+            let mut words = streams.stream(Purpose::Analysis, 8, number);
+            let overhead_of = overhead.clone();
+            let added_ms =
+                move || overhead_of.request_ms(crate::stats::sample::uniform_open(&mut words));
+            let mut noted = Noted { requests: Vec::new(), added_ms: Box::new(added_ms) };
+            let coins = streams.stream(Purpose::Strategy, 0, number);
+            let player = strategy.build(instance.servers(), coins);
+            let ledger = world.behind(overhead, measured).play(player, &mut noted);
+            LiveRun { strategy: *strategy, ledger, rules: scenario.rules, requests: noted.requests }
+        })
+        .collect()
+}
