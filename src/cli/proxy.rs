@@ -1,8 +1,7 @@
 //! `flakelab proxy`: the load balancer in front of real servers, a process of its own.
 
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -89,18 +88,14 @@ pub(super) struct ProxyArguments {
 /// Runs the subcommand.
 pub(super) fn run(arguments: &ProxyArguments, output: &OutputArguments) -> anyhow::Result<Ending> {
     let settings = settings(arguments)?;
-    for path in [&arguments.trace, &arguments.events].into_iter().flatten() {
-        if path.exists() && !arguments.force {
-            bail!("{} is there already; name another file or add --force", path.display());
-        }
-    }
     let label = settings.strategy.label();
-    let proxy = Proxy::bind(settings, arguments.port)?;
     let files = Files {
         metrics: arguments.metrics.clone(),
-        trace: create(arguments.trace.as_deref(), arguments.force)?,
-        events: create(arguments.events.as_deref(), arguments.force)?,
+        trace: arguments.trace.clone(),
+        events: arguments.events.clone(),
+        force: arguments.force,
     };
+    let proxy = Proxy::bind(settings, arguments.port, &files)?;
     let interrupted = interrupt::flag()?;
     stop_when_interrupted(Arc::clone(&interrupted), proxy.stopper())?;
     if arguments.supervised {
@@ -109,16 +104,18 @@ pub(super) fn run(arguments: &ProxyArguments, output: &OutputArguments) -> anyho
     }
     print(&format!("listening {}", proxy.address()))?;
     print("ready")?;
-    if !output.quiet {
-        eprintln!("{label} serves http://{}/ until Ctrl-C", proxy.address());
-    }
-    let ledger = proxy.run(files)?;
-    if !output.quiet {
-        eprintln!(
-            "{} requests: {} answered 200, {} answered 500; {} attempts",
-            ledger.arrived, ledger.answered_ok, ledger.answered_error, ledger.attempts
-        );
-    }
+    let say = |text: String| {
+        if !output.quiet {
+            // A supervisor that is gone reads nothing, and that must not end the proxy early.
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+    };
+    say(format!("{label} serves http://{}/ until Ctrl-C", proxy.address()));
+    let ledger = proxy.run()?;
+    say(format!(
+        "{} requests: {} answered 200, {} answered 500; {} attempts",
+        ledger.arrived, ledger.answered_ok, ledger.answered_error, ledger.attempts
+    ));
     let ended = interrupted.load(Ordering::Relaxed);
     Ok(if ended { Ending::Interrupted } else { Ending::Done })
 }
@@ -201,19 +198,6 @@ fn targets(arguments: &ProxyArguments, model: &Model) -> anyhow::Result<Vec<Targ
         );
     }
     Ok(targets)
-}
-
-fn create(path: Option<&Path>, force: bool) -> anyhow::Result<Option<(PathBuf, File)>> {
-    let Some(path) = path else { return Ok(None) };
-    let mut options = OpenOptions::new();
-    options.write(true);
-    if force {
-        options.create(true).truncate(true)
-    } else {
-        options.create_new(true)
-    };
-    let file = options.open(path).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(Some((path.to_owned(), file)))
 }
 
 fn stop_when_interrupted(flag: Arc<AtomicBool>, stopper: Stopper) -> anyhow::Result<()> {

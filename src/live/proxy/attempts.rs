@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use super::Settings;
 use super::clock::Clock;
 use super::notes::Note;
 use crate::balancer::Answer;
@@ -21,6 +22,17 @@ pub(super) struct Labels {
     pub(super) strategy: String,
     /// The model's port of each server.
     pub(super) ports: Vec<u16>,
+}
+
+impl Labels {
+    pub(super) fn of(settings: &Settings) -> Self {
+        let strategy = settings.strategy;
+        Self {
+            session: settings.session.clone(),
+            strategy: strategy.alias().unwrap_or(strategy.name()).to_owned(),
+            ports: settings.ports.clone(),
+        }
+    }
 }
 
 /// Turns notes into rows.
@@ -103,5 +115,101 @@ fn row(labels: &Labels, identifier: Identifier, attempt: &Attempt, outcome: Outc
         request_success: false,
         rate_limited: Some(outcome == Outcome::RateLimited),
         start: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Request, ServerId, Span, Timestamp};
+
+    fn at(ms: u64) -> Timestamp {
+        Timestamp::from_nanos(ms * 1_000_000)
+    }
+
+    fn arrived(id: u64) -> Note {
+        let request = Request { id: RequestId(id), arrived_at: at(0) };
+        let identifier = "abcdefghijklmnopqrstuvWX".parse().unwrap();
+        Note::Arrived { at: at(1), request, identifier }
+    }
+
+    fn sent(id: u64, request: u64, number: u32) -> Note {
+        Note::Sent(Attempt {
+            id: AttemptId(id),
+            request: RequestId(request),
+            number,
+            server: ServerId(1),
+            sent_at: at(2),
+        })
+    }
+
+    fn finished(id: u64, outcome: Outcome) -> Note {
+        let (began, ended) = (at(10), at(13));
+        Note::Finished { at: at(14), attempt: AttemptId(id), outcome, began, ended }
+    }
+
+    fn answered(request: u64, ok: bool) -> Note {
+        Note::Answered(RequestId(request), Answer { ok, attempts: 1, latency: Span::ZERO })
+    }
+
+    fn log(notes: &[Note]) -> String {
+        let labels = Labels {
+            session: Some("s".to_owned()),
+            strategy: "v4".to_owned(),
+            ports: vec![5000, 5001],
+        };
+        let mut out = Vec::new();
+        let mut log = AttemptLog::new(&mut out, Clock::start(), labels).unwrap();
+        notes.iter().for_each(|note| log.take(note).unwrap());
+        log.end().unwrap();
+        drop(log);
+        // Without the header; the time of the calendar is left out.
+        let text = String::from_utf8(out).unwrap();
+        let row = |line: &str| {
+            let mut cells: Vec<&str> = line.split(',').collect();
+            cells.remove(6);
+            cells.join(",") + "\n"
+        };
+        text.lines().skip(1).map(row).collect()
+    }
+
+    #[test]
+    fn only_the_last_attempt_of_a_request_completes_it() {
+        let notes = [
+            arrived(0),
+            sent(0, 0, 0),
+            arrived(1),
+            finished(0, Outcome::RateLimited),
+            sent(1, 0, 1),
+            sent(2, 1, 0),
+            finished(1, Outcome::Success),
+            answered(0, true),
+            finished(2, Outcome::TimedOut),
+            answered(1, false),
+        ];
+        let id = "abcdefghijklmnopqrstuvWX";
+        assert_eq!(
+            log(&notes),
+            format!(
+                "s,T2,1,1,{id},v4,5001,False,3,False,False,True\n\
+                 s,T2,1,2,{id},v4,5001,True,3,True,True,False\n\
+                 s,T2,2,1,{id},v4,5001,False,3,True,False,False\n"
+            )
+        );
+    }
+
+    #[test]
+    fn an_attempt_is_the_last_one_even_if_giving_up_comes_later() {
+        let waits = [Note::AlarmSet(at(20)), Note::WokeUp { at: at(21) }];
+        let mut notes = vec![arrived(0), sent(0, 0, 0), finished(0, Outcome::Failure)];
+        notes.extend(waits);
+        assert!(log(&notes).ends_with("False,3,False,False,False\n"), "nobody was answered");
+        notes.push(answered(0, false));
+        assert!(log(&notes).ends_with("False,3,True,False,False\n"));
+    }
+
+    #[test]
+    fn an_attempt_whose_end_nobody_saw_is_no_row() {
+        assert_eq!(log(&[arrived(0), sent(0, 0, 0)]), "");
     }
 }

@@ -195,3 +195,110 @@ impl Decisions {
         })));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+    use std::sync::mpsc::channel;
+    use std::thread;
+
+    use tokio::net::TcpSocket;
+
+    use super::*;
+    use crate::domain::{Outcome, PendingRequest, Rules, ServerId, Span};
+    use crate::live::{Client, Target};
+    use crate::strategy::{Decision, Strategy};
+
+    /// Waits a few milliseconds before each attempt.
+    struct Hesitant(bool);
+
+    impl Strategy for Hesitant {
+        fn decide(&mut self, now: Timestamp, _request: &PendingRequest) -> Decision {
+            self.0 = !self.0;
+            if self.0 {
+                Decision::WaitUntil(now + Span::from_nanos(3_000_000))
+            } else {
+                Decision::Send(ServerId(0))
+            }
+        }
+
+        fn on_outcome(&mut self, _now: Timestamp, _attempt: &Attempt, _outcome: Outcome) {}
+    }
+
+    /// A port where nobody listens, and nobody else will as long as the socket lives.
+    fn nobody() -> (TcpSocket, Target) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let address = socket.local_addr().unwrap();
+        (socket, Target { name: address.to_string(), address })
+    }
+
+    /// The notes of a run in which so many requests arrived at once, and their answers.
+    fn run(requests: usize, rules: Rules) -> (Vec<Note>, Vec<Option<Reply>>) {
+        let (sender, messages) = channel();
+        let (notes, noted) = channel();
+        let client = Client::new(Duration::from_secs(1)).unwrap();
+        let (_socket, nobody) = nobody();
+        let senders = Senders::new(client, vec![nobody].into(), sender.clone());
+        let balancer = Balancer::new(Box::new(Hesitant(false)), rules, 10.0, 1);
+        let hands = Hands::new(senders, notes);
+        let clock = Clock::start();
+        let decisions = Decisions { balancer, clock, messages, hands, close_front: None };
+        let deciding = thread::spawn(move || decisions.run());
+        let answers: Vec<_> = (0..requests)
+            .map(|_| {
+                let (reply, answer) = oneshot::channel();
+                let identifier = "abcdefghijklmnopqrstuvWX".parse().unwrap();
+                let read_at = Instant::now();
+                sender.send(Message::Arrived { identifier, read_at, reply }).unwrap();
+                answer
+            })
+            .collect();
+        sender.send(Message::Stop).unwrap();
+        let ledger = deciding.join().unwrap();
+        assert_eq!(ledger.arrived, requests as u64);
+        let answers = answers.into_iter().map(|answer| answer.blocking_recv().ok()).collect();
+        (noted.into_iter().collect(), answers)
+    }
+
+    #[test]
+    fn alarms_go_off_when_they_are_due_and_time_never_goes_back() {
+        let rules = Rules { max_attempts: Some(2), ..Rules::default() };
+        let (notes, answers) = run(3, rules);
+        assert!(answers.iter().all(|a| a.is_some_and(|reply| !reply.ok && reply.attempts == 2)));
+        let (mut last, mut alarm, mut sent) = (Timestamp::ZERO, Timestamp::NEVER, 0);
+        for note in &notes {
+            match note {
+                Note::AlarmSet(at) => alarm = *at,
+                Note::Sent(attempt) => {
+                    sent += 1;
+                    assert!(attempt.sent_at >= alarm, "it waited");
+                }
+                Note::Arrived { at, request, .. } => {
+                    assert!(*at >= last && request.arrived_at <= *at);
+                    last = *at;
+                }
+                Note::Finished { at, began, ended, .. } => {
+                    assert!(*at >= last && began <= ended && ended <= at);
+                    last = *at;
+                }
+                Note::WokeUp { at } => {
+                    assert!(*at >= last);
+                    last = *at;
+                }
+                Note::Answered(..) | Note::State(_) => {}
+            }
+        }
+        assert_eq!(sent, 6);
+        assert!(matches!(notes.last(), Some(Note::State(state)) if state.ledger.attempts == 6));
+    }
+
+    #[test]
+    fn what_is_not_answered_in_time_is_dropped_and_so_answered() {
+        // It never gives up, so the first request is tried until the end, and the others wait.
+        let rules = Rules { give_up_backlog: 9, give_up_after_ms: Some(3.6e6), ..Rules::default() };
+        let (notes, answers) = run(3, rules);
+        assert!(answers.iter().all(Option::is_none));
+        assert!(!notes.iter().any(|note| matches!(note, Note::Answered(..))));
+    }
+}

@@ -17,37 +17,32 @@ mod attempts;
 mod clock;
 mod decisions;
 mod events;
+mod files;
 mod front;
 mod notes;
 mod recorder;
 mod senders;
 mod tally;
 
-use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use self::attempts::{AttemptLog, Labels};
 use self::clock::Clock;
 use self::decisions::{Decisions, Hands};
-use self::events::EventWriter;
 use self::front::{Door, Listening, Newest, Reply};
-use self::notes::State;
 use self::recorder::Recorder;
 use self::senders::{Report, Senders};
-use self::tally::{Seen, Tally};
 use super::{Client, ClientError, Target};
 use crate::balancer::{Balancer, Ledger};
-use crate::domain::{Identifier, Purpose, Rules, Streams, Timestamp};
+use crate::domain::{Identifier, Purpose, Rules, Streams};
 use crate::strategy::StrategySpec;
 
 pub use self::events::{EventsError, Step};
-pub use self::recorder::RecordError;
+pub use self::files::{FileError, Files};
 
 /// The most requests that a proxy serves at the same time; each takes a thread.
 pub const MOST_IN_SERVICE: usize = 1024;
@@ -71,17 +66,6 @@ pub struct Settings {
     pub targets: Vec<Target>,
     /// The `session_id` of the trace.
     pub session: Option<String>,
-}
-
-/// The files that a proxy writes.
-#[derive(Debug, Default)]
-pub struct Files {
-    /// The metrics file, replaced again and again.
-    pub metrics: Option<PathBuf>,
-    /// The trace, with its name for messages.
-    pub trace: Option<(PathBuf, File)>,
-    /// The events log, with its name for messages.
-    pub events: Option<(PathBuf, File)>,
 }
 
 /// A proxy that cannot begin, or could not write down all.
@@ -118,9 +102,9 @@ pub enum ProxyError {
     /// No client.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// A file is not complete.
+    /// A file cannot be written, or could not be written to its end.
     #[error(transparent)]
-    Record(#[from] RecordError),
+    File(#[from] FileError),
     /// A thread of the proxy ended in the middle.
     #[error("the proxy's {0} broke down; this is a bug of flakelab")]
     Broken(&'static str),
@@ -150,19 +134,23 @@ impl Stopper {
 #[derive(Debug)]
 pub struct Proxy {
     settings: Settings,
+    clock: Clock,
     listening: Listening,
     address: SocketAddr,
     client: Client,
+    recorder: Recorder,
+    newest: Newest,
     sender: Sender<Message>,
     messages: Receiver<Message>,
 }
 
 impl Proxy {
-    /// Listens on 127.0.0.1; port 0 is any that is free. Nothing is contacted.
+    /// Listens on 127.0.0.1, where port 0 is any that is free, and begins the files. Nothing is
+    /// contacted. If it fails, no new file is left behind.
     ///
     /// # Errors
     /// See [`ProxyError`].
-    pub fn bind(settings: Settings, port: u16) -> Result<Self, ProxyError> {
+    pub fn bind(settings: Settings, port: u16, files: &Files) -> Result<Self, ProxyError> {
         let (targets, ports) = (settings.targets.len(), settings.ports.len());
         if targets != ports || ports == 0 {
             return Err(ProxyError::Targets { targets, ports });
@@ -176,10 +164,13 @@ impl Proxy {
         };
         let listening = Listening::on(port).map_err(failed)?;
         let address = listening.address().map_err(failed)?;
+        let clock = Clock::start();
         let timeout = Duration::from_nanos(settings.rules.attempt_timeout().as_nanos());
         let client = Client::new(timeout)?;
+        let newest = Newest::default();
+        let recorder = Recorder::open(&settings, clock, newest.clone(), files)?;
         let (sender, messages) = channel();
-        Ok(Self { settings, listening, address, client, sender, messages })
+        Ok(Self { settings, clock, listening, address, client, recorder, newest, sender, messages })
     }
 
     /// Where it listens.
@@ -194,17 +185,19 @@ impl Proxy {
         Stopper(self.sender.clone())
     }
 
-    /// Serves until stopped; this is the decision thread. Then gives what is in service and in
-    /// the queue a second, answers the rest 503, and completes the files.
+    /// Serves until stopped; the calling thread becomes the decision thread. Then no more is
+    /// taken, what is in service and in the queue has a second to be answered as ever, the
+    /// rest is answered 503, and the files are completed.
+    ///
+    /// Attempts whose outcome nobody waited for are in the counts of those sent, and not in the
+    /// trace.
     ///
     /// # Errors
     /// A thread that the system does not give, a file that could not be written.
-    pub fn run(self, files: Files) -> Result<Ledger, ProxyError> {
-        let Self { settings, listening, client, sender, messages, .. } = self;
-        let clock = Clock::start();
+    pub fn run(self) -> Result<Ledger, ProxyError> {
+        let Self { settings, clock, listening, client, recorder, newest, sender, messages, .. } =
+            self;
         let balancer = balancer(&settings);
-        let newest = Newest::default();
-        let recorder = recorder(&settings, clock, newest.clone(), files)?;
         let (notes, recording) = recorder.start().map_err(ProxyError::Start)?;
         let senders = Senders::new(client, settings.targets.into(), sender.clone());
         let (close_front, closed) = oneshot::channel();
@@ -226,42 +219,4 @@ pub fn balancer(settings: &Settings) -> Balancer {
     let coins = Streams::new(settings.seed).stream(Purpose::Strategy, 0, 0);
     let strategy = settings.strategy.build(servers, coins);
     Balancer::new(strategy, settings.rules, settings.requests_per_second, servers)
-}
-
-fn recorder(
-    settings: &Settings,
-    clock: Clock,
-    newest: Newest,
-    files: Files,
-) -> Result<Recorder, ProxyError> {
-    let strategy = settings.strategy;
-    let labels = Labels {
-        session: settings.session.clone(),
-        strategy: strategy.alias().unwrap_or(strategy.name()).to_owned(),
-        ports: settings.ports.clone(),
-    };
-    let trace = match files.trace {
-        Some((path, file)) => {
-            Some((path, AttemptLog::new(file, clock, labels).map_err(ProxyError::Start)?))
-        }
-        None => None,
-    };
-    let tally = Tally {
-        clock,
-        rules: settings.rules,
-        strategy: strategy.label(),
-        config: settings.config.clone(),
-        ports: settings.ports.clone(),
-        seen: Seen::default(),
-    };
-    let nothing = State {
-        at: Timestamp::ZERO,
-        ledger: Ledger::new(settings.ports.len()),
-        beliefs: Vec::new(),
-        waiting: 0,
-        in_service: 0,
-    };
-    newest.set(tally.metrics(&nothing, false));
-    let events = files.events.map(|(path, file)| (path, EventWriter::new(BufWriter::new(file))));
-    Ok(Recorder { tally, newest, metrics: files.metrics, trace, events, failed: None })
 }

@@ -42,3 +42,16 @@ pub(super) struct State {
     pub(super) waiting: usize,
     pub(super) in_service: usize,
 }
+
+impl State {
+    /// That of a proxy with so many servers that has not been asked for anything.
+    pub(super) fn before_all(servers: usize) -> Self {
+        Self {
+            at: Timestamp::ZERO,
+            ledger: Ledger::new(servers),
+            beliefs: vec![None; servers],
+            waiting: 0,
+            in_service: 0,
+        }
+    }
+}

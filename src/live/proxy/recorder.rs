@@ -1,59 +1,79 @@
 //! The recorder: a thread that writes down what was decided, off the path of requests.
 //!
-//! The trace line by line, the events log in blocks, the metrics file whole, under a temporary
-//! name first, so that a reader never sees half of it. It is renamed, not synced: it is replaced
-//! twenty times a second, and worth nothing after a crash of the machine.
-//!
-//! A file that cannot be written any more is named once, on stderr, and again as the error at the
-//! end; requests are served all the same.
+//! The trace line by line, the events log in blocks, the metrics file whole. A file that cannot
+//! be written any more is named once, on stderr, and again as the error at the end; requests are
+//! served all the same.
 
 use std::fs::File;
-use std::io::{self, BufWriter};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
-use super::attempts::AttemptLog;
+use super::Settings;
+use super::attempts::{AttemptLog, Labels};
+use super::clock::Clock;
 use super::events::EventWriter;
+use super::files::{Begun, FileError, Files, replace};
 use super::front::Newest;
 use super::notes::{Note, State};
 use super::tally::Tally;
-use crate::metrics::Metrics;
 
 /// Where things are written.
 #[derive(Debug)]
 pub(super) struct Recorder {
-    pub(super) tally: Tally,
-    pub(super) newest: Newest,
-    pub(super) metrics: Option<PathBuf>,
-    pub(super) trace: Option<(PathBuf, AttemptLog<File>)>,
-    pub(super) events: Option<(PathBuf, EventWriter<BufWriter<File>>)>,
-    pub(super) failed: Option<RecordError>,
-}
-
-/// A file that could not be written.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write {path}, which is therefore not complete")]
-pub struct RecordError {
-    path: String,
-    source: io::Error,
+    tally: Tally,
+    newest: Newest,
+    metrics: Option<PathBuf>,
+    trace: Option<(PathBuf, AttemptLog<File>)>,
+    events: Option<(PathBuf, EventWriter<BufWriter<File>>)>,
+    failed: Option<FileError>,
 }
 
 impl Recorder {
+    /// Begins all files; none that is new is left behind if one cannot be begun.
+    pub(super) fn open(
+        settings: &Settings,
+        clock: Clock,
+        newest: Newest,
+        files: &Files,
+    ) -> Result<Self, FileError> {
+        let begin = |path: &Option<PathBuf>| -> Result<Option<Begun>, FileError> {
+            path.as_deref().map(|path| Begun::create(path, files.force)).transpose()
+        };
+        let (trace, events) = (begin(&files.trace)?, begin(&files.events)?);
+        let tally = Tally::new(settings, clock);
+        let nothing = tally.metrics(&State::before_all(settings.ports.len()), false);
+        if let Some(path) = &files.metrics {
+            replace(path, &nothing).map_err(|source| FileError::begin(path, source))?;
+        }
+        newest.set(nothing);
+        let trace = match trace.and_then(Begun::keep) {
+            Some((path, file)) => {
+                let log = AttemptLog::new(file, clock, Labels::of(settings));
+                let log = log.map_err(|source| FileError::begin(&path, source))?;
+                Some((path, log))
+            }
+            None => None,
+        };
+        let events = events.and_then(Begun::keep);
+        let events = events.map(|(path, file)| (path, EventWriter::new(BufWriter::new(file))));
+        let metrics = files.metrics.clone();
+        Ok(Self { tally, newest, metrics, trace, events, failed: None })
+    }
+
     /// Records from a thread of its own until the notes end.
-    pub(super) fn start(self) -> io::Result<(Sender<Note>, JoinHandle<Result<(), RecordError>>)> {
+    pub(super) fn start(self) -> io::Result<(Sender<Note>, JoinHandle<Result<(), FileError>>)> {
         let (sender, notes) = channel();
         let builder = thread::Builder::new().name("recorder".to_owned());
         Ok((sender, builder.spawn(move || self.run(&notes))?))
     }
 
-    fn run(mut self, notes: &Receiver<Note>) -> Result<(), RecordError> {
+    fn run(mut self, notes: &Receiver<Note>) -> Result<(), FileError> {
         let mut last = None;
         for note in notes {
             self.take(&note);
             if let Note::State(state) = note {
-                // Of several states that have come meanwhile, each would be written and at once
-                // replaced; they are rare enough.
                 self.show(&state, false);
                 last = Some(state);
             }
@@ -74,41 +94,29 @@ impl Recorder {
         self.check(events, |recorder| recorder.events.take().map(|(path, _)| path));
     }
 
+    /// Shows a state to those who look at the metrics.
     fn show(&mut self, state: &State, ended: bool) {
         let metrics = self.tally.metrics(state, ended);
-        if let Some(path) = &self.metrics {
-            let replaced = replace(path, &metrics);
-            // It may succeed the next time, so it is not given up.
-            self.check(replaced, |recorder| recorder.metrics.clone());
-        }
+        let replaced = self.metrics.as_ref().map_or(Ok(()), |path| replace(path, &metrics));
+        // The next time it may be possible again, so it is not given up.
+        self.check(replaced, |recorder| recorder.metrics.clone());
         let events = self.events.as_mut().map_or(Ok(()), |(_, log)| log.flush());
         self.check(events, |recorder| recorder.events.take().map(|(path, _)| path));
         self.newest.set(metrics);
     }
 
-    /// Notes the first error. `file` says which file it was, and gives it up.
+    /// Keeps the first error. `file` gives the file up and says which it was.
     fn check(&mut self, result: io::Result<()>, file: impl FnOnce(&mut Self) -> Option<PathBuf>) {
         let Err(source) = result else { return };
         let Some(path) = file(self) else { return };
         let path = path.display().to_string();
         if self.failed.is_none() {
-            eprintln!("warning: cannot write {path}: {source}; requests are served all the same");
-            self.failed = Some(RecordError { path, source });
+            // Nobody may read stderr any more.
+            let _ = writeln!(
+                io::stderr(),
+                "warning: cannot write {path}: {source}; requests are served all the same"
+            );
+            self.failed = Some(FileError::End { path, source });
         }
     }
-}
-
-/// Replaces the file at `path` by these metrics, whole.
-pub(super) fn replace(path: &Path, metrics: &Metrics) -> io::Result<()> {
-    let bytes = serde_json::to_vec(metrics)?;
-    // One writer a file, so the name need not be unique; the prefix is that of temporary files of
-    // results folders, which are cleared away there.
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = path.with_file_name(format!(".flakelab-{name}-{}", std::process::id()));
-    let replaced =
-        std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
-    if replaced.is_err() {
-        let _ = std::fs::remove_file(&temporary);
-    }
-    replaced
 }

@@ -2,64 +2,77 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::Settings;
 use super::clock::Clock;
 use super::events::outcome_name;
 use super::notes::{Note, State};
-use crate::domain::{Attempt, AttemptId, Outcome, RequestId, Rules, Span};
+use crate::balancer::ServerCounts;
+use crate::domain::{Attempt, AttemptId, Outcome, RequestId, Rules, Span, Timestamp};
 use crate::metrics::{EVENTS_KEPT, LATENCIES_KEPT, Metrics, RecentEvent, ServerMetrics};
 use crate::stats::quantile::nearest_rank;
 
 /// Collects, and says it as [`Metrics`].
 #[derive(Debug)]
 pub(super) struct Tally {
-    pub(super) clock: Clock,
-    pub(super) rules: Rules,
-    pub(super) strategy: String,
-    pub(super) config: String,
-    pub(super) ports: Vec<u16>,
-    pub(super) seen: Seen,
-}
-
-/// What the ledger does not count.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
+    clock: Clock,
+    rules: Rules,
+    strategy: String,
+    config: String,
+    ports: Vec<u16>,
+    /// The moment of the newest event.
+    now: Timestamp,
     in_flight: BTreeMap<AttemptId, Attempt>,
     /// The ports and outcomes of requests that are not answered yet.
     open: BTreeMap<RequestId, Vec<(u16, String)>>,
-    /// Attempts that ended and their time together, one pair a server.
-    took: BTreeMap<usize, (u64, f64)>,
+    /// Attempts that ended, and their milliseconds together, one pair a server.
+    took: Vec<(u64, f64)>,
     latencies: VecDeque<Span>,
     events: VecDeque<RecentEvent>,
-    now: crate::domain::Timestamp,
 }
 
 impl Tally {
+    pub(super) fn new(settings: &Settings, clock: Clock) -> Self {
+        Self {
+            clock,
+            rules: settings.rules,
+            strategy: settings.strategy.label(),
+            config: settings.config.clone(),
+            ports: settings.ports.clone(),
+            now: Timestamp::ZERO,
+            in_flight: BTreeMap::new(),
+            open: BTreeMap::new(),
+            took: vec![(0, 0.0); settings.ports.len()],
+            latencies: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
     pub(super) fn take(&mut self, note: &Note) {
         if let Note::Arrived { at, .. } | Note::Finished { at, .. } | Note::WokeUp { at } = note {
-            self.seen.now = *at;
+            self.now = *at;
         }
         match note {
             Note::Arrived { request, .. } => {
-                self.seen.open.insert(request.id, Vec::new());
+                self.open.insert(request.id, Vec::new());
             }
             Note::Sent(attempt) => {
-                self.seen.in_flight.insert(attempt.id, *attempt);
+                self.in_flight.insert(attempt.id, *attempt);
             }
             Note::Finished { attempt, outcome, began, ended, .. } => {
-                if let Some(attempt) = self.seen.in_flight.remove(attempt) {
+                if let Some(attempt) = self.in_flight.remove(attempt) {
                     self.attempt_ended(&attempt, *outcome, ended.since(*began));
                 }
             }
             Note::Answered(request, answer) => {
-                push(&mut self.seen.latencies, answer.latency, LATENCIES_KEPT);
+                push(&mut self.latencies, answer.latency, LATENCIES_KEPT);
                 let event = RecentEvent {
-                    at: self.clock.unix_s(self.seen.now),
+                    at: self.clock.unix_s(self.now),
                     request: request.0 + 1,
                     ok: answer.ok,
-                    attempts: self.seen.open.remove(request).unwrap_or_default(),
+                    attempts: self.open.remove(request).unwrap_or_default(),
                     latency_ms: answer.latency.as_millis_f64(),
                 };
-                push(&mut self.seen.events, event, EVENTS_KEPT);
+                push(&mut self.events, event, EVENTS_KEPT);
             }
             Note::WokeUp { .. } | Note::AlarmSet(_) | Note::State(_) => {}
         }
@@ -67,11 +80,12 @@ impl Tally {
 
     fn attempt_ended(&mut self, attempt: &Attempt, outcome: Outcome, took: Span) {
         let server = attempt.server.index();
-        let (ended, ms) = self.seen.took.entry(server).or_default();
-        *ended += 1;
-        *ms += took.as_millis_f64();
+        if let Some((ended, ms)) = self.took.get_mut(server) {
+            *ended += 1;
+            *ms += took.as_millis_f64();
+        }
         let port = self.ports.get(server).copied().unwrap_or_default();
-        if let Some(attempts) = self.seen.open.get_mut(&attempt.request) {
+        if let Some(attempts) = self.open.get_mut(&attempt.request) {
             attempts.push((port, outcome_name(outcome).to_owned()));
         }
     }
@@ -80,7 +94,7 @@ impl Tally {
     pub(super) fn metrics(&self, state: &State, ended: bool) -> Metrics {
         let ledger = &state.ledger;
         let score = ledger.score(&self.rules);
-        let mut nanos: Vec<u64> = self.seen.latencies.iter().map(|span| span.as_nanos()).collect();
+        let mut nanos: Vec<u64> = self.latencies.iter().map(|span| span.as_nanos()).collect();
         let mut rank = |p| nearest_rank(&mut nanos, p).map_or(0.0, |ns| ns as f64 * 1e-6);
         Metrics {
             total_requests: ledger.arrived,
@@ -93,26 +107,26 @@ impl Tally {
             best_guess_score: ledger.answered_ok as f64 - score.penalty,
             latency_p50: rank(0.5),
             latency_p99: rank(0.99),
-            latencies: self.seen.latencies.iter().map(|span| span.as_millis_f64()).collect(),
+            latencies: self.latencies.iter().map(|span| span.as_millis_f64()).collect(),
             per_server: self.servers(state),
             last_update: self.clock.unix_s(state.at),
             strategy: self.strategy.clone(),
             config: self.config.clone(),
-            started: self.clock.unix_s(crate::domain::Timestamp::ZERO),
+            started: self.clock.unix_s(Timestamp::ZERO),
             total_attempts: ledger.attempts,
             total_extra_attempts: ledger.extra_attempts,
             total_timed_out: ledger.timed_out(),
             waiting: state.waiting,
             in_service: state.in_service,
             ended,
-            events: self.seen.events.iter().cloned().collect(),
+            events: self.events.iter().cloned().collect(),
         }
     }
 
     fn servers(&self, state: &State) -> Vec<ServerMetrics> {
         let servers = self.ports.iter().zip(&state.ledger.servers).enumerate();
-        let server = |(i, (port, counts)): (usize, (&u16, &crate::balancer::ServerCounts))| {
-            let (ended, ms) = self.seen.took.get(&i).copied().unwrap_or_default();
+        let server = |(i, (port, counts)): (usize, (&u16, &ServerCounts))| {
+            let (ended, ms) = self.took.get(i).copied().unwrap_or_default();
             ServerMetrics {
                 port: *port,
                 num_requests: counts.attempts,
@@ -134,4 +148,106 @@ fn push<T>(kept: &mut VecDeque<T>, new: T, most: usize) {
         kept.pop_front();
     }
     kept.push_back(new);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::balancer::{Answer, Ledger};
+    use crate::domain::{Request, ServerId};
+    use crate::strategy::StrategySpec;
+
+    fn tally() -> Tally {
+        let settings = Settings {
+            strategy: StrategySpec::from_name("v4").unwrap(),
+            seed: 1,
+            rules: Rules { penalty_per_extra_attempt: 0.5, ..Rules::default() },
+            requests_per_second: 10.0,
+            config: "mine".to_owned(),
+            ports: vec![7000, 7001],
+            targets: Vec::new(),
+            session: None,
+        };
+        Tally::new(&settings, Clock::start())
+    }
+
+    fn ms(ms: u64) -> Timestamp {
+        Timestamp::from_nanos(ms * 1_000_000)
+    }
+
+    /// One request with one attempt of `took` milliseconds, answered after `latency`.
+    fn serve(tally: &mut Tally, number: u64, took: u64, latency: u64, outcome: Outcome) {
+        let (id, attempt) = (RequestId(number), AttemptId(number));
+        let identifier = "abcdefghijklmnopqrstuvWX".parse().unwrap();
+        let request = Request { id, arrived_at: ms(0) };
+        let server = ServerId((number % 2) as u16);
+        let sent = Attempt { id: attempt, request: id, number: 0, server, sent_at: ms(1) };
+        let ok = outcome.is_success();
+        let latency = Span::from_nanos(latency * 1_000_000);
+        for note in [
+            Note::Arrived { at: ms(1), request, identifier },
+            Note::Sent(sent),
+            Note::Finished { at: ms(9), attempt, outcome, began: ms(1), ended: ms(1 + took) },
+            Note::Answered(id, Answer { ok, attempts: 1, latency }),
+        ] {
+            tally.take(&note);
+        }
+    }
+
+    #[test]
+    fn the_ledgers_counts_are_shown_by_their_names() {
+        let mut tally = tally();
+        serve(&mut tally, 0, 2, 4, Outcome::Success);
+        serve(&mut tally, 1, 5, 8, Outcome::TimedOut);
+        let counts = |successes, failures, rate_limited, timed_out| ServerCounts {
+            attempts: 10,
+            successes,
+            failures,
+            rate_limited,
+            timed_out,
+        };
+        let ledger = Ledger {
+            arrived: 12,
+            answered_ok: 7,
+            answered_error: 3,
+            attempts: 20,
+            retries: 9,
+            extra_attempts: 4,
+            servers: vec![counts(4, 3, 2, 1), counts(0, 5, 0, 2)],
+        };
+        let state = State {
+            at: ms(100),
+            ledger: ledger.clone(),
+            beliefs: vec![Some(0.4), None],
+            waiting: 1,
+            in_service: 1,
+        };
+        let metrics = tally.metrics(&state, true);
+        assert_eq!(metrics.ledger(), ledger);
+        assert_eq!((metrics.total_penalty, metrics.best_guess_score), (2.0, 5.0));
+        assert_eq!((metrics.global_regret, metrics.total_rate_limited), (3.0, 2));
+        assert_eq!((metrics.latency_p50, metrics.latency_p99), (4.0, 8.0));
+        assert_eq!(metrics.latencies, [4.0, 8.0]);
+        assert_eq!((metrics.strategy.as_str(), metrics.config.as_str()), ("V4 thompson", "mine"));
+        let first = &metrics.per_server[0];
+        assert_eq!((first.port, first.num_failure, first.num_timed_out), (7000, 4, 1));
+        assert_eq!((first.success_rate, first.avg_latency_ms, first.belief), (0.4, 2.0, Some(0.4)));
+        assert_eq!(metrics.per_server[1].belief, None);
+        let attempts = vec![(7001, "timed_out".to_owned())];
+        let last = metrics.events.last().unwrap();
+        assert_eq!((last.request, last.ok, &last.attempts), (2, false, &attempts));
+        assert!((metrics.last_update - metrics.started - 0.1).abs() < 1e-6 && metrics.ended);
+    }
+
+    #[test]
+    fn only_the_last_latencies_and_answers_are_kept() {
+        let mut tally = tally();
+        for number in 0..LATENCIES_KEPT as u64 + 5 {
+            serve(&mut tally, number, 1, number, Outcome::Success);
+        }
+        let metrics = tally.metrics(&State::before_all(2), false);
+        assert_eq!((metrics.latencies.len(), metrics.latencies[0]), (LATENCIES_KEPT, 5.0));
+        assert_eq!((metrics.events.len(), metrics.events[0].request), (EVENTS_KEPT, 986));
+        assert!(tally.open.is_empty() && tally.in_flight.is_empty());
+    }
 }

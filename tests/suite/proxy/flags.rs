@@ -102,6 +102,44 @@ fn files_that_are_there_are_kept_unless_forced_and_metrics_are_replaced() {
 }
 
 #[test]
+fn a_file_that_cannot_be_written_is_known_before_anything_is_served() {
+    for flag in ["--metrics", "--trace", "--events"] {
+        let others = ["--metrics", "--trace", "--events"].into_iter().filter(|f| *f != flag);
+        let mut arguments = vec!["--strategy", "v1", flag, "nowhere/file"];
+        others.for_each(|other| arguments.extend([other, &other[2..]]));
+        // The metrics file may be replaced at any time; it is not begun before the others.
+        let message = said(2, &[], &arguments);
+        assert!(message.contains("cannot write nowhere/file: No such file"), "{message}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_told_and_does_not_keep_requests_from_being_served() {
+    use super::program::load;
+    use super::servers::Server;
+    use std::io::{BufRead, BufReader};
+    let servers = Server::ten_good();
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(folder.path(), &["--strategy", "v1", "--port", "0", "--supervised"]);
+    command.args(["--targets", &super::program::targets(&servers)]);
+    command.args(["--events", "/dev/full", "--force", "--metrics", "metrics.json"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let address = lines.next().unwrap().unwrap().replace("listening ", "").parse().unwrap();
+    assert_eq!(load(address, 50, 2).ok, 50);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let message = stderr(&output);
+    assert!(message.contains("warning: cannot write /dev/full: No space left"), "{message}");
+    assert!(message.contains("error: cannot write all of /dev/full"), "{message}");
+    let metrics = flakelab::metrics::Metrics::read(&folder.path().join("metrics.json")).unwrap();
+    assert_eq!((metrics.total_success, metrics.ended), (50, true));
+    assert!(std::path::Path::new("/dev/full").exists());
+}
+
+#[test]
 fn a_model_of_ones_own_is_served_and_its_trace_is_read_with_a_name() {
     use super::program::{Running, Written, load};
     use super::servers::{Manner, Server};

@@ -60,6 +60,14 @@ impl Running {
         kill(Pid::from_raw(self.process.0.id() as i32), signal).unwrap();
     }
 
+    /// The most memory that it has taken, in MB, where the system tells.
+    pub fn peak_mb(&self) -> Option<u64> {
+        let path = format!("/proc/{}/status", self.process.0.id());
+        let text = std::fs::read_to_string(path).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(line.split_whitespace().next()?.parse::<u64>().ok()? / 1024)
+    }
+
     pub fn wait(&mut self) -> ExitStatus {
         self.process.0.wait().unwrap()
     }

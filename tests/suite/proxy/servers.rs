@@ -107,6 +107,21 @@ impl Server {
     }
 }
 
+/// A port where nobody listens, and which nobody else gets meanwhile.
+pub struct Closed(tokio::net::TcpSocket);
+
+impl Closed {
+    pub fn new() -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        Self(socket)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.0.local_addr().unwrap()
+    }
+}
+
 fn behave(manner: Manner, count: u64, stream: &mut TcpStream) -> std::io::Result<()> {
     let head = |status: u32, length: usize| {
         format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n\r\n").into_bytes()
