@@ -247,7 +247,11 @@ fn create(path: Option<&Path>, force: bool) -> anyhow::Result<Option<(PathBuf, F
     let Some(path) = path else { return Ok(None) };
     let mut options = OpenOptions::new();
     options.write(true);
-    if force { options.create(true).truncate(true) } else { options.create_new(true) };
+    if force {
+        options.create(true).truncate(true)
+    } else {
+        options.create_new(true)
+    };
     let file = options.open(path).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(Some((path.to_owned(), file)))
 }

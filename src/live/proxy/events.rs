@@ -21,9 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::notes::Note;
 use crate::balancer::{Answer, Command, Event};
-use crate::domain::{
-    Attempt, AttemptId, Outcome, Request, RequestId, ServerId, Span, Timestamp,
-};
+use crate::domain::{Attempt, AttemptId, Outcome, Request, RequestId, ServerId, Span, Timestamp};
 
 /// One line. What a kind does not say is empty.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -124,11 +122,9 @@ fn line(at_ns: u64, note: &Note) -> Option<Line> {
             time_ns: Some(request.arrived_at.as_nanos()),
             ..of(Kind::Arrived)
         },
-        Note::Finished { attempt, outcome, .. } => Line {
-            attempt: Some(attempt.0),
-            outcome: Some(word(*outcome)),
-            ..of(Kind::Finished)
-        },
+        Note::Finished { attempt, outcome, .. } => {
+            Line { attempt: Some(attempt.0), outcome: Some(word(*outcome)), ..of(Kind::Finished) }
+        }
         Note::WokeUp { .. } => of(Kind::WokeUp),
         Note::Sent(attempt) => Line {
             request: Some(attempt.request.0),

@@ -262,7 +262,6 @@ fn recorder(
         in_service: 0,
     };
     newest.set(tally.metrics(&nothing, false));
-    let events =
-        files.events.map(|(path, file)| (path, EventWriter::new(BufWriter::new(file))));
+    let events = files.events.map(|(path, file)| (path, EventWriter::new(BufWriter::new(file))));
     Ok(Recorder { tally, newest, metrics: files.metrics, trace, events, failed: None })
 }

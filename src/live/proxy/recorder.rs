@@ -41,9 +41,7 @@ pub struct RecordError {
 
 impl Recorder {
     /// Records from a thread of its own until the notes end.
-    pub(super) fn start(
-        self,
-    ) -> io::Result<(Sender<Note>, JoinHandle<Result<(), RecordError>>)> {
+    pub(super) fn start(self) -> io::Result<(Sender<Note>, JoinHandle<Result<(), RecordError>>)> {
         let (sender, notes) = channel();
         let builder = thread::Builder::new().name("recorder".to_owned());
         Ok((sender, builder.spawn(move || self.run(&notes))?))
@@ -107,7 +105,8 @@ pub(super) fn replace(path: &Path, metrics: &Metrics) -> io::Result<()> {
     // results folders, which are cleared away there.
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = path.with_file_name(format!(".flakelab-{name}-{}", std::process::id()));
-    let replaced = std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
+    let replaced =
+        std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
     if replaced.is_err() {
         let _ = std::fs::remove_file(&temporary);
     }

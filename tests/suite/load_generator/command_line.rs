@@ -118,7 +118,7 @@ fn ctrl_c_keeps_what_was_sent_and_ends_with_130() {
 #[test]
 fn what_cannot_be_sent_is_one_clear_error_and_nothing_is_written() {
     let folder = tempfile::tempdir().unwrap();
-    let wrong: [(&[&str], &str); 13] = [
+    let wrong: [(&[&str], &str); 15] = [
         (&[], "--url"),
         (&["--url", "http://127.0.0.1:1", "--probe"], "cannot be used with"),
         (&["--url", "http://127.0.0.1:1", "--burst", "5"], "cannot be used with '--burst"),
@@ -132,6 +132,8 @@ fn what_cannot_be_sent_is_one_clear_error_and_nothing_is_written() {
         (&["--url", "http://192.0.2.1:80"], "--allow-remote"),
         (&["--url", "http://127.0.0.1:1", "--rps", "0"], "--rps 0 is out of range"),
         (&["--url", "http://127.0.0.1:1", "--requests", "0"], "--requests"),
+        (&["--url", "http://127.0.0.1:1", "--out", "none/r.csv"], "there is no folder none"),
+        (&["--url", "http://127.0.0.1:1", "--out", ".", "--force"], "is a folder"),
     ];
     for (arguments, expected) in wrong {
         let output = load(folder.path(), arguments);

@@ -68,7 +68,9 @@ fn every_fault_is_survived_and_counted_for_what_it_is() {
             let open = || servers.iter().map(Server::open).sum::<u64>();
             (0..200).take_while(|_| open() > 0).for_each(|_| nap(10));
             assert_eq!(open(), 0, "{manner:?}");
-            servers.iter_mut().for_each(|server| server.becomes(Manner::Answers { failing_every: 0 }));
+            servers
+                .iter_mut()
+                .for_each(|server| server.becomes(Manner::Answers { failing_every: 0 }));
         }
     }
 }

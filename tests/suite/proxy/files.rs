@@ -58,8 +58,7 @@ pub fn outcomes(server: &ServerMetrics, outcome: &str) -> u64 {
 }
 
 fn settings(strategy: &str, seed: u64, max_requests_in_service: usize) -> Settings {
-    let rules =
-        Rules { max_requests_in_service, attempt_timeout_ms: 100.0, ..Rules::default() };
+    let rules = Rules { max_requests_in_service, attempt_timeout_ms: 100.0, ..Rules::default() };
     Settings {
         strategy: StrategySpec::from_name(strategy).unwrap(),
         seed,
