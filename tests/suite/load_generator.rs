@@ -75,10 +75,11 @@ fn send(schedule: &Schedule) -> LoadLog {
     run(schedule, &AtomicBool::new(false), |_| ()).unwrap()
 }
 
-/// A closed loop would never end: the server answers nobody until all have come.
+/// A closed loop would never end: the server answers nobody until all have come. They are fewer
+/// than the 128 that the system holds for a listener; beyond, it shuffles them.
 #[test]
 fn a_server_that_answers_late_does_not_delay_the_schedule() {
-    let all_here = Barrier::new(200);
+    let all_here = Barrier::new(100);
     let seen = Arc::new(Mutex::new(Vec::new()));
     let arrived = Arc::clone(&seen);
     let target = server(move |number, request, stream| {
@@ -86,8 +87,8 @@ fn a_server_that_answers_late_does_not_delay_the_schedule() {
         all_here.wait();
         answer(stream, 200);
     });
-    let log = send(&schedule(target, 200, 1000.0));
-    assert_eq!(log.counts().ok, 200);
+    let log = send(&schedule(target, 100, 1000.0));
+    assert_eq!(log.counts().ok, 100);
     for (number, sent) in (0..).zip(&log.sent) {
         assert_eq!((sent.number, sent.due), (number, Duration::from_millis(number)));
     }
