@@ -6,6 +6,9 @@
 //! Before the end it scatters more than a whole run does, and learning costs most at the beginning:
 //! being outside then means little, and is said in words, not in colour.
 //!
+//! A run longer than the predicted one is compared at the pace of the predicted length, and is no
+//! more conclusive: it has learnt for longer.
+//!
 //! When not to use it: for a verdict; `validate::forecast` judges the whole run, with p-values.
 
 use crate::metrics::Metrics;
@@ -27,7 +30,7 @@ pub(super) struct Against {
     pub answered: u64,
     /// Requests of the predicted run.
     pub requests: u64,
-    /// Whether as many were answered as were predicted.
+    /// Whether just as many were answered as were predicted.
     pub is_whole: bool,
     /// In the order of the prediction.
     pub rows: Vec<Comparison>,
@@ -106,7 +109,7 @@ pub(super) fn against(metrics: &Metrics, file: &PredictionFile) -> Result<Agains
         basis: run.basis,
         answered,
         requests: config.requests,
-        is_whole: answered >= config.requests,
+        is_whole: answered == config.requests,
         rows: run.metrics.iter().map(compare).collect(),
     })
 }
@@ -176,6 +179,11 @@ mod tests {
         let whole = super::against(&metrics, &testing::prediction()).unwrap();
         assert!(whole.is_whole);
         assert_eq!(row(&whole, RunMetric::Score).at_pace, Some(metrics.best_guess_score));
+        metrics.total_success = 999;
+        let longer = super::against(&metrics, &testing::prediction()).unwrap();
+        assert!(!longer.is_whole, "a longer run has more luck and has learnt more");
+        let at_pace = row(&longer, RunMetric::Score).at_pace.unwrap();
+        assert!((at_pace - metrics.best_guess_score / 10.0).abs() < 1e-9);
     }
 
     #[test]

@@ -58,6 +58,9 @@ fn note(against: &Against) -> String {
     match against.answered {
         _ if against.is_whole => format!("the whole run: {answered} of {requests} answered"),
         0 => format!("none of {requests} answered yet"),
+        n if n > against.requests => {
+            format!("longer than predicted: {answered} answered, at the pace of {requests}")
+        }
         _ => format!("at the pace of {answered} of {requests}; early values scatter"),
     }
 }
