@@ -91,6 +91,8 @@ fn compared(metrics: &Metrics, seen: &Seen) -> (Vec<OngoingMetric>, bool, String
         ),
     };
     let basis = against.basis.name();
-    let note = format!("Predicted by: {basis}. {note} Latencies as the proxy sees them.");
+    let note = format!(
+        "Predicted by: {basis}. {note} p50 and p99: live as the proxy sees them, predicted as the client does."
+    );
     (rows.collect(), against.is_whole, note)
 }
