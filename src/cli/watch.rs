@@ -45,7 +45,8 @@ pub(super) struct WatchArguments {
 pub(super) fn run(arguments: &WatchArguments, output: &OutputArguments) -> anyhow::Result<Ending> {
     let files = Files::new(arguments.metrics.clone(), arguments.prediction.clone());
     let on_screen = !arguments.plain && !arguments.supervised && arguments.svg.is_none();
-    if on_screen && std::io::stdout().is_terminal() {
+    let can_draw = std::env::var_os("TERM").is_none_or(|t| t != "dumb");
+    if on_screen && can_draw && std::io::stdout().is_terminal() {
         let color = output.color.on_stdout().is_on();
         let stop = signals()?;
         let leave = screen(files, color, &stop).context("cannot draw on the terminal")?;

@@ -143,6 +143,13 @@ impl ResultsFolder {
             .try_for_each(|name| remove(&self.charts().join(name)))
     }
 
+    /// Writes these files, in this order; charts of an earlier run that are not among them go.
+    pub fn write_all(&self, files: &[(String, Vec<u8>)]) -> Result<(), WriteError> {
+        let charts = files.iter().filter_map(|(name, _)| name.strip_prefix("charts/"));
+        self.remove_other_charts(&charts.map(str::to_owned).collect())?;
+        files.iter().try_for_each(|(name, bytes)| self.write(name, bytes))
+    }
+
     /// Writes one file of the folder; `name` may hold one subfolder.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), WriteError> {
         write_atomically(&self.path.join(name), bytes)

@@ -70,9 +70,7 @@ impl Results {
 
     /// Writes the files; the manifest last, so that its presence says that the rest is complete.
     pub fn write(&self, folder: &ResultsFolder) -> Result<(), WriteError> {
-        let charts = self.files.iter().filter_map(|(name, _)| name.strip_prefix("charts/"));
-        folder.remove_other_charts(&charts.map(str::to_owned).collect())?;
-        self.files.iter().try_for_each(|(name, bytes)| folder.write(name, bytes))
+        folder.write_all(&self.files)
     }
 }
 

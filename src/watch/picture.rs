@@ -27,7 +27,7 @@ pub(super) fn picture(metrics: &Metrics, seen: &Seen) -> OngoingPicture {
         ("waiting", count(metrics.waiting as u64)),
         ("in service", count(metrics.in_service as u64)),
     ];
-    let (compared, comparison_note) = compared(metrics, seen);
+    let (compared, is_whole, comparison_note) = compared(metrics, seen);
     OngoingPicture {
         name: title(metrics),
         state: format!(
@@ -54,21 +54,22 @@ pub(super) fn picture(metrics: &Metrics, seen: &Seen) -> OngoingPicture {
         quantiles_ms: [("p50", metrics.latency_p50), ("p99", metrics.latency_p99)]
             .map(|(name, x)| (name.to_owned(), x))
             .to_vec(),
+        is_whole,
         compared,
         comparison_note,
     }
 }
 
-fn compared(metrics: &Metrics, seen: &Seen) -> (Vec<OngoingMetric>, String) {
+fn compared(metrics: &Metrics, seen: &Seen) -> (Vec<OngoingMetric>, bool, String) {
     let Predicted::File(file) = &seen.prediction else {
-        return (Vec::new(), "No prediction to compare with.".to_owned());
+        return (Vec::new(), false, "No prediction to compare with.".to_owned());
     };
     let against = match against(metrics, file) {
         Ok(against) => against,
-        Err(why) => return (Vec::new(), format!("Not compared: {}.", clean(&why))),
+        Err(why) => return (Vec::new(), false, format!("Not compared: {}.", clean(&why))),
     };
     let rows = against.rows.iter().map(|row| OngoingMetric {
-        name: row.metric.name().to_owned(),
+        name: row.metric.name().trim_end_matches(" ms").to_owned(),
         value: row.at_pace,
         value_text: value(row.metric, row.at_pace),
         interval_text: interval(row.metric, row.interval),
@@ -90,5 +91,6 @@ fn compared(metrics: &Metrics, seen: &Seen) -> (Vec<OngoingMetric>, String) {
         ),
     };
     let basis = against.basis.name();
-    (rows.collect(), format!("Predicted by: {basis}. {note} Latencies as the proxy sees them."))
+    let note = format!("Predicted by: {basis}. {note} Latencies as the proxy sees them.");
+    (rows.collect(), against.is_whole, note)
 }

@@ -7,6 +7,7 @@
 mod checks;
 mod error_rates;
 mod limits;
+mod live;
 mod special;
 mod starts;
 mod study;
@@ -19,11 +20,17 @@ use study::{Study, report};
 #[test]
 #[ignore = "takes minutes; `make calibration` runs it"]
 fn calibration() {
-    let studies: Vec<Study> =
-        [error_rates::study, starts::study, limits::study, checks::study, special::study]
-            .into_iter()
-            .map(|study| study())
-            .collect();
+    let studies: Vec<Study> = [
+        error_rates::study,
+        starts::study,
+        limits::study,
+        checks::study,
+        live::study,
+        special::study,
+    ]
+    .into_iter()
+    .map(|study| study())
+    .collect();
     let text = report(&studies);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/calibration");
     std::fs::create_dir_all(&folder).unwrap();

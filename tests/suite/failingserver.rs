@@ -348,6 +348,22 @@ fn bad_input_is_one_error_before_anything_listens() {
     }
 }
 
+/// As at any server that ends: no answer, rather than an early one.
+#[test]
+fn an_answer_that_is_far_off_does_not_hold_up_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = save(folder.path(), "slow", &servers(&[0.5], constant_ms(3_600_000.0)));
+    let started = Servers::start(folder.path(), &["--model", &path, "--seed", "1"]);
+    let address = started.addresses[&4000];
+    let client = thread::spawn(move || attempt(address, &identifier(4000, 0)));
+    let log = folder.path().join("log.csv");
+    while std::fs::read_to_string(&log).unwrap().lines().count() < 2 {
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(started.stop()[&4000].len(), 1);
+    assert_eq!(client.join().unwrap().0, 0);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_signal_ends_the_servers_with_130_and_a_whole_log() {

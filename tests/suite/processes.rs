@@ -5,10 +5,11 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use flakelab::live::processes::{Child, Launch, check_free, stop_all};
+use flakelab::live::processes::{Child, Launch, StartError, check_free, stop_all};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -250,6 +251,13 @@ fn a_child_that_says_nothing_is_not_waited_for_forever() {
     let message = child.wait_until_ready(SHORT).unwrap_err().to_string();
     assert!(message.contains("within 0.02 s") && message.contains("--start-timeout"), "{message}");
     assert!(child.is_alive());
+    child.give_up_on(Arc::new(true.into()));
+    let forever = Duration::from_secs(1_000_000);
+    let waited =
+        [child.wait_until_ready(forever).map(drop), child.wait_until_open(&[closed()], forever)];
+    for waited in waited {
+        assert!(matches!(waited, Err(StartError::Interrupted { .. })), "{waited:?}");
+    }
 }
 
 fn closed() -> SocketAddr {

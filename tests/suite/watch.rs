@@ -104,6 +104,23 @@ fn a_supervised_viewer_ends_when_its_standard_input_does() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_lines_and_charts_with_130() {
+    use nix::sys::signal::{Signal, kill};
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, signal) in
+        [(&["--plain"][..], Signal::SIGINT), (&["--svg", "now.svg"], Signal::SIGTERM)]
+    {
+        let mut watch = start(folder.path(), arguments);
+        // Whoever complains already listens to signals.
+        let mut said = String::new();
+        BufReader::new(watch.0.stderr.as_mut().unwrap()).read_line(&mut said).unwrap();
+        kill(nix::unistd::Pid::from_raw(watch.0.id() as i32), signal).unwrap();
+        assert_eq!(watch.0.wait().unwrap().code(), Some(130), "{said}");
+    }
+}
+
 /// Waits until the chart holds a text, as long as its painter lives.
 fn chart_with(folder: &Path, watch: &mut Running, text: &str) -> String {
     loop {

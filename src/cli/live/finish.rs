@@ -105,7 +105,10 @@ impl OfConfig {
         let others = LiveRun::tallies_of_others(&runs);
         let setting = setting(plan, self.position, &plan.strategies, overhead);
         let model = &plan.models[self.position];
-        self.forecasts.push(Forecast::given_other_runs(model, &setting, &others));
+        let forecast = Forecast::given_other_runs(model, &setting, &others);
+        // For the report; what was predicted before is in its file already.
+        self.prediction.runs.extend(forecast.runs());
+        self.forecasts.push(forecast);
     }
 
     fn verdict(&self, plan: &Plan, overhead: Option<&Overhead>) -> Verdict {

@@ -44,8 +44,10 @@ pub(super) struct RunFiles {
     pub(super) events: PathBuf,
     /// The load generator's requests.
     pub(super) requests: PathBuf,
-    /// Where the last metrics are kept.
+    /// Where the proxy writes its metrics.
     pub(super) metrics: PathBuf,
+    /// Where the last metrics are kept.
+    pub(super) last_metrics: PathBuf,
 }
 
 impl Folder {
@@ -94,7 +96,8 @@ impl Folder {
             trace: file("traces", "csv"),
             events: file("events", "csv"),
             requests: file("requests", "csv"),
-            metrics: file("metrics", "json"),
+            metrics: self.metrics(),
+            last_metrics: file("metrics", "json"),
         }
     }
 
@@ -106,6 +109,7 @@ impl Folder {
             events: file("events.csv"),
             requests: file("requests.csv"),
             metrics: file("metrics.json"),
+            last_metrics: file("metrics.json"),
         }
     }
 
@@ -146,9 +150,11 @@ impl Folder {
 
     /// Keeps the metrics of a run that has ended.
     pub(super) fn keep_metrics(&self, files: &RunFiles) -> anyhow::Result<Metrics> {
-        let metrics = Metrics::read(&self.metrics())?;
-        fs::copy(self.metrics(), &files.metrics)
-            .with_context(|| format!("cannot write {}", files.metrics.display()))?;
+        let metrics = Metrics::read(&files.metrics)?;
+        if files.metrics != files.last_metrics {
+            fs::copy(&files.metrics, &files.last_metrics)
+                .with_context(|| format!("cannot write {}", files.last_metrics.display()))?;
+        }
         Ok(metrics)
     }
 

@@ -66,7 +66,7 @@ pub(super) fn start_proxy(
         format!("--rps={}", plan.arguments.rps),
         format!("--seed={}", setup.seed),
         format!("--session={}", folder.name()),
-        format!("--metrics={}", folder.metrics().display()),
+        format!("--metrics={}", setup.files.metrics.display()),
         format!("--trace={}", setup.files.trace.display()),
         format!("--events={}", setup.files.events.display()),
     ];

@@ -55,6 +55,11 @@ impl Alarm {
 
     /// Resolves at `due`.
     pub(super) async fn wait_until(&self, due: Instant) {
+        // An alarm that ended wakes by hanging up.
+        let _ = self.register(due).await;
+    }
+
+    fn register(&self, due: Instant) -> oneshot::Receiver<()> {
         let (wake, woken) = oneshot::channel();
         let mut queue = self.shared.lock();
         let earliest = queue.waiting.peek().is_none_or(|Reverse(first)| due < first.due);
@@ -63,8 +68,7 @@ impl Alarm {
         if earliest {
             self.shared.changed.notify_one();
         }
-        // An alarm that ended wakes by hanging up.
-        let _ = woken.await;
+        woken
     }
 }
 

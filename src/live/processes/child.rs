@@ -2,8 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::ready::{Lines, NotReady};
@@ -42,6 +45,7 @@ pub struct Child {
     /// Leader of the group that it guards, if it is a guard.
     guarded: Option<u32>,
     ended: Option<ExitStatus>,
+    interrupted: Arc<AtomicBool>,
 }
 
 /// A child that did not start.
@@ -88,6 +92,12 @@ pub enum StartError {
         source: WaitError,
         /// The last lines of its messages.
         said: String,
+    },
+    /// Waiting for it was given up.
+    #[error("interrupted before {name} was ready")]
+    Interrupted {
+        /// What it is called.
+        name: String,
     },
 }
 
@@ -137,6 +147,7 @@ impl Launch {
                 lines,
                 guarded: None,
                 ended: None,
+                interrupted: Arc::default(),
             }),
             Err(source) => {
                 let _ = signals::end_group(&mut process, Duration::ZERO);
@@ -153,14 +164,22 @@ impl Child {
         self.process.id()
     }
 
+    /// Waiting for this child is given up once the flag is set.
+    pub fn give_up_on(&mut self, interrupted: Arc<AtomicBool>) {
+        self.interrupted = interrupted;
+    }
+
     /// Waits until it says `ready` and returns what it said before, without the word
     /// `listening` where a line begins with it.
     ///
     /// # Errors
-    /// When it ends or takes too long; its last messages are told.
+    /// When it ends or takes too long, and its last messages are told; or when waiting is given
+    /// up.
     pub fn wait_until_ready(&mut self, timeout: Duration) -> Result<Vec<String>, StartError> {
-        let lines = match self.lines.until_ready(timeout) {
+        let is_wanted = || !self.interrupted.load(Ordering::Relaxed);
+        let lines = match self.lines.until_ready(timeout, is_wanted) {
             Ok(lines) => lines,
+            Err(NotReady::Interrupted) => return Err(self.given_up()),
             Err(NotReady::Ended) => return Err(self.ended_early(timeout)),
             Err(NotReady::TimedOut) => {
                 return Err(StartError::TimedOut {
@@ -184,15 +203,26 @@ impl Child {
     /// Waits until these addresses accept connections.
     ///
     /// # Errors
-    /// When it ends or takes too long; the closed ports are named and its last messages told.
+    /// When it ends or takes too long, and the closed ports are named and its last messages told;
+    /// or when waiting is given up.
     pub fn wait_until_open(
         &mut self,
-        addresses: &[std::net::SocketAddr],
+        addresses: &[SocketAddr],
         timeout: Duration,
     ) -> Result<(), StartError> {
-        wait_until_open(addresses, timeout, || self.is_alive()).map_err(|source| {
-            StartError::Ports { name: self.name.clone(), source, said: last_lines(&self.log) }
+        let interrupted = Arc::clone(&self.interrupted);
+        let is_wanted = || !interrupted.load(Ordering::Relaxed);
+        let opened = wait_until_open(addresses, timeout, || is_wanted() && self.is_alive());
+        opened.map_err(|source| match source {
+            WaitError::Ended(_) if !is_wanted() => self.given_up(),
+            source => {
+                StartError::Ports { name: self.name.clone(), source, said: last_lines(&self.log) }
+            }
         })
+    }
+
+    fn given_up(&self) -> StartError {
+        StartError::Interrupted { name: self.name.clone() }
     }
 
     /// Whether it still runs.

@@ -16,7 +16,12 @@ pub(super) enum NotReady {
     Ended,
     /// It took too long.
     TimedOut,
+    /// Nobody wants to wait any more.
+    Interrupted,
 }
+
+/// How often one looks whether waiting is still wanted.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Longer lines are no news of ours; they are cut rather than kept.
 const LONGEST_LINE: u64 = 4096;
@@ -38,16 +43,26 @@ impl Lines {
     }
 
     /// The lines up to `ready`, without it.
-    pub(super) fn until_ready(&self, timeout: Duration) -> Result<Vec<String>, NotReady> {
+    pub(super) fn until_ready(
+        &self,
+        timeout: Duration,
+        is_wanted: impl Fn() -> bool,
+    ) -> Result<Vec<String>, NotReady> {
         let deadline = Instant::now() + timeout;
         let mut lines = Vec::new();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.0.recv_timeout(left) {
+            match self.0.recv_timeout(left.min(LOOK_EVERY)) {
                 Ok(line) if line == "ready" => return Ok(lines),
                 Ok(line) => lines.push(line),
-                Err(RecvTimeoutError::Timeout) => return Err(NotReady::TimedOut),
                 Err(RecvTimeoutError::Disconnected) => return Err(NotReady::Ended),
+                Err(RecvTimeoutError::Timeout) if !is_wanted() => {
+                    return Err(NotReady::Interrupted);
+                }
+                Err(RecvTimeoutError::Timeout) if left <= LOOK_EVERY => {
+                    return Err(NotReady::TimedOut);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
             }
         }
     }
@@ -58,7 +73,7 @@ mod tests {
     use super::*;
 
     fn lines(text: &'static str) -> Result<Vec<String>, NotReady> {
-        Lines::read(text.as_bytes()).unwrap().until_ready(Duration::from_secs(60))
+        Lines::read(text.as_bytes()).unwrap().until_ready(Duration::from_secs(60), || true)
     }
 
     #[test]
@@ -71,6 +86,9 @@ mod tests {
     fn silence_is_not_waited_for_forever() {
         let (pipe, _held) = std::io::pipe().unwrap();
         let lines = Lines::read(pipe).unwrap();
-        assert_eq!(lines.until_ready(Duration::from_millis(5)), Err(NotReady::TimedOut));
+        let waited = lines.until_ready(Duration::from_millis(5), || true);
+        assert_eq!(waited, Err(NotReady::TimedOut));
+        let waited = lines.until_ready(Duration::from_secs(3600), || false);
+        assert_eq!(waited, Err(NotReady::Interrupted));
     }
 }

@@ -37,7 +37,7 @@ mod scene;
 mod score;
 mod score_distribution;
 #[cfg(test)]
-mod tests;
+pub(in crate::report) mod tests;
 mod verdict;
 
 pub use ongoing::{OngoingMetric, OngoingPicture, OngoingPlace, OngoingServer, draw_ongoing};

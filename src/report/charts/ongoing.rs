@@ -7,7 +7,7 @@ use super::axis::{Axis, range};
 use super::lettering::fitted;
 use super::number::{counted, percent, significant};
 use super::page::{MARGIN, Page, SMALL, WIDTH};
-use super::palette::{ACCENT, GRID, Look, Mark, QUIET, RULE, TEXT, colour};
+use super::palette::{ACCENT, GRID, Look, Mark, QUIET, RULE, TEXT, WHITE, colour};
 use super::panel::Panel;
 use super::rows::{Row, frame};
 use super::scene::{Anchor, Type};
@@ -30,6 +30,8 @@ pub struct OngoingPicture {
     pub latencies_ms: Vec<f64>,
     /// Quantiles of them, with their names.
     pub quantiles_ms: Vec<(String, f64)>,
+    /// Whether the run is as long as the predicted one. Before, being outside means little.
+    pub is_whole: bool,
     /// Live against predicted; empty without a prediction.
     pub compared: Vec<OngoingMetric>,
     /// What was compared, or why nothing was.
@@ -166,7 +168,8 @@ fn comparison(page: &mut Page, picture: &OngoingPicture) {
         }
         let (ink, word) = match &metric.place {
             OngoingPlace::Inside => (ACCENT, "inside"),
-            OngoingPlace::Outside(word) => (colour(3), word.as_str()),
+            OngoingPlace::Outside(word) if picture.is_whole => (colour(3), word.as_str()),
+            OngoingPlace::Outside(word) => (TEXT, word.as_str()),
             OngoingPlace::Unknown(why) => (QUIET, why.as_str()),
         };
         if let Some(x) = metric.value.map(scale).filter(|x| x.is_finite()) {
@@ -247,18 +250,25 @@ fn latencies(page: &mut Page, picture: &OngoingPicture) {
     page.y += 4.0;
     let panel = Panel::new(page, 220.0, x, y);
     let width = values.len() as f64;
-    for (i, (name, q)) in picture.quantiles_ms.iter().filter(|(_, q)| sound(q)).enumerate() {
-        let ink = colour(3 + i);
+    let quantiles = || picture.quantiles_ms.iter().filter(|(_, q)| sound(q)).enumerate();
+    for (i, (_, q)) in quantiles() {
         let ends = [panel.at(0.0, *q), panel.at(width, *q)];
-        page.scene.dashed(&ends, ink, 2.0, if i == 0 { &[] } else { &[10.0, 6.0] });
-        let (right, y) = ends[1];
-        let text = format!("{name} {}", significant(*q));
-        page.scene.text(&text, (right - 4.0, y - 6.0), Anchor::End, SMALL, TEXT);
+        let pattern: &[f64] = if i == 0 { &[] } else { &[10.0, 6.0] };
+        page.scene.dashed(&ends, colour(3 + i), 2.0, pattern);
     }
     let radius = if values.len() > 300 { 2.0 } else { 3.5 };
     for (i, value) in values.iter().enumerate() {
         let at = panel.at(i as f64 + 0.5, *value);
         Mark::Circle.draw_plain(&mut page.scene, at, radius, ACCENT.faint(0.8));
+    }
+    // Above the points, on a ground of their own; the lower quantile's name below its line.
+    for (i, (name, q)) in quantiles() {
+        let (right, y) = panel.at(width, *q);
+        let text = format!("{name} {} ms", significant(*q));
+        let baseline = if i == 0 { y + 20.0 } else { y - 6.0 };
+        let left = right - lettering::width(&text, SMALL) - 8.0;
+        page.scene.rectangle((left, baseline - 15.0), (right, baseline + 4.0), WHITE.faint(0.85));
+        page.scene.text(&text, (right - 4.0, baseline), Anchor::End, SMALL, TEXT);
     }
 }
 
@@ -276,9 +286,10 @@ fn caption(picture: &OngoingPicture) -> String {
     };
     if !picture.compared.is_empty() {
         caption += &match outside.as_slice() {
-            [] => " Nothing that was compared lies outside its predicted interval.".to_owned(),
-            some => format!(" Outside its predicted interval: {}.", some.join(", ")),
+            [] => " Nothing that was compared lies outside its predicted interval".to_owned(),
+            some => format!(" Outside its predicted interval: {}", some.join(", ")),
         };
+        caption += if picture.is_whole { "." } else { " so far." };
     }
     caption
 }

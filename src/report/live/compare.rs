@@ -62,7 +62,7 @@ pub(super) fn bases(verdict: &Verdict) -> Vec<Basis> {
 }
 
 /// A row a strategy, a column a metric.
-fn grid(verdict: &Verdict, basis: Basis) -> Columns {
+pub(super) fn grid(verdict: &Verdict, basis: Basis) -> Columns {
     let mut strategies: Vec<&str> = Vec::new();
     for test in &verdict.tests {
         if !strategies.contains(&test.strategy.as_str()) {
@@ -117,7 +117,7 @@ const fn sign(judgement: Judgement) -> &'static str {
 pub(super) const fn why(judgement: Judgement) -> &'static str {
     match judgement {
         Judgement::NoSpread => "every simulated run gave this very number",
-        Judgement::OverheadUnknown => "this machine's own overhead was not measured",
+        Judgement::OverheadUnknown => "what measuring adds to it here is not known",
         Judgement::Judged => "",
     }
 }

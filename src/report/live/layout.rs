@@ -13,22 +13,31 @@ const BETWEEN: usize = 3;
 
 /// Tables one above the other, each at most `width` characters wide where its columns allow it.
 pub(super) fn tables(columns: &Columns, width: Option<usize>) -> String {
-    let Some((first, others)) = columns.split_first() else { return String::new() };
-    let mut parts: Vec<Columns> = Vec::new();
-    let mut used = usize::MAX;
-    for column in others {
-        let needed = cell_width(column) + BETWEEN;
-        if parts.is_empty() || width.is_some_and(|width| used.saturating_add(needed) > width) {
-            parts.push(vec![first.clone()]);
-            used = 1 + cell_width(first) + BETWEEN;
-        }
-        used += needed;
-        if let Some(part) = parts.last_mut() {
-            part.push(column.clone());
-        }
-    }
+    let parts = parts(columns, width);
     let shown: Vec<String> = parts.iter().map(|part| frame(part, 1).to_string()).collect();
     shown.join("\n")
+}
+
+/// The columns of each of these tables.
+pub(super) fn parts(columns: &Columns, width: Option<usize>) -> Vec<Columns> {
+    let Some((first, others)) = columns.split_first() else { return Vec::new() };
+    let mut parts: Vec<Columns> = Vec::new();
+    for column in others {
+        let fits = |part: &Columns| {
+            let needed = table_width(part) + cell_width(column) + BETWEEN;
+            width.is_none_or(|width| needed <= width)
+        };
+        match parts.last_mut() {
+            Some(part) if fits(part) => part.push(column.clone()),
+            _ => parts.push(vec![first.clone(), column.clone()]),
+        }
+    }
+    parts
+}
+
+/// Characters that a table takes.
+pub(super) fn table_width(columns: &Columns) -> usize {
+    1 + columns.iter().map(|column| cell_width(column) + BETWEEN).sum::<usize>()
 }
 
 fn cell_width((heading, cells): &(&'static str, Vec<String>)) -> usize {
@@ -86,9 +95,13 @@ mod tests {
         let cells = |n: usize| vec!["1".repeat(n)];
         let columns: Columns =
             vec![("strategy", cells(8)), ("a", cells(10)), ("b", cells(10)), ("c", cells(10))];
-        assert_eq!(tables(&columns, Some(38)).matches("strategy").count(), 2);
-        assert_eq!(tables(&columns, Some(37)).matches("strategy").count(), 3);
-        assert_eq!(tables(&columns, None).matches("strategy").count(), 1);
-        assert_eq!(tables(&columns, Some(1)).matches("strategy").count(), 3, "a column each");
+        let headings = |width: Option<usize>| -> Vec<String> {
+            let of = |part: &Columns| part.iter().map(|(h, _)| *h).collect::<Vec<_>>().join(" ");
+            parts(&columns, width).iter().map(of).collect()
+        };
+        assert_eq!(headings(Some(38)), ["strategy a b", "strategy c"]);
+        assert_eq!(headings(Some(37)), ["strategy a", "strategy b", "strategy c"]);
+        assert_eq!(headings(None), ["strategy a b c"]);
+        assert_eq!(headings(Some(1)).len(), 3, "a column each");
     }
 }

@@ -6,7 +6,7 @@ use super::compare::{bases, markdown_of};
 use super::layout::{Columns, markdown};
 use super::results::LiveMade;
 use super::table::{heading, markdown_table, no_ranking};
-use super::{LivePage, Reconciliation, live_verdict};
+use super::{LivePage, live_counts, live_verdict};
 use crate::report::charts::Chart;
 use crate::report::numbers::{fixed, thousands};
 use crate::report::table::escaped;
@@ -66,20 +66,17 @@ fn section(page: &LivePage, charts: &[(String, Chart)]) -> String {
             );
         }
     }
-    text + &reconciliation(page.reconciliation)
+    text + &reconciliation(page)
 }
 
-/// The counts of the three sides; those that agree everywhere take one line.
-fn reconciliation(runs: &[Reconciliation]) -> String {
+/// The counts of the three sides.
+fn reconciliation(page: &LivePage) -> String {
+    let runs = page.reconciliation;
     if runs.is_empty() {
         return String::new();
     }
-    let differing = runs.iter().filter(|run| !run.agrees()).count();
-    let mut text = "\n### Three independent counts\n\n".to_owned();
-    text += &match differing {
-        0 => "Load generator, proxy and servers agree on every count of every run.\n\n".to_owned(),
-        n => format!("**The counts differ in {n} of {} runs.**\n\n", runs.len()),
-    };
+    let mut text = "\n### Independent counts\n\n".to_owned();
+    let _ = write!(text, "{}\n\n", escaped(&live_counts(page)));
     let rows: Vec<(&str, &super::ReconciledCount)> = runs
         .iter()
         .flat_map(|run| run.counts.iter().map(|count| (run.strategy.as_str(), count)))
@@ -122,10 +119,7 @@ fn how_made(pages: &[LivePage], made: &LiveMade) -> String {
 /// What the machine itself adds to latencies.
 fn overhead(prediction: &PredictedConfig) -> String {
     prediction.overhead.map_or_else(
-        || {
-            "This machine's overhead was not measured, so latency is shown but not judged."
-                .to_owned()
-        },
+        || "What client and proxy add to latencies on this machine was not measured.".to_owned(),
         |o| {
             format!(
                 "Overhead of client and proxy on this machine, measured with {} requests before \

@@ -1,8 +1,8 @@
 //! The report of a live run: what happened, and whether it had been predicted.
 //!
 //! ```text
-//! LivePage (one a config) --+-> live_table, live_compared, live_verdict    for the terminal
-//!                           +-> live_files                                 for the results folder
+//! LivePage (one a config) --+-> live_table, live_compared, live_verdict, live_counts    for the terminal
+//!                           +-> live_files                                              for the results folder
 //! ```
 //!
 //! When not to use it: to rank strategies. One run of each is mostly luck; `flakelab sweep`
@@ -25,7 +25,7 @@ mod table;
 mod tests;
 
 pub use compare::live_compared;
-pub use reconcile::{ReconciledCount, Reconciliation};
+pub use reconcile::{ReconciledCount, Reconciliation, live_counts};
 pub use results::{LiveMade, live_files};
 pub use row::LiveRow;
 pub use sentence::live_verdict;

@@ -3,13 +3,12 @@
 use super::LivePage;
 use super::compare::bases;
 use super::row::latencies;
-use super::summary::sharpest;
 use crate::report::charts::live::{
     Forecast, LivePicture, MetricPicture, RunPicture, ServerPicture,
 };
 use crate::report::numbers::thousands;
 use crate::stats::Interval;
-use crate::validate::forecast::{LiveRun, MetricForecast, RequestEnd, RunMetric};
+use crate::validate::forecast::{Basis, LiveRun, MetricForecast, RequestEnd, RunMetric};
 
 /// The picture of one config.
 pub(super) fn picture(page: &LivePage) -> LivePicture {
@@ -43,24 +42,17 @@ fn of_run(page: &LivePage, run: &LiveRun) -> RunPicture {
         .map(|metric| MetricPicture {
             metric,
             observed: run.value(metric),
-            forecasts: page
-                .prediction
-                .runs
-                .iter()
-                .filter(|forecast| forecast.strategy == strategy)
-                .filter_map(|f| Some((f.basis, f.metrics.iter().find(|m| m.metric == metric)?)))
-                .map(|(basis, forecast)| (basis, drawn(forecast)))
-                .collect(),
+            forecasts: forecasts(page, &strategy, metric),
         })
         .collect();
     // A part of a run is not what was predicted.
     let whole = run.requests.len() as u64 >= page.prediction.requests;
-    let score = sharpest(page, &strategy, RunMetric::Score).filter(|_| whole);
+    let score = forecasts(page, &strategy, RunMetric::Score).pop().filter(|_| whole);
     let answered = latencies(run);
     RunPicture {
         metrics,
         lost_points: lost_points(run),
-        predicted_score: score.map(|(_, forecast)| drawn(forecast)),
+        predicted_score: score.map(|(_, forecast)| forecast),
         score: run.value(RunMetric::Score),
         servers: run
             .ledger
@@ -74,6 +66,30 @@ fn of_run(page: &LivePage, run: &LiveRun) -> RunPicture {
         whole,
         strategy,
     }
+}
+
+/// What was predicted of a metric, the prediction that knew most last. That by the other runs,
+/// which is made only after them, stands in the verdict alone.
+pub(super) fn forecasts(
+    page: &LivePage,
+    strategy: &str,
+    metric: RunMetric,
+) -> Vec<(Basis, Forecast)> {
+    let before = page.prediction.runs.iter().filter(|run| run.strategy == strategy);
+    let mut found: Vec<(Basis, Forecast)> = before
+        .filter_map(|run| Some((run.basis, run.metrics.iter().find(|m| m.metric == metric)?)))
+        .map(|(basis, forecast)| (basis, drawn(forecast)))
+        .collect();
+    for test in page.verdict.iter().flat_map(|verdict| &verdict.tests) {
+        let is_new = found.iter().all(|(basis, _)| *basis != test.basis);
+        if is_new && test.strategy == strategy && test.metric == metric {
+            let unknown = Interval { low: f64::NAN, high: f64::NAN };
+            let (mean, interval) = (test.mean, test.interval);
+            found.push((test.basis, Forecast { mean, middle_half: unknown, interval }));
+        }
+    }
+    found.sort_by_key(|(basis, _)| *basis);
+    found
 }
 
 fn drawn(forecast: &MetricForecast) -> Forecast {

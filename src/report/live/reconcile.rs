@@ -5,7 +5,9 @@
 
 use serde::Serialize;
 
+use super::LivePage;
 use crate::balancer::ServerCounts;
+use crate::report::numbers::thousands;
 use crate::validate::forecast::{LiveRun, RequestEnd};
 
 /// The counts of one run.
@@ -40,7 +42,9 @@ impl Reconciliation {
         let ends = |end: RequestEnd| run.requests.iter().filter(|r| r.end == end).count() as u64;
         let of_log = |count: fn(&ServerCounts) -> u64| log.map(|log| log.iter().map(count).sum());
         let ledger = &run.ledger;
-        let said = run.requests.iter().map(|r| u64::from(r.attempts)).sum();
+        // Nobody tells the load generator of the attempts of a request that got no answer.
+        let said = (ends(RequestEnd::Lost) == 0)
+            .then(|| run.requests.iter().map(|r| u64::from(r.attempts)).sum());
         let ok = |servers: &[ServerCounts]| servers.iter().map(|s| s.successes).sum();
         let counted = ReconciledCount::new;
         let mut counts = vec![
@@ -52,7 +56,7 @@ impl Reconciliation {
                 Some(ledger.answered_error),
                 None,
             ),
-            counted("attempts", Some(said), Some(ledger.attempts), of_log(|s| s.attempts)),
+            counted("attempts", said, Some(ledger.attempts), of_log(|s| s.attempts)),
             counted(
                 "attempts that succeeded",
                 None,
@@ -72,7 +76,7 @@ impl Reconciliation {
                 servers.iter().map(|s| s.attempts).collect()
             };
             let differ = ReconciledCount {
-                what: "servers with other attempts".to_owned(),
+                what: "servers whose own count of attempts differs".to_owned(),
                 load_generator: None,
                 proxy: None,
                 servers: Some(differences(&by_server(&ledger.servers), &by_server(log))),
@@ -91,6 +95,20 @@ impl Reconciliation {
 }
 
 impl ReconciledCount {
+    /// `attempts: load generator 114, proxy 114, servers 113`.
+    fn told(&self) -> String {
+        let sides = [
+            ("load generator", self.load_generator),
+            ("proxy", self.proxy),
+            ("servers", self.servers),
+        ];
+        let known: Vec<String> = sides
+            .iter()
+            .filter_map(|(side, count)| count.map(|n| format!("{side} {}", thousands(n))))
+            .collect();
+        format!("{}: {}", self.what, known.join(", "))
+    }
+
     fn new(
         what: &str,
         load_generator: Option<u64>,
@@ -101,6 +119,28 @@ impl ReconciledCount {
         let first = known.next();
         let agree = known.all(|count| Some(count) == first);
         Self { what: what.to_owned(), load_generator, proxy, servers, agree }
+    }
+}
+
+/// Whether the counts of the runs agree, in a sentence, those that do not one by one; empty
+/// where nothing was counted.
+#[must_use]
+pub fn live_counts(page: &LivePage) -> String {
+    let runs = page.reconciliation;
+    if runs.is_empty() {
+        return String::new();
+    }
+    let has_log = runs.iter().flat_map(|run| &run.counts).any(|count| count.servers.is_some());
+    let sides =
+        if has_log { "Load generator, proxy and servers" } else { "Load generator and proxy" };
+    let differing: Vec<String> = runs
+        .iter()
+        .flat_map(|run| run.counts.iter().filter(|c| !c.agree).map(move |c| (run, c)))
+        .map(|(run, count)| format!("{}: {}", run.strategy, count.told()))
+        .collect();
+    match &differing[..] {
+        [] => format!("{sides} agree on every count of every run."),
+        some => format!("{sides} do not agree. {}.", some.join("; ")),
     }
 }
 

@@ -76,7 +76,7 @@ pub(super) fn made_of(names: &[&str], requests: usize, servers: usize) -> Made {
         requests_per_second: 10.0,
         rules: Rules::default(),
         seed: 42,
-        replications: 200,
+        replications: 100,
         overhead: Some(OverheadSummary {
             requests: 200,
             first_attempt_p50_ms: 0.61,
@@ -164,7 +164,9 @@ fn forecast(
     requests: usize,
     basis: Basis,
 ) -> RunForecast {
-    let simulated: Vec<LiveRun> = (0..200)
+    // As many as make a smooth picture without making tests slow.
+    let replications = if known.len() > 20 { 10 } else { 100 };
+    let simulated: Vec<LiveRun> = (0..replications)
         .map(|replication| {
             let rates = match basis {
                 Basis::Model => rates(known.len(), 1 + replication),

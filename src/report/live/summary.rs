@@ -17,10 +17,9 @@
 
 use serde::Serialize;
 
+use super::picture::forecasts;
 use super::{LivePage, LiveRow, Reconciliation, live_verdict, sentence};
-use crate::validate::forecast::{
-    Basis, Judgement, MetricForecast, RunMetric, TestedMetric, Verdict,
-};
+use crate::validate::forecast::{Basis, Judgement, RunMetric, TestedMetric, Verdict};
 
 #[derive(Serialize)]
 struct Record<'a> {
@@ -72,7 +71,7 @@ pub fn live_summary_csv(pages: &[LivePage]) -> Result<String, csv::Error> {
 
 fn record<'a>(page: &LivePage<'a>, row: LiveRow) -> Record<'a> {
     let known = |x: f64| x.is_finite().then_some(x);
-    let predicted = sharpest(page, &row.strategy, RunMetric::Score);
+    let predicted = forecasts(page, &row.strategy, RunMetric::Score).pop();
     let score = predicted.map(|(_, forecast)| forecast);
     let judged: Option<Vec<&TestedMetric>> = page.verdict.map(|verdict| {
         let counts =
@@ -114,17 +113,6 @@ fn record<'a>(page: &LivePage<'a>, row: LiveRow) -> Record<'a> {
         held: rejected.filter(|_| any).map(|n| n == 0),
         strategy: row.strategy,
     }
-}
-
-/// The prediction of a metric that knew most.
-pub(super) fn sharpest<'a>(
-    page: &LivePage<'a>,
-    strategy: &str,
-    metric: RunMetric,
-) -> Option<(Basis, &'a MetricForecast)> {
-    let of_strategy = page.prediction.runs.iter().filter(|run| run.strategy == strategy);
-    let run = of_strategy.max_by_key(|run| run.basis)?;
-    Some((run.basis, run.metrics.iter().find(|m| m.metric == metric)?))
 }
 
 #[derive(Serialize)]

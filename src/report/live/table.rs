@@ -13,18 +13,24 @@ const WIDE: usize = 150;
 /// The table with its heading, ready to print on a terminal `width` characters wide; without a
 /// width on lines as long as they need to be.
 pub fn live_table(page: &LivePage, width: Option<usize>) -> String {
-    let mut columns = columns(page);
-    let as_planned = page.runs.iter().all(|r| r.requests.len() as u64 == page.prediction.requests);
-    if width.is_some_and(|width| width < WIDE) && as_planned {
-        // The heading says it.
-        columns.retain(|(heading, _)| *heading != REQUESTS);
-    }
+    let columns = columns_for(page, width);
     format!(
         "{}\n{}\n{}",
         folded(&heading(page), width),
         tables(&columns, width),
         folded(&no_ranking(page), width)
     )
+}
+
+/// The columns of a terminal.
+pub(super) fn columns_for(page: &LivePage, width: Option<usize>) -> Columns {
+    let mut columns = columns(page);
+    let as_planned = page.runs.iter().all(|r| r.requests.len() as u64 == page.prediction.requests);
+    if width.is_some_and(|width| width < WIDE) && as_planned {
+        // The heading says it.
+        columns.retain(|(heading, _)| *heading != REQUESTS);
+    }
+    columns
 }
 
 /// The same table in Markdown, without heading.

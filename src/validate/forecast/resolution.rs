@@ -142,7 +142,7 @@ impl Rival {
             let only = std::slice::from_ref(&run.strategy);
             setting.simulate(&forecast.scenario, &run.start, only, RUNS, twist)
         };
-        let starts_differ = forecast.basis == Basis::Model;
+        let starts_differ = forecast.basis == Basis::Model && run.start.is_uncertain();
         Self {
             predicted: play(Twist { shift: 0.0, luck }),
             rival: play(Twist { shift: ERROR_RATE_SHIFT, luck }),
@@ -161,7 +161,9 @@ impl Rival {
         Shift { shift: shift.mean(), luck: variance - between, between }
     }
 
-    /// The covariance of runs against the same start.
+    /// The covariance of runs against the same start and two standard errors more, as if they had
+    /// nothing in common: a length is only promised where the spread between starts is known to
+    /// be too small to hide the rival.
     fn between_starts(&self, i: usize) -> f64 {
         let Some(other) = &self.other_luck else { return 0.0 };
         let (mut sums, mut differences) = (Moments::default(), Moments::default());
@@ -169,7 +171,9 @@ impl Rival {
             sums.push(a + b);
             differences.push(a - b);
         }
-        (sums.variance() - differences.variance()) / 4.0
+        let covariance = (sums.variance() - differences.variance()) / 4.0;
+        let variance = (sums.variance() + differences.variance()) / 4.0;
+        covariance + 2.0 * variance / (sums.count() as f64).sqrt()
     }
 }
 

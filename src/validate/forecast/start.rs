@@ -63,6 +63,11 @@ impl Start {
         Self { rates: Rates::given(model, tallies), limits }
     }
 
+    /// Whether servers differ from draw to draw by more than the phases of their limiters.
+    pub(super) fn is_uncertain(&self) -> bool {
+        self.limits.len() > 1 || matches!(self.rates, Rates::Drawn { .. })
+    }
+
     /// The same with all populations equally likely, whatever was seen: a planted mistake.
     #[cfg(test)]
     pub(super) fn with_even_populations(mut self) -> Self {

@@ -72,17 +72,18 @@ fn uniformity(
     setting: &Setting<'_>,
     studies: u64,
     kept: fn(&[Tally]) -> bool,
-    forecast: impl Fn(&Setting<'_>, &Instance, &[LiveRun]) -> Forecast,
+    forecast: impl Fn(&Setting<'_>, &Instance, &[Tally]) -> Forecast,
 ) -> Vec<f64> {
     let mut places = vec![Vec::new(); RunMetric::ALL.len()];
     for study in 0..studies {
         let (instance, runs) = made(model, setting, study);
         let turn = (study % runs.len() as u64) as usize;
-        if !kept(&LiveRun::tallies_of_others(&runs)[turn]) {
+        let others = LiveRun::tallies_of_others(&runs).swap_remove(turn);
+        if !kept(&others) {
             continue;
         }
-        let setting = Setting { seed: study, ..*setting };
-        let made = forecast(&setting, &instance, &runs);
+        let strategies = &setting.strategies[turn..=turn];
+        let made = forecast(&Setting { strategies, seed: study, ..*setting }, &instance, &others);
         let verdict = judge("x", &runs[turn..=turn], &[made], true, study);
         for (i, test) in verdict.tests.iter().enumerate() {
             places[i].push(test.pit);
@@ -124,8 +125,8 @@ fn observations_are_ordinary_members_of_their_predictions_on_every_basis() {
     });
     assert!(least(&from_truth) > 1e-4, "{from_truth:?}");
     for kept in [all_runs, good_servers] {
-        let from_others = uniformity(&model, &setting, 150, kept, |setting, _, runs| {
-            Forecast::given_other_runs(&model, setting, &LiveRun::tallies_of_others(runs))
+        let from_others = uniformity(&model, &setting, 150, kept, |setting, _, others| {
+            Forecast::given_other_runs(&model, setting, &[others.to_vec()])
         });
         assert!(least(&from_others) > 1e-4, "{from_others:?}");
     }
@@ -136,19 +137,16 @@ fn observations_are_ordinary_members_of_their_predictions_on_every_basis() {
 fn shortcuts_in_a_prediction_from_other_runs_are_caught() {
     let (two, model) = (strategies(&["v1", "v4"]), vague_model());
     let setting = setting(&two, None);
-    let others =
-        |runs: &[LiveRun], strategy: usize| LiveRun::tallies_of_others(runs).swap_remove(strategy);
-    let plugged_in = uniformity(&model, &setting, 150, all_runs, |setting, _, runs| {
-        let strategy = runs.iter().position(|run| run.strategy == setting.strategies[1]).unwrap();
-        let rate = |t: &Tally| (t.failures as f64 + 1.0) / (t.attempts() as f64 + 2.0);
+    let plugged_in = uniformity(&model, &setting, 240, all_runs, |setting, _, others| {
+        let rate = |t: &Tally| t.failures as f64 / t.attempts().max(1) as f64;
         let mut plugged = model.clone().without_posterior();
-        let values = others(runs, strategy).iter().map(rate).collect();
+        let values = others.iter().map(rate).collect();
         plugged.error_rate.family = ErrorFamily::Fixed { values };
         Forecast::from_true_rates(&plugged, setting)
     });
     assert!(least(&plugged_in) < 1e-4, "{plugged_in:?}");
-    let even = uniformity(&model, &setting, 150, good_servers, |setting, _, runs| {
-        Forecast::with_even_populations(&model, setting, &LiveRun::tallies_of_others(runs))
+    let even = uniformity(&model, &setting, 240, good_servers, |setting, _, others| {
+        Forecast::with_even_populations(&model, setting, &[others.to_vec()])
     });
     assert!(least(&even) < 1e-4, "{even:?}");
 }

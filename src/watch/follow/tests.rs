@@ -57,6 +57,7 @@ fn a_file_may_be_missing_come_be_torn_vanish_and_come_back() {
 #[test]
 fn a_prediction_may_come_later_and_be_of_another_schema() {
     let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "metrics.json", &testing::middle());
     let mut follow = follow(folder.path());
     follow.tick();
     assert!(matches!(follow.seen().prediction, Predicted::Missing(_)));

@@ -63,6 +63,7 @@ impl App {
             KeyCode::PageDown => self.scroll = self.scroll.saturating_add(PAGE),
             KeyCode::PageUp => self.scroll = self.scroll.saturating_sub(PAGE),
             KeyCode::Home => self.scroll = 0,
+            KeyCode::End => self.scroll = usize::MAX,
             _ => {}
         }
         None

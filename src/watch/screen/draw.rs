@@ -36,18 +36,27 @@ pub(super) fn screen(frame: &mut Frame, seen: &Seen, app: &mut App, theme: Theme
 
 fn standard(f: &mut Frame, area: Rect, m: &Metrics, seen: &Seen, app: &mut App, theme: Theme) {
     let prediction = forecast::height_in_two_columns(seen);
-    let [title, headline, spark, middle, below, keys] = Layout::vertical([
+    // A tall screen has room for a chart below the table, a low one for a line of bars.
+    let table = u16::try_from(m.per_server.len()).unwrap_or(u16::MAX).saturating_add(2).max(12);
+    let left_over = area.height.saturating_sub(4 + prediction).saturating_sub(table);
+    let chart = if left_over >= 8 { left_over } else { 0 };
+    let [title, headline, spark, middle, plot, below, keys] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(2),
-        Constraint::Length(1),
+        Constraint::Length(u16::from(chart == 0)),
         Constraint::Min(5),
+        Constraint::Length(chart),
         Constraint::Length(prediction),
         Constraint::Length(1),
     ])
     .areas(area);
     headline::title(f, title, seen, app, theme);
     headline::numbers(f, headline, m, theme);
-    latency::sparkline(f, spark, m, theme);
+    if chart == 0 {
+        latency::sparkline(f, spark, m, theme);
+    } else {
+        latency::chart(f, plot, m, theme);
+    }
     let left = servers::WIDTH.max(middle.width * 3 / 5);
     let [left, right] = Layout::horizontal([Constraint::Length(left), Constraint::Min(20)])
         .spacing(GAP)

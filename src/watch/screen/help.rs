@@ -13,7 +13,7 @@ const KEYS: [(&str, &str); 5] =
 
 const WORDS: [&str; 17] = [
     "q quit    p pause    s servers by port or by attempts",
-    "↑ ↓ PgUp PgDn Home scroll the servers    ? close this",
+    "↑ ↓ PgUp PgDn Home End scroll the servers    ? close",
     "",
     "score      requests answered 200 minus penalties",
     "success    answered 200 as a share of all answered",

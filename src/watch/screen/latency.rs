@@ -53,9 +53,24 @@ pub(super) fn sparkline(frame: &mut Frame, area: Rect, metrics: &Metrics, theme:
     frame.render_widget(Paragraph::new(line), area);
 }
 
-/// A power of ten without needless decimals.
+/// The logarithms of 1, 2 or 5 times a power of ten around these values.
+fn round_ends(low: f64, high: f64) -> (f64, f64) {
+    const DIGITS: [f64; 4] = [1.0, 2.0, 5.0, 10.0];
+    let logs = |x: f64| {
+        let decade = libm::floor(libm::log10(x));
+        DIGITS.map(|digit| decade + libm::log10(digit))
+    };
+    let (least, most) = (libm::log10(low), libm::log10(high));
+    let below = logs(low).into_iter().rfind(|x| *x <= least + 1e-9);
+    let above = logs(high).into_iter().find(|x| *x >= most - 1e-9);
+    let (from, to) = (below.unwrap_or(least), above.unwrap_or(most));
+    (from, to.max(from + libm::log10(2.0)))
+}
+
+/// A number of milliseconds without needless decimals.
 fn label(x: f64) -> String {
-    if x >= 0.95 { whole(x) } else { ms(x) }
+    let round = (x - x.round()).abs() < 1e-9 * x;
+    if round { whole(x) } else { ms(x) }
 }
 
 /// A chart of all latencies that the file has, with lines at p50 and p99.
@@ -68,9 +83,7 @@ pub(super) fn chart(frame: &mut Frame, area: Rect, metrics: &Metrics, theme: The
         frame.render_widget(Paragraph::new("none yet").style(theme.quiet()), inner);
         return;
     };
-    // Whole decades, so that the labels are round.
-    let from = libm::floor(libm::log10(low));
-    let to = libm::ceil(libm::log10(high)).max(from + 1.0);
+    let (from, to) = round_ends(low, high);
     let span = (values.len().max(2) - 1) as f64;
     let points: Vec<(f64, f64)> =
         values.iter().enumerate().map(|(i, x)| (i as f64, libm::log10(*x))).collect();
@@ -87,7 +100,10 @@ pub(super) fn chart(frame: &mut Frame, area: Rect, metrics: &Metrics, theme: The
             .style(style)
     };
     let dots = Dataset::default().data(&points).marker(Marker::Dot);
-    let decades = ((to - from) as usize).clamp(1, 6);
+    // Labels stand at equal distances: at the decades where those are the ends.
+    let is_whole = |x: f64| (x - x.round()).abs() < 1e-9;
+    let per_decade = if is_whole(from) && is_whole(to) && to - from > 1.5 { 1.0 } else { 2.0 };
+    let decades = ((to - from) * per_decade).round().clamp(1.0, 6.0) as usize;
     let step = (to - from) / decades as f64;
     let labels = (0..=decades).map(|i| label(libm::pow(10.0, from + step * i as f64)));
     let y = Axis::default()
@@ -109,4 +125,21 @@ pub(super) fn chart(frame: &mut Frame, area: Rect, metrics: &Metrics, theme: The
     );
     let below = Rect { y: inner.y + height, height: inner.height - height, ..inner };
     frame.render_widget(Paragraph::new(note).style(theme.quiet()), below);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_axis_ends_at_round_numbers_and_is_never_empty() {
+        let ends = |low, high| {
+            let (from, to) = round_ends(low, high);
+            (label(libm::pow(10.0, from)), label(libm::pow(10.0, to)))
+        };
+        assert_eq!(ends(0.65, 4.8), ("0.50".into(), "5".into()));
+        assert_eq!(ends(1.0, 1000.0), ("1".into(), "1000".into()));
+        assert_eq!(ends(3.0, 3.0), ("2".into(), "5".into()));
+        assert_eq!(ends(2.0, 2.0), ("2".into(), "4".into()));
+    }
 }

@@ -24,7 +24,7 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, metrics: &Metrics, app: &mut A
     app.scroll = app.scroll.min(total.saturating_sub(room));
     let mut servers: Vec<&ServerMetrics> = metrics.per_server.iter().collect();
     if app.order == Order::Attempts {
-        servers.sort_by(|a, b| b.num_requests.cmp(&a.num_requests));
+        servers.sort_by_key(|server| std::cmp::Reverse(server.num_requests));
     }
     let shown: Vec<&ServerMetrics> = servers.into_iter().skip(app.scroll).take(room).collect();
     let order = if app.order == Order::Attempts { ", by attempts" } else { "" };

@@ -23,7 +23,7 @@ enum Signal {
     Key(KeyEvent),
     Resized,
     /// The terminal is gone.
-    Closed,
+    Closed(io::Error),
 }
 
 /// Ticks until the screen is drawn although nothing changed: a second, for the clock on it.
@@ -41,6 +41,8 @@ impl Drop for Guard {
 pub fn restore_terminal() {
     // There is nowhere left to complain to.
     let _ = ratatui::try_restore();
+    // Drawing hides the cursor; only a terminal that is dropped shows it again by itself.
+    let _ = crossterm::execute!(io::stdout(), crossterm::cursor::Show);
 }
 
 /// Shows the screen until it is left by key, or until `stop` is set.
@@ -79,7 +81,8 @@ pub fn screen(files: Files, color: bool, stop: &AtomicBool) -> io::Result<Leave>
                 since_drawn = REDRAW_AFTER;
             }
             Ok(Signal::Resized) => since_drawn = REDRAW_AFTER,
-            Ok(Signal::Closed) | Err(_) => break Leave::Interrupted,
+            Ok(Signal::Closed(error)) => return Err(error),
+            Err(_) => break Leave::Interrupted,
         }
     };
     drop(guard);
@@ -97,11 +100,11 @@ fn listen(to: SyncSender<Signal>) -> io::Result<()> {
                     Ok(Event::Key(key)) => Signal::Key(key),
                     Ok(Event::Resize(..)) => Signal::Resized,
                     Ok(_) => continue,
-                    Err(_) => Signal::Closed,
+                    Err(error) => Signal::Closed(error),
                 },
-                Err(_) => Signal::Closed,
+                Err(error) => Signal::Closed(error),
             };
-            let closed = matches!(signal, Signal::Closed);
+            let closed = matches!(signal, Signal::Closed(_));
             if to.send(signal).is_err() || closed {
                 return;
             }

@@ -63,6 +63,8 @@ fn in_the_middle_of_a_run_everything_is_on_the_screen() {
     snapshot!("middle_200x50", LARGE, &seen);
     snapshot!("middle_120x30", (120, 30), &seen);
     snapshot!("middle_78x20", (78, 20), &seen);
+    snapshot!("middle_80x50", (80, 50), &seen);
+    snapshot!("middle_200x24", (200, 24), &seen);
     snapshot!("middle_40x10", (40, 10), &seen);
     snapshot!("middle_20x5", (20, 5), &seen);
 }

@@ -45,7 +45,7 @@ pub(super) fn chart(picture: &LivePicture) -> Result<Chart, ChartError> {
     let axis = Axis::between(
         "when a request was due (s into the run)",
         0.0,
-        times.map_or(1.0, |(_, high)| high.max(1e-3) * 1.02),
+        times.map_or(1.0, |(_, high)| high.max(0.1) * 1.02),
     );
     let plot = frame(&mut page, &rows, ROW, &["p50 ms", "p99 ms", "largest ms"], &axis);
     for (i, y) in plot.centres.iter().enumerate() {

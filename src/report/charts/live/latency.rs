@@ -58,7 +58,14 @@ pub(super) fn chart(picture: &LivePicture) -> Result<Chart, ChartError> {
         }
         page.y = bottom + BELOW + 6.0;
     }
-    page.centred(&axis.name, (LEFT + WIDTH - MARGIN) / 2.0, page.y + 8.0);
+    let used = Panel::beside(
+        &page,
+        (LEFT, WIDTH - MARGIN),
+        (picture.runs.len().min(ACROSS) - 1, ACROSS),
+        HEIGHT,
+        GAP,
+    );
+    page.centred(&axis.name, (LEFT + used.right) / 2.0, page.y + 8.0);
     page.y += 14.0;
     page.finish("live-latency", caption(picture))
 }
@@ -84,12 +91,13 @@ fn levels(page: &mut Page, panel: &Panel, shares: &Axis, labelled: bool) {
     }
 }
 
-/// What was predicted of p50 and p99 by the sharpest basis, and what was seen.
+/// What was predicted of p50 and p99 by the sharpest basis, and what was seen; nothing of a part
+/// of a run.
 fn predicted(run: &RunPicture) -> Vec<(f64, Interval, f64)> {
     QUANTILES
         .into_iter()
         .filter_map(|(metric, share)| {
-            let found = run.metrics.iter().find(|m| m.metric == metric)?;
+            let found = run.metrics.iter().find(|m| m.metric == metric && run.whole)?;
             let (_, forecast) = found.forecasts.iter().max_by_key(|(basis, _)| *basis)?;
             let Interval { low, high } = forecast.interval;
             (low > 0.0 && high.is_finite()).then_some((share, forecast.interval, found.observed))

@@ -114,7 +114,7 @@ fn plot(page: &mut Page, picture: &LivePicture) {
     if lanes > 0 {
         page.scene.text(
             "predicted",
-            ((right + edge) / 2.0, top - 8.0),
+            ((right + edge) / 2.0, top - 14.0),
             Anchor::Middle,
             SMALL,
             TEXT,
@@ -192,6 +192,7 @@ fn caption(picture: &LivePicture) -> String {
     let mut text = match (within, beyond.len()) {
         (0, 0) => String::new(),
         (1, 0) => "The score lies within its predicted interval.".to_owned(),
+        (2, 0) => "Both scores lie within their predicted intervals.".to_owned(),
         (n, 0) => format!("All {n} scores lie within their predicted intervals."),
         (n, more) => format!(
             "{n} of {} scores lie within their predicted intervals; outside: {}.",
@@ -202,6 +203,8 @@ fn caption(picture: &LivePicture) -> String {
     if !partial.is_empty() {
         text += &format!(" Stopped early: {}.", list(&partial));
     }
-    text += " One run of each strategy is mostly luck: the order here is no ranking.";
+    if picture.runs.len() > 1 {
+        text += " One run of each strategy is mostly luck: the order here is no ranking.";
+    }
     text.trim_start().to_owned()
 }

@@ -4,7 +4,7 @@
 //! through them is what was seen.
 
 use super::grid::{BELOW, Panel};
-use super::{LivePicture, MetricPicture, looks, page};
+use super::{Forecast, LivePicture, MetricPicture, looks, page};
 use crate::report::charts::axis::{Axis, range};
 use crate::report::charts::lettering::{fitted, width};
 use crate::report::charts::number::list;
@@ -98,12 +98,20 @@ fn legend(page: &mut Page, bases: &[Basis]) {
 
 /// Whether every simulated run and every run seen gave one number: a panel of it shows nothing.
 fn all_the_same(picture: &LivePicture, metric: RunMetric) -> bool {
-    let of_metric = picture.runs.iter().flat_map(|run| &run.metrics).filter(|m| m.metric == metric);
-    let values = of_metric.flat_map(|m| {
-        let ends = m.forecasts.iter().flat_map(|(_, f)| [f.interval.low, f.interval.high]);
-        ends.chain([m.observed])
-    });
-    range(values).is_some_and(|(low, high)| low == high)
+    range(values(picture, metric)).is_some_and(|(low, high)| low == high)
+}
+
+/// All values that a panel of a metric shows. What was seen of a part of a run is not among them.
+fn values(picture: &LivePicture, metric: RunMetric) -> Vec<f64> {
+    let mut values = Vec::new();
+    for run in &picture.runs {
+        for found in run.metrics.iter().filter(|m| m.metric == metric) {
+            values.extend(run.whole.then_some(found.observed));
+            let ends = |(_, f): &(Basis, Forecast)| [f.interval.low, f.interval.high];
+            values.extend(found.forecasts.iter().flat_map(ends));
+        }
+    }
+    values
 }
 
 fn heading(metric: RunMetric) -> &'static str {
@@ -130,11 +138,7 @@ fn scaled(metric: RunMetric, value: f64) -> f64 {
 fn draw(page: &mut Page, picture: &LivePicture, metric: RunMetric, panel: &Panel) {
     let of_metric: Vec<Option<&MetricPicture>> =
         picture.runs.iter().map(|run| run.metrics.iter().find(|m| m.metric == metric)).collect();
-    let values = of_metric.iter().flatten().flat_map(|m| {
-        let ends = m.forecasts.iter().flat_map(|(_, f)| [f.interval.low, f.interval.high]);
-        ends.chain([m.observed]).map(|value| scaled(metric, value))
-    });
-    let ends = range(values);
+    let ends = range(values(picture, metric).into_iter().map(|value| scaled(metric, value)));
     let axis = match ends {
         Some((low, high)) if metric.is_latency() && low > 0.0 && high / low > WIDE => {
             Axis::log("", ends)
@@ -173,7 +177,7 @@ fn draw(page: &mut Page, picture: &LivePicture, metric: RunMetric, panel: &Panel
                 }
             }
         }
-        if found.observed.is_finite() {
+        if found.observed.is_finite() && picture.runs[i].whole {
             seen(page, picture, i, x(found.observed), y);
         }
     }
@@ -217,6 +221,11 @@ fn caption(picture: &LivePicture) -> String {
         .filter(|metric| all_the_same(picture, *metric))
         .map(|metric| metric.name().to_owned())
         .collect();
+    let partial: Vec<String> =
+        picture.runs.iter().filter(|run| !run.whole).map(|run| run.strategy.clone()).collect();
+    if !partial.is_empty() {
+        text += &format!(" Stopped early and so not compared: {}.", list(&partial));
+    }
     if !left_out.is_empty() {
         text +=
             &format!(" Left out, the same in every run, simulated or not: {}.", list(&left_out));

@@ -29,6 +29,7 @@ fn picture() -> OngoingPicture {
             .collect(),
         latencies_ms: vec![1.0, 2.0, 300.0, 1.1],
         quantiles_ms: vec![("p50".to_owned(), 1.5), ("p99".to_owned(), 300.0)],
+        is_whole: true,
         compared: vec![
             metric("score", Some(90.0), 84.0, 97.0, OngoingPlace::Inside),
             metric("penalty", Some(20.0), 0.0, 3.0, OngoingPlace::Outside("above".to_owned())),
@@ -43,7 +44,7 @@ fn picture() -> OngoingPicture {
 fn the_page_names_every_server_and_metric_and_what_lies_outside() {
     let chart = draw_ongoing(&picture()).unwrap();
     super::super::tests::assert_well_formed(&chart.svg);
-    for text in ["4000", "4001", "4002", "score", "penalty", "above", "too early", "p99 300"] {
+    for text in ["4000", "4001", "4002", "score", "penalty", "above", "too early", "p99 300 ms"] {
         assert!(chart.svg.contains(&format!(">\n{text}\n<")), "{text}");
     }
     assert!(chart.caption.contains("Server 4002 got 67 %"), "{}", chart.caption);
