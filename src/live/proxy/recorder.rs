@@ -19,6 +19,9 @@ use super::front::Newest;
 use super::notes::{Note, State};
 use super::tally::Tally;
 
+/// A recorder at work; it ends with the first error, if there was one.
+pub(super) type Recording = JoinHandle<Result<(), FileError>>;
+
 /// Where things are written.
 #[derive(Debug)]
 pub(super) struct Recorder {
@@ -63,7 +66,7 @@ impl Recorder {
     }
 
     /// Records from a thread of its own until the notes end.
-    pub(super) fn start(self) -> io::Result<(Sender<Note>, JoinHandle<Result<(), FileError>>)> {
+    pub(super) fn start(self) -> io::Result<(Sender<Note>, Recording)> {
         let (sender, notes) = channel();
         let builder = thread::Builder::new().name("recorder".to_owned());
         Ok((sender, builder.spawn(move || self.run(&notes))?))

@@ -35,6 +35,14 @@ pub(super) struct Report {
     pub(super) sender: Option<usize>,
 }
 
+impl Report {
+    /// An attempt that begins now, as if it failed at once.
+    fn failed(attempt: AttemptId, sender: Option<usize>) -> Self {
+        let now = Instant::now();
+        Self { attempt, outcome: Outcome::Failure, began: now, ended: now, sender }
+    }
+}
+
 /// All senders of a proxy. Those that are blocked when it is dropped end with their attempt.
 #[derive(Debug)]
 pub(super) struct Senders {
@@ -59,12 +67,7 @@ impl Senders {
         if !handed {
             // Like a connection that cannot be made: the client's end failed, and the request may
             // have another attempt.
-            let now = Instant::now();
-            let outcome = Outcome::Failure;
-            let report =
-                Report { attempt: job.attempt, outcome, began: now, ended: now, sender: None };
-            // Nobody listens only when nobody decides any more.
-            let _ = self.reports.send(Message::Finished(report));
+            drop(Owed { reports: &self.reports, report: Report::failed(job.attempt, None) });
         }
     }
 
@@ -85,6 +88,20 @@ impl Senders {
     }
 }
 
+/// A report that is sent when it is dropped, so even if the attempt ends in a panic: the request
+/// goes on, and is not forgotten.
+struct Owed<'a> {
+    reports: &'a Sender<Message>,
+    report: Report,
+}
+
+impl Drop for Owed<'_> {
+    fn drop(&mut self) {
+        // Nobody listens only when nobody decides any more.
+        let _ = self.reports.send(Message::Finished(self.report));
+    }
+}
+
 fn run(
     sender: usize,
     client: &Client,
@@ -93,15 +110,56 @@ fn run(
     reports: &Sender<Message>,
 ) {
     for Job { attempt, server, identifier } in jobs {
-        let began = Instant::now();
-        let (outcome, took) = match targets.get(server.index()) {
-            Some(target) => client.attempt(target, identifier.as_str()),
-            None => (Outcome::Failure, std::time::Duration::ZERO),
-        };
-        let ended = began + took;
-        let report = Report { attempt, outcome, began, ended, sender: Some(sender) };
-        if reports.send(Message::Finished(report)).is_err() {
-            return;
+        let mut owed = Owed { reports, report: Report::failed(attempt, Some(sender)) };
+        // There are as many targets as servers.
+        if let Some(target) = targets.get(server.index()) {
+            let (outcome, took) = client.attempt(target, identifier.as_str());
+            owed.report.outcome = outcome;
+            owed.report.ended = owed.report.began + took;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+    use std::time::Duration;
+
+    use tokio::net::TcpSocket;
+
+    use super::*;
+
+    #[test]
+    fn every_attempt_is_reported_and_threads_are_used_again() {
+        // Nobody listens there, and nobody else gets the port meanwhile.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let address = socket.local_addr().unwrap();
+        let target = Target { name: address.to_string(), address };
+        let (reports, reported) = mpsc::channel();
+        let client = Client::new(Duration::from_secs(5)).unwrap();
+        let mut senders = Senders::new(client, vec![target].into(), reports);
+        let identifier = "abcdefghijklmnopqrstuvWX".parse().unwrap();
+        let mut next = || {
+            let Ok(Message::Finished(report)) = reported.recv() else { panic!("no report") };
+            assert!(report.began <= report.ended && report.outcome == Outcome::Failure);
+            report
+        };
+        for (in_flight, round) in [1, 3, 2, 3].into_iter().zip(0..) {
+            // Of a server that is not there too: its attempt fails, and is not lost.
+            let ids = (0..in_flight).map(|i| AttemptId(10 * round + i));
+            for (id, server) in ids.clone().zip([0, 7, 0]) {
+                senders.send(Job { attempt: id, server: ServerId(server), identifier });
+            }
+            let mut seen: Vec<AttemptId> = Vec::new();
+            for _ in 0..in_flight {
+                let report = next();
+                seen.push(report.attempt);
+                senders.is_idle_again(report.sender.unwrap());
+            }
+            seen.sort();
+            assert_eq!(seen, ids.collect::<Vec<_>>());
+        }
+        assert_eq!(senders.threads.len(), 3);
     }
 }

@@ -39,7 +39,7 @@ fn run(servers: &[Server], requests: usize) -> (Answers, super::program::Written
 
 #[test]
 fn every_fault_is_survived_and_counted_for_what_it_is() {
-    // What the attempts at a server of this manner end as: (success, failure, 429, timed out).
+    // Attempts at a server of this manner end as this.
     let manners = [
         (Manner::Resets, "failure"),
         (Manner::Hangs, "timed_out"),
@@ -61,9 +61,11 @@ fn every_fault_is_survived_and_counted_for_what_it_is() {
             reconcile(&written, &servers);
             show(&format!("{manner:?}"), if alone { "none" } else { "9 good ones" }, &answers);
             assert_eq!(answers.lost + answers.refused + answers.stopping, 0);
-            let faulty = &written.metrics.per_server[9];
-            assert!(faulty.num_requests > 0);
-            assert_eq!(outcomes(faulty, outcome), faulty.num_requests, "{manner:?}: {faulty:?}");
+            let faulty = &written.metrics.per_server[if alone { 0 } else { 9 }..];
+            assert!(faulty.iter().any(|server| server.num_requests > 0));
+            for server in faulty {
+                assert_eq!(outcomes(server, outcome), server.num_requests, "{server:?}");
+            }
             if !alone {
                 assert_eq!(answers.error, 0, "{manner:?}: nine good servers suffice");
             }

@@ -12,6 +12,8 @@ use std::time::Duration;
 pub enum Manner {
     /// Answers 200, or 500 to every `n`-th request if `n` is not 0.
     Answers { failing_every: u64 },
+    /// Answers 200 after 200 ms.
+    Slow,
     /// Answers 429.
     Refuses429,
     /// Closes with unread bytes, which sends a reset.
@@ -130,6 +132,10 @@ fn behave(manner: Manner, count: u64, stream: &mut TcpStream) -> std::io::Result
         Manner::Answers { failing_every } => {
             let fails = failing_every > 0 && count.is_multiple_of(failing_every);
             stream.write_all(&head(if fails { 500 } else { 200 }, 0))
+        }
+        Manner::Slow => {
+            thread::sleep(Duration::from_millis(200));
+            stream.write_all(&head(200, 0))
         }
         Manner::Refuses429 => stream.write_all(&head(429, 0)),
         Manner::Resets => Ok(()),
