@@ -4,6 +4,8 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -40,6 +42,9 @@ pub(super) struct WatchArguments {
     /// With --plain or --svg: go on after the end of a run, because another will take the file
     #[arg(long)]
     follow: bool,
+    /// End when the process that started this one has ended
+    #[arg(long, hide = true)]
+    with_parent: bool,
     /// End when standard input ends, and not before
     #[arg(long, hide = true)]
     supervised: bool,
@@ -53,6 +58,9 @@ pub(super) fn run(arguments: &WatchArguments, output: &OutputArguments) -> anyho
     if on_screen && can_draw && std::io::stdout().is_terminal() {
         let color = output.color.on_stdout().is_on();
         let stop = signals()?;
+        if arguments.with_parent {
+            stop_with_parent(&stop)?;
+        }
         let leave = screen(files, color, &stop).context("cannot draw on the terminal")?;
         return Ok(match leave {
             Leave::Quit => Ending::Done,
@@ -100,6 +108,26 @@ fn check_folder_of(chart: &Path) -> anyhow::Result<()> {
     if chart.is_dir() {
         bail!("--svg {}: this is a folder, a file is wanted", chart.display());
     }
+    Ok(())
+}
+
+/// Sets `stop` when whoever started this process is gone. A viewer that has the terminal cannot
+/// be told by its standard input.
+#[cfg(unix)]
+fn stop_with_parent(stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
+    use std::os::unix::process::parent_id;
+    let (stop, parent) = (Arc::clone(stop), parent_id());
+    let look = move || {
+        while parent_id() == parent {
+            thread::sleep(Duration::from_millis(100));
+        }
+        stop.store(true, Ordering::Relaxed);
+    };
+    thread::Builder::new().spawn(look).map(drop).context("cannot start a thread")
+}
+
+#[cfg(not(unix))]
+fn stop_with_parent(_stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     Ok(())
 }
 

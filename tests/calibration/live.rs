@@ -143,6 +143,7 @@ fn sized(studies: u64, verdicts: u64, requests: u64) -> Study {
         overhead: Some(&path),
         replications: 199,
         seed: 77,
+        interrupt: None,
     };
     let mut findings = Vec::new();
     let mut parameters = Vec::new();

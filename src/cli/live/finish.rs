@@ -10,7 +10,8 @@ use super::{Ending, Plan};
 use crate::cli::print;
 use crate::live::calendar;
 use crate::report::{
-    LiveMade, LivePage, Reconciliation, live_compared, live_files, live_table, live_verdict,
+    LiveMade, LivePage, Reconciliation, live_compared, live_counts, live_files, live_table,
+    live_verdict,
 };
 use crate::strategy::StrategySpec;
 use crate::validate::forecast::{
@@ -44,6 +45,7 @@ fn setting<'a>(
         overhead,
         replications: plan.arguments.replications.unwrap_or_else(|| replications(tests)),
         seed: plan.seed_for(100 + position as u64),
+        interrupt: Some(&plan.interrupt),
     }
 }
 
@@ -197,6 +199,8 @@ fn shown(plan: &Plan, folder: &Folder, pages: &[LivePage], width: Option<usize>)
         parts.push(live_table(page, width));
         parts.push(live_compared(page, width));
         parts.push(live_verdict(page));
+        parts.push(live_counts(page));
+        parts.extend_from_slice(page.notes);
     }
     let path = folder.path().display();
     parts.push(format!(

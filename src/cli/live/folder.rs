@@ -172,7 +172,7 @@ impl Folder {
     ) -> anyhow::Result<()> {
         self.results.begin()?;
         self.results.write("report.txt", format!("{printed}\n").as_bytes())?;
-        files.iter().try_for_each(|(name, bytes)| self.results.write(name, bytes))?;
+        self.results.write_all(files)?;
         Ok(())
     }
 

@@ -183,7 +183,6 @@ fn chance(p: f64) -> String {
 
 /// What was not judged, a sentence a reason.
 fn untested(verdict: &Verdict) -> Vec<String> {
-    let latency = verdict.tests.iter().any(|t| t.judgement == Judgement::OverheadUnknown);
     let mut sentences = Vec::new();
     let same: Vec<String> =
         RunMetric::ALL.into_iter().filter_map(|metric| without_spread(verdict, metric)).collect();
@@ -194,10 +193,23 @@ fn untested(verdict: &Verdict) -> Vec<String> {
             same.join("; ")
         ));
     }
-    if latency {
+    if verdict.tests.iter().any(|t| t.judgement == Judgement::OverheadUnknown) {
         sentences.push(format!(
             "Latency is shown but not judged, because {}.",
             why(Judgement::OverheadUnknown)
+        ));
+    }
+    let mut disturbed: Vec<&str> = Vec::new();
+    for test in verdict.tests.iter().filter(|t| t.judgement == Judgement::Disturbed) {
+        if !disturbed.contains(&test.strategy.as_str()) {
+            disturbed.push(&test.strategy);
+        }
+    }
+    if !disturbed.is_empty() {
+        sentences.push(format!(
+            "Latency of {} is shown but not judged, because {}.",
+            disturbed.join(", "),
+            why(Judgement::Disturbed)
         ));
     }
     sentences

@@ -31,7 +31,8 @@ pub fn replications(tests: usize) -> u64 {
 
 /// Judges finished runs by the forecasts that were made of them, on every basis that there is.
 ///
-/// `latency_is_judged` says whether the forecasts hold the overhead of the path. Ties are broken
+/// `latency_is_judged` says whether the forecasts hold the overhead of the path; runs that were
+/// disturbed ([`LiveRun::is_disturbed`]) are left out all the same. Ties are broken
 /// by words from `seed`: the same runs get the same verdict again. A strategy that a forecast
 /// does not know is not tested on its basis.
 #[must_use]
@@ -46,6 +47,11 @@ pub fn judge(
     let mut tests = Vec::new();
     for (run, number) in runs.iter().zip(0..) {
         let mut words = streams.stream(Purpose::Analysis, TIES, number);
+        let latency = match (latency_is_judged, run.is_disturbed()) {
+            (false, _) => Judgement::OverheadUnknown,
+            (true, true) => Judgement::Disturbed,
+            (true, false) => Judgement::Judged,
+        };
         for forecast in forecasts {
             let Some(predicted) = forecast.of(&run.strategy) else { continue };
             for (metric, pool) in RunMetric::ALL.into_iter().zip(&predicted.pools) {
@@ -60,7 +66,7 @@ pub fn judge(
                     interval: pool.interval(),
                     pit,
                     p_value: 2.0 * pit.min(1.0 - pit),
-                    judgement: judgement(metric, pool, observed, latency_is_judged),
+                    judgement: judgement(metric, pool, observed, latency),
                     adjusted_p_value: None,
                 });
             }
@@ -83,9 +89,9 @@ pub fn judge(
 }
 
 /// Whether a test counts.
-fn judgement(metric: RunMetric, pool: &Pool, observed: f64, latency: bool) -> Judgement {
-    if metric.is_latency() && !latency {
-        Judgement::OverheadUnknown
+fn judgement(metric: RunMetric, pool: &Pool, observed: f64, latency: Judgement) -> Judgement {
+    if metric.is_latency() && latency != Judgement::Judged {
+        latency
     } else if pool.only_value() == Some(observed) {
         Judgement::NoSpread
     } else {
@@ -96,6 +102,16 @@ fn judgement(metric: RunMetric, pool: &Pool, observed: f64, latency: bool) -> Ju
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn latencies_count_when_the_path_is_known_and_the_schedule_was_kept() {
+        let pool = Pool::new(vec![1.0, 2.0, 3.0]);
+        let of = |metric, latency| judgement(metric, &pool, 2.0, latency);
+        for why in [Judgement::OverheadUnknown, Judgement::Disturbed, Judgement::Judged] {
+            assert_eq!(of(RunMetric::LatencyP50, why), why);
+            assert_eq!(of(RunMetric::Score, why), Judgement::Judged);
+        }
+    }
 
     #[test]
     fn enough_runs_are_simulated_that_one_beyond_them_all_is_rejected() {

@@ -28,7 +28,7 @@ mod tests;
 mod verdict;
 
 pub use judge::{judge, replications};
-pub use live_run::{LiveRequest, LiveRun, RequestEnd};
+pub use live_run::{LiveRequest, LiveRun, MOST_DRIFT_MS, RequestEnd};
 pub use pools::Forecast;
 pub use prediction::{
     Basis, MetricForecast, OverheadSummary, PredictedConfig, PredictionFile, RunForecast,

@@ -5,6 +5,8 @@
 //! strategies of a replication meet one world, which is drawn once: each is a fair draw by
 //! itself, and nothing here looks at two of them together.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
@@ -36,6 +38,9 @@ pub struct Setting<'a> {
     pub replications: u64,
     /// The only source of randomness.
     pub seed: u64,
+    /// Cuts simulations short once it is true: they then hold numbers that mean nothing, and
+    /// whoever set it must throw them away.
+    pub interrupt: Option<&'a AtomicBool>,
 }
 
 /// One value for each of [`RunMetric::ALL`].
@@ -84,6 +89,9 @@ impl Setting<'_> {
         (0..replications.max(1))
             .into_par_iter()
             .map(|replication| {
+                if self.interrupt.is_some_and(|interrupt| interrupt.load(Ordering::Relaxed)) {
+                    return vec![[0.0; RunMetric::ALL.len()]; strategies.len()];
+                }
                 let mut servers = streams.stream(Purpose::Instance, 0, replication);
                 let instance = start.draw(twist.shift, &mut servers);
                 let number = replication + twist.luck * LUCKS_APART;

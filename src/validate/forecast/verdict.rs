@@ -55,6 +55,9 @@ pub enum Judgement {
     NoSpread,
     /// A latency whose overhead is not known: shown, not judged.
     OverheadUnknown,
+    /// A latency of a run whose load generator could not keep its schedule
+    /// ([`LiveRun::is_disturbed`](super::LiveRun::is_disturbed)): shown, not judged.
+    Disturbed,
 }
 
 /// What runs of this length can tell.
