@@ -140,7 +140,7 @@ mod tests {
         let client = Client::new(Duration::from_secs(5)).unwrap();
         let mut senders = Senders::new(client, vec![target].into(), reports);
         let identifier = "abcdefghijklmnopqrstuvWX".parse().unwrap();
-        let mut next = || {
+        let next = || {
             let Ok(Message::Finished(report)) = reported.recv() else { panic!("no report") };
             assert!(report.began <= report.ended && report.outcome == Outcome::Failure);
             report
