@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := notebooks/.venv
 
-.PHONY: help check test test-checked sweep fit validate anchors calibration bench reference notebooks clean
+.PHONY: help check test test-checked sweep live live-calibration fit validate anchors calibration bench reference notebooks clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,6 +21,12 @@ test-checked:  ## the tests with debug assertions and overflow checks (a second 
 
 sweep:  ## the main job: five strategies, 1000 seeds, config 0
 	cargo run -- sweep --strategy all --seeds 1000
+
+live:  ## the five strategies in front of stand-in servers, predicted before and judged after
+	cargo run -- live --config 0
+
+live-calibration:  ## 200 live runs: are the predictions of them calibrated? minutes
+	cargo test --test suite -- --ignored --nocapture live_calibration
 
 fit:  ## models from recordings: make fit TRACES='path/to/*.csv'
 	@test -n "$(TRACES)" || { echo "say which recordings: make fit TRACES='path/to/*.csv'" >&2; exit 2; }
@@ -46,8 +52,10 @@ notebooks:  ## runs the notebooks in a virtual environment of their own
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --requirement notebooks/requirements.txt
 	cargo run -- sweep --strategy all --seeds 1000 --out results/notebook --force
+	-cargo run -- live --config all --rps 50 --port-base 0 --out results/notebook-live --force
 	cd notebooks && .venv/bin/jupyter nbconvert --to notebook --execute --inplace sweep.ipynb
+	cd notebooks && FLAKELAB_RESULTS=results/notebook-live .venv/bin/jupyter nbconvert --to notebook --execute --inplace live.ipynb
 
 clean:  ## everything that can be made again
 	cargo clean
-	rm -rf $(VENV) results/sweep-* results/notebook
+	rm -rf $(VENV) results/sweep-* results/live-* results/notebook results/notebook-live

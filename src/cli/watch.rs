@@ -18,6 +18,7 @@ Examples:
   flakelab watch metrics.json --plain >> log.txt         a line a second, until the run has ended
   flakelab watch metrics.json --svg now.svg              a chart, drawn again when things change
 
+The strategies of a live run take the same file in turn; the screen and --follow go on with them.
 The file may be missing, half-written or gone for a while: the viewer waits for it.";
 
 /// Flags of `watch`.
@@ -36,7 +37,10 @@ pub(super) struct WatchArguments {
     /// Draw a chart into this file instead, again and again until the run has ended
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// End when standard input ends
+    /// With --plain or --svg: go on after the end of a run, because another will take the file
+    #[arg(long)]
+    follow: bool,
+    /// End when standard input ends, and not before
     #[arg(long, hide = true)]
     supervised: bool,
 }
@@ -69,14 +73,15 @@ pub(super) fn run(arguments: &WatchArguments, output: &OutputArguments) -> anyho
             eprintln!("{text}");
         }
     };
+    let beyond_end = arguments.follow || arguments.supervised;
     let whole = match &arguments.svg {
         Some(chart) => {
             check_folder_of(chart)?;
-            svg(files, chart, &stop, note)?
+            svg(files, chart, beyond_end, &stop, note)?
         }
         None => {
             let print = |line: &str| print(line).map_err(into_io);
-            plain(files, &stop, print, note)?
+            plain(files, beyond_end, &stop, print, note)?
         }
     };
     let told_to_end = whole || orphaned.load(Ordering::Relaxed);

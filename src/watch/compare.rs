@@ -6,6 +6,13 @@
 //! Before the end it scatters more than a whole run does, and learning costs most at the beginning:
 //! being outside then means little, and is said in words, not in colour.
 //!
+//! A run longer than the predicted one is compared at the pace of the predicted length, and is no
+//! more conclusive: it has learnt for longer.
+//!
+//! Latencies are shown side by side and not judged: the prediction is of the time from when a
+//! request was due to when its client had read the answer, and the proxy sees only its own part
+//! of that (a millisecond less in a first run, which was outside every interval).
+//!
 //! When not to use it: for a verdict; `validate::forecast` judges the whole run, with p-values.
 
 use crate::metrics::Metrics;
@@ -27,7 +34,7 @@ pub(super) struct Against {
     pub answered: u64,
     /// Requests of the predicted run.
     pub requests: u64,
-    /// Whether as many were answered as were predicted.
+    /// Whether just as many were answered as were predicted.
     pub is_whole: bool,
     /// In the order of the prediction.
     pub rows: Vec<Comparison>,
@@ -61,7 +68,7 @@ pub(super) enum Place {
     Above,
     /// Below it.
     Below,
-    /// A latency that was predicted without the overhead of proxy and client.
+    /// A latency: predicted as the client sees it, known only as the proxy does.
     NotJudged,
 }
 
@@ -95,7 +102,7 @@ pub(super) fn against(metrics: &Metrics, file: &PredictionFile) -> Result<Agains
             false => so_far,
         };
         let place = match at_pace {
-            _ if m.metric.is_latency() && config.overhead.is_none() => Place::NotJudged,
+            _ if m.metric.is_latency() => Place::NotJudged,
             Some(value) if answered >= FEWEST_ANSWERS => place(value, m.interval),
             _ => Place::TooEarly,
         };
@@ -106,7 +113,7 @@ pub(super) fn against(metrics: &Metrics, file: &PredictionFile) -> Result<Agains
         basis: run.basis,
         answered,
         requests: config.requests,
-        is_whole: answered >= config.requests,
+        is_whole: answered == config.requests,
         rows: run.metrics.iter().map(compare).collect(),
     })
 }
@@ -176,6 +183,11 @@ mod tests {
         let whole = super::against(&metrics, &testing::prediction()).unwrap();
         assert!(whole.is_whole);
         assert_eq!(row(&whole, RunMetric::Score).at_pace, Some(metrics.best_guess_score));
+        metrics.total_success = 999;
+        let longer = super::against(&metrics, &testing::prediction()).unwrap();
+        assert!(!longer.is_whole, "a longer run has more luck and has learnt more");
+        let at_pace = row(&longer, RunMetric::Score).at_pace.unwrap();
+        assert!((at_pace - metrics.best_guess_score / 10.0).abs() < 1e-9);
     }
 
     #[test]
@@ -183,19 +195,18 @@ mod tests {
         let mut metrics = testing::middle();
         (metrics.total_success, metrics.total_failure) = (9, 0);
         let early = against(&metrics, &testing::prediction()).unwrap();
-        assert!(early.rows.iter().all(|r| r.place == Place::TooEarly));
+        assert!(early.rows.iter().all(|r| r.place == Place::TooEarly || r.metric.is_latency()));
         let none = against(&testing::waiting_for_first(), &testing::prediction()).unwrap();
         assert_eq!(row(&none, RunMetric::Score).at_pace, None);
         assert_eq!(row(&none, RunMetric::SuccessRate).so_far, None);
     }
 
     #[test]
-    fn true_rates_are_preferred_and_latency_needs_its_overhead() {
+    fn true_rates_are_preferred_and_latency_is_not_judged() {
         let metrics = testing::middle();
         let mut file = testing::prediction();
         assert_eq!(against(&metrics, &file).unwrap().basis, Basis::TrueRates);
         file.configs[0].runs.retain(|r| r.basis != Basis::TrueRates);
-        file.configs[0].overhead = None;
         let by_model = against(&metrics, &file).unwrap();
         assert_eq!(by_model.basis, Basis::Model);
         assert_eq!(row(&by_model, RunMetric::LatencyP99).place, Place::NotJudged);

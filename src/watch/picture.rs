@@ -1,7 +1,7 @@
 //! What the chart of a run shows: every number as text or final value, nothing left to compute.
 
 use super::compare::{Place, against};
-use super::figures::{clean, count, duration, ms, percent, points};
+use super::figures::{count, duration, ms, percent, points};
 use super::seen::{Predicted, Seen, answered, running_s, share, success_rate, title};
 use super::units::{interval, value};
 use crate::metrics::Metrics;
@@ -66,7 +66,7 @@ fn compared(metrics: &Metrics, seen: &Seen) -> (Vec<OngoingMetric>, bool, String
     };
     let against = match against(metrics, file) {
         Ok(against) => against,
-        Err(why) => return (Vec::new(), false, format!("Not compared: {}.", clean(&why))),
+        Err(why) => return (Vec::new(), false, format!("Not compared: {}.", why)),
     };
     let rows = against.rows.iter().map(|row| OngoingMetric {
         name: row.metric.name().trim_end_matches(" ms").to_owned(),
@@ -91,6 +91,8 @@ fn compared(metrics: &Metrics, seen: &Seen) -> (Vec<OngoingMetric>, bool, String
         ),
     };
     let basis = against.basis.name();
-    let note = format!("Predicted by: {basis}. {note} Latencies as the proxy sees them.");
+    let note = format!(
+        "Predicted by: {basis}. {note} p50 and p99: live as the proxy sees them, predicted as the client does."
+    );
     (rows.collect(), against.is_whole, note)
 }

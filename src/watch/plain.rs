@@ -16,12 +16,13 @@ use crate::metrics::Metrics;
 const EVERY: u32 = 10;
 
 /// Prints a line a second when something has changed, until the run has ended (true) or `stop` is
-/// set (false). What it waits for goes to `note`, which no result is.
+/// set (false). With `beyond_end` it waits for another run to take the file. What it waits for goes to `note`, which no result is.
 ///
 /// # Errors
 /// What `print` returns, or when the system gives no thread.
 pub fn plain(
     files: Files,
+    beyond_end: bool,
     stop: &AtomicBool,
     mut print: impl FnMut(&str) -> io::Result<()>,
     mut note: impl FnMut(&str),
@@ -37,7 +38,7 @@ pub fn plain(
         if let Some(line) = line {
             print(&line)?;
         }
-        if ended {
+        if ended && !beyond_end {
             return Ok(true);
         }
         if stop.load(Ordering::Relaxed) || ticks.recv().is_err() {

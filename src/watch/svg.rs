@@ -27,13 +27,15 @@ pub enum SvgError {
 }
 
 /// Draws the chart at `to` whenever the metrics have changed, until the run has ended (true) or
-/// `stop` is set (false). What it waits for goes to `note`.
+/// `stop` is set (false). With `beyond_end` it waits for another run to take the file. What it
+/// waits for goes to `note`.
 ///
 /// # Errors
 /// See [`SvgError`].
 pub fn svg(
     files: Files,
     to: &Path,
+    beyond_end: bool,
     stop: &AtomicBool,
     mut note: impl FnMut(&str),
 ) -> Result<bool, SvgError> {
@@ -51,7 +53,7 @@ pub fn svg(
         if let (true, None, Some(metrics)) = (read, &seen.trouble, &seen.metrics) {
             let chart = draw_ongoing(&picture(metrics, seen))?;
             write_atomically(to, chart.svg.as_bytes())?;
-            if metrics.ended {
+            if metrics.ended && !beyond_end {
                 return Ok(true);
             }
         }

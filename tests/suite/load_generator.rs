@@ -10,12 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use flakelab::domain::Identifier;
+use flakelab::live::http::{self, HttpResponse, Limits};
 use flakelab::live::load::{End, LoadError, LoadLog, Loss, Quantiles, Schedule, Sent, run};
+use tokio::sync::oneshot;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -73,10 +75,11 @@ fn send(schedule: &Schedule) -> LoadLog {
     run(schedule, &AtomicBool::new(false), |_| ()).unwrap()
 }
 
-/// A closed loop would never end: the server answers nobody until all have come.
+/// A closed loop would never end: the server answers nobody until all have come. They are fewer
+/// than the 128 that the system holds for a listener; beyond, it shuffles them.
 #[test]
 fn a_server_that_answers_late_does_not_delay_the_schedule() {
-    let all_here = Barrier::new(200);
+    let all_here = Barrier::new(100);
     let seen = Arc::new(Mutex::new(Vec::new()));
     let arrived = Arc::clone(&seen);
     let target = server(move |number, request, stream| {
@@ -84,8 +87,8 @@ fn a_server_that_answers_late_does_not_delay_the_schedule() {
         all_here.wait();
         answer(stream, 200);
     });
-    let log = send(&schedule(target, 200, 1000.0));
-    assert_eq!(log.counts().ok, 200);
+    let log = send(&schedule(target, 100, 1000.0));
+    assert_eq!(log.counts().ok, 100);
     for (number, sent) in (0..).zip(&log.sent) {
         assert_eq!((sent.number, sent.due), (number, Duration::from_millis(number)));
     }
@@ -300,6 +303,38 @@ fn identifiers_are_valid_distinct_and_those_of_the_seed() {
     }
     assert_eq!((arrived[0].len(), arrived[1].len()), (150, 50));
     assert!(first.iter().all(|sent| arrived[0].contains(sent) && arrived[1].contains(sent)));
+}
+
+/// Our own front is strict: it refuses everything that is not exactly one well-formed request.
+#[test]
+fn the_strict_front_of_the_proxy_takes_every_request() {
+    let (tell, address) = mpsc::channel();
+    let (done, stop) = oneshot::channel::<()>();
+    let front = thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let handler = |request| async move {
+            match http::identifier(&request) {
+                Ok(_) => HttpResponse::json(200, "{}").with_header(
+                    "x-flakelab-attempts",
+                    if request.json { "2" } else { "1" }.into(),
+                ),
+                Err(refusal) => refusal,
+            }
+        };
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            tell.send(listener.local_addr().unwrap()).unwrap();
+            http::serve(listener, Limits::default(), handler, async { drop(stop.await) }).await;
+        });
+    });
+    let plain = schedule(address.recv().unwrap(), 300, 1000.0);
+    for (json, attempts) in [(false, 1), (true, 2)] {
+        let log = send(&Schedule { json, ..plain.clone() });
+        assert_eq!(log.counts().ok, 300, "{:?} {:?}", log.counts(), log.losses());
+        assert!(log.sent.iter().all(|sent| sent.attempts == Some(attempts)));
+    }
+    done.send(()).unwrap();
+    front.join().unwrap();
 }
 
 #[test]

@@ -67,8 +67,14 @@ fn every_command_of_the_readme_runs() {
                     "my-traces/*.csv" => "my-traces/monday.csv",
                     word => word,
                 });
-                let output = flakelab(desk.path()).args(arguments).output().unwrap();
-                assert!(output.status.success(), "{command}\n{}", stderr(&output));
+                // At the pace of the page a live run takes a minute, and its ports may be taken.
+                // Its verdict is a fact about this machine; an error would be one about the page.
+                let quick = "--rps=200 --requests=30 --port-base=0 --replications=300";
+                let more = quick.split(' ').filter(|_| words[3] == "live");
+                let output =
+                    flakelab(desk.path()).args(arguments.chain(more)).output().unwrap();
+                let judged = words[3] == "live" && output.status.code() == Some(1);
+                assert!(output.status.success() || judged, "{command}\n{}", stderr(&output));
                 ran += 1;
             }
             ["make", target, ..] => {

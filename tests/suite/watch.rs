@@ -104,6 +104,21 @@ fn a_supervised_viewer_ends_when_its_standard_input_does() {
     }
 }
 
+#[test]
+fn the_next_run_in_the_same_file_is_followed_where_that_is_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &metrics(20, true));
+    let mut watch = start(folder.path(), &["--supervised", "--plain"]);
+    let mut lines = BufReader::new(watch.0.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "V4 thompson, config 0");
+    assert!(lines.next().unwrap().unwrap().ends_with("  ended"));
+    let strategy = "V1 larkin".to_owned();
+    write(folder.path(), &Metrics { strategy, started: 1.9e9, ..metrics(1, false) });
+    assert_eq!(lines.next().unwrap().unwrap(), "V1 larkin, config 0");
+    drop(watch.0.stdin.take());
+    assert_eq!(watch.0.wait().unwrap().code(), Some(0));
+}
+
 #[cfg(unix)]
 #[test]
 fn a_signal_ends_lines_and_charts_with_130() {

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -33,6 +34,7 @@ pub(super) fn start_own(
     log: PathBuf,
 ) -> anyhow::Result<Listening> {
     let mut child = own(name, arguments, log)?.start()?;
+    child.give_up_on(Arc::clone(&plan.interrupt));
     let lines = child.wait_until_ready(plan.start_timeout)?;
     let addresses: Option<Vec<_>> = lines.iter().map(|line| listening(line)).collect();
     match addresses {
@@ -51,4 +53,4 @@ fn listening(line: &str) -> Option<(Option<u16>, SocketAddr)> {
 
 /// How long children may take to end: attempts in flight are waited for. Ctrl-C must end all of
 /// it within two seconds.
-pub(super) const PATIENCE: Duration = Duration::from_millis(700);
+pub(super) const PATIENCE: Duration = Duration::from_millis(400);

@@ -136,7 +136,7 @@ pub(super) fn finish(
     folder: &Folder,
     overhead: Option<&Overhead>,
     mut configs: Vec<OfConfig>,
-) -> anyhow::Result<Ending> {
+) -> anyhow::Result<Option<Ending>> {
     let mut verdicts: Vec<Option<Verdict>> = Vec::new();
     for of in &mut configs {
         let complete = of.played.len() == plan.strategies.len();
@@ -171,8 +171,7 @@ pub(super) fn finish(
         })
         .collect();
     if pages.is_empty() {
-        plan.say("interrupted before the first request");
-        return Ok(Ending::Interrupted);
+        return Ok(None);
     }
     let finished = runs.iter().map(|runs| runs.len() as u64).sum::<u64>() - u64::from(interrupted);
     let made = made(plan, folder, finished, interrupted);
@@ -184,11 +183,11 @@ pub(super) fn finish(
     print(&shown(plan, folder, &pages, width))?;
     let agree = reconciled.iter().flatten().all(Reconciliation::agrees);
     let held = verdicts.iter().flatten().all(|verdict| verdict.held);
-    Ok(match (interrupted, held && agree) {
+    Ok(Some(match (interrupted, held && agree) {
         (true, _) => Ending::Interrupted,
         (false, true) => Ending::Done,
         (false, false) => Ending::DidNotHold,
-    })
+    }))
 }
 
 /// What is printed, and kept as `report.txt`.

@@ -211,11 +211,24 @@ pub(super) fn run(arguments: &LiveArguments, output: &OutputArguments) -> anyhow
         interrupt: interrupt::flag()?,
     };
     let folder = Folder::open(&plan)?;
-    let ended = run_in(&plan, &folder);
-    if ended.is_err() {
-        folder.remove_if_unused();
+    match run_in(&plan, &folder) {
+        Ok(Some(ending)) => Ok(ending),
+        // Before the first request was over there is nothing to keep; what failed then, failed
+        // because everything was being ended.
+        Ok(None) => {
+            folder.remove_if_unused();
+            plan.say("interrupted before a run was finished");
+            Ok(Ending::Interrupted)
+        }
+        Err(_) if plan.is_interrupted() => {
+            folder.remove_if_unused();
+            Ok(Ending::Interrupted)
+        }
+        Err(error) => {
+            folder.remove_if_unused();
+            Err(error)
+        }
     }
-    ended
 }
 
 /// What flags say, or else the answers at a terminal, or else the defaults.
@@ -249,7 +262,8 @@ fn wanted(arguments: &LiveArguments) -> anyhow::Result<Option<Wanted>> {
     Ok(Some(wanted))
 }
 
-fn run_in(plan: &Plan, folder: &Folder) -> anyhow::Result<Ending> {
+/// None if it was interrupted before anything was played.
+fn run_in(plan: &Plan, folder: &Folder) -> anyhow::Result<Option<Ending>> {
     plan.say(&format!("seed {}, results in {}", plan.seed, folder.path().display()));
     let overhead = match plan.arguments.no_overhead {
         true => None,

@@ -13,6 +13,7 @@ use super::progress::RunBar;
 use crate::live::emulator::null_model;
 use crate::live::{Target, measured_overhead};
 use crate::strategy::StrategySpec;
+use crate::trace::Trace;
 use crate::world::Overhead;
 
 /// Seconds of the run that the path is measured for, and requests at least and at most.
@@ -40,16 +41,21 @@ pub(super) fn measure_path(plan: &Plan, folder: &Folder) -> anyhow::Result<Optio
     let requests = (SECONDS * plan.arguments.rps).clamp(REQUESTS.0, REQUESTS.1) as u64;
     let bar = RunBar::new(plan, requests, "measuring the path");
     let proxy = start_proxy(plan, folder, &setup)?;
-    let (log, trace, _) = send(plan, folder, &files, proxy, requests, 1, &bar)?;
+    let (log, _) = send(plan, folder, &files, proxy, requests, 1, &bar)?;
     bar.clear();
     server.child.stop(PATIENCE).context("the null server cannot be stopped")?;
     if plan.is_interrupted() {
         return Ok(None);
     }
+    let trace = Trace::read(&files.trace)?;
     let latencies: BTreeMap<String, f64> = log
         .sent
         .iter()
         .filter_map(|sent| Some((sent.identifier.to_string(), sent.latency?.as_secs_f64() * 1e3)))
         .collect();
-    Ok(Some(measured_overhead(&trace, &latencies, known.latency.rate_limited().as_millis_f64())))
+    Ok(Some(measured_overhead(
+        &trace.rows,
+        &latencies,
+        known.latency.rate_limited().as_millis_f64(),
+    )))
 }

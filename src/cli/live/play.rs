@@ -13,7 +13,6 @@ use crate::live::Target;
 use crate::live::load::{self, End, LoadLog, Schedule};
 use crate::metrics::Metrics;
 use crate::strategy::StrategySpec;
-use crate::trace::{Row, Trace};
 use crate::validate::forecast::{LiveRequest, LiveRun, RequestEnd};
 
 /// Requests have this long to be answered; longer than any queue of a run that is not lost.
@@ -100,7 +99,7 @@ pub(super) fn play(
     };
     let bar = RunBar::new(plan, plan.requests, &format!("config {config}, {}", strategy.label()));
     let proxy = start_proxy(plan, folder, &setup)?;
-    let (log, _, metrics) = send(plan, folder, &files, proxy, plan.requests, purpose, &bar)?;
+    let (log, metrics) = send(plan, folder, &files, proxy, plan.requests, purpose, &bar)?;
     let run = LiveRun {
         strategy,
         ledger: metrics.ledger(),
@@ -111,7 +110,7 @@ pub(super) fn play(
     Ok(Played { run, log })
 }
 
-/// Sends the load through a proxy, ends it, and reads what it wrote.
+/// Sends the load through a proxy, ends it, and reads its last metrics.
 pub(super) fn send(
     plan: &Plan,
     folder: &Folder,
@@ -120,7 +119,7 @@ pub(super) fn send(
     requests: u64,
     purpose: u64,
     bar: &RunBar,
-) -> anyhow::Result<(LoadLog, Vec<Row>, Metrics)> {
+) -> anyhow::Result<(LoadLog, Metrics)> {
     let target = proxy.addresses.first().context("the proxy says no address")?.1;
     let schedule = Schedule {
         requests,
@@ -134,8 +133,7 @@ pub(super) fn send(
     proxy.child.stop(PATIENCE).context("the proxy cannot be stopped")?;
     folder.write_requests(files, &log)?;
     let metrics = folder.keep_metrics(files)?;
-    let trace = Trace::read(&files.trace)?;
-    Ok((log, trace.rows, metrics))
+    Ok((log, metrics))
 }
 
 fn request(sent: &load::Sent) -> LiveRequest {

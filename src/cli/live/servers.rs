@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
@@ -103,6 +104,7 @@ impl Servers {
         let arguments = &plan.arguments.binary_arguments;
         let mut child =
             Launch::guarded("the server program", own, binary, arguments, log).start()?;
+        child.give_up_on(Arc::clone(&plan.interrupt));
         child.wait_until_ready(plan.start_timeout)?;
         child.wait_until_open(&addresses, plan.start_timeout).context("nothing was sent")?;
         Ok(Self { child: Some(child), targets, truths: Vec::new() })

@@ -67,12 +67,20 @@ pub(super) fn run(arguments: &LoadArguments, output: &OutputArguments) -> anyhow
     }
 }
 
-/// A file that is there already is replaced only with `--force`.
+/// A file that cannot be written should be known before minutes of load, and one that is there
+/// already is replaced only with `--force`.
 fn must_be_new(out: &Path, force: bool) -> anyhow::Result<()> {
     if out.exists() && !force {
         bail!("{} is there already; name another file or add --force", out.display());
     }
-    Ok(())
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder {
+        Some(folder) if !folder.is_dir() => {
+            bail!("{} cannot be written: there is no folder {}", out.display(), folder.display())
+        }
+        _ if out.is_dir() => bail!("{} is a folder; name a file", out.display()),
+        _ => Ok(()),
+    }
 }
 
 fn in_range(flag: &str, value: f64, low: f64, high: f64) -> anyhow::Result<f64> {

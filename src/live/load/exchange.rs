@@ -80,10 +80,6 @@ impl Exchange {
     /// The whole life of a request, which ends by its timeout, or when it is abandoned.
     async fn complete(self, departure: Departure, mut abandoned: watch::Receiver<bool>) -> Sent {
         let Departure { number, identifier, due, due_at } = departure;
-        // Not a sleep: a timer of tokio's ticks once in a millisecond.
-        while Instant::now() < due_at {
-            tokio::task::yield_now().await;
-        }
         let drift = Instant::now().saturating_duration_since(due_at);
         let (end, attempts) = tokio::select! {
             biased;
@@ -109,6 +105,11 @@ pub(super) async fn send_all(
 ) {
     let mut in_flight = JoinSet::new();
     while let Some(departure) = departing.recv().await {
+        // Not a sleep, as tokio's timers tick once in a millisecond. And here, not in the request's
+        // own task: several that are due at once would leave in any order.
+        while Instant::now() < departure.due_at {
+            tokio::task::yield_now().await;
+        }
         while in_flight.try_join_next().is_some() {}
         if in_flight.len() >= most_in_flight {
             let _ = ended.send(never_sent(departure));

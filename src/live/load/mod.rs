@@ -55,7 +55,8 @@ pub struct Schedule {
     pub replication: u64,
     /// The identifier goes as `{"id": "..."}` rather than as plain text.
     pub json: bool,
-    /// A request that would be in flight beside this many others is lost instead.
+    /// A request that would be in flight beside this many others is lost instead. Each is an open
+    /// file; where the system allows fewer, requests beyond that are lost as not connected.
     pub most_in_flight: usize,
 }
 

@@ -13,7 +13,8 @@
 //! length gets z beyond shift / (spread between starts). The two are told apart by playing the
 //! same starts with other luck. A normal metric would be noticed with a probability of
 //! Phi(z - z_crit); what several metrics that are not normal make of it is taken from the power
-//! at this length, as a factor on z, and kept.
+//! at this length, as a factor on z, and kept. Where that power is nearly 0 or 1 it tells nothing
+//! and the factor is 1.
 //!
 //! So the length is an order of magnitude: a strategy that learns errs less in longer runs, long
 //! runs are more nearly normal than short ones, and a prediction from other runs gets sharper
@@ -35,8 +36,9 @@ pub const ERROR_RATE_SHIFT: f64 = 0.05;
 const RUNS: u64 = 400;
 /// The power that is asked for.
 const POWER: f64 = 0.8;
-/// Shares of [`RUNS`] beyond these are too few to say how far beyond the threshold z is.
-const TELLING: std::ops::RangeInclusive<f64> = 0.01..=0.99;
+/// A power beyond these says little of how far from the threshold z is: at the lower end most
+/// alarms are false ones.
+const TELLING: std::ops::RangeInclusive<f64> = 0.05..=0.99;
 
 /// What the verdict on these forecasts could notice; none without a metric that varies.
 ///

@@ -58,11 +58,14 @@ fn note(against: &Against) -> String {
     match against.answered {
         _ if against.is_whole => format!("the whole run: {answered} of {requests} answered"),
         0 => format!("none of {requests} answered yet"),
-        _ => format!("at the pace of {answered} of {requests}; early values scatter"),
+        n if n > against.requests => {
+            format!("longer than predicted: {answered} answered, at the pace of {requests}")
+        }
+        _ => format!("at pace of {answered}/{requests}; early values scatter"),
     }
 }
 
-const LATENCY_NOTE: &str = "latency as the proxy sees it";
+const LATENCY_NOTE: &str = "p50, p99: proxy's against client's";
 
 /// Two columns of four metrics, for small screens.
 pub(super) fn two_columns(f: &mut Frame, area: Rect, metrics: &Metrics, seen: &Seen, theme: Theme) {
@@ -131,7 +134,7 @@ pub(super) fn table(frame: &mut Frame, area: Rect, metrics: &Metrics, seen: &See
             Span::styled(format!(" {}", row.place.word()), style),
         ])
     }));
-    let notes = [note(&against), format!("{LATENCY_NOTE}; predicted: 95 % of runs")];
+    let notes = [note(&against), format!("{LATENCY_NOTE}; predicted: 95 %")];
     lines.push(Line::default());
     lines.extend(notes.map(|note| Line::styled(note, theme.quiet())));
     frame.render_widget(Paragraph::new(lines), inner);

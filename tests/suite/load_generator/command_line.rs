@@ -91,7 +91,7 @@ fn ctrl_c_keeps_what_was_sent_and_ends_with_130() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let arrived = Arc::clone(&seen);
     let target = server(move |number, request, mut stream| {
-        arrived.lock().unwrap().push(body(request).to_owned());
+        arrived.lock().unwrap().push((number, body(request).to_owned()));
         if number % 2 == 0 { answer(stream, 200) } else { drop(stream.read(&mut [0])) }
     });
     let url = format!("http://{target}");
@@ -107,8 +107,9 @@ fn ctrl_c_keeps_what_was_sent_and_ends_with_130() {
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
     assert!(stdout(&output).contains("interrupted"), "{}", stdout(&output));
     let requests = requests(&folder.path().join("requests.csv"));
-    let arrived = seen.lock().unwrap();
-    assert!(requests.iter().map(|cells| &cells[1]).eq(arrived.iter()));
+    let mut arrived = seen.lock().unwrap().clone();
+    arrived.sort();
+    assert!(requests.iter().map(|cells| &cells[1]).eq(arrived.iter().map(|(_, id)| id)));
     for (number, cells) in requests.iter().enumerate() {
         let end = if number % 2 == 0 { "ok" } else { "lost: stopped" };
         assert_eq!((cells[7].as_str(), cells[4].is_empty()), (end, number % 2 == 1));
@@ -118,7 +119,7 @@ fn ctrl_c_keeps_what_was_sent_and_ends_with_130() {
 #[test]
 fn what_cannot_be_sent_is_one_clear_error_and_nothing_is_written() {
     let folder = tempfile::tempdir().unwrap();
-    let wrong: [(&[&str], &str); 13] = [
+    let wrong: [(&[&str], &str); 15] = [
         (&[], "--url"),
         (&["--url", "http://127.0.0.1:1", "--probe"], "cannot be used with"),
         (&["--url", "http://127.0.0.1:1", "--burst", "5"], "cannot be used with '--burst"),
@@ -132,6 +133,8 @@ fn what_cannot_be_sent_is_one_clear_error_and_nothing_is_written() {
         (&["--url", "http://192.0.2.1:80"], "--allow-remote"),
         (&["--url", "http://127.0.0.1:1", "--rps", "0"], "--rps 0 is out of range"),
         (&["--url", "http://127.0.0.1:1", "--requests", "0"], "--requests"),
+        (&["--url", "http://127.0.0.1:1", "--out", "none/r.csv"], "there is no folder none"),
+        (&["--url", "http://127.0.0.1:1", "--out", ".", "--force"], "is a folder"),
     ];
     for (arguments, expected) in wrong {
         let output = load(folder.path(), arguments);
