@@ -17,7 +17,9 @@ use crate::domain::Outcome;
 
 /// Sends attempts, from any number of threads at once. Clones share one.
 ///
-/// Beneath it is one thread that moves the bytes of all attempts.
+/// Beneath it is one thread that moves the bytes of all attempts. That is enough: on two busy cores,
+/// which ran the server too, 32 threads made 6,400 attempts a second through one client and 5,500
+/// through one each (`tests/suite/proxy/speed.rs`).
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::blocking::Client,
