@@ -120,7 +120,8 @@ fn places(
         let run = &made.runs[turn..=turn];
         let others = LiveRun::tallies_of_others(&made.runs).swap_remove(turn);
         let forecast = forecast(study, &made, &[run[0].strategy], &others);
-        for (places, test) in places.iter_mut().zip(judge("", run, &[forecast], true, study).tests)
+        for (places, test) in
+            places.iter_mut().zip(judge("", run, &[forecast.knowing_the_path()], study).tests)
         {
             places.push(test.pit);
         }
@@ -197,7 +198,7 @@ fn holds(model: &Model, setting: &Setting<'_>, of_model: &Forecast, study: u64) 
         Forecast::given_other_runs(model, &setting, &others),
         Forecast::from_true_rates(&made.truth, &setting),
     ];
-    judge("0", &made.runs, &forecasts, true, study).held
+    judge("0", &made.runs, &forecasts.map(Forecast::knowing_the_path), study).held
 }
 
 /// At 1 %, 4.5 standard deviations beyond what is expected are too many.

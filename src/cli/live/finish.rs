@@ -15,7 +15,7 @@ use crate::report::{
 };
 use crate::strategy::StrategySpec;
 use crate::validate::forecast::{
-    Forecast, LiveRun, OverheadSummary, PredictedConfig, PredictionFile, RunMetric, Setting,
+    Basis, Forecast, LiveRun, OverheadSummary, PredictedConfig, PredictionFile, RunMetric, Setting,
     Verdict, judge, replications, resolution,
 };
 use crate::world::Overhead;
@@ -107,19 +107,31 @@ impl OfConfig {
         let others = LiveRun::tallies_of_others(&runs);
         let setting = setting(plan, self.position, &plan.strategies, overhead);
         let model = &plan.models[self.position];
-        let forecast = Forecast::given_other_runs(model, &setting, &others);
-        // For the report; what was predicted before is in its file already.
-        self.prediction.runs.extend(forecast.runs());
-        self.forecasts.push(forecast);
+        self.forecasts.push(Forecast::given_other_runs(model, &setting, &others));
+    }
+
+    /// Predicts latencies again from the true rates, over the path as it was during each run.
+    fn predict_over_the_path_of_each_run(&mut self, plan: &Plan) {
+        for played in &self.played {
+            let (Some(path), Some(truth)) = (&played.path, &played.truth) else { continue };
+            let strategy = std::slice::from_ref(&played.run.strategy);
+            let setting = setting(plan, self.position, strategy, Some(path));
+            let during = Forecast::from_true_rates(truth, &setting);
+            let forecasts = std::mem::take(&mut self.forecasts).into_iter();
+            let known = |forecast: Forecast| match forecast.basis() {
+                Basis::TrueRates => forecast.with_latencies_of(&during),
+                _ => forecast,
+            };
+            self.forecasts = forecasts.map(known).collect();
+        }
     }
 
     fn verdict(&self, plan: &Plan, overhead: Option<&Overhead>) -> Verdict {
-        let latency_is_judged = overhead.is_some() && servers::are_ours(plan);
         let seed = plan.seed_for(200 + self.position as u64);
         let config = &self.prediction.config;
-        let mut verdict = judge(config, &self.runs(), &self.forecasts, latency_is_judged, seed);
+        let mut verdict = judge(config, &self.runs(), &self.forecasts, seed);
         let setting = setting(plan, self.position, &plan.strategies, overhead);
-        verdict.resolution = resolution(&self.forecasts, &setting, latency_is_judged);
+        verdict.resolution = resolution(&self.forecasts, &setting);
         verdict
     }
 }
@@ -144,6 +156,9 @@ pub(super) fn finish(
         let complete = of.played.len() == plan.strategies.len();
         if complete && !plan.is_interrupted() {
             of.predict_by_others(plan, overhead);
+            of.predict_over_the_path_of_each_run(plan);
+            // For the report; what was predicted before is in its file.
+            of.prediction.runs = of.forecasts.iter().flat_map(Forecast::runs).collect();
         }
         let judged = complete && !plan.is_interrupted();
         let verdict = judged.then(|| of.verdict(plan, overhead));
@@ -155,7 +170,7 @@ pub(super) fn finish(
     let runs: Vec<Vec<LiveRun>> = configs.iter().map(OfConfig::runs).collect();
     let reconciled: Vec<Vec<Reconciliation>> =
         configs.iter().map(|of| reconcile(plan, of, logs.as_ref())).collect();
-    let notes = notes(plan, overhead);
+    let notes = notes(plan);
     let names: Vec<Vec<String>> = plan.models.iter().map(server_names).collect();
     let pages: Vec<LivePage> = configs
         .iter()
@@ -229,17 +244,12 @@ fn reconcile(plan: &Plan, of: &OfConfig, logs: Option<&ServerLogs>) -> Vec<Recon
     of.played.iter().map(reconciliation).collect()
 }
 
-fn notes(plan: &Plan, overhead: Option<&Overhead>) -> Vec<String> {
+fn notes(plan: &Plan) -> Vec<String> {
     let mut notes = Vec::new();
     if !servers::are_ours(plan) {
         notes.push(
-            "Latencies are shown, not judged: the model's were measured by another client on \
-             another machine, and nobody knows what that client added to them."
-                .to_owned(),
-        );
-    } else if overhead.is_none() {
-        notes.push(
-            "Latencies are shown, not judged: what the path adds to them was not measured."
+            "The model's latencies were measured by another client on another machine, and nobody \
+             knows what that client added to them: they are shown, not judged."
                 .to_owned(),
         );
     }

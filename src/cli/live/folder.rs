@@ -24,7 +24,10 @@ pub(super) const MEANINGS: [(&str, &str); 9] = [
     ("events/", "every event and decision of the proxy, enough to replay them"),
     ("metrics/", "the last metrics of each run"),
     ("servers/", "the stand-in servers' own log, and what they drew"),
-    ("path/", "the run against a null server that measured the path"),
+    (
+        "path/",
+        "the runs against a null server that measured the path, before and beside the others",
+    ),
     ("logs/", "messages of the processes"),
 ];
 
@@ -102,8 +105,8 @@ impl Folder {
     }
 
     /// The files of the measurement of the path.
-    pub(super) fn measurement(&self) -> RunFiles {
-        let file = |name: &str| self.path().join("path").join(name);
+    pub(super) fn measurement(&self, name: &str) -> RunFiles {
+        let file = |kind: &str| self.path().join("path").join(format!("{name}-{kind}"));
         RunFiles {
             trace: file("trace.csv"),
             events: file("events.csv"),

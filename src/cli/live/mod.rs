@@ -22,14 +22,16 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use clap::Args;
 
+use self::children::PATIENCE;
 use self::finish::{OfConfig, finish, predict, write_prediction};
 use self::folder::Folder;
-use self::path::measure_path;
+use self::path::Path;
 use self::play::play;
 use self::servers::Servers;
 use self::viewer::Viewer;
@@ -265,15 +267,25 @@ fn wanted(arguments: &LiveArguments) -> anyhow::Result<Option<Wanted>> {
 /// None if it was interrupted before anything was played.
 fn run_in(plan: &Plan, folder: &Folder) -> anyhow::Result<Option<Ending>> {
     plan.say(&format!("seed {}, results in {}", plan.seed, folder.path().display()));
-    let overhead = match plan.arguments.no_overhead {
-        true => None,
-        false => measure_path(plan, folder)?,
-    };
+    // Its ports may be taken, which had better be known before four seconds are over.
     let mut servers = Servers::start(plan, folder, 0)?;
+    let path = match plan.arguments.no_overhead {
+        true => None,
+        false => Some(Path::start(plan, folder)?),
+    };
+    let (path, mut null_server) = path.unzip();
+    let overhead = path.as_ref().map(|path| path.before(plan, folder)).transpose()?;
+    if plan.is_interrupted() {
+        return Ok(None);
+    }
     let viewer = Viewer::start(plan, folder)?;
-    let configs = play_all(plan, folder, &mut servers, overhead.as_ref());
-    servers.stop();
-    viewer.stop();
+    let configs = play_all(plan, folder, &mut servers, path.as_ref(), overhead.as_ref());
+    // Side by side, because Ctrl-C must end all of them soon.
+    thread::scope(|scope| {
+        scope.spawn(|| servers.stop());
+        scope.spawn(|| null_server.as_mut().map(|server| server.stop(PATIENCE)));
+        scope.spawn(|| viewer.stop());
+    });
     finish(plan, folder, overhead.as_ref(), configs?)
 }
 
@@ -282,6 +294,7 @@ fn play_all(
     plan: &Plan,
     folder: &Folder,
     servers: &mut Servers,
+    path: Option<&Path>,
     overhead: Option<&Overhead>,
 ) -> anyhow::Result<Vec<OfConfig>> {
     plan.say("predicting");
@@ -304,7 +317,7 @@ fn play_all(
             if plan.is_interrupted() {
                 return Ok(configs);
             }
-            let played = play(plan, folder, servers, position, number)?;
+            let played = play(plan, folder, servers, path, (position, number))?;
             configs[position].played.push(played);
         }
     }

@@ -1,12 +1,15 @@
 //! One strategy's run: a proxy of its own, the load, and what both saw.
 
+use std::sync::atomic::AtomicBool;
+use std::thread;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 
 use super::Plan;
 use super::children::{Listening, PATIENCE, start_own};
 use super::folder::{Folder, RunFiles};
+use super::path::Path;
 use super::progress::RunBar;
 use super::servers::Servers;
 use crate::live::Target;
@@ -14,6 +17,7 @@ use crate::live::load::{self, End, LoadLog, Schedule};
 use crate::metrics::Metrics;
 use crate::strategy::StrategySpec;
 use crate::validate::forecast::{LiveRequest, LiveRun, RequestEnd};
+use crate::world::{Model, Overhead};
 
 /// Requests have this long to be answered; longer than any queue of a run that is not lost.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -24,6 +28,10 @@ pub(super) struct Played {
     pub(super) run: LiveRun,
     /// The load generator's log.
     pub(super) log: LoadLog,
+    /// The path as it was meanwhile, where it was measured.
+    pub(super) path: Option<Overhead>,
+    /// What the stand-in servers were.
+    pub(super) truth: Option<Model>,
 }
 
 /// A proxy that is to be started.
@@ -81,13 +89,13 @@ pub(super) fn play(
     plan: &Plan,
     folder: &Folder,
     servers: &Servers,
-    position: usize,
-    number: usize,
+    path: Option<&Path>,
+    (position, number): (usize, usize),
 ) -> anyhow::Result<Played> {
     let strategy = plan.strategies[number];
     let config = &plan.models[position].name;
-    let name = format!("config-{config}-{}", short_name(&strategy));
-    let purpose = 1000 * (position as u64 + 1) + number as u64;
+    let name = format!("{}-{}", plan.stem(position), short_name(&strategy));
+    let purpose = 1000 * (position as u64 + 1) + 2 * number as u64;
     let files = folder.run(&name);
     let setup = ProxySetup {
         files: &files,
@@ -99,7 +107,16 @@ pub(super) fn play(
     };
     let bar = RunBar::new(plan, plan.requests, &format!("config {config}, {}", strategy.label()));
     let proxy = start_proxy(plan, folder, &setup)?;
-    let (log, metrics) = send(plan, folder, &files, proxy, plan.requests, purpose, &bar)?;
+    let pace = (plan.requests, plan.arguments.rps);
+    let (sent, path) = thread::scope(|scope| {
+        let measure = |path: &'_ Path| path.beside(plan, folder, &name, purpose + 1);
+        let beside = path.map(|path| scope.spawn(move || measure(path)));
+        let stop = &plan.interrupt;
+        let sent = send(plan, folder, &files, proxy, pace, purpose, stop, |sent| bar.count(sent));
+        let broken = || Err(anyhow!("the measurement of the path broke down"));
+        (sent, beside.map(|beside| beside.join().unwrap_or_else(|_| broken())))
+    });
+    let (log, metrics) = sent?;
     let run = LiveRun {
         strategy,
         ledger: metrics.ledger(),
@@ -107,29 +124,33 @@ pub(super) fn play(
         requests: log.sent.iter().map(request).collect(),
     };
     bar.finish(&run);
-    Ok(Played { run, log })
+    let truth = servers.truth(position).cloned();
+    Ok(Played { run, log, path: path.transpose()?.flatten(), truth })
 }
 
-/// Sends the load through a proxy, ends it, and reads its last metrics.
+/// Sends so many requests, at so many per second, through a proxy, ends it, and reads its last
+/// metrics.
+#[expect(clippy::too_many_arguments, reason = "one use for runs, one for the path")]
 pub(super) fn send(
     plan: &Plan,
     folder: &Folder,
     files: &RunFiles,
     mut proxy: Listening,
-    requests: u64,
+    (requests, requests_per_second): (u64, f64),
     purpose: u64,
-    bar: &RunBar,
+    stop: &AtomicBool,
+    on_end: impl FnMut(&load::Sent),
 ) -> anyhow::Result<(LoadLog, Metrics)> {
     let target = proxy.addresses.first().context("the proxy says no address")?.1;
     let schedule = Schedule {
         requests,
-        requests_per_second: plan.arguments.rps,
+        requests_per_second,
         timeout: ANSWER_TIMEOUT,
         seed: plan.seed,
         replication: purpose,
         ..Schedule::new(target)
     };
-    let log = load::run(&schedule, &plan.interrupt, |sent| bar.count(sent))?;
+    let log = load::run(&schedule, stop, on_end)?;
     proxy.child.stop(PATIENCE).context("the proxy cannot be stopped")?;
     folder.write_requests(files, &log)?;
     let metrics = folder.keep_metrics(files)?;

@@ -29,7 +29,7 @@ pub fn live_compared(page: &LivePage, width: Option<usize>) -> String {
     if shown(&|t| mark(t) == " !") {
         marks.push(format!("! rejected at {} % (Holm)", fixed(LEVEL * 100.0, 0)));
     }
-    for judgement in [Judgement::NoSpread, Judgement::OverheadUnknown, Judgement::Disturbed] {
+    for judgement in [Judgement::NoSpread, Judgement::PathUnknown, Judgement::Disturbed] {
         if shown(&|t| t.judgement == judgement) {
             marks.push(format!("{} not judged: {}", sign(judgement), why(judgement)));
         }
@@ -98,7 +98,7 @@ fn all_the_same(verdict: &Verdict, basis: Basis, metric: RunMetric) -> bool {
 fn mark(test: &TestedMetric) -> &'static str {
     match test.judgement {
         Judgement::NoSpread => " =",
-        Judgement::OverheadUnknown => " ~",
+        Judgement::PathUnknown => " ~",
         Judgement::Disturbed => " ?",
         Judgement::Judged if sentence::is_rejected(test) => " !",
         Judgement::Judged if !test.interval.contains(test.observed) => " *",
@@ -109,7 +109,7 @@ fn mark(test: &TestedMetric) -> &'static str {
 const fn sign(judgement: Judgement) -> &'static str {
     match judgement {
         Judgement::NoSpread => "=",
-        Judgement::OverheadUnknown => "~",
+        Judgement::PathUnknown => "~",
         Judgement::Disturbed => "?",
         Judgement::Judged => "",
     }
@@ -119,7 +119,7 @@ const fn sign(judgement: Judgement) -> &'static str {
 pub(super) const fn why(judgement: Judgement) -> &'static str {
     match judgement {
         Judgement::NoSpread => "every simulated run gave this very number",
-        Judgement::OverheadUnknown => "what measuring adds to it here is not known",
+        Judgement::PathUnknown => "what the path added during the run is not known",
         Judgement::Disturbed => {
             "more than one request in twenty left over a millisecond late, so this machine was not \
              as quiet as when the path was measured"

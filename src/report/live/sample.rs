@@ -213,7 +213,7 @@ fn verdict(prediction: &PredictedConfig, runs: &[LiveRun]) -> Verdict {
             let equal = metric.quantiles.iter().filter(|q| **q == observed).count() as f64;
             let pit = (below + equal / 2.0 + 0.5) / 102.0;
             let judgement = match prediction.overhead {
-                None if metric.metric.is_latency() => Judgement::OverheadUnknown,
+                None if metric.metric.is_latency() => Judgement::PathUnknown,
                 _ if metric.std_dev == 0.0 && metric.mean == observed => Judgement::NoSpread,
                 _ => Judgement::Judged,
             };

@@ -164,7 +164,10 @@ fn resolution(page: &LivePage, r: &Resolution) -> String {
     if r.power < AIM {
         text += &match r.requests_for_80_percent {
             Some(n) => {
-                format!("; for 80 % it takes about {} requests a strategy", thousands(round_up(n)))
+                format!(
+                    "; for 80 % it takes at least about {} requests a strategy",
+                    thousands(round_up(n))
+                )
             }
             None => "; no length that a run may have gives 80 %".to_owned(),
         };
@@ -193,10 +196,20 @@ fn untested(verdict: &Verdict) -> Vec<String> {
             same.join("; ")
         ));
     }
-    if verdict.tests.iter().any(|t| t.judgement == Judgement::OverheadUnknown) {
+    let latency = |judgement| {
+        let mut tests = verdict.tests.iter().filter(|t| t.metric.is_latency());
+        tests.any(|t| t.judgement == judgement)
+    };
+    let path_is_known = latency(Judgement::Judged) || latency(Judgement::Disturbed);
+    if path_is_known && latency(Judgement::PathUnknown) {
+        sentences.push(
+            "Latency is judged from the true rates only, over the path as it was during each run."
+                .to_owned(),
+        );
+    } else if latency(Judgement::PathUnknown) {
         sentences.push(format!(
             "Latency is shown but not judged, because {}.",
-            why(Judgement::OverheadUnknown)
+            why(Judgement::PathUnknown)
         ));
     }
     let mut disturbed: Vec<&str> = Vec::new();
@@ -276,7 +289,7 @@ mod tests {
             "config 0: the prediction held. 90 numbers were compared; the smallest p-value, \
              adjusted by Holm, is 0.90 (0.01 or less would reject). A run of 100 requests would \
              expose error rates that are all 5 points higher with a probability of about 62 %; \
-             for 80 % it takes about 150 requests a strategy."
+             for 80 % it takes at least about 150 requests a strategy."
         );
     }
 
@@ -290,7 +303,7 @@ mod tests {
         assert_eq!(
             text,
             "config 0: too short to say much. A run of 100 requests would expose error rates that \
-             are all 5 points higher with a probability of about 7 %; for 80 % it takes about \
+             are all 5 points higher with a probability of about 7 %; for 80 % it takes at least about \
              2,300 requests a strategy. As far as it can tell, the prediction held. 90 numbers \
              were compared; the smallest p-value, adjusted by Holm, is 1.00 (0.01 or less would \
              reject)."

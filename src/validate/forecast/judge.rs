@@ -31,29 +31,24 @@ pub fn replications(tests: usize) -> u64 {
 
 /// Judges finished runs by the forecasts that were made of them, on every basis that there is.
 ///
-/// `latency_is_judged` says whether the forecasts hold the overhead of the path; runs that were
-/// disturbed ([`LiveRun::is_disturbed`]) are left out all the same. Ties are broken
+/// Latencies count where the forecast knows the path as it was during the run
+/// ([`Forecast::with_latencies_of`]) and the run was not disturbed
+/// ([`LiveRun::is_disturbed`]). Ties are broken
 /// by words from `seed`: the same runs get the same verdict again. A strategy that a forecast
 /// does not know is not tested on its basis.
 #[must_use]
-pub fn judge(
-    config: &str,
-    runs: &[LiveRun],
-    forecasts: &[Forecast],
-    latency_is_judged: bool,
-    seed: u64,
-) -> Verdict {
+pub fn judge(config: &str, runs: &[LiveRun], forecasts: &[Forecast], seed: u64) -> Verdict {
     let streams = Streams::new(seed);
     let mut tests = Vec::new();
     for (run, number) in runs.iter().zip(0..) {
         let mut words = streams.stream(Purpose::Analysis, TIES, number);
-        let latency = match (latency_is_judged, run.is_disturbed()) {
-            (false, _) => Judgement::OverheadUnknown,
-            (true, true) => Judgement::Disturbed,
-            (true, false) => Judgement::Judged,
-        };
         for forecast in forecasts {
             let Some(predicted) = forecast.of(&run.strategy) else { continue };
+            let latency = match (predicted.knows_path, run.is_disturbed()) {
+                (false, _) => Judgement::PathUnknown,
+                (true, true) => Judgement::Disturbed,
+                (true, false) => Judgement::Judged,
+            };
             for (metric, pool) in RunMetric::ALL.into_iter().zip(&predicted.pools) {
                 let observed = run.value(metric);
                 let pit = pool.place(observed, uniform_open(&mut words));
@@ -107,7 +102,7 @@ mod tests {
     fn latencies_count_when_the_path_is_known_and_the_schedule_was_kept() {
         let pool = Pool::new(vec![1.0, 2.0, 3.0]);
         let of = |metric, latency| judgement(metric, &pool, 2.0, latency);
-        for why in [Judgement::OverheadUnknown, Judgement::Disturbed, Judgement::Judged] {
+        for why in [Judgement::PathUnknown, Judgement::Disturbed, Judgement::Judged] {
             assert_eq!(of(RunMetric::LatencyP50, why), why);
             assert_eq!(of(RunMetric::Score, why), Judgement::Judged);
         }

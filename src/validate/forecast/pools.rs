@@ -29,6 +29,8 @@ pub(super) struct Predicted {
     pub(super) start: Start,
     /// In the order of [`RunMetric::ALL`].
     pub(super) pools: Vec<Pool>,
+    /// Whether the latencies hold the path as it was during the run.
+    pub(super) knows_path: bool,
 }
 
 /// The values of one metric in simulated runs.
@@ -101,6 +103,34 @@ impl Forecast {
         Self { basis, scenario, runs }
     }
 
+    /// The same, where the overhead of its setting is that of the very path of the runs: latencies
+    /// are then judged.
+    #[must_use]
+    pub fn knowing_the_path(mut self) -> Self {
+        self.runs.iter_mut().for_each(|run| run.knows_path = true);
+        self
+    }
+
+    /// The same with latencies as they are over the path that was measured while a strategy's run
+    /// lasted: `during` is a forecast of that run with that overhead. Counts stay as they were
+    /// predicted before. Only such latencies are judged: what the path adds changes from minute
+    /// to minute by more than a run's median can be off.
+    #[must_use]
+    pub fn with_latencies_of(mut self, during: &Self) -> Self {
+        for run in &mut self.runs {
+            let Some(same) = during.of(&run.strategy) else { continue };
+            for (metric, (pool, other)) in
+                RunMetric::ALL.iter().zip(run.pools.iter_mut().zip(&same.pools))
+            {
+                if metric.is_latency() {
+                    pool.clone_from(other);
+                }
+            }
+            run.knows_path = true;
+        }
+        self
+    }
+
     /// What the forecast knew.
     #[must_use]
     pub fn basis(&self) -> Basis {
@@ -134,7 +164,8 @@ impl Predicted {
         let pool = |metric: usize| {
             Pool::new(rows.iter().filter_map(|row| row.get(i)).map(|v| v[metric]).collect())
         };
-        Self { strategy, start, pools: (0..RunMetric::ALL.len()).map(pool).collect() }
+        let pools = (0..RunMetric::ALL.len()).map(pool).collect();
+        Self { strategy, start, pools, knows_path: false }
     }
 }
 

@@ -52,19 +52,17 @@ const TELLING: std::ops::RangeInclusive<f64> = 0.05..=0.99;
 /// On the sharpest basis that there is: what a rival changes is the same on all, what hides it is
 /// least there. `setting` is the one that the forecasts were made with.
 #[must_use]
-pub fn resolution(
-    forecasts: &[Forecast],
-    setting: &Setting<'_>,
-    latency_is_judged: bool,
-) -> Option<Resolution> {
-    let counts = |metric: RunMetric, pool: &Pool| {
-        pool.only_value().is_none() && (latency_is_judged || !metric.is_latency())
+pub fn resolution(forecasts: &[Forecast], setting: &Setting<'_>) -> Option<Resolution> {
+    let counts = |run: &Predicted, metric: RunMetric, pool: &Pool| {
+        pool.only_value().is_none() && (run.knows_path || !metric.is_latency())
     };
     let tests = forecasts
         .iter()
         .flat_map(|forecast| &forecast.runs)
-        .flat_map(|run| RunMetric::ALL.into_iter().zip(&run.pools))
-        .filter(|(metric, pool)| counts(*metric, pool))
+        .flat_map(|run| {
+            let metrics = RunMetric::ALL.into_iter().zip(&run.pools);
+            metrics.filter(|(metric, pool)| counts(run, *metric, pool))
+        })
         .count();
     if tests == 0 {
         return None;
@@ -76,7 +74,7 @@ pub fn resolution(
     for (run, luck) in sharpest.runs.iter().zip(1..) {
         let rival = Rival::play(&sharpest.scenario, sharpest.basis, run, luck, setting);
         for (i, (metric, pool)) in RunMetric::ALL.into_iter().zip(&run.pools).enumerate() {
-            if counts(metric, pool) {
+            if counts(run, metric, pool) {
                 for (noticed, value) in noticed.iter_mut().zip(values(&rival.rival, i)) {
                     let place = pool.place(value, 0.5);
                     *noticed |= 2.0 * place.min(1.0 - place) <= threshold;
@@ -95,7 +93,7 @@ pub fn resolution(
         for (run, luck) in sharpest.runs.iter().zip(1..) {
             let rival = Rival::play(&longer, sharpest.basis, run, luck, setting);
             for (i, (metric, pool)) in RunMetric::ALL.into_iter().zip(&run.pools).enumerate() {
-                if counts(metric, pool) {
+                if counts(run, metric, pool) {
                     there.push(rival.shift(i));
                 }
             }

@@ -85,7 +85,7 @@ fn uniformity(
         }
         let strategies = &setting.strategies[turn..=turn];
         let made = forecast(&Setting { strategies, seed: study, ..*setting }, &instance, &others);
-        let verdict = judge("x", &runs[turn..=turn], &[made], true, study);
+        let verdict = judge("x", &runs[turn..=turn], &[made.knowing_the_path()], study);
         for (i, test) in verdict.tests.iter().enumerate() {
             places[i].push(test.pit);
         }
@@ -165,7 +165,8 @@ fn verdicts_hold_when_the_model_does_and_do_not_when_its_rates_are_off() {
         if let ErrorFamily::Fixed { values } = &mut truth.error_rate.family {
             values.iter_mut().for_each(|value| *value += off);
         }
-        judge("x", &runs, &[Forecast::from_true_rates(&truth, &setting)], true, study)
+        let forecast = Forecast::from_true_rates(&truth, &setting).knowing_the_path();
+        judge("x", &runs, &[forecast], study)
     };
     let rejected = (0..50).filter(|study| !verdict(*study, 0.0).held).count();
     assert!(rejected <= 4, "{rejected}");
@@ -182,7 +183,7 @@ fn rates_five_points_off_are_caught_in_runs_that_are_long_enough() {
     // Five metrics have a spread, for which 1,000 simulated runs are enough.
     let long = Setting { requests: 2_500, replications: 1_000, ..setting(&one, None) };
     let (_, runs) = made(&fixed(0.0), &long, 1);
-    let by = |off| judge("x", &runs, &[Forecast::from_true_rates(&fixed(off), &long)], false, 1);
+    let by = |off| judge("x", &runs, &[Forecast::from_true_rates(&fixed(off), &long)], 1);
     assert!(by(0.0).held, "{:?}", by(0.0).p_value);
     assert!(!by(0.05).held, "{:?}", by(0.05).p_value);
 }
@@ -202,15 +203,15 @@ fn a_perfect_server_has_no_spread_and_one_surprise_is_certainly_rejected() {
     let score = &forecast.runs()[0].metrics[0];
     assert_eq!((score.mean, score.std_dev, score.quantiles[100]), (40.0, 0.0, 40.0));
     let (_, mut runs) = made(&perfect, &enough, 1);
-    let verdict = judge("x", &runs, std::slice::from_ref(&forecast), true, 1);
+    let verdict = judge("x", &runs, &[forecast.clone().knowing_the_path()], 1);
     assert!(verdict.held);
     let latencies = [RunMetric::LatencyP50, RunMetric::LatencyP99];
     assert_eq!(judgements(&verdict, Judgement::Judged), latencies);
-    let shown = judge("x", &runs, std::slice::from_ref(&forecast), false, 1);
-    assert_eq!(judgements(&shown, Judgement::OverheadUnknown), latencies);
+    let shown = judge("x", &runs, std::slice::from_ref(&forecast), 1);
+    assert_eq!(judgements(&shown, Judgement::PathUnknown), latencies);
     assert_eq!((shown.p_value, shown.held), (None, true), "nothing was tested");
     runs[0].ledger.attempts += 1;
-    let verdict = judge("x", &runs, &[forecast], false, 1);
+    let verdict = judge("x", &runs, &[forecast], 1);
     assert_eq!(
         judgements(&verdict, Judgement::Judged),
         [RunMetric::Attempts, RunMetric::BusiestShare]
@@ -227,7 +228,8 @@ fn a_run_without_any_answer_is_rejected_by_its_latencies_too() {
     runs[0].requests.iter_mut().for_each(|request| {
         (request.latency_ms, request.end) = (None, super::RequestEnd::Lost);
     });
-    let verdict = judge("x", &runs, &[Forecast::from_model(&model, &setting)], true, 1);
+    let verdict =
+        judge("x", &runs, &[Forecast::from_model(&model, &setting).knowing_the_path()], 1);
     assert!(verdict.tests[5].observed.is_nan());
     assert!(verdict.tests[5].adjusted_p_value.unwrap() <= 0.01);
 }
@@ -312,10 +314,10 @@ fn the_power_that_is_stated_is_about_that_of_the_verdict() {
         let forecasts = [Forecast::from_true_rates(&fixed(0.0), &setting)];
         let rejects = |study: &u64| {
             let (_, runs) = made(&fixed(0.05), &setting, *study);
-            !judge("x", &runs, &forecasts, false, *study).held
+            !judge("x", &runs, &forecasts, *study).held
         };
         let rejected = (0..300).filter(rejects).count() as f64 / 300.0;
-        (resolution(&forecasts, &setting, false).unwrap(), rejected)
+        (resolution(&forecasts, &setting).unwrap(), rejected)
     };
     let (stated, rejected) = at_length(300);
     assert!((stated.power - rejected).abs() < 0.1, "{stated:?}, simulated {rejected}");
@@ -330,6 +332,6 @@ fn no_length_is_enough_where_starts_differ_by_more_than_the_rival() {
     let vague = model(ErrorFamily::Uniform { low: 0.0, high: 0.8 }, Vec::new());
     let setting = Setting { replications: 1_000, ..setting(&one, None) };
     let forecasts = [Forecast::from_model(&vague, &setting)];
-    let stated = resolution(&forecasts, &setting, false).unwrap();
+    let stated = resolution(&forecasts, &setting).unwrap();
     assert!(stated.power < 0.1 && stated.requests_for_80_percent.is_none(), "{stated:?}");
 }

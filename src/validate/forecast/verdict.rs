@@ -54,7 +54,7 @@ pub enum Judgement {
     /// All simulated runs gave the same number, and so did the observed one: nothing to test.
     NoSpread,
     /// A latency whose overhead is not known: shown, not judged.
-    OverheadUnknown,
+    PathUnknown,
     /// A latency of a run whose load generator could not keep its schedule
     /// ([`LiveRun::is_disturbed`](super::LiveRun::is_disturbed)): shown, not judged.
     Disturbed,
