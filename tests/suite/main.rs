@@ -15,6 +15,7 @@ mod failingserver;
 mod fit;
 mod golden;
 mod layers;
+mod live;
 mod load;
 mod load_generator;
 mod parameter_uncertainty;

@@ -121,8 +121,8 @@ pub(super) const fn why(judgement: Judgement) -> &'static str {
         Judgement::NoSpread => "every simulated run gave this very number",
         Judgement::PathUnknown => "what the path added during the run is not known",
         Judgement::Disturbed => {
-            "more than one request in twenty left over a millisecond late, so this machine was not \
-             as quiet as when the path was measured"
+            "more than one request in twenty left over a millisecond late, so this machine had no \
+             time for the run"
         }
         Judgement::Judged => "",
     }

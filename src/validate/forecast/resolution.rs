@@ -49,6 +49,7 @@ const TELLING: std::ops::RangeInclusive<f64> = 0.05..=0.99;
 
 /// What the verdict on these forecasts could notice; none without a metric that varies.
 ///
+/// Error rates show in counts; latencies are tests that the threshold is divided by, nothing more.
 /// On the sharpest basis that there is: what a rival changes is the same on all, what hides it is
 /// least there. `setting` is the one that the forecasts were made with.
 #[must_use]
@@ -74,7 +75,7 @@ pub fn resolution(forecasts: &[Forecast], setting: &Setting<'_>) -> Option<Resol
     for (run, luck) in sharpest.runs.iter().zip(1..) {
         let rival = Rival::play(&sharpest.scenario, sharpest.basis, run, luck, setting);
         for (i, (metric, pool)) in RunMetric::ALL.into_iter().zip(&run.pools).enumerate() {
-            if counts(run, metric, pool) {
+            if counts(run, metric, pool) && !metric.is_latency() {
                 for (noticed, value) in noticed.iter_mut().zip(values(&rival.rival, i)) {
                     let place = pool.place(value, 0.5);
                     *noticed |= 2.0 * place.min(1.0 - place) <= threshold;
@@ -93,7 +94,7 @@ pub fn resolution(forecasts: &[Forecast], setting: &Setting<'_>) -> Option<Resol
         for (run, luck) in sharpest.runs.iter().zip(1..) {
             let rival = Rival::play(&longer, sharpest.basis, run, luck, setting);
             for (i, (metric, pool)) in RunMetric::ALL.into_iter().zip(&run.pools).enumerate() {
-                if counts(run, metric, pool) {
+                if counts(run, metric, pool) && !metric.is_latency() {
                     there.push(rival.shift(i));
                 }
             }
