@@ -16,6 +16,7 @@ mod fit;
 mod golden;
 mod layers;
 mod live;
+mod live_calibration;
 mod load;
 mod load_generator;
 mod parameter_uncertainty;

@@ -95,6 +95,9 @@ pub(super) struct LiveArguments {
     /// Seconds that servers may take to open their ports
     #[arg(long, value_name = "S", default_value_t = 10.0)]
     start_timeout: f64,
+    /// Seconds that the path is measured for before the run (40 to 400 requests)
+    #[arg(long, value_name = "S", default_value_t = 4.0)]
+    path_seconds: f64,
     /// Do not measure what the path adds to latencies; they are then shown, not judged
     #[arg(long)]
     no_overhead: bool,
@@ -195,6 +198,9 @@ pub(super) fn run(arguments: &LiveArguments, output: &OutputArguments) -> anyhow
     let flag = |v: Violation| anyhow!("--{}: {}; expected {}", v.key, v.problem, v.expected);
     check_rate(arguments.rps).map_err(flag)?;
     check_requests(wanted.requests).map_err(flag)?;
+    if !(0.0..=600.0).contains(&arguments.path_seconds) {
+        bail!("--path-seconds {}: expected 0 to 600 seconds", arguments.path_seconds);
+    }
     if !(0.1..=3600.0).contains(&arguments.start_timeout) {
         bail!("--start-timeout {}: expected 0.1 to 3600 seconds", arguments.start_timeout);
     }

@@ -24,8 +24,7 @@ use crate::strategy::StrategySpec;
 use crate::trace::Trace;
 use crate::world::Overhead;
 
-/// Seconds that the path is measured for before the run, and requests at least and at most.
-const SECONDS: f64 = 4.0;
+/// Requests that the path is measured with before the run, at least and at most.
 const REQUESTS: (f64, f64) = (40.0, 400.0);
 
 /// A measurement beside a run must not be a load of its own.
@@ -56,7 +55,7 @@ impl Path {
     /// Measures before the run.
     pub(super) fn before(&self, plan: &Plan, folder: &Folder) -> anyhow::Result<Overhead> {
         let rate = plan.arguments.rps.min(MOST_PER_SECOND);
-        let requests = (SECONDS * rate).clamp(REQUESTS.0, REQUESTS.1) as u64;
+        let requests = (plan.arguments.path_seconds * rate).clamp(REQUESTS.0, REQUESTS.1) as u64;
         let bar = RunBar::new(plan, requests, "measuring the path");
         let measured =
             self.measure(plan, folder, "before", (requests, rate), 1, |sent| bar.count(sent))?;
