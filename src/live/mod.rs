@@ -22,6 +22,6 @@ pub mod proxy;
 mod target;
 
 pub use client::{Client, ClientError};
-pub use overhead::measured_overhead;
+pub use overhead::{AnsweredAt, measured_overhead};
 pub use probe::{Ladder, PlannedAttempt, Probe, probe_server};
 pub use target::{Target, TargetError};

@@ -1,36 +1,71 @@
 //! What the path from load generator to server adds, from a run against a server whose latency is
 //! known.
 //!
+//! Three parts: to first attempts, to further ones (with the time between the outcome before
+//! and the sending, which is the balancer's), and to requests beside all that. A request that was
+//! due before the one before it was answered has waited for it; that is no part of the path, and
+//! simulations have queues of their own.
+//!
 //! When not to use it: from runs against servers whose latency is not constant; what they take
-//! and what the path adds cannot be told apart there.
+//! and what the path adds cannot be told apart there. Nor from runs with several requests in
+//! service.
 
 use std::collections::BTreeMap;
 
 use crate::trace::Row;
 use crate::world::Overhead;
 
-/// The additions of a run: `rows` is its trace, `latencies_ms` holds the latency of each answered
-/// request by identifier, as the load generator saw it, `known_ms` is what the server takes.
-///
-/// Attempts that took less than is known, and requests without a latency, are left out.
+/// An answered request, as the load generator saw it, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AnsweredAt {
+    /// When it was due.
+    pub due_ms: f64,
+    /// From then until its answer was there.
+    pub latency_ms: f64,
+}
+
+/// The additions of a run: `rows` is its trace, `answered` holds the answered requests by
+/// identifier, `known_ms` is what the server takes. Additions below zero are left out.
 #[must_use]
 pub fn measured_overhead(
     rows: &[Row],
-    latencies_ms: &BTreeMap<String, f64>,
+    answered: &BTreeMap<String, AnsweredAt>,
     known_ms: f64,
 ) -> Overhead {
     let mut overhead = Overhead::default();
-    let mut attempts_ms: BTreeMap<&str, f64> = BTreeMap::new();
+    let mut requests: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
     for row in rows {
-        *attempts_ms.entry(&row.request_id).or_default() += row.latency_ms;
-        let list = match row.attempt_number {
-            1 => &mut overhead.first_attempt_ms,
-            _ => &mut overhead.retry_ms,
-        };
-        list.extend(Some(row.latency_ms - known_ms).filter(|added| *added >= 0.0));
+        requests.entry(&row.request_id).or_default().push(row);
     }
-    let beside = |(id, attempts): (&&str, &f64)| Some(latencies_ms.get(*id)? - attempts);
-    overhead.request_ms = attempts_ms.iter().filter_map(beside).filter(|ms| *ms >= 0.0).collect();
+    let mut beside: Vec<(AnsweredAt, f64)> = Vec::new();
+    for (id, attempts) in &mut requests {
+        attempts.sort_by_key(|row| row.attempt_number);
+        let mut in_attempts = 0.0;
+        let mut ended: Option<f64> = None;
+        for row in attempts {
+            let began = row.timestamp * 1e3;
+            let gap = ended.map_or(0.0, |ended| (began - ended).max(0.0));
+            let took = gap + row.latency_ms;
+            in_attempts += took;
+            let list = match ended {
+                None => &mut overhead.first_attempt_ms,
+                Some(_) => &mut overhead.retry_ms,
+            };
+            list.extend(Some(took - known_ms).filter(|added| *added >= 0.0));
+            ended = Some(began + row.latency_ms);
+        }
+        if let Some(answer) = answered.get(*id) {
+            beside.push((*answer, answer.latency_ms - in_attempts));
+        }
+    }
+    beside.sort_by(|(a, _), (b, _)| a.due_ms.total_cmp(&b.due_ms));
+    let mut free_ms = f64::NEG_INFINITY;
+    for (answer, added) in beside {
+        if answer.due_ms >= free_ms && added >= 0.0 {
+            overhead.request_ms.push(added);
+        }
+        free_ms = free_ms.max(answer.due_ms + answer.latency_ms);
+    }
     for list in [&mut overhead.first_attempt_ms, &mut overhead.retry_ms, &mut overhead.request_ms] {
         list.sort_by(f64::total_cmp);
     }
@@ -42,7 +77,7 @@ mod tests {
     use super::*;
     use crate::trace::Config;
 
-    fn row(request_id: &str, attempt_number: u32, latency_ms: f64) -> Row {
+    fn row(request_id: &str, attempt_number: u32, at_ms: f64, latency_ms: f64) -> Row {
         Row {
             session_id: None,
             config: Config::ALL[0],
@@ -50,7 +85,7 @@ mod tests {
             attempt_number,
             request_id: request_id.to_owned(),
             strategy: "random".to_owned(),
-            timestamp: 0.0,
+            timestamp: at_ms / 1e3,
             server_port: 4000,
             success: true,
             latency_ms,
@@ -62,12 +97,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_added_to_attempts_and_beside_them_is_told_apart() {
-        let rows = [row("a", 1, 1.5), row("a", 2, 1.25), row("b", 1, 1.75), row("c", 1, 0.5)];
-        let latencies = BTreeMap::from([("a".to_owned(), 3.0), ("b".to_owned(), 2.0)]);
-        let found = measured_overhead(&rows, &latencies, 1.0);
-        assert_eq!(found.first_attempt_ms, [0.5, 0.75]);
-        assert_eq!(found.retry_ms, [0.25]);
-        assert_eq!(found.request_ms, [0.25, 0.25]);
+    fn the_three_parts_are_told_apart_and_waiting_is_none_of_them() {
+        let rows = [
+            row("a", 1, 0.25, 1.5),
+            row("a", 2, 1.875, 1.25),
+            row("b", 1, 100.0, 1.75),
+            row("c", 1, 101.75, 1.5),
+        ];
+        let answer =
+            |id: &str, due_ms, latency_ms| (id.to_owned(), AnsweredAt { due_ms, latency_ms });
+        let answered = BTreeMap::from([
+            answer("a", 0.0, 3.375),
+            answer("b", 99.5, 2.5),
+            answer("c", 101.0, 3.0),
+        ]);
+        let found = measured_overhead(&rows, &answered, 1.0);
+        assert_eq!(found.first_attempt_ms, [0.5, 0.5, 0.75]);
+        assert_eq!(found.retry_ms, [0.375], "its own 0.25 and 0.125 between");
+        assert_eq!(found.request_ms, [0.5, 0.75], "c was due before b was answered");
     }
 }

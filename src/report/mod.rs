@@ -25,6 +25,7 @@ pub use live::{
     LiveMade, LivePage, LiveRow, ReconciledCount, Reconciliation, live_compared, live_counts,
     live_files, live_summary_csv, live_summary_json, live_table, live_verdict,
 };
+pub use manifest::Manifest;
 pub use parquet::ParquetSink;
 pub use results::{ROWS_FILE, Results, ResultsError};
 pub use summary_csv::summary_csv;

@@ -6,15 +6,15 @@
 //!
 //! When not to use it: to compare strategies; all of them pay the same.
 
-/// Measured additions in milliseconds, each list in rising order. Empty lists add nothing.
+/// Measured additions in milliseconds. Empty lists add nothing.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Overhead {
     /// To the first attempt of a request, which finds sleeping threads and cold caches.
     pub first_attempt_ms: Vec<f64>,
-    /// To every further attempt.
+    /// To every further attempt, the time since the outcome before it included.
     pub retry_ms: Vec<f64>,
-    /// To a request beside its attempts: from the moment it was due until the proxy sent the first
-    /// attempt, between attempts, and from the last outcome until the answer was read.
+    /// To a request beside that: from the moment it was due until the proxy sent the first attempt,
+    /// and from the last outcome until the answer was read.
     pub request_ms: Vec<f64>,
 }
 
@@ -29,6 +29,21 @@ impl Overhead {
     #[must_use]
     pub fn request_ms(&self, u: f64) -> f64 {
         pick(&self.request_ms, u)
+    }
+}
+
+impl Overhead {
+    /// A bootstrap sample of each list, by words in (0, 1): how else the same path might have been
+    /// measured (Efron, Annals of Statistics 7 (1979), 1-26).
+    #[must_use]
+    pub fn resampled(&self, mut word: impl FnMut() -> f64) -> Self {
+        let mut again =
+            |list: &[f64]| -> Vec<f64> { list.iter().map(|_| pick(list, word())).collect() };
+        Self {
+            first_attempt_ms: again(&self.first_attempt_ms),
+            retry_ms: again(&self.retry_ms),
+            request_ms: again(&self.request_ms),
+        }
     }
 }
 

@@ -82,6 +82,21 @@ fn short(x: f64) -> f64 {
 }
 
 impl RateLimit {
+    /// Seconds without attempts after which a limiter is as it was at the start: a full bucket, an
+    /// empty window.
+    pub fn recovery_s(&self) -> f64 {
+        match *self {
+            Self::None => 0.0,
+            Self::FixedWindow { window_s, .. } | Self::SlidingWindow { window_s, .. } => window_s,
+            Self::TokenBucket { per_second, burst } => burst / per_second,
+            // At the slowest refill, or in whole periods, which refill at the mean rate.
+            Self::Sinusoidal { mean_per_second, amplitude_per_second, period_s, burst, .. } => {
+                let periods = (burst / (mean_per_second * period_s)).ceil();
+                (burst / (mean_per_second - amplitude_per_second)).min(periods * period_s)
+            }
+        }
+    }
+
     /// Whether nothing is ever refused.
     pub fn is_none(&self) -> bool {
         matches!(self, Self::None)

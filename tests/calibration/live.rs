@@ -144,6 +144,7 @@ fn sized(studies: u64, verdicts: u64, requests: u64) -> Study {
         overhead: Some(&path),
         replications: 199,
         seed: 77,
+        path_is_sampled: false,
         interrupt: None,
     };
     let mut findings = Vec::new();

@@ -14,6 +14,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
+use flakelab::live::proxy::{self, Settings, Step};
 use flakelab::trace::{ReadOptions, Recording};
 use flakelab::validate::forecast::{Basis, PredictionFile};
 
@@ -118,22 +119,51 @@ fn a_run_ends_with_table_verdict_and_files_that_agree() {
         assert!(recording.tells_refusals && recording.strategies == [alias]);
         assert!(predicted.predicted_at < recording.started_at_s(), "predicted before");
     }
+    assert!(replays(&results.join("events/config-0-v4")), "the proxy decided as the balancer does");
     let traces = fs::read_dir(results.join("traces")).unwrap().map(|e| e.unwrap().path());
     let fit = flakelab(folder.path()).arg("fit").args(traces).output().unwrap();
     assert!(fit.status.success(), "{}", stderr(&fit));
 }
 
+/// Whether a fresh balancer, handed the recorded events, says what was recorded.
+fn replays(events: &Path) -> bool {
+    let setup: serde_json::Value =
+        serde_json::from_slice(&fs::read(events.with_extension("json")).unwrap()).unwrap();
+    let settings = Settings {
+        strategy: serde_json::from_value(setup["strategy"].clone()).unwrap(),
+        seed: setup["seed"].as_u64().unwrap(),
+        rules: serde_json::from_value(setup["rules"].clone()).unwrap(),
+        requests_per_second: setup["requests_per_second"].as_f64().unwrap(),
+        config: String::new(),
+        ports: vec![0; setup["servers"].as_u64().unwrap() as usize],
+        targets: Vec::new(),
+        session: None,
+    };
+    let mut balancer = proxy::balancer(&settings);
+    let file = fs::File::open(events.with_extension("csv")).unwrap();
+    let steps = Step::read(file).unwrap();
+    assert!(steps.len() > 100);
+    steps.iter().all(|step| {
+        let mut commands: Vec<flakelab::balancer::Command> = Vec::new();
+        balancer.handle(step.at, step.event, &mut commands);
+        commands == step.commands
+    })
+}
+
 #[test]
 fn every_start_of_the_servers_is_another_and_predicted_by_itself() {
     let folder = tempfile::tempdir().unwrap();
-    let more = ["--strategy=v4,v2", "--restart-servers", "--port-base=0", "--no-overhead"];
+    let more = ["--strategy=v4,v2,v1", "--restart-servers", "--port-base=0", "--no-overhead"];
     let output = judged(&mut live(folder.path(), &more));
-    let truth = |start| folder.path().join(format!("out/servers/start-{start}/config-0.toml"));
-    assert_ne!(fs::read(truth(0)).unwrap(), fs::read(truth(1)).unwrap());
+    let truth = |start| {
+        let file = format!("out/servers/start-{start}/config-0.toml");
+        fs::read(folder.path().join(file)).unwrap()
+    };
+    assert!(truth(0) != truth(1) && truth(1) != truth(2) && truth(0) != truth(2));
     let predicted = &prediction(&folder.path().join("out")).configs[0];
     let of_truth = predicted.runs.iter().filter(|run| run.basis == Basis::TrueRates);
     let strategies: Vec<&str> = of_truth.map(|run| run.strategy.as_str()).collect();
-    assert_eq!(strategies, ["V4 thompson", "V2 ucb1"]);
+    assert_eq!(strategies, ["V4 thompson", "V2 ucb1", "V1 larkin"]);
     assert!(stdout(&output).contains("shown but not judged"), "latency without its path");
 }
 
@@ -220,8 +250,9 @@ fn an_interrupt_at_any_moment_ends_all_of_it_and_keeps_what_was_played() {
         assert_eq!(output.status.code(), Some(130), "{moment_ms}: {}", stderr(&output));
         assert_eq!(processes_of(folder.path()), [""; 0], "{moment_ms}");
         let results = folder.path().join("out");
-        if stdout(&output).is_empty() {
-            assert!(!results.join("manifest.json").exists(), "{moment_ms}");
+        let played = fs::read_dir(results.join("requests")).map_or(0, Iterator::count);
+        if played == 0 {
+            assert!(!results.exists(), "{moment_ms}: nothing half-written stays");
         } else {
             assert!(stdout(&output).contains("partial"), "{moment_ms}");
             let manifest = fs::read_to_string(results.join("manifest.json")).unwrap();

@@ -28,6 +28,13 @@ pub(super) struct OfConfig {
     pub(super) played: Vec<Played>,
 }
 
+/// Numbers that the verdict on one config may compare.
+fn tests(plan: &Plan) -> usize {
+    let alone = plan.arguments.restart_servers || plan.strategies.len() < 2;
+    let bases = if alone { 2 } else { 3 };
+    bases * plan.strategies.len() * RunMetric::ALL.len()
+}
+
 /// What the predictions of one config rest on.
 fn setting<'a>(
     plan: &'a Plan,
@@ -35,15 +42,14 @@ fn setting<'a>(
     strategies: &'a [StrategySpec],
     overhead: Option<&'a Overhead>,
 ) -> Setting<'a> {
-    let fair = if plan.arguments.restart_servers || plan.strategies.len() < 2 { 2 } else { 3 };
-    let tests = fair * plan.strategies.len() * RunMetric::ALL.len();
     Setting {
         strategies,
         requests: plan.requests,
         requests_per_second: plan.arguments.rps,
         rules: plan.rules,
         overhead,
-        replications: plan.arguments.replications.unwrap_or_else(|| replications(tests)),
+        path_is_sampled: true,
+        replications: plan.arguments.replications.unwrap_or_else(|| replications(tests(plan))),
         seed: plan.seed_for(100 + position as u64),
         interrupt: Some(&plan.interrupt),
     }
@@ -112,6 +118,12 @@ impl OfConfig {
 
     /// Predicts latencies again from the true rates, over the path as it was during each run.
     fn predict_over_the_path_of_each_run(&mut self, plan: &Plan) {
+        let paths = self.played.iter().filter_map(|played| played.path.as_ref());
+        let stall = |path: &Overhead| {
+            let largest = |list: &[f64]| list.iter().copied().fold(0.0, f64::max);
+            largest(&path.first_attempt_ms).max(largest(&path.request_ms))
+        };
+        let largest_stall_ms = paths.map(stall).fold(0.0, f64::max);
         for played in &self.played {
             let (Some(path), Some(truth)) = (&played.path, &played.truth) else { continue };
             let strategy = std::slice::from_ref(&played.run.strategy);
@@ -119,7 +131,7 @@ impl OfConfig {
             let during = Forecast::from_true_rates(truth, &setting);
             let forecasts = std::mem::take(&mut self.forecasts).into_iter();
             let known = |forecast: Forecast| match forecast.basis() {
-                Basis::TrueRates => forecast.with_latencies_of(&during),
+                Basis::TrueRates => forecast.with_latencies_of(&during, largest_stall_ms),
                 _ => forecast,
             };
             self.forecasts = forecasts.map(known).collect();
@@ -153,7 +165,8 @@ pub(super) fn finish(
 ) -> anyhow::Result<Option<Ending>> {
     let mut verdicts: Vec<Option<Verdict>> = Vec::new();
     for of in &mut configs {
-        let complete = of.played.len() == plan.strategies.len();
+        let whole = of.played.iter().all(|played| !played.log.stopped);
+        let complete = whole && of.played.len() == plan.strategies.len();
         if complete && !plan.is_interrupted() {
             of.predict_by_others(plan, overhead);
             of.predict_over_the_path_of_each_run(plan);
@@ -166,11 +179,11 @@ pub(super) fn finish(
         verdicts.push(verdict.filter(|_| !plan.is_interrupted()));
     }
     let interrupted = plan.is_interrupted();
-    let logs = ServerLogs::read(plan, folder)?;
+    let logs = ServerLogs::read(plan, folder);
     let runs: Vec<Vec<LiveRun>> = configs.iter().map(OfConfig::runs).collect();
     let reconciled: Vec<Vec<Reconciliation>> =
         configs.iter().map(|of| reconcile(plan, of, logs.as_ref())).collect();
-    let notes = notes(plan);
+    let notes: Vec<Vec<String>> = configs.iter().map(|of| notes(plan, of)).collect();
     let names: Vec<Vec<String>> = plan.models.iter().map(server_names).collect();
     let pages: Vec<LivePage> = configs
         .iter()
@@ -184,13 +197,15 @@ pub(super) fn finish(
             verdict: verdicts[i].as_ref(),
             interrupted,
             reconciliation: &reconciled[i],
-            notes: &notes,
+            notes: &notes[i],
         })
         .collect();
     if pages.is_empty() {
         return Ok(None);
     }
-    let finished = runs.iter().map(|runs| runs.len() as u64).sum::<u64>() - u64::from(interrupted);
+    let whole =
+        |of: &OfConfig| of.played.iter().filter(|played| !played.log.stopped).count() as u64;
+    let finished = configs.iter().map(whole).sum();
     let made = made(plan, folder, finished, interrupted);
     let files = live_files(&pages, &made, plan.arguments.png)?;
     let text = shown(plan, folder, &pages, None);
@@ -244,8 +259,9 @@ fn reconcile(plan: &Plan, of: &OfConfig, logs: Option<&ServerLogs>) -> Vec<Recon
     of.played.iter().map(reconciliation).collect()
 }
 
-fn notes(plan: &Plan) -> Vec<String> {
-    let mut notes = Vec::new();
+fn notes(plan: &Plan, of: &OfConfig) -> Vec<String> {
+    let mut notes: Vec<String> =
+        of.played.iter().flat_map(|played| played.faults.iter().cloned()).collect();
     if !servers::are_ours(plan) {
         notes.push(
             "The model's latencies were measured by another client on another machine, and nobody \
@@ -253,10 +269,18 @@ fn notes(plan: &Plan) -> Vec<String> {
                 .to_owned(),
         );
     }
-    for model in &plan.models {
-        if let Some(reason) = model.assumed() {
-            notes.push(format!("The model of config {} assumes: {reason}", model.name));
-        }
+    let model = &plan.models[of.position];
+    if let Some(reason) = model.assumed() {
+        notes.push(format!("The model of config {} assumes: {reason}", model.name));
+    }
+    let enough = replications(tests(plan));
+    if of.prediction.replications < enough {
+        notes.push(format!(
+            "{} simulated runs cannot reject at 1 % what lies beyond them all: {} numbers are \
+             compared, which takes {enough}.",
+            of.prediction.replications,
+            tests(plan)
+        ));
     }
     notes
 }

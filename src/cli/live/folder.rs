@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use super::Plan;
+use super::play::ProxySetup;
 use crate::live::calendar;
 use crate::live::load::{self, LoadLog};
 use crate::metrics::Metrics;
-use crate::report::{ResultsFolder, write_atomically};
+use crate::report::{Manifest, ResultsFolder, write_atomically};
 use crate::world::Model;
 
 /// Folders that a live run fills while it lasts.
@@ -45,6 +46,8 @@ pub(super) struct RunFiles {
     pub(super) trace: PathBuf,
     /// The proxy's events.
     pub(super) events: PathBuf,
+    /// What a replay of the events needs beside them.
+    pub(super) setup: PathBuf,
     /// The load generator's requests.
     pub(super) requests: PathBuf,
     /// Where the proxy writes its metrics.
@@ -61,15 +64,27 @@ impl Folder {
             PathBuf::from("results").join(format!("live-{name}"))
         });
         let is_new = !path.exists();
-        // No run is like another: what a live run leaves behind is never written over unasked.
+        let earlier = Manifest::read(&path);
+        if earlier.is_some() && !plan.arguments.force {
+            bail!(
+                "{} holds the results of an earlier run, and no live run is like another; choose \
+                 another folder with --out, or replace it with --force",
+                path.display()
+            );
+        }
         let spec_hash = format!("{:016x}", plan.seed);
         let results = ResultsFolder::open(&path, &spec_hash, plan.arguments.force)?;
         let folder = Self { results, spec_hash, is_new };
+        // What lies in a folder that is not of a live run is not ours to remove.
+        let is_ours = earlier.is_some_and(|manifest| manifest.live);
         for part in PARTS {
             let part = folder.path().join(part);
-            if plan.arguments.force && part.is_dir() {
+            if is_ours && part.is_dir() {
                 fs::remove_dir_all(&part)
                     .with_context(|| format!("cannot clear {}", part.display()))?;
+            }
+            if fs::read_dir(&part).is_ok_and(|mut files| files.next().is_some()) {
+                bail!("{} is not empty; choose another folder with --out", part.display());
             }
             fs::create_dir_all(&part).with_context(|| format!("cannot make {}", part.display()))?;
         }
@@ -98,6 +113,7 @@ impl Folder {
         RunFiles {
             trace: file("traces", "csv"),
             events: file("events", "csv"),
+            setup: file("events", "json"),
             requests: file("requests", "csv"),
             metrics: self.metrics(),
             last_metrics: file("metrics", "json"),
@@ -110,6 +126,7 @@ impl Folder {
         RunFiles {
             trace: file("trace.csv"),
             events: file("events.csv"),
+            setup: file("events.json"),
             requests: file("requests.csv"),
             metrics: file("metrics.json"),
             last_metrics: file("metrics.json"),
@@ -141,6 +158,19 @@ impl Folder {
         let path = self.path().join("path").join(file);
         write_atomically(&path, model.to_toml().as_bytes())?;
         Ok(path)
+    }
+
+    /// Writes what a replay of a proxy's events needs beside them.
+    pub(super) fn write_setup(&self, setup: &ProxySetup, plan: &Plan) -> anyhow::Result<()> {
+        let json = serde_json::json!({
+            "strategy": setup.strategy,
+            "seed": setup.seed,
+            "requests_per_second": plan.arguments.rps,
+            "rules": plan.rules,
+            "servers": setup.targets.len(),
+        });
+        write_atomically(&setup.files.setup, json.to_string().as_bytes())?;
+        Ok(())
     }
 
     /// Writes what the load generator saw.

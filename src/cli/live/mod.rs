@@ -188,8 +188,17 @@ impl Plan<'_> {
 
     /// A seed of its own for every purpose; the purposes are numbered.
     fn seed_for(&self, purpose: u64) -> u64 {
-        self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(purpose) >> 1
+        derived_seed(self.seed, purpose)
     }
+}
+
+/// The `purpose`-th number of SplitMix64 from `seed` on (Steele, Lea and Flood, OOPSLA 2014), as
+/// a number that fits in 63 bits.
+fn derived_seed(seed: u64, purpose: u64) -> u64 {
+    let z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(purpose.wrapping_add(1)));
+    let z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (z ^ z >> 31) >> 1
 }
 
 /// Runs the subcommand.
@@ -219,23 +228,19 @@ pub(super) fn run(arguments: &LiveArguments, output: &OutputArguments) -> anyhow
         interrupt: interrupt::flag()?,
     };
     let folder = Folder::open(&plan)?;
-    match run_in(&plan, &folder) {
+    let ended = run_in(&plan, &folder);
+    if !matches!(ended, Ok(Some(_))) {
+        folder.remove_if_unused();
+    }
+    match ended {
         Ok(Some(ending)) => Ok(ending),
-        // Before the first request was over there is nothing to keep; what failed then, failed
-        // because everything was being ended.
-        Ok(None) => {
-            folder.remove_if_unused();
-            plan.say("interrupted before a run was finished");
+        // What failed after an interrupt failed because everything was being ended.
+        Ok(None) | Err(_) if plan.is_interrupted() => {
+            plan.say("interrupted before the first run was played");
             Ok(Ending::Interrupted)
         }
-        Err(_) if plan.is_interrupted() => {
-            folder.remove_if_unused();
-            Ok(Ending::Interrupted)
-        }
-        Err(error) => {
-            folder.remove_if_unused();
-            Err(error)
-        }
+        Ok(None) => bail!("nothing was played"),
+        Err(error) => Err(error),
     }
 }
 
@@ -285,14 +290,22 @@ fn run_in(plan: &Plan, folder: &Folder) -> anyhow::Result<Option<Ending>> {
         return Ok(None);
     }
     let viewer = Viewer::start(plan, folder)?;
-    let configs = play_all(plan, folder, &mut servers, path.as_ref(), overhead.as_ref());
+    plan.say("predicting");
+    let mut configs = predict(plan, &servers, overhead.as_ref());
+    let played =
+        play_all(plan, folder, &mut servers, path.as_ref(), overhead.as_ref(), &mut configs);
     // Side by side, because Ctrl-C must end all of them soon.
     thread::scope(|scope| {
         scope.spawn(|| servers.stop());
         scope.spawn(|| null_server.as_mut().map(|server| server.stop(PATIENCE)));
         scope.spawn(|| viewer.stop());
     });
-    finish(plan, folder, overhead.as_ref(), configs?)
+    // What was played is kept, whatever ended the rest.
+    let ending = finish(plan, folder, overhead.as_ref(), configs)?;
+    match played {
+        Err(error) if !plan.is_interrupted() => Err(error),
+        _ => Ok(ending),
+    }
 }
 
 /// Plays every strategy of every config in turn, until an interrupt.
@@ -302,13 +315,12 @@ fn play_all(
     servers: &mut Servers,
     path: Option<&Path>,
     overhead: Option<&Overhead>,
-) -> anyhow::Result<Vec<OfConfig>> {
-    plan.say("predicting");
-    let mut configs = predict(plan, servers, overhead);
+    configs: &mut [OfConfig],
+) -> anyhow::Result<()> {
     if plan.is_interrupted() {
-        return Ok(configs);
+        return Ok(());
     }
-    write_prediction(folder, &configs)?;
+    write_prediction(folder, configs)?;
     let mut starts = 0;
     for position in 0..configs.len() {
         for number in 0..plan.strategies.len() {
@@ -318,14 +330,32 @@ fn play_all(
                 }
                 starts += 1;
                 configs[position].predict_start(plan, servers, number, overhead);
-                write_prediction(folder, &configs)?;
+                if plan.is_interrupted() {
+                    return Ok(());
+                }
+                write_prediction(folder, configs)?;
+            } else if number > 0 {
+                Servers::rest(plan, position);
             }
             if plan.is_interrupted() {
-                return Ok(configs);
+                return Ok(());
             }
             let played = play(plan, folder, servers, path, (position, number))?;
             configs[position].played.push(played);
         }
     }
-    Ok(configs)
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_purpose_of_neighbouring_seeds_has_a_seed_of_its_own() {
+        let derived = (40..60).flat_map(|seed| (0..5_000).map(move |p| derived_seed(seed, p)));
+        assert_eq!(derived.collect::<BTreeSet<u64>>().len(), 20 * 5_000);
+    }
 }

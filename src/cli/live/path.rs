@@ -7,19 +7,19 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use anyhow::Context;
 
 use super::Plan;
-use super::children::start_own;
-use super::folder::Folder;
+use super::children::{Listening, start_own};
+use super::folder::{Folder, RunFiles};
 use super::play::{ProxySetup, send, start_proxy};
 use super::progress::RunBar;
 use crate::live::emulator::null_model;
 use crate::live::load::Sent;
 use crate::live::processes::Child;
-use crate::live::{Target, measured_overhead};
+use crate::live::{AnsweredAt, Target, measured_overhead};
 use crate::strategy::StrategySpec;
 use crate::trace::Trace;
 use crate::world::Overhead;
@@ -29,7 +29,7 @@ const REQUESTS: (f64, f64) = (40.0, 400.0);
 
 /// A measurement beside a run must not be a load of its own.
 const MOST_PER_SECOND: f64 = 200.0;
-const MOST_BESIDE_A_RUN: f64 = 2000.0;
+const MOST_BESIDE_A_RUN: u64 = 2000;
 
 /// A median of fewer requests says too little of the path.
 const FEWEST: usize = 20;
@@ -57,38 +57,47 @@ impl Path {
         let rate = plan.arguments.rps.min(MOST_PER_SECOND);
         let requests = (plan.arguments.path_seconds * rate).clamp(REQUESTS.0, REQUESTS.1) as u64;
         let bar = RunBar::new(plan, requests, "measuring the path");
-        let measured =
-            self.measure(plan, folder, "before", (requests, rate), 1, |sent| bar.count(sent))?;
+        let measured = self.open(plan, folder, "before", (requests, rate), 1)?.measure(
+            plan,
+            folder,
+            |sent| {
+                bar.count(sent);
+            },
+        )?;
         bar.clear();
         Ok(measured)
     }
 
-    /// Measures while a run lasts; none if the run is too short to tell.
+    /// Makes ready to measure while a run lasts. None where the path of the run would not be that
+    /// of the measurement: several requests in service, or more a second than a measurement may
+    /// have.
     pub(super) fn beside(
         &self,
         plan: &Plan,
         folder: &Folder,
         name: &str,
         purpose: u64,
-    ) -> anyhow::Result<Option<Overhead>> {
-        let seconds = plan.requests as f64 / plan.arguments.rps;
-        let rate = plan.arguments.rps.min(MOST_PER_SECOND).min(MOST_BESIDE_A_RUN / seconds);
-        let requests = (seconds * rate).max(1.0) as u64;
-        let measured = self.measure(plan, folder, name, (requests, rate), purpose, |_| ())?;
-        Ok(Some(measured).filter(|overhead| overhead.request_ms.len() >= FEWEST))
+    ) -> anyhow::Result<Option<Measurement>> {
+        let rate = plan.arguments.rps;
+        if rate > MOST_PER_SECOND || plan.rules.max_requests_in_service > 1 {
+            return Ok(None);
+        }
+        let requests = plan.requests.min(MOST_BESIDE_A_RUN);
+        let rate = rate * requests as f64 / plan.requests as f64;
+        self.open(plan, folder, name, (requests, rate), purpose).map(Some)
     }
 
-    fn measure(
+    fn open(
         &self,
         plan: &Plan,
         folder: &Folder,
         name: &str,
-        (requests, rate): (u64, f64),
+        pace: (u64, f64),
         purpose: u64,
-        on_end: impl FnMut(&Sent),
-    ) -> anyhow::Result<Overhead> {
+    ) -> anyhow::Result<Measurement> {
         let files = folder.measurement(name);
         let setup = ProxySetup {
+            name: &format!("path-{name}"),
             files: &files,
             strategy: StrategySpec::Random,
             model: format!("--model={}", self.model.display()),
@@ -97,13 +106,47 @@ impl Path {
             port: 0,
         };
         let proxy = start_proxy(plan, folder, &setup)?;
-        let stop: &AtomicBool = &plan.interrupt;
-        let (log, _) = send(plan, folder, &files, proxy, (requests, rate), purpose, stop, on_end)?;
-        let trace = Trace::read(&files.trace)?;
-        let latency_ms =
-            |sent: &Sent| Some((sent.identifier.to_string(), sent.latency?.as_secs_f64() * 1e3));
-        let latencies: BTreeMap<String, f64> = log.sent.iter().filter_map(latency_ms).collect();
-        let known_ms = null_model().latency.rate_limited().as_millis_f64();
-        Ok(measured_overhead(&trace.rows, &latencies, known_ms))
+        Ok(Measurement { files, proxy, pace, purpose })
     }
+}
+
+/// A measurement that is ready: its proxy listens.
+pub(super) struct Measurement {
+    files: RunFiles,
+    proxy: Listening,
+    pace: (u64, f64),
+    purpose: u64,
+}
+
+impl Measurement {
+    /// Half the time between two requests: what is measured beside a run is sent in the gaps.
+    pub(super) fn half_a_period(&self) -> Duration {
+        Duration::from_secs_f64(0.5 / self.pace.1)
+    }
+
+    /// Sends the load and takes what it shows.
+    pub(super) fn measure(
+        self,
+        plan: &Plan,
+        folder: &Folder,
+        on_end: impl FnMut(&Sent),
+    ) -> anyhow::Result<Overhead> {
+        let Self { files, proxy, pace, purpose } = self;
+        let sent = send(plan, folder, &files, proxy, pace, purpose, on_end)?;
+        let trace = Trace::read(&files.trace)?;
+        let ms = |length: Duration| length.as_secs_f64() * 1e3;
+        let answered = |sent: &Sent| {
+            let at = AnsweredAt { due_ms: ms(sent.due), latency_ms: ms(sent.latency?) };
+            Some((sent.identifier.to_string(), at))
+        };
+        let answered: BTreeMap<String, AnsweredAt> =
+            sent.log.sent.iter().filter_map(answered).collect();
+        let known_ms = null_model().latency.rate_limited().as_millis_f64();
+        Ok(measured_overhead(&trace.rows, &answered, known_ms))
+    }
+}
+
+/// Whether so little was measured that it says nothing of the path.
+pub(super) fn says_too_little(path: &Overhead) -> bool {
+    path.request_ms.len() < FEWEST
 }

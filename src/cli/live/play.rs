@@ -1,15 +1,15 @@
 //! One strategy's run: a proxy of its own, the load, and what both saw.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 
 use super::Plan;
-use super::children::{Listening, PATIENCE, start_own};
+use super::children::{Listening, start_own};
 use super::folder::{Folder, RunFiles};
-use super::path::Path;
+use super::path::{Path, says_too_little};
 use super::progress::RunBar;
 use super::servers::Servers;
 use crate::live::Target;
@@ -22,6 +22,9 @@ use crate::world::{Model, Overhead};
 /// Requests have this long to be answered; longer than any queue of a run that is not lost.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a proxy may take to end: attempts in flight are waited for.
+const PROXY_PATIENCE: Duration = Duration::from_millis(800);
+
 /// A finished run, or as much of it as there was before an interrupt.
 pub(super) struct Played {
     /// What was seen.
@@ -32,10 +35,14 @@ pub(super) struct Played {
     pub(super) path: Option<Overhead>,
     /// What the stand-in servers were.
     pub(super) truth: Option<Model>,
+    /// What went wrong with the processes, whole sentences.
+    pub(super) faults: Vec<String>,
 }
 
 /// A proxy that is to be started.
 pub(super) struct ProxySetup<'a> {
+    /// Its name in logs.
+    pub(super) name: &'a str,
     /// Its files.
     pub(super) files: &'a RunFiles,
     /// The strategy.
@@ -62,6 +69,8 @@ pub(super) fn start_proxy(
     setup: &ProxySetup,
 ) -> anyhow::Result<Listening> {
     let targets: Vec<String> = setup.targets.iter().map(|t| t.address.to_string()).collect();
+    // With the strategy's coins, the rate and the rules, the events can be replayed.
+    folder.write_setup(setup, plan)?;
     let mut arguments = vec![
         "proxy".to_owned(),
         "--supervised".to_owned(),
@@ -81,14 +90,14 @@ pub(super) fn start_proxy(
     if plan.arguments.allow_remote {
         arguments.push("--allow-remote".to_owned());
     }
-    start_own(plan, "the proxy", arguments, folder.log("proxy"))
+    start_own(plan, "the proxy", arguments, folder.log(&format!("proxy-{}", setup.name)))
 }
 
 /// Plays the strategy at `number` against the servers of the config at `position`.
 pub(super) fn play(
     plan: &Plan,
     folder: &Folder,
-    servers: &Servers,
+    servers: &mut Servers,
     path: Option<&Path>,
     (position, number): (usize, usize),
 ) -> anyhow::Result<Played> {
@@ -98,6 +107,7 @@ pub(super) fn play(
     let purpose = 1000 * (position as u64 + 1) + 2 * number as u64;
     let files = folder.run(&name);
     let setup = ProxySetup {
+        name: &name,
         files: &files,
         strategy,
         model: plan.model_flag(position),
@@ -107,30 +117,52 @@ pub(super) fn play(
     };
     let bar = RunBar::new(plan, plan.requests, &format!("config {config}, {}", strategy.label()));
     let proxy = start_proxy(plan, folder, &setup)?;
+    let beside = match path {
+        Some(path) => path.beside(plan, folder, &name, purpose + 1)?,
+        None => None,
+    };
     let pace = (plan.requests, plan.arguments.rps);
+    let both = Barrier::new(2);
     let (sent, path) = thread::scope(|scope| {
-        let measure = |path: &'_ Path| path.beside(plan, folder, &name, purpose + 1);
-        let beside = path.map(|path| scope.spawn(move || measure(path)));
-        let stop = &plan.interrupt;
-        let sent = send(plan, folder, &files, proxy, pace, purpose, stop, |sent| bar.count(sent));
-        let broken = || Err(anyhow!("the measurement of the path broke down"));
-        (sent, beside.map(|beside| beside.join().unwrap_or_else(|_| broken())))
+        let beside = beside.map(|beside| {
+            scope.spawn(|| {
+                both.wait();
+                thread::sleep(beside.half_a_period());
+                beside.measure(plan, folder, |_| ())
+            })
+        });
+        if beside.is_some() {
+            both.wait();
+        }
+        let sent = send(plan, folder, &files, proxy, pace, purpose, |sent| bar.count(sent));
+        // A run is worth something without its path.
+        (sent, beside.and_then(|beside| beside.join().ok()?.ok()))
     });
-    let (log, metrics) = sent?;
+    let sent = sent?;
     let run = LiveRun {
         strategy,
-        ledger: metrics.ledger(),
+        ledger: sent.metrics.ledger(),
         rules: plan.rules,
-        requests: log.sent.iter().map(request).collect(),
+        requests: sent.log.sent.iter().map(request).collect(),
     };
     bar.finish(&run);
-    let truth = servers.truth(position).cloned();
-    Ok(Played { run, log, path: path.transpose()?.flatten(), truth })
+    let faults = sent.fault.into_iter().chain(servers.fault()).collect();
+    let path = path.filter(|path| !says_too_little(path));
+    Ok(Played { run, log: sent.log, path, truth: servers.truth(position).cloned(), faults })
+}
+
+/// What came of a load.
+pub(super) struct Loaded {
+    /// The load generator's log.
+    pub(super) log: LoadLog,
+    /// The proxy's last metrics.
+    pub(super) metrics: Metrics,
+    /// What is wrong with how the proxy ended.
+    pub(super) fault: Option<String>,
 }
 
 /// Sends so many requests, at so many per second, through a proxy, ends it, and reads its last
 /// metrics.
-#[expect(clippy::too_many_arguments, reason = "one use for runs, one for the path")]
 pub(super) fn send(
     plan: &Plan,
     folder: &Folder,
@@ -138,9 +170,8 @@ pub(super) fn send(
     mut proxy: Listening,
     (requests, requests_per_second): (u64, f64),
     purpose: u64,
-    stop: &AtomicBool,
     on_end: impl FnMut(&load::Sent),
-) -> anyhow::Result<(LoadLog, Metrics)> {
+) -> anyhow::Result<Loaded> {
     let target = proxy.addresses.first().context("the proxy says no address")?.1;
     let schedule = Schedule {
         requests,
@@ -150,11 +181,15 @@ pub(super) fn send(
         replication: purpose,
         ..Schedule::new(target)
     };
-    let log = load::run(&schedule, stop, on_end)?;
-    proxy.child.stop(PATIENCE).context("the proxy cannot be stopped")?;
+    let log = load::run(&schedule, &plan.interrupt, on_end)?;
+    let status = proxy.child.stop(PROXY_PATIENCE).context("the proxy cannot be stopped")?;
+    let fault = (!status.success()).then(|| {
+        let said = proxy.child.last_messages();
+        format!("The proxy did not end well ({status}), so its counts may not be complete{said}")
+    });
     folder.write_requests(files, &log)?;
     let metrics = folder.keep_metrics(files)?;
-    Ok((log, metrics))
+    Ok(Loaded { log, metrics, fault })
 }
 
 fn request(sent: &load::Sent) -> LiveRequest {

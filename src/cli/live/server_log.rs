@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use anyhow::{Context, anyhow};
-
 use super::folder::Folder;
 use super::{Plan, servers};
 use crate::balancer::ServerCounts;
@@ -17,28 +15,27 @@ pub(super) struct ServerLogs {
 }
 
 impl ServerLogs {
-    /// Reads the logs; none if the servers are not ours and keep none that we know.
-    pub(super) fn read(plan: &Plan, folder: &Folder) -> anyhow::Result<Option<Self>> {
+    /// Reads the logs; none if the servers are not ours and keep none that we know. A process that
+    /// was killed leaves half a line, which is left out.
+    pub(super) fn read(plan: &Plan, folder: &Folder) -> Option<Self> {
         if !servers::are_ours(plan) {
-            return Ok(None);
+            return None;
         }
         let mut met: BTreeMap<String, Vec<(u16, String)>> = BTreeMap::new();
-        for start in 0.. {
-            let path = folder.servers_log(start);
-            if !path.exists() {
-                break;
-            }
-            let text =
-                fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            for record in csv::Reader::from_reader(text.as_slice()).records() {
-                let record = record.with_context(|| path.display().to_string())?;
-                let cell =
-                    |i| record.get(i).ok_or_else(|| anyhow!("{}: a short line", path.display()));
-                let port = cell(1)?.parse().with_context(|| path.display().to_string())?;
-                met.entry(cell(2)?.to_owned()).or_default().push((port, cell(3)?.to_owned()));
+        let logs = (0..).map(|start| folder.servers_log(start)).take_while(|path| path.exists());
+        for path in logs {
+            let mut text = fs::read(&path).unwrap_or_default();
+            let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            text.truncate(whole);
+            for record in csv::Reader::from_reader(text.as_slice()).records().flatten() {
+                let port = record.get(1).and_then(|port| port.parse().ok());
+                if let (Some(port), Some(id), Some(outcome)) = (port, record.get(2), record.get(3))
+                {
+                    met.entry(id.to_owned()).or_default().push((port, outcome.to_owned()));
+                }
             }
         }
-        Ok(Some(Self { met }))
+        Some(Self { met })
     }
 
     /// What the servers of a model met of these identifiers.

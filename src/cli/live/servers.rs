@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
@@ -11,7 +13,10 @@ use super::children::{PATIENCE, start_own};
 use super::folder::Folder;
 use crate::live::Target;
 use crate::live::processes::{Child, Launch, check_free, wait_until_open};
-use crate::world::Model;
+use crate::world::{Model, RateLimit};
+
+/// Limits that take longer to recover are met as the run before left them.
+const LONGEST_REST_S: f64 = 10.0;
 
 /// The running servers.
 pub(super) struct Servers {
@@ -130,6 +135,28 @@ impl Servers {
     /// What the stand-in servers of the config at `position` drew.
     pub(super) fn truth(&self, position: usize) -> Option<&Model> {
         self.truths.get(position)
+    }
+
+    /// Waits until limiters are as they were before the last run, as every prediction takes them to
+    /// be; not longer than [`LONGEST_REST_S`].
+    pub(super) fn rest(plan: &Plan, position: usize) {
+        let model = &plan.models[position];
+        let limits = model.rate_limit_posterior.rows().iter().chain([&model.rate_limit]);
+        let longest = limits.map(RateLimit::recovery_s).fold(0.0, f64::max);
+        let end = Duration::from_secs_f64(longest.min(LONGEST_REST_S));
+        let mut rested = Duration::ZERO;
+        while rested < end && !plan.is_interrupted() {
+            let step = (end - rested).min(Duration::from_millis(50));
+            thread::sleep(step);
+            rested += step;
+        }
+    }
+
+    /// What is wrong with the servers' process.
+    pub(super) fn fault(&mut self) -> Option<String> {
+        let child = self.child.as_mut()?;
+        (!child.is_alive())
+            .then(|| format!("The servers' process ended during the run{}", child.last_messages()))
     }
 
     /// Ends the servers, if they are ours to end.

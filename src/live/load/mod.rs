@@ -34,7 +34,7 @@ use tokio::sync::{mpsc as departures, watch};
 
 /// How long answers are waited for once the load is stopped: long enough for those that are on
 /// their way, short enough for a whole program to end within two seconds of Ctrl-C.
-const GRACE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_millis(300);
 /// How long a wish to stop may go unnoticed.
 const LOOK: Duration = Duration::from_millis(20);
 

@@ -24,7 +24,7 @@ use crate::domain::{Attempt, Identifier, Request, RequestId, Timestamp};
 const BETWEEN_STATES: Duration = Duration::from_millis(50);
 
 /// Once told to stop, what is in service and in the queue has this long to be answered.
-const TIME_TO_END: Duration = Duration::from_secs(1);
+const TIME_TO_END: Duration = Duration::from_millis(500);
 
 /// Waits for events and hands them to the balancer.
 pub(super) struct Decisions {

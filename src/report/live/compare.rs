@@ -121,8 +121,8 @@ pub(super) const fn why(judgement: Judgement) -> &'static str {
         Judgement::NoSpread => "every simulated run gave this very number",
         Judgement::PathUnknown => "what the path added during the run is not known",
         Judgement::Disturbed => {
-            "more than one request in twenty left over a millisecond late, so this machine had no \
-             time for the run"
+            "this machine was busy with other things: requests left late, or the path to the null \
+             server stalled as long as the slowest requests take"
         }
         Judgement::Judged => "",
     }

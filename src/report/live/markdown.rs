@@ -105,8 +105,10 @@ fn how_made(pages: &[LivePage], made: &LiveMade) -> String {
         let p = page.prediction;
         let _ = writeln!(
             text,
-            "- {}: predicted before the first request, from {} simulated runs for each strategy \
-             and basis, seed {}. {}",
+            "- {}: {} simulated runs for each strategy and basis, seed {}. The predictions from the \
+             model and from true rates were written before the first request; those from the other \
+             runs, and latencies over the path as it was during each run, were made after the runs. \
+             {}",
             escaped(&page.title()),
             thousands(p.replications),
             p.seed,

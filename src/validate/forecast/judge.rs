@@ -44,13 +44,14 @@ pub fn judge(config: &str, runs: &[LiveRun], forecasts: &[Forecast], seed: u64) 
         let mut words = streams.stream(Purpose::Analysis, TIES, number);
         for forecast in forecasts {
             let Some(predicted) = forecast.of(&run.strategy) else { continue };
-            let latency = match (predicted.knows_path, run.is_disturbed()) {
-                (false, _) => Judgement::PathUnknown,
-                (true, true) => Judgement::Disturbed,
-                (true, false) => Judgement::Judged,
-            };
             for (metric, pool) in RunMetric::ALL.into_iter().zip(&predicted.pools) {
                 let observed = run.value(metric);
+                let stalls = metric == RunMetric::LatencyP99 && !predicted.knows_stalls;
+                let latency = match (predicted.knows_path, run.is_disturbed() || stalls) {
+                    (false, _) => Judgement::PathUnknown,
+                    (true, true) => Judgement::Disturbed,
+                    (true, false) => Judgement::Judged,
+                };
                 let pit = pool.place(observed, uniform_open(&mut words));
                 tests.push(TestedMetric {
                     strategy: run.strategy.label(),

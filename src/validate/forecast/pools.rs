@@ -31,6 +31,8 @@ pub(super) struct Predicted {
     pub(super) pools: Vec<Pool>,
     /// Whether the latencies hold the path as it was during the run.
     pub(super) knows_path: bool,
+    /// Whether that is so of the largest latencies, too.
+    pub(super) knows_stalls: bool,
 }
 
 /// The values of one metric in simulated runs.
@@ -107,7 +109,9 @@ impl Forecast {
     /// are then judged.
     #[must_use]
     pub fn knowing_the_path(mut self) -> Self {
-        self.runs.iter_mut().for_each(|run| run.knows_path = true);
+        for run in &mut self.runs {
+            (run.knows_path, run.knows_stalls) = (true, true);
+        }
         self
     }
 
@@ -115,8 +119,13 @@ impl Forecast {
     /// lasted: `during` is a forecast of that run with that overhead. Counts stay as they were
     /// predicted before. Only such latencies are judged: what the path adds changes from minute
     /// to minute by more than a run's median can be off.
+    ///
+    /// `largest_stall_ms` is the largest addition of the path in many more requests than a run
+    /// has. A hundred measurements say little of what happens to one request in a hundred; the
+    /// 99th percentile is therefore judged only where no stall comes near it, so that the servers
+    /// make it and not the path: below half of the lower end of its interval.
     #[must_use]
-    pub fn with_latencies_of(mut self, during: &Self) -> Self {
+    pub fn with_latencies_of(mut self, during: &Self, largest_stall_ms: f64) -> Self {
         for run in &mut self.runs {
             let Some(same) = during.of(&run.strategy) else { continue };
             for (metric, (pool, other)) in
@@ -127,6 +136,9 @@ impl Forecast {
                 }
             }
             run.knows_path = true;
+            let p99 = RunMetric::ALL.iter().position(|m| *m == RunMetric::LatencyP99);
+            let p99 = p99.and_then(|i| run.pools.get(i));
+            run.knows_stalls = p99.is_some_and(|p| 2.0 * largest_stall_ms <= p.interval().low);
         }
         self
     }
@@ -165,7 +177,7 @@ impl Predicted {
             Pool::new(rows.iter().filter_map(|row| row.get(i)).map(|v| v[metric]).collect())
         };
         let pools = (0..RunMetric::ALL.len()).map(pool).collect();
-        Self { strategy, start, pools, knows_path: false }
+        Self { strategy, start, pools, knows_path: false, knows_stalls: false }
     }
 }
 

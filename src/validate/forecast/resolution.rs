@@ -69,11 +69,17 @@ pub fn resolution(forecasts: &[Forecast], setting: &Setting<'_>) -> Option<Resol
         return None;
     }
     let threshold = LEVEL / tests as f64;
-    let sharpest = forecasts.iter().max_by_key(|forecast| forecast.basis)?;
+    // With a start for each strategy there is a forecast for each, too.
+    let basis = forecasts.iter().map(|forecast| forecast.basis).max()?;
+    let sharpest: Vec<(&Forecast, &Predicted)> = forecasts
+        .iter()
+        .filter(|forecast| forecast.basis == basis)
+        .flat_map(|forecast| forecast.runs.iter().map(move |run| (forecast, run)))
+        .collect();
     let mut noticed = vec![false; RUNS as usize];
     let mut here = Vec::new();
-    for (run, luck) in sharpest.runs.iter().zip(1..) {
-        let rival = Rival::play(&sharpest.scenario, sharpest.basis, run, luck, setting);
+    for ((forecast, run), luck) in sharpest.iter().zip(1..) {
+        let rival = Rival::play(&forecast.scenario, basis, run, luck, setting);
         for (i, (metric, pool)) in RunMetric::ALL.into_iter().zip(&run.pools).enumerate() {
             if counts(run, metric, pool) && !metric.is_latency() {
                 for (noticed, value) in noticed.iter_mut().zip(values(&rival.rival, i)) {
@@ -89,10 +95,10 @@ pub fn resolution(forecasts: &[Forecast], setting: &Setting<'_>) -> Option<Resol
         setting.requests as f64
     } else {
         let requests = setting.requests.saturating_mul(LONGER);
-        let longer = Scenario { requests, ..sharpest.scenario.clone() };
         let mut there = Vec::new();
-        for (run, luck) in sharpest.runs.iter().zip(1..) {
-            let rival = Rival::play(&longer, sharpest.basis, run, luck, setting);
+        for ((forecast, run), luck) in sharpest.iter().zip(1..) {
+            let longer = Scenario { requests, ..forecast.scenario.clone() };
+            let rival = Rival::play(&longer, basis, run, luck, setting);
             for (i, (metric, pool)) in RunMetric::ALL.into_iter().zip(&run.pools).enumerate() {
                 if counts(run, metric, pool) && !metric.is_latency() {
                     there.push(rival.shift(i));

@@ -34,6 +34,9 @@ pub struct Setting<'a> {
     pub rules: Rules,
     /// What the path to the servers adds to latencies; none if it was not measured.
     pub overhead: Option<&'a Overhead>,
+    /// Whether the overhead is a sample of the path, not the path itself: every simulated run then
+    /// draws from a bootstrap sample of it.
+    pub path_is_sampled: bool,
     /// Simulated runs behind every distribution; see [`replications`](super::replications).
     pub replications: u64,
     /// The only source of randomness.
@@ -52,6 +55,7 @@ const SALT: u64 = 0xf0_4eca_5703_91ae;
 /// Streams of [`Purpose::Analysis`], whose "server" is what the words are for.
 const ATTEMPTS: u16 = 0;
 const REQUESTS: u16 = 1;
+const PATHS: u16 = 2;
 /// Luck number n has the replications from n times this on, beyond those of all others.
 const LUCKS_APART: u64 = 1 << 33;
 
@@ -95,15 +99,19 @@ impl Setting<'_> {
                 let mut servers = streams.stream(Purpose::Instance, 0, replication);
                 let instance = start.draw(twist.shift, &mut servers);
                 let number = replication + twist.luck * LUCKS_APART;
+                let mut sample = streams.stream(Purpose::Analysis, PATHS, replication);
+                let sampled = self.overhead.filter(|_| self.path_is_sampled);
+                let sampled = sampled.map(|path| path.resampled(|| uniform_open(&mut sample)));
+                let overhead = sampled.as_ref().or(self.overhead);
                 let mut world = Replication::of(scenario, instance, &streams, number);
-                if let Some(overhead) = self.overhead {
+                if let Some(overhead) = overhead {
                     let words = streams.stream(Purpose::Analysis, ATTEMPTS, number);
                     world = world.behind(overhead, words);
                 }
                 let words = streams.stream(Purpose::Analysis, REQUESTS, number);
                 let play = |strategy: &StrategySpec| {
                     let coins = streams.stream(Purpose::Strategy, 0, number);
-                    self.play(&mut world, strategy, coins, words.clone())
+                    self.play(&mut world, strategy, overhead, coins, words.clone())
                 };
                 strategies.iter().map(play).collect()
             })
@@ -114,13 +122,14 @@ impl Setting<'_> {
         &self,
         world: &mut Replication<'_>,
         strategy: &StrategySpec,
+        overhead: Option<&Overhead>,
         coins: ChaCha8Rng,
         words: ChaCha8Rng,
     ) -> Values {
         let player = strategy.build(world.instance().servers(), coins);
         let capacity = self.requests.min(1 << 20) as usize;
         let latencies_ns = Vec::with_capacity(capacity);
-        let mut answers = Answers { latencies_ns, overhead: self.overhead, words };
+        let mut answers = Answers { latencies_ns, overhead, words };
         let ledger = world.play(player, &mut answers);
         let counted = Counted {
             requests: ledger.arrived,

@@ -55,8 +55,9 @@ pub enum Judgement {
     NoSpread,
     /// A latency whose overhead is not known: shown, not judged.
     PathUnknown,
-    /// A latency of a run whose load generator could not keep its schedule
-    /// ([`LiveRun::is_disturbed`](super::LiveRun::is_disturbed)): shown, not judged.
+    /// A latency that this machine may have made: the load generator could not keep its schedule
+    /// ([`LiveRun::is_disturbed`](super::LiveRun::is_disturbed)), or the path stalled for as long
+    /// as the slowest requests take. Shown, not judged.
     Disturbed,
 }
 
