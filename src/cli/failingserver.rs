@@ -45,6 +45,9 @@ pub(super) struct FailingserverArguments {
     /// Write a line for every attempt
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
+    /// Replace the log if it is there
+    #[arg(long, requires = "log")]
+    force: bool,
     /// Write what was drawn, as model files, into this folder
     #[arg(long, value_name = "DIR")]
     truth: Option<PathBuf>,
@@ -83,6 +86,9 @@ pub(super) fn run(
     let groups: Vec<Servers> =
         served.iter().map(|s| Servers::draw(&s.model, seed, s.replication)).collect();
     let listeners = Listeners::bind(&groups, place(arguments, &served)).map_err(mend)?;
+    if let Some(log) = arguments.log.as_deref().filter(|log| log.is_file() && !arguments.force) {
+        bail!("{} is there already; name another file or add --force", log.display());
+    }
     let log = arguments.log.as_deref().map(ServerLog::create).transpose()?;
     if let Some(folder) = &arguments.truth {
         write_truth(folder, &served, &groups)?;

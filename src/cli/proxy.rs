@@ -151,7 +151,6 @@ fn strategy(flag: Option<&str>) -> anyhow::Result<StrategySpec> {
     };
     let choices: Vec<&str> = StrategySpec::known_names()
         .into_iter()
-        .chain(["random"])
         .filter(|name| !matches!(*name, "all" | "oracle"))
         .collect();
     match name.to_ascii_lowercase().as_str() {

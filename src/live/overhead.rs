@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 
 use crate::trace::Row;
-use crate::world::Overhead;
+use crate::world::{Overhead, RequestOverhead};
 
 /// An answered request, as the load generator saw it, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,38 +37,36 @@ pub fn measured_overhead(
     for row in rows {
         requests.entry(&row.request_id).or_default().push(row);
     }
-    let mut beside: Vec<(AnsweredAt, f64)> = Vec::new();
+    let mut beside: Vec<(AnsweredAt, RequestOverhead)> = Vec::new();
     for (id, attempts) in &mut requests {
         attempts.sort_by_key(|row| row.attempt_number);
-        let mut in_attempts = 0.0;
+        let (mut in_attempts, mut first_attempt_ms) = (0.0, 0.0);
         let mut ended: Option<f64> = None;
         for row in attempts {
             let began = row.timestamp * 1e3;
             let gap = ended.map_or(0.0, |ended| (began - ended).max(0.0));
             let took = gap + row.latency_ms;
             in_attempts += took;
-            let list = match ended {
-                None => &mut overhead.first_attempt_ms,
-                Some(_) => &mut overhead.retry_ms,
-            };
-            list.extend(Some(took - known_ms).filter(|added| *added >= 0.0));
+            match ended {
+                None => first_attempt_ms = took - known_ms,
+                Some(_) => overhead.retry_ms.push(took - known_ms),
+            }
             ended = Some(began + row.latency_ms);
         }
         if let Some(answer) = answered.get(*id) {
-            beside.push((*answer, answer.latency_ms - in_attempts));
+            let beside_ms = answer.latency_ms - in_attempts;
+            beside.push((*answer, RequestOverhead { first_attempt_ms, beside_ms }));
         }
     }
     beside.sort_by(|(a, _), (b, _)| a.due_ms.total_cmp(&b.due_ms));
     let mut free_ms = f64::NEG_INFINITY;
     for (answer, added) in beside {
-        if answer.due_ms >= free_ms && added >= 0.0 {
-            overhead.request_ms.push(added);
+        if answer.due_ms >= free_ms && added.first_attempt_ms >= 0.0 && added.beside_ms >= 0.0 {
+            overhead.requests.push(added);
         }
         free_ms = free_ms.max(answer.due_ms + answer.latency_ms);
     }
-    for list in [&mut overhead.first_attempt_ms, &mut overhead.retry_ms, &mut overhead.request_ms] {
-        list.sort_by(f64::total_cmp);
-    }
+    overhead.retry_ms.retain(|added| *added >= 0.0);
     overhead
 }
 
@@ -112,8 +110,9 @@ mod tests {
             answer("c", 101.0, 3.0),
         ]);
         let found = measured_overhead(&rows, &answered, 1.0);
-        assert_eq!(found.first_attempt_ms, [0.5, 0.5, 0.75]);
+        let request = |first_attempt_ms, beside_ms| RequestOverhead { first_attempt_ms, beside_ms };
+        let expected = [request(0.5, 0.5), request(0.75, 0.75)];
+        assert_eq!(found.requests, expected, "c was due before b was answered");
         assert_eq!(found.retry_ms, [0.375], "its own 0.25 and 0.125 between");
-        assert_eq!(found.request_ms, [0.5, 0.75], "c was due before b was answered");
     }
 }

@@ -26,7 +26,7 @@ pub enum TargetError {
     Unknown(String),
     /// Another machine.
     #[error(
-        "`{0}` is not on this machine; bursts at other people's servers can do harm. If they are \
+        "`{0}` is not on this machine; load on other people's servers can do harm. If they are \
          yours, add --allow-remote"
     )]
     Remote(String),

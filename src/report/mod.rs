@@ -22,8 +22,8 @@ pub use files::{WriteError, write_atomically};
 pub use fit::{fit_page, fit_report};
 pub use folder::{FolderError, ResultsFolder};
 pub use live::{
-    LiveMade, LivePage, LiveRow, ReconciledCount, Reconciliation, live_compared, live_counts,
-    live_files, live_summary_csv, live_summary_json, live_table, live_verdict,
+    LiveMade, LivePage, LiveRow, ReconciledCount, Reconciliation, folded, live_compared,
+    live_counts, live_files, live_summary_csv, live_summary_json, live_table, live_verdict,
 };
 pub use manifest::Manifest;
 pub use parquet::ParquetSink;

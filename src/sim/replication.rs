@@ -71,10 +71,10 @@ impl<'s> Replication<'s> {
         Self { scenario, instance, luck, arrivals, accepted, measured: None }
     }
 
-    /// The same behind a measured path: every attempt, a refused one too, takes a drawn addition
-    /// longer, and its timeout counts the sum. What the path adds to requests beside their
-    /// attempts changes no decision and is left to the caller. Every strategy meets the words of
-    /// `rng` from its beginning.
+    /// The same behind a measured path, drawn for this run: every attempt, a refused one too, takes
+    /// an addition longer, and its timeout counts the sum. What the path adds to requests beside
+    /// their attempts changes no decision and is left to the caller. Every strategy meets the words
+    /// of `rng` from its beginning.
     #[must_use]
     pub fn behind(self, overhead: &'s Overhead, rng: ChaCha8Rng) -> Self {
         Self { measured: Some(Measured { overhead, rng }), ..self }
@@ -150,8 +150,8 @@ impl<'s> Replication<'s> {
 
 /// What lies between the balancer and the servers.
 trait Path {
-    /// The latency of attempt `number` of a request (from 0), given that of the server.
-    fn latency(&mut self, number: u32, of_server: Span) -> Span;
+    /// The latency of an attempt, given that of the server.
+    fn latency(&mut self, attempt: &Attempt, of_server: Span) -> Span;
 }
 
 /// Nothing.
@@ -159,7 +159,7 @@ struct Direct;
 
 impl Path for Direct {
     #[inline]
-    fn latency(&mut self, _number: u32, of_server: Span) -> Span {
+    fn latency(&mut self, _attempt: &Attempt, of_server: Span) -> Span {
         of_server
     }
 }
@@ -172,8 +172,9 @@ struct Measured<'s> {
 }
 
 impl Path for Measured<'_> {
-    fn latency(&mut self, number: u32, of_server: Span) -> Span {
-        let added_ms = self.overhead.attempt_ms(number, uniform_open(&mut self.rng));
+    fn latency(&mut self, attempt: &Attempt, of_server: Span) -> Span {
+        let word = uniform_open(&mut self.rng);
+        let added_ms = self.overhead.attempt_ms(attempt.request, attempt.number, word);
         let added = Span::from_millis_f64(added_ms).as_nanos();
         Span::from_nanos(of_server.as_nanos().saturating_add(added))
     }
@@ -203,7 +204,7 @@ impl<P: Path, R: Record> Effects for Driver<'_, P, R> {
         } else {
             (Outcome::RateLimited, self.refusal)
         };
-        let latency = self.path.latency(attempt.number, latency);
+        let latency = self.path.latency(attempt, latency);
         if latency > self.timeout {
             self.queue.push_outcome(self.now + self.timeout, attempt.id, Outcome::TimedOut);
         } else {
@@ -225,7 +226,7 @@ mod tests {
     use super::*;
     use crate::domain::{Purpose, Rules};
     use crate::strategy::StrategySpec;
-    use crate::world::{Document, Model};
+    use crate::world::{Document, Model, RequestOverhead};
 
     fn scenario(error_rates: &str, limit: &str, latency: &str) -> Scenario {
         let text = format!(
@@ -250,7 +251,9 @@ mod tests {
     fn play(scenario: &Scenario, overhead: Option<&Overhead>) -> (Heard, Ledger) {
         let streams = Streams::new(5);
         let mut world = Replication::new(scenario, &streams, 3);
-        if let Some(overhead) = overhead {
+        let mut words = streams.stream(Purpose::Analysis, 1, 3);
+        let drawn = overhead.map(|path| path.drawn(200, false, || uniform_open(&mut words)));
+        if let Some(overhead) = &drawn {
             world = world.behind(overhead, streams.stream(Purpose::Analysis, 0, 3));
         }
         let spec = StrategySpec::from_name("v4").unwrap();
@@ -267,8 +270,8 @@ mod tests {
     const CONSTANT: &str = "family = \"constant\"\nms = 2.0\nrate_limited_ms = 1.0";
 
     fn overhead(first: &[f64], retry: &[f64]) -> Overhead {
-        let (first_attempt_ms, retry_ms) = (first.to_vec(), retry.to_vec());
-        Overhead { first_attempt_ms, retry_ms, request_ms: vec![1e9] }
+        let entry = |first: &f64| RequestOverhead { first_attempt_ms: *first, beside_ms: 1e9 };
+        Overhead { requests: first.iter().map(entry).collect(), retry_ms: retry.to_vec() }
     }
 
     #[test]

@@ -2,52 +2,110 @@
 //!
 //! A model says how long servers take. A live run adds connections, system calls and threads, on
 //! this machine; they are measured against a server that is known to take a constant time, and
-//! added to simulated latencies by drawing from the measured ones.
+//! added to simulated latencies by drawing from the measured ones. What a request adds to its first
+//! attempt and beside it is drawn together: a machine that is slow for the one is slow for the
+//! other, and clocks are read between the two.
 //!
 //! When not to use it: to compare strategies; all of them pay the same.
 
-/// Measured additions in milliseconds. Empty lists add nothing.
+use crate::domain::RequestId;
+
+/// Measured additions. Empty lists add nothing.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Overhead {
-    /// To the first attempt of a request, which finds sleeping threads and cold caches.
-    pub first_attempt_ms: Vec<f64>,
-    /// To every further attempt, the time since the outcome before it included.
+    /// One entry a measured request.
+    pub requests: Vec<RequestOverhead>,
+    /// To every attempt but the first of a request, the time since the outcome before it included,
+    /// in milliseconds.
     pub retry_ms: Vec<f64>,
-    /// To a request beside that: from the moment it was due until the proxy sent the first attempt,
-    /// and from the last outcome until the answer was read.
-    pub request_ms: Vec<f64>,
+}
+
+/// What the path added to one request, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RequestOverhead {
+    /// To its first attempt.
+    pub first_attempt_ms: f64,
+    /// Beside its attempts: from the moment it was due until the proxy sent the first one, and from
+    /// the last outcome until the answer was read.
+    pub beside_ms: f64,
 }
 
 impl Overhead {
-    /// What is added to attempt `number` of a request (from 0), for a word `u` in (0, 1).
+    /// One drawing for a run of so many requests: request i meets entry i. `is_sample` says
+    /// that the lists are a sample of the path, not the path itself; it then draws from a bootstrap
+    /// sample of them (Efron, Annals of Statistics 7 (1979), 1-26). Words are numbers in (0, 1).
     #[must_use]
-    pub fn attempt_ms(&self, number: u32, u: f64) -> f64 {
-        pick(if number == 0 { &self.first_attempt_ms } else { &self.retry_ms }, u)
+    pub fn drawn(&self, requests: u64, is_sample: bool, mut word: impl FnMut() -> f64) -> Self {
+        let mut again = self.clone();
+        if is_sample {
+            again.requests = drawn(&self.requests, self.requests.len(), &mut word);
+            again.retry_ms = drawn(&self.retry_ms, self.retry_ms.len(), &mut word);
+        }
+        again.requests = drawn(&again.requests, requests as usize, &mut word);
+        again
     }
 
-    /// What is added to a request, for a word `u` in (0, 1).
+    /// What is added to attempt `number` (from 0) of a request, for a word `u` in (0, 1).
     #[must_use]
-    pub fn request_ms(&self, u: f64) -> f64 {
-        pick(&self.request_ms, u)
-    }
-}
-
-impl Overhead {
-    /// A bootstrap sample of each list, by words in (0, 1): how else the same path might have been
-    /// measured (Efron, Annals of Statistics 7 (1979), 1-26).
-    #[must_use]
-    pub fn resampled(&self, mut word: impl FnMut() -> f64) -> Self {
-        let mut again =
-            |list: &[f64]| -> Vec<f64> { list.iter().map(|_| pick(list, word())).collect() };
-        Self {
-            first_attempt_ms: again(&self.first_attempt_ms),
-            retry_ms: again(&self.retry_ms),
-            request_ms: again(&self.request_ms),
+    pub fn attempt_ms(&self, request: RequestId, number: u32, u: f64) -> f64 {
+        match number {
+            0 => self.of(request).map_or(0.0, |of| of.first_attempt_ms),
+            _ => pick(&self.retry_ms, u).unwrap_or(0.0),
         }
     }
+
+    /// What is added to a request beside its attempts.
+    #[must_use]
+    pub fn request_ms(&self, request: RequestId) -> f64 {
+        self.of(request).map_or(0.0, |of| of.beside_ms)
+    }
+
+    /// The largest addition to a single request or attempt.
+    #[must_use]
+    pub fn largest_ms(&self) -> f64 {
+        let requests = self.requests.iter().map(|of| of.first_attempt_ms.max(of.beside_ms));
+        requests.chain(self.retry_ms.iter().copied()).fold(0.0, f64::max)
+    }
+
+    fn of(&self, request: RequestId) -> Option<&RequestOverhead> {
+        let position = request.0.checked_rem(self.requests.len() as u64)?;
+        self.requests.get(position as usize)
+    }
 }
 
-fn pick(measured: &[f64], u: f64) -> f64 {
-    let last = measured.len().saturating_sub(1);
-    measured.get(((u * measured.len() as f64) as usize).min(last)).copied().unwrap_or(0.0)
+fn drawn<T: Copy>(list: &[T], n: usize, mut word: impl FnMut() -> f64) -> Vec<T> {
+    (0..n).map_while(|_| pick(list, word())).collect()
+}
+
+fn pick<T: Copy>(list: &[T], u: f64) -> Option<T> {
+    let last = list.len().checked_sub(1)?;
+    list.get(((u * list.len() as f64) as usize).min(last)).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_request_adds_to_its_first_attempt_and_beside_it_stays_together() {
+        let entry = |i: u32| RequestOverhead {
+            first_attempt_ms: f64::from(i),
+            beside_ms: 10.0 * f64::from(i),
+        };
+        let measured = Overhead { requests: (1..=3).map(entry).collect(), retry_ms: vec![7.0] };
+        let mut words = [0.1, 0.9, 0.5, 0.4, 0.99, 0.2, 0.0, 0.7].into_iter().cycle();
+        let drawn = measured.drawn(5, true, || words.next().unwrap());
+        assert_eq!(drawn.requests.len(), 5);
+        for request in (0..12).map(RequestId) {
+            let first = drawn.attempt_ms(request, 0, 0.5);
+            assert_eq!(drawn.request_ms(request), 10.0 * first);
+        }
+        assert_eq!(drawn.attempt_ms(RequestId(0), 1, 0.5), 7.0);
+        assert_eq!(measured.largest_ms(), 30.0);
+        let nothing = Overhead::default().drawn(5, true, || 0.5);
+        assert_eq!(
+            (nothing.attempt_ms(RequestId(1), 0, 0.5), nothing.request_ms(RequestId(1))),
+            (0.0, 0.0)
+        );
+    }
 }

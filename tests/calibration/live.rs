@@ -17,8 +17,7 @@ use flakelab::strategy::{FIVE, StrategySpec};
 use flakelab::validate::forecast::{
     Basis, Forecast, LiveRequest, LiveRun, RequestEnd, RunMetric, Setting, judge,
 };
-use flakelab::world::{ErrorFamily, Instance, Model, Overhead, Scenario};
-use rand_chacha::ChaCha8Rng;
+use flakelab::world::{ErrorFamily, Instance, Model, Overhead, RequestOverhead, Scenario};
 
 use crate::study::{Finding, Study, must_be_rejected, uniformity};
 
@@ -29,20 +28,26 @@ fn strategies() -> Vec<StrategySpec> {
 }
 
 fn overhead() -> Overhead {
-    let from = |low: f64, n: u32| (0..n).map(|i| low + 0.02 * f64::from(i * i)).collect();
-    Overhead { first_attempt_ms: from(0.3, 9), retry_ms: from(0.2, 7), request_ms: from(0.4, 12) }
+    let rising = |low: f64, i: u32| low + 0.02 * f64::from(i * i);
+    let request = |i: u32| RequestOverhead {
+        first_attempt_ms: rising(0.3, i % 9),
+        beside_ms: rising(0.4, i % 12),
+    };
+    Overhead {
+        requests: (0..36).map(request).collect(),
+        retry_ms: (0..7).map(|i| rising(0.2, i)).collect(),
+    }
 }
 
 /// What the load generator would have noted.
 struct Noted<'o> {
     requests: Vec<LiveRequest>,
     overhead: &'o Overhead,
-    words: ChaCha8Rng,
 }
 
 impl Record for Noted<'_> {
     fn on_answer(&mut self, request: RequestId, answer: Answer) {
-        let added = self.overhead.request_ms(uniform_open(&mut self.words));
+        let added = self.overhead.request_ms(request);
         self.requests.push(LiveRequest {
             due_ms: request.0 as f64 * 100.0,
             drift_ms: 0.0,
@@ -80,11 +85,12 @@ fn made(model: &Model, setting: &Setting<'_>, path: &Overhead, study: u64) -> Ma
     };
     let run = |(number, strategy): (u64, &StrategySpec)| {
         let stream = |purpose, server| streams.stream(purpose, server, number + 1);
-        let words = stream(Purpose::Analysis, 1);
-        let mut noted = Noted { requests: Vec::new(), overhead: path, words };
+        let mut words = stream(Purpose::Analysis, 1);
+        let path = path.drawn(setting.requests, false, || uniform_open(&mut words));
+        let mut noted = Noted { requests: Vec::new(), overhead: &path };
         let player = strategy.build(instance.servers(), stream(Purpose::Strategy, 0));
         let ledger = Replication::of(&scenario, instance.clone(), &streams, number + 1)
-            .behind(path, stream(Purpose::Analysis, 0))
+            .behind(&path, stream(Purpose::Analysis, 0))
             .play(player, &mut noted);
         LiveRun { strategy: *strategy, ledger, rules: setting.rules, requests: noted.requests }
     };

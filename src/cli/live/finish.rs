@@ -10,7 +10,7 @@ use super::{Ending, Plan};
 use crate::cli::print;
 use crate::live::calendar;
 use crate::report::{
-    LiveMade, LivePage, Reconciliation, live_compared, live_counts, live_files, live_table,
+    LiveMade, LivePage, Reconciliation, folded, live_compared, live_counts, live_files, live_table,
     live_verdict,
 };
 use crate::strategy::StrategySpec;
@@ -119,11 +119,7 @@ impl OfConfig {
     /// Predicts latencies again from the true rates, over the path as it was during each run.
     fn predict_over_the_path_of_each_run(&mut self, plan: &Plan) {
         let paths = self.played.iter().filter_map(|played| played.path.as_ref());
-        let stall = |path: &Overhead| {
-            let largest = |list: &[f64]| list.iter().copied().fold(0.0, f64::max);
-            largest(&path.first_attempt_ms).max(largest(&path.request_ms))
-        };
-        let largest_stall_ms = paths.map(stall).fold(0.0, f64::max);
+        let largest_stall_ms = paths.map(Overhead::largest_ms).fold(0.0, f64::max);
         for played in &self.played {
             let (Some(path), Some(truth)) = (&played.path, &played.truth) else { continue };
             let strategy = std::slice::from_ref(&played.run.strategy);
@@ -165,7 +161,7 @@ pub(super) fn finish(
 ) -> anyhow::Result<Option<Ending>> {
     let mut verdicts: Vec<Option<Verdict>> = Vec::new();
     for of in &mut configs {
-        let whole = of.played.iter().all(|played| !played.log.stopped);
+        let whole = of.played.iter().all(|played| !played.log.stopped && played.faults.is_empty());
         let complete = whole && of.played.len() == plan.strategies.len();
         if complete && !plan.is_interrupted() {
             of.predict_by_others(plan, overhead);
@@ -228,7 +224,7 @@ fn shown(plan: &Plan, folder: &Folder, pages: &[LivePage], width: Option<usize>)
     for page in pages {
         parts.push(live_table(page, width));
         parts.push(live_compared(page, width));
-        parts.push(live_verdict(page));
+        parts.push(folded(&live_verdict(page), width));
         parts.push(live_counts(page));
         parts.extend_from_slice(page.notes);
     }
@@ -239,10 +235,17 @@ fn shown(plan: &Plan, folder: &Folder, pages: &[LivePage], width: Option<usize>)
          next: cargo run -- fit {path}/traces/*.csv",
         folder.path().join("report.txt").display(),
     ));
+    if agree_not(pages) {
+        parts.push("exit code 1, because counts that should be the same are not".to_owned());
+    }
     if plan.is_interrupted() {
         parts.push("interrupted: these results are partial, and nothing was judged".to_owned());
     }
     parts.join("\n\n")
+}
+
+fn agree_not(pages: &[LivePage]) -> bool {
+    !pages.iter().flat_map(|page| page.reconciliation).all(Reconciliation::agrees)
 }
 
 fn server_names(model: &crate::world::Model) -> Vec<String> {

@@ -77,6 +77,13 @@ impl Folder {
         let folder = Self { results, spec_hash, is_new };
         // What lies in a folder that is not of a live run is not ours to remove.
         let is_ours = earlier.is_some_and(|manifest| manifest.live);
+        for file in ["prediction.json", "metrics.json", "live.svg", "report.txt"] {
+            let file = folder.path().join(file);
+            if is_ours && file.exists() {
+                fs::remove_file(&file)
+                    .with_context(|| format!("cannot remove {}", file.display()))?;
+            }
+        }
         for part in PARTS {
             let part = folder.path().join(part);
             if is_ours && part.is_dir() {

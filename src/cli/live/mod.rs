@@ -84,7 +84,7 @@ pub(super) struct LiveArguments {
     #[arg(long, requires = "targets")]
     allow_remote: bool,
     /// Listen from this port on rather than on the model's ports; 0: on any that are free
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", conflicts_with_all = ["binary", "targets"])]
     port_base: Option<u16>,
     /// Port of the proxy; 0: any free port
     #[arg(long, value_name = "PORT", default_value_t = 0)]
@@ -290,7 +290,7 @@ fn run_in(plan: &Plan, folder: &Folder) -> anyhow::Result<Option<Ending>> {
         return Ok(None);
     }
     let viewer = Viewer::start(plan, folder)?;
-    plan.say("predicting");
+    plan.say("predicting: every strategy in thousands of simulated runs (--replications)");
     let mut configs = predict(plan, &servers, overhead.as_ref());
     let played =
         play_all(plan, folder, &mut servers, path.as_ref(), overhead.as_ref(), &mut configs);
@@ -341,7 +341,12 @@ fn play_all(
                 return Ok(());
             }
             let played = play(plan, folder, servers, path, (position, number))?;
+            let fault = played.faults.first().cloned();
             configs[position].played.push(played);
+            // Whatever comes after would be played against, or by, what is not there.
+            if let Some(fault) = fault.filter(|_| !plan.is_interrupted()) {
+                bail!("{fault}");
+            }
         }
     }
     Ok(())

@@ -148,5 +148,5 @@ impl Measurement {
 
 /// Whether so little was measured that it says nothing of the path.
 pub(super) fn says_too_little(path: &Overhead) -> bool {
-    path.request_ms.len() < FEWEST
+    path.requests.len() < FEWEST
 }

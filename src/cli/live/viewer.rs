@@ -1,8 +1,9 @@
 //! The viewer of a run, a process of its own: on this terminal, or drawing a chart beside it.
 
+use std::io::IsTerminal;
 use std::process::{Child as Process, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -20,14 +21,16 @@ const GLANCE: Duration = Duration::from_millis(50);
 pub(super) enum Viewer {
     /// Draws `live.svg` again and again.
     Chart(Child),
-    /// Has the terminal.
-    Screen(Arc<std::sync::Mutex<Process>>),
+    /// Has the terminal; the flag says that it is being ended.
+    Screen(Arc<Mutex<Process>>, Arc<AtomicBool>),
 }
 
 impl Viewer {
     /// Starts it.
     pub(super) fn start(plan: &Plan, folder: &Folder) -> anyhow::Result<Self> {
-        if plan.arguments.watch { Self::screen(plan, folder) } else { Self::chart(folder) }
+        // Off a terminal there is no screen to show.
+        let screen = plan.arguments.watch && std::io::stdout().is_terminal();
+        if screen { Self::screen(plan, folder) } else { Self::chart(folder) }
     }
 
     fn chart(folder: &Folder) -> anyhow::Result<Self> {
@@ -50,8 +53,10 @@ impl Viewer {
             .stderr(Stdio::null())
             .spawn()
             .context("cannot start the viewer")?;
-        let process = Arc::new(std::sync::Mutex::new(process));
-        let (watched, interrupt) = (Arc::clone(&process), Arc::clone(&plan.interrupt));
+        let (process, ending) = (Arc::new(Mutex::new(process)), Arc::new(AtomicBool::new(false)));
+        let (watched, is_ended) = (Arc::clone(&process), Arc::clone(&ending));
+        let interrupt = Arc::clone(&plan.interrupt);
+        let quiet = plan.output.quiet;
         let look = move || {
             loop {
                 thread::sleep(GLANCE);
@@ -59,8 +64,12 @@ impl Viewer {
                 match process.try_wait() {
                     Ok(None) => {}
                     Ok(Some(status)) => {
-                        if status.code() == Some(130) {
+                        if is_ended.load(Ordering::Relaxed) {
+                            // Asked to end, it says the same as after Ctrl-C.
+                        } else if status.code() == Some(130) {
                             interrupt.store(true, Ordering::Relaxed);
+                        } else if !quiet {
+                            eprintln!("the viewer is closed; the run goes on");
                         }
                         return;
                     }
@@ -69,7 +78,7 @@ impl Viewer {
             }
         };
         thread::Builder::new().name("viewer".to_owned()).spawn(look)?;
-        Ok(Self::Screen(process))
+        Ok(Self::Screen(process, ending))
     }
 
     /// Ends it; the terminal is as it was.
@@ -79,7 +88,8 @@ impl Viewer {
                 // What cannot be stopped is ended when it is dropped.
                 let _ = child.stop(PATIENCE);
             }
-            Self::Screen(process) => {
+            Self::Screen(process, ending) => {
+                ending.store(true, Ordering::Relaxed);
                 let Ok(mut process) = process.lock() else { return };
                 ask_to_end(&process);
                 let _ = process.wait();

@@ -84,12 +84,12 @@ pub enum StartError {
         said: String,
     },
     /// It did not open its ports.
-    #[error("{name}: {source}{said}")]
+    #[error("{name}: {ports}{said}")]
     Ports {
         /// What it is called.
         name: String,
         /// Which.
-        source: WaitError,
+        ports: WaitError,
         /// The last lines of its messages.
         said: String,
     },
@@ -215,9 +215,11 @@ impl Child {
         let opened = wait_until_open(addresses, timeout, || is_wanted() && self.is_alive());
         opened.map_err(|source| match source {
             WaitError::Ended(_) if !is_wanted() => self.given_up(),
-            source => {
-                StartError::Ports { name: self.name.clone(), source, said: last_lines(&self.log) }
-            }
+            source => StartError::Ports {
+                name: self.name.clone(),
+                ports: source,
+                said: last_lines(&self.log),
+            },
         })
     }
 
@@ -324,5 +326,5 @@ fn last_lines(log: &Path) -> String {
     if last.is_empty() {
         return String::new();
     }
-    format!(". It said ({}):\n  {}", log.display(), last.join("\n  "))
+    format!(". It said:\n  {}", last.join("\n  "))
 }

@@ -36,7 +36,7 @@ pub struct PortsClosed {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum WaitError {
     /// It took too long.
-    #[error("{closed} after {seconds} s; look at the log, or allow more with --start-timeout")]
+    #[error("{closed} after {seconds} s; allow more with --start-timeout")]
     TimedOut {
         /// What did not open.
         closed: PortsClosed,

@@ -61,7 +61,7 @@ pub(super) fn markdown(columns: &Columns, left: usize) -> String {
 }
 
 /// The text with line breaks between words, so that no line is longer than `width`.
-pub(super) fn folded(text: &str, width: Option<usize>) -> String {
+pub fn folded(text: &str, width: Option<usize>) -> String {
     let Some(width) = width else { return text.to_owned() };
     let (mut folded, mut used) = (String::new(), 0);
     for word in text.split(' ') {

@@ -151,7 +151,7 @@ fn files(made: &LiveMade, charts: &[Vec<(String, Chart)>]) -> String {
         text += "- `charts/`: the pictures of this page\n";
     }
     for (name, meaning) in &made.other_files {
-        let _ = writeln!(text, "- `{}`: {}", name.replace('`', "'"), escaped(meaning));
+        let _ = writeln!(text, "- `{}`: {}", name.replace('`', "'"), meaning);
     }
     text
 }

@@ -25,6 +25,7 @@ mod table;
 mod tests;
 
 pub use compare::live_compared;
+pub use layout::folded;
 pub use reconcile::{ReconciledCount, Reconciliation, live_counts};
 pub use results::{LiveMade, live_files};
 pub use row::LiveRow;

@@ -178,7 +178,7 @@ fn resolution(page: &LivePage, r: &Resolution) -> String {
 /// `about 7 %`, without pretending to certainty.
 fn chance(p: f64) -> String {
     match p {
-        _ if p < 0.005 => "less than 1 %".to_owned(),
+        _ if p < 0.01 => "less than 1 %".to_owned(),
         _ if p > 0.995 => "more than 99 %".to_owned(),
         _ => format!("about {} %", fixed(p * 100.0, 0)),
     }

@@ -135,12 +135,17 @@ impl OverheadSummary {
     /// The medians of what was measured; 0 where nothing was.
     #[must_use]
     pub fn of(overhead: &Overhead) -> Self {
-        let median = |ms: &[f64]| if ms.is_empty() { 0.0 } else { quantile(ms, 0.5) };
+        let median = |ms: Vec<f64>| {
+            let mut sorted = ms;
+            sorted.sort_by(f64::total_cmp);
+            if sorted.is_empty() { 0.0 } else { quantile(&sorted, 0.5) }
+        };
+        let requests = &overhead.requests;
         Self {
-            requests: overhead.request_ms.len(),
-            first_attempt_p50_ms: median(&overhead.first_attempt_ms),
-            retry_p50_ms: median(&overhead.retry_ms),
-            request_p50_ms: median(&overhead.request_ms),
+            requests: overhead.requests.len(),
+            first_attempt_p50_ms: median(requests.iter().map(|of| of.first_attempt_ms).collect()),
+            retry_p50_ms: median(overhead.retry_ms.clone()),
+            request_p50_ms: median(requests.iter().map(|of| of.beside_ms).collect()),
         }
     }
 }

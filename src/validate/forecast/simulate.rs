@@ -54,8 +54,7 @@ pub(super) type Values = [f64; RunMetric::ALL.len()];
 const SALT: u64 = 0xf0_4eca_5703_91ae;
 /// Streams of [`Purpose::Analysis`], whose "server" is what the words are for.
 const ATTEMPTS: u16 = 0;
-const REQUESTS: u16 = 1;
-const PATHS: u16 = 2;
+const PATHS: u16 = 1;
 /// Luck number n has the replications from n times this on, beyond those of all others.
 const LUCKS_APART: u64 = 1 << 33;
 
@@ -100,18 +99,19 @@ impl Setting<'_> {
                 let instance = start.draw(twist.shift, &mut servers);
                 let number = replication + twist.luck * LUCKS_APART;
                 let mut sample = streams.stream(Purpose::Analysis, PATHS, replication);
-                let sampled = self.overhead.filter(|_| self.path_is_sampled);
-                let sampled = sampled.map(|path| path.resampled(|| uniform_open(&mut sample)));
-                let overhead = sampled.as_ref().or(self.overhead);
+                let drawn = self.overhead.map(|path| {
+                    let word = || uniform_open(&mut sample);
+                    path.drawn(scenario.requests, self.path_is_sampled, word)
+                });
+                let overhead = drawn.as_ref();
                 let mut world = Replication::of(scenario, instance, &streams, number);
                 if let Some(overhead) = overhead {
                     let words = streams.stream(Purpose::Analysis, ATTEMPTS, number);
                     world = world.behind(overhead, words);
                 }
-                let words = streams.stream(Purpose::Analysis, REQUESTS, number);
                 let play = |strategy: &StrategySpec| {
                     let coins = streams.stream(Purpose::Strategy, 0, number);
-                    self.play(&mut world, strategy, overhead, coins, words.clone())
+                    self.play(&mut world, strategy, overhead, coins)
                 };
                 strategies.iter().map(play).collect()
             })
@@ -124,12 +124,11 @@ impl Setting<'_> {
         strategy: &StrategySpec,
         overhead: Option<&Overhead>,
         coins: ChaCha8Rng,
-        words: ChaCha8Rng,
     ) -> Values {
         let player = strategy.build(world.instance().servers(), coins);
         let capacity = self.requests.min(1 << 20) as usize;
         let latencies_ns = Vec::with_capacity(capacity);
-        let mut answers = Answers { latencies_ns, overhead, words };
+        let mut answers = Answers { latencies_ns, overhead };
         let ledger = world.play(player, &mut answers);
         let counted = Counted {
             requests: ledger.arrived,
@@ -150,14 +149,13 @@ impl Setting<'_> {
 struct Answers<'o> {
     latencies_ns: Vec<u64>,
     overhead: Option<&'o Overhead>,
-    words: ChaCha8Rng,
 }
 
 impl Record for Answers<'_> {
     #[inline]
-    fn on_answer(&mut self, _request: RequestId, answer: Answer) {
+    fn on_answer(&mut self, request: RequestId, answer: Answer) {
         let added = self.overhead.map_or(0, |overhead| {
-            let ms = overhead.request_ms(uniform_open(&mut self.words));
+            let ms = overhead.request_ms(request);
             crate::domain::Span::from_millis_f64(ms).as_nanos()
         });
         self.latencies_ns.push(answer.latency.as_nanos().saturating_add(added));

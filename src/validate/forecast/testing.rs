@@ -4,10 +4,11 @@ use super::{LiveRequest, LiveRun, RequestEnd};
 use crate::balancer::Answer;
 use crate::domain::{Purpose, RequestId, Streams};
 use crate::sim::{Record, Replication};
+use crate::stats::sample::uniform_open;
 use crate::strategy::StrategySpec;
 use crate::world::{
     Draw, ErrorFamily, ErrorRate, Instance, Latency, LatencyFamily, LogNormal, Model, Overhead,
-    Ports, Posterior, RateLimit, Scenario,
+    Ports, Posterior, RateLimit, RequestOverhead, Scenario,
 };
 
 /// Four servers without a rate limit.
@@ -31,10 +32,15 @@ pub(super) fn model(family: ErrorFamily, rows: Vec<ErrorFamily>) -> Model {
     }
 }
 
+/// What the path adds to a request: to its first attempt, and beside it.
+pub(super) fn request_overhead((first_attempt_ms, beside_ms): (f64, f64)) -> RequestOverhead {
+    RequestOverhead { first_attempt_ms, beside_ms }
+}
+
 /// What the load generator would have noted.
 struct Noted {
     requests: Vec<LiveRequest>,
-    added_ms: Box<dyn FnMut() -> f64>,
+    path: Overhead,
 }
 
 impl Record for Noted {
@@ -43,7 +49,7 @@ impl Record for Noted {
         self.requests.push(LiveRequest {
             due_ms: request.0 as f64 * 100.0,
             drift_ms: 0.0,
-            latency_ms: Some(answer.latency.as_millis_f64() + (self.added_ms)()),
+            latency_ms: Some(answer.latency.as_millis_f64() + self.path.request_ms(request)),
             end,
             attempts: answer.attempts,
         });
@@ -65,13 +71,11 @@ pub(super) fn live_runs(
             let world = Replication::of(scenario, instance.clone(), &streams, number);
             let measured = streams.stream(Purpose::Analysis, 7, number);
             let mut words = streams.stream(Purpose::Analysis, 8, number);
-            let overhead_of = overhead.clone();
-            let added_ms =
-                move || overhead_of.request_ms(crate::stats::sample::uniform_open(&mut words));
-            let mut noted = Noted { requests: Vec::new(), added_ms: Box::new(added_ms) };
+            let path = overhead.drawn(scenario.requests, false, || uniform_open(&mut words));
+            let mut noted = Noted { requests: Vec::new(), path: path.clone() };
             let coins = streams.stream(Purpose::Strategy, 0, number);
             let player = strategy.build(instance.servers(), coins);
-            let ledger = world.behind(overhead, measured).play(player, &mut noted);
+            let ledger = world.behind(&path, measured).play(player, &mut noted);
             LiveRun { strategy: *strategy, ledger, rules: scenario.rules, requests: noted.requests }
         })
         .collect()

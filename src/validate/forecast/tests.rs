@@ -4,7 +4,7 @@
 //! them, each with luck of its own, and where every basis' prediction sees them fall. Full size:
 //! `tests/calibration`.
 
-use super::testing::{live_runs, model};
+use super::testing::{live_runs, model, request_overhead};
 use super::{
     Basis, Forecast, Judgement, LiveRun, PredictedConfig, PredictionFile, RunMetric, Setting,
     Verdict, judge, replications, resolution,
@@ -35,9 +35,8 @@ fn setting<'a>(strategies: &'a [StrategySpec], overhead: Option<&'a Overhead>) -
 
 fn overhead() -> Overhead {
     Overhead {
-        first_attempt_ms: vec![0.2, 0.3, 0.9],
+        requests: [(0.2, 0.3), (0.3, 0.4), (0.9, 2.0)].map(request_overhead).to_vec(),
         retry_ms: vec![0.1, 0.15],
-        request_ms: vec![0.3, 0.4, 2.0],
     }
 }
 
@@ -255,8 +254,7 @@ fn overhead_is_in_latencies_and_nowhere_else() {
         failure: None,
         rate_limited_ms: None,
     };
-    let flat =
-        Overhead { first_attempt_ms: vec![0.5], retry_ms: vec![0.5], request_ms: vec![0.25] };
+    let flat = Overhead { requests: vec![request_overhead((0.5, 0.25))], retry_ms: vec![0.5] };
     let with = |overhead| Forecast::from_model(&model, &setting(&one, overhead)).runs();
     let (bare, behind) = (with(None), with(Some(&flat)));
     for (a, b) in bare[0].metrics.iter().zip(&behind[0].metrics) {

@@ -196,7 +196,9 @@ fn caption(picture: &LivePicture) -> String {
     let mut counted = Vec::new();
     for basis in &picture.bases {
         let (mut inside, mut all) = (0, 0);
-        for metric in picture.runs.iter().filter(|run| run.whole).flat_map(|run| &run.metrics) {
+        let metrics = picture.runs.iter().filter(|run| run.whole).flat_map(|run| &run.metrics);
+        // Latencies are not always judged; what is made of them is said elsewhere.
+        for metric in metrics.filter(|metric| !metric.metric.is_latency()) {
             for (of, forecast) in &metric.forecasts {
                 // A certainty that came true tests nothing.
                 let tests = forecast.interval.width() > 0.0 || forecast.mean != metric.observed;
@@ -211,7 +213,8 @@ fn caption(picture: &LivePicture) -> String {
             counted.push(format!("{inside} of {all} by {from}"));
         }
     }
-    let mut text = format!("Numbers seen within their 95 % interval: {}. ", list(&counted));
+    let mut text =
+        format!("Numbers but latencies seen within their 95 % interval: {}. ", list(&counted));
     if counted.is_empty() {
         text.clear();
     }
