@@ -26,7 +26,7 @@ live:  ## the five strategies in front of stand-in servers, predicted before and
 	cargo run -- live --config 0
 
 live-calibration:  ## 200 live runs: are the predictions of them calibrated? minutes
-	cargo test --test suite -- --ignored --nocapture live_calibration
+	cargo test --test suite -- --ignored --nocapture --test-threads 1 live_calibration
 
 fit:  ## models from recordings: make fit TRACES='path/to/*.csv'
 	@test -n "$(TRACES)" || { echo "say which recordings: make fit TRACES='path/to/*.csv'" >&2; exit 2; }

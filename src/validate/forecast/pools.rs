@@ -123,7 +123,7 @@ impl Forecast {
     /// `largest_stall_ms` is the largest addition of the path in many more requests than a run
     /// has. A hundred measurements say little of what happens to one request in a hundred; the
     /// 99th percentile is therefore judged only where no stall comes near it, so that the servers
-    /// make it and not the path: below half of the lower end of its interval.
+    /// make it and not the path: below the lower end of its interval.
     #[must_use]
     pub fn with_latencies_of(mut self, during: &Self, largest_stall_ms: f64) -> Self {
         for run in &mut self.runs {
@@ -138,7 +138,7 @@ impl Forecast {
             run.knows_path = true;
             let p99 = RunMetric::ALL.iter().position(|m| *m == RunMetric::LatencyP99);
             let p99 = p99.and_then(|i| run.pools.get(i));
-            run.knows_stalls = p99.is_some_and(|p| 2.0 * largest_stall_ms <= p.interval().low);
+            run.knows_stalls = p99.is_some_and(|p| largest_stall_ms <= p.interval().low);
         }
         self
     }
