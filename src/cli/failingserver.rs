@@ -7,8 +7,9 @@ use clap::Args;
 
 use super::{Ending, OutputArguments, interrupt, models, print};
 use crate::experiment::ModelSource;
+use crate::live::calendar;
 use crate::live::emulator::{
-    BindError, Delays, Listeners, Place, ServerLog, Servers, Stop, clock_micros, null_model, serve,
+    BindError, Delays, Listeners, Place, ServerLog, Servers, Stop, null_model, serve,
 };
 use crate::live::processes::when_stdin_ends;
 use crate::report::write_atomically;
@@ -82,7 +83,7 @@ pub(super) fn run(
         when_stdin_ends(move || stop.stop())?;
     }
     let served = served(arguments)?;
-    let seed = arguments.seed.unwrap_or_else(clock_seed);
+    let seed = arguments.seed.unwrap_or_else(calendar::seed);
     let groups: Vec<Servers> =
         served.iter().map(|s| Servers::draw(&s.model, seed, s.replication)).collect();
     let listeners = Listeners::bind(&groups, place(arguments, &served)).map_err(mend)?;
@@ -153,13 +154,6 @@ fn place(arguments: &FailingserverArguments, served: &[Served]) -> Place {
         Some(base) if arguments.model.is_empty() => Place::Moved { origin: FIRST_PORT, base },
         Some(base) => Place::Moved { origin: lowest, base },
     }
-}
-
-/// As the real servers, which are never the same twice.
-fn clock_seed() -> u64 {
-    // Seeds are read and typed by people: these have twelve digits at most, and do not come
-    // again within eleven days.
-    clock_micros() % 1_000_000_000_000
 }
 
 /// Says which flag chooses other ports.

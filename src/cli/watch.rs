@@ -42,9 +42,9 @@ pub(super) struct WatchArguments {
     /// With --plain or --svg: go on after the end of a run, because another will take the file
     #[arg(long)]
     follow: bool,
-    /// End when the process that started this one has ended
+    /// End when the process with this number, which started this one, has ended
     #[arg(long, hide = true)]
-    with_parent: bool,
+    with_parent: Option<u32>,
     /// End when standard input ends, and not before
     #[arg(long, hide = true)]
     supervised: bool,
@@ -58,8 +58,8 @@ pub(super) fn run(arguments: &WatchArguments, output: &OutputArguments) -> anyho
     if on_screen && can_draw && std::io::stdout().is_terminal() {
         let color = output.color.on_stdout().is_on();
         let stop = signals()?;
-        if arguments.with_parent {
-            stop_with_parent(&stop)?;
+        if let Some(parent) = arguments.with_parent {
+            stop_with_parent(parent, &stop)?;
         }
         let leave = screen(files, color, &stop).context("cannot draw on the terminal")?;
         return Ok(match leave {
@@ -114,9 +114,9 @@ fn check_folder_of(chart: &Path) -> anyhow::Result<()> {
 /// Sets `stop` when whoever started this process is gone. A viewer that has the terminal cannot
 /// be told by its standard input.
 #[cfg(unix)]
-fn stop_with_parent(stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
+fn stop_with_parent(parent: u32, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     use std::os::unix::process::parent_id;
-    let (stop, parent) = (Arc::clone(stop), parent_id());
+    let stop = Arc::clone(stop);
     let look = move || {
         while parent_id() == parent {
             thread::sleep(Duration::from_millis(100));
@@ -127,7 +127,7 @@ fn stop_with_parent(stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn stop_with_parent(_stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
+fn stop_with_parent(_parent: u32, _stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     Ok(())
 }
 

@@ -15,8 +15,8 @@ use crate::report::{
 };
 use crate::strategy::StrategySpec;
 use crate::validate::forecast::{
-    Basis, Forecast, LiveRun, OverheadSummary, PredictedConfig, PredictionFile, RunMetric, Setting,
-    Verdict, judge, replications, resolution,
+    Basis, Forecast, LiveRun, PredictedConfig, PredictionFile, RunMetric, Setting, Verdict, judge,
+    replications, resolution,
 };
 use crate::world::Overhead;
 
@@ -67,17 +67,8 @@ pub(super) fn predict(
         if let Some(truth) = servers.truth(position).filter(|_| !plan.arguments.restart_servers) {
             forecasts.push(Forecast::from_true_rates(truth, &setting));
         }
-        let prediction = PredictedConfig {
-            config: model.name.clone(),
-            predicted_at: calendar::unix_seconds(),
-            requests: setting.requests,
-            requests_per_second: setting.requests_per_second,
-            rules: setting.rules,
-            seed: setting.seed,
-            replications: setting.replications,
-            overhead: overhead.map(OverheadSummary::of),
-            runs: forecasts.iter().flat_map(Forecast::runs).collect(),
-        };
+        let now = calendar::unix_seconds();
+        let prediction = PredictedConfig::new(&model.name, now, &setting, &forecasts);
         OfConfig { position, prediction, forecasts, played: Vec::new() }
     });
     configs.collect()
@@ -147,7 +138,7 @@ impl OfConfig {
 /// Writes what was predicted so far.
 pub(super) fn write_prediction(folder: &Folder, configs: &[OfConfig]) -> anyhow::Result<()> {
     let configs = configs.iter().map(|of| of.prediction.clone()).collect();
-    let file = PredictionFile { schema: 1, configs };
+    let file = PredictionFile::new(configs);
     let json = serde_json::to_vec_pretty(&file).context("cannot write the prediction")?;
     folder.write_prediction(&json)
 }

@@ -51,7 +51,8 @@ Examples:
   flakelab live --targets 127.0.0.1:4000-4009            servers that run already
   flakelab watch results/<name>/metrics.json             watch it from another terminal
 
-Exit code 1: what was predicted did not come true (1 % after Holm's adjustment).";
+Exit code 1: what was predicted of a config did not come true (1 % after Holm's adjustment), or load
+generator, proxy and servers do not agree on what they counted.";
 
 /// Flags of `live`.
 #[derive(Debug, Args)]
@@ -270,7 +271,7 @@ fn wanted(arguments: &LiveArguments) -> anyhow::Result<Option<Wanted>> {
     let wanted = Wanted { strategies, models, requests: arguments.requests.unwrap_or(100) };
     let at_a_terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     if asked_for_none && at_a_terminal && !arguments.no_input {
-        return questions::ask(&wanted);
+        return questions::ask(wanted, arguments);
     }
     Ok(Some(wanted))
 }

@@ -48,7 +48,7 @@ impl Viewer {
         let program = std::env::current_exe().context("cannot find this program's own file")?;
         let process = Command::new(program)
             .arg("watch")
-            .arg("--with-parent")
+            .arg(format!("--with-parent={}", std::process::id()))
             .arg(folder.metrics())
             .stderr(Stdio::null())
             .spawn()

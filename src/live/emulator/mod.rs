@@ -22,5 +22,5 @@ mod servers;
 pub use bind::{BindError, Listeners, Place};
 pub use log::{LogError, ServerLog};
 pub use null::null_model;
-pub use serve::{Delays, EmulatorError, Stop, clock_micros, serve};
+pub use serve::{Delays, EmulatorError, Stop, serve};
 pub use servers::Servers;

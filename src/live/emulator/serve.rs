@@ -74,13 +74,6 @@ pub enum EmulatorError {
     Counting(#[from] hdrhistogram::CreationError),
 }
 
-/// Microseconds since 1970: a seed for those who want no particular one.
-#[must_use]
-pub fn clock_micros() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
-}
-
 /// What all connections share.
 struct Shared {
     groups: RefCell<Vec<Servers>>,

@@ -30,10 +30,14 @@ pub(super) enum Received {
 pub(super) async fn receive(stream: &mut TcpStream, limits: &Limits) -> Received {
     let mut bytes = Vec::with_capacity(512);
     let deadline = Instant::now() + limits.head_deadline;
+    let mut looked_at = 0;
     let end = loop {
-        if let Some(end) = head_end(&bytes) {
-            break end;
+        // The end may begin in what was read before.
+        let from = usize::saturating_sub(looked_at, 3);
+        if let Some(end) = head_end(&bytes[from..]) {
+            break from + end;
         }
+        looked_at = bytes.len();
         if bytes.len() >= limits.head_bytes {
             return Received::Refused(HttpResponse::refusal(431, "the head is too long"));
         }

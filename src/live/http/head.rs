@@ -52,7 +52,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Head, HttpResponse> {
     if values("host").len() != 1 {
         return refused(400, "expected one Host header");
     }
-    for name in ["transfer-encoding", "upgrade"] {
+    // Web pages send an Origin, clients of a load balancer do not.
+    for name in ["transfer-encoding", "upgrade", "origin"] {
         if !values(name).is_empty() {
             return refused(400, &format!("the header {name} is not accepted"));
         }
@@ -138,6 +139,7 @@ mod tests {
         assert_eq!(post("Transfer-Encoding: chunked\r\nContent-Length: 24\r\n"), 400);
         assert_eq!(post("Content-Length: 24\r\nExpect: 100-continue\r\n"), 417);
         assert_eq!(post("Content-Length: 24\r\nUpgrade: h2c\r\n"), 400);
+        assert_eq!(post("Content-Length: 24\r\nOrigin: http://x\r\n"), 400);
     }
 
     #[test]
