@@ -1,10 +1,11 @@
 //! What the path from load generator to server adds, from a run against a server whose latency is
 //! known.
 //!
-//! Three parts: to first attempts, to further ones (with the time between the outcome before
-//! and the sending, which is the balancer's), and to requests beside all that. A request that was
-//! due before the one before it was answered has waited for it; that is no part of the path, and
-//! simulations have queues of their own.
+//! An attempt lasts, as in the simulator, from the balancer's decision to send it until the
+//! balancer hears of its outcome: threads and connections between are part of it, because requests
+//! are given up by that clock. What a request takes beside its attempts is the rest. A request that
+//! was due before the one before it was answered has waited for it; that is no part of the path,
+//! and simulations have queues of their own.
 //!
 //! When not to use it: from runs against servers whose latency is not constant; what they take
 //! and what the path adds cannot be told apart there. Nor from runs with several requests in
@@ -12,7 +13,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::trace::Row;
+use super::proxy::Step;
+use crate::balancer::{Command, Event};
+use crate::domain::{Attempt, AttemptId, RequestId};
 use crate::world::{Overhead, RequestOverhead};
 
 /// An answered request, as the load generator saw it, in milliseconds.
@@ -24,37 +27,40 @@ pub struct AnsweredAt {
     pub latency_ms: f64,
 }
 
-/// The additions of a run: `rows` is its trace, `answered` holds the answered requests by
-/// identifier, `known_ms` is what the server takes. Additions below zero are left out.
+/// The additions of a run: `steps` are the proxy's events, `answered` holds the answered requests,
+/// `known_ms` is what the server takes. Additions below zero are left out.
 #[must_use]
 pub fn measured_overhead(
-    rows: &[Row],
-    answered: &BTreeMap<String, AnsweredAt>,
+    steps: &[Step],
+    answered: &BTreeMap<RequestId, AnsweredAt>,
     known_ms: f64,
 ) -> Overhead {
     let mut overhead = Overhead::default();
-    let mut requests: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
-    for row in rows {
-        requests.entry(&row.request_id).or_default().push(row);
+    let mut sent: BTreeMap<AttemptId, Attempt> = BTreeMap::new();
+    // What was added to the first attempt, and what all attempts took.
+    let mut requests: BTreeMap<RequestId, (f64, f64)> = BTreeMap::new();
+    for step in steps {
+        if let Event::Finished(id, _) = step.event
+            && let Some(attempt) = sent.remove(&id)
+        {
+            let took_ms = step.at.since(attempt.sent_at).as_millis_f64();
+            let (first_attempt_ms, in_attempts_ms) = requests.entry(attempt.request).or_default();
+            *in_attempts_ms += took_ms;
+            match attempt.number {
+                0 => *first_attempt_ms = took_ms - known_ms,
+                _ => overhead.retry_ms.push(took_ms - known_ms),
+            }
+        }
+        for command in &step.commands {
+            if let Command::Send(attempt) = command {
+                sent.insert(attempt.id, *attempt);
+            }
+        }
     }
     let mut beside: Vec<(AnsweredAt, RequestOverhead)> = Vec::new();
-    for (id, attempts) in &mut requests {
-        attempts.sort_by_key(|row| row.attempt_number);
-        let (mut in_attempts, mut first_attempt_ms) = (0.0, 0.0);
-        let mut ended: Option<f64> = None;
-        for row in attempts {
-            let began = row.timestamp * 1e3;
-            let gap = ended.map_or(0.0, |ended| (began - ended).max(0.0));
-            let took = gap + row.latency_ms;
-            in_attempts += took;
-            match ended {
-                None => first_attempt_ms = took - known_ms,
-                Some(_) => overhead.retry_ms.push(took - known_ms),
-            }
-            ended = Some(began + row.latency_ms);
-        }
-        if let Some(answer) = answered.get(*id) {
-            let beside_ms = answer.latency_ms - in_attempts;
+    for (id, (first_attempt_ms, in_attempts_ms)) in requests {
+        if let Some(answer) = answered.get(&id) {
+            let beside_ms = answer.latency_ms - in_attempts_ms;
             beside.push((*answer, RequestOverhead { first_attempt_ms, beside_ms }));
         }
     }
@@ -73,46 +79,45 @@ pub fn measured_overhead(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trace::Config;
+    use crate::domain::{Outcome, Request, ServerId, Timestamp};
 
-    fn row(request_id: &str, attempt_number: u32, at_ms: f64, latency_ms: f64) -> Row {
-        Row {
-            session_id: None,
-            config: Config::ALL[0],
-            request_number: 1,
-            attempt_number,
-            request_id: request_id.to_owned(),
-            strategy: "random".to_owned(),
-            timestamp: at_ms / 1e3,
-            server_port: 4000,
-            success: true,
-            latency_ms,
-            request_complete: true,
-            request_success: true,
-            rate_limited: Some(false),
-            start: None,
-        }
+    fn at(ms: f64) -> Timestamp {
+        Timestamp::from_secs_f64(ms / 1e3)
+    }
+
+    fn attempt(id: u64, request: u64, number: u32, sent_ms: f64) -> Command {
+        let sent_at = at(sent_ms);
+        let (id, request, server) = (AttemptId(id), RequestId(request), ServerId(0));
+        Command::Send(Attempt { id, request, number, server, sent_at })
+    }
+
+    fn step(at_ms: f64, event: Event, commands: Vec<Command>) -> Step {
+        Step { at: at(at_ms), event, commands }
+    }
+
+    fn arrived(id: u64, ms: f64) -> Event {
+        Event::Arrived(Request { id: RequestId(id), arrived_at: at(ms) })
     }
 
     #[test]
-    fn the_three_parts_are_told_apart_and_waiting_is_none_of_them() {
-        let rows = [
-            row("a", 1, 0.25, 1.5),
-            row("a", 2, 1.875, 1.25),
-            row("b", 1, 100.0, 1.75),
-            row("c", 1, 101.75, 1.5),
+    fn the_parts_are_told_apart_and_waiting_is_none_of_them() {
+        let finished = |id| Event::Finished(AttemptId(id), Outcome::Failure);
+        let steps = [
+            step(0.25, arrived(0, 0.2), vec![attempt(0, 0, 0, 0.25)]),
+            step(1.75, finished(0), vec![attempt(1, 0, 1, 1.75)]),
+            step(3.125, finished(1), Vec::new()),
+            step(100.0, arrived(1, 99.9), vec![attempt(2, 1, 0, 100.0)]),
+            step(101.5, arrived(2, 101.4), Vec::new()),
+            step(101.75, finished(2), vec![attempt(3, 2, 0, 101.75)]),
+            step(103.25, finished(3), Vec::new()),
         ];
-        let answer =
-            |id: &str, due_ms, latency_ms| (id.to_owned(), AnsweredAt { due_ms, latency_ms });
-        let answered = BTreeMap::from([
-            answer("a", 0.0, 3.375),
-            answer("b", 99.5, 2.5),
-            answer("c", 101.0, 3.0),
-        ]);
-        let found = measured_overhead(&rows, &answered, 1.0);
+        let answer = |id, due_ms, latency_ms| (RequestId(id), AnsweredAt { due_ms, latency_ms });
+        let answered =
+            BTreeMap::from([answer(0, 0.0, 3.375), answer(1, 99.5, 2.5), answer(2, 101.0, 3.0)]);
+        let found = measured_overhead(&steps, &answered, 1.0);
         let request = |first_attempt_ms, beside_ms| RequestOverhead { first_attempt_ms, beside_ms };
         let expected = [request(0.5, 0.5), request(0.75, 0.75)];
-        assert_eq!(found.requests, expected, "c was due before b was answered");
-        assert_eq!(found.retry_ms, [0.375], "its own 0.25 and 0.125 between");
+        assert_eq!(found.requests, expected, "the last was due before the one before was answered");
+        assert_eq!(found.retry_ms, [0.375]);
     }
 }

@@ -252,7 +252,7 @@ mod tests {
         let streams = Streams::new(5);
         let mut world = Replication::new(scenario, &streams, 3);
         let mut words = streams.stream(Purpose::Analysis, 1, 3);
-        let drawn = overhead.map(|path| path.drawn(200, false, || uniform_open(&mut words)));
+        let drawn = overhead.map(|path| path.drawn(200, None, || uniform_open(&mut words)));
         if let Some(overhead) = &drawn {
             world = world.behind(overhead, streams.stream(Purpose::Analysis, 0, 3));
         }

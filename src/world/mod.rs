@@ -29,7 +29,7 @@ pub use lognormals::LogNormals;
 pub use luck::{Luck, LuckStream, LuckTape};
 pub use model::{Draw, ErrorFamily, ErrorRate, Model, Ports};
 pub use oracle::Oracle;
-pub use overhead::{Overhead, RequestOverhead};
+pub use overhead::{BETWEEN_PROCESSES_SD, Overhead, RequestOverhead};
 pub use posterior::{Posterior, REPLICATIONS_PER_DRAW};
 pub use rate_limit::RateLimit;
 pub use scenario::{Scenario, check_rate, check_requests, check_rules};

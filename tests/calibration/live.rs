@@ -86,7 +86,7 @@ fn made(model: &Model, setting: &Setting<'_>, path: &Overhead, study: u64) -> Ma
     let run = |(number, strategy): (u64, &StrategySpec)| {
         let stream = |purpose, server| streams.stream(purpose, server, number + 1);
         let mut words = stream(Purpose::Analysis, 1);
-        let path = path.drawn(setting.requests, false, || uniform_open(&mut words));
+        let path = path.drawn(setting.requests, None, || uniform_open(&mut words));
         let mut noted = Noted { requests: Vec::new(), overhead: &path };
         let player = strategy.build(instance.servers(), stream(Purpose::Strategy, 0));
         let ledger = Replication::of(&scenario, instance.clone(), &streams, number + 1)
@@ -150,7 +150,7 @@ fn sized(studies: u64, verdicts: u64, requests: u64) -> Study {
         overhead: Some(&path),
         replications: 199,
         seed: 77,
-        path_is_sampled: false,
+        path_spread: None,
         interrupt: None,
     };
     let mut findings = Vec::new();

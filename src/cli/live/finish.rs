@@ -18,7 +18,7 @@ use crate::validate::forecast::{
     Basis, Forecast, LiveRun, PredictedConfig, PredictionFile, RunMetric, Setting, Verdict, judge,
     replications, resolution,
 };
-use crate::world::Overhead;
+use crate::world::{BETWEEN_PROCESSES_SD, Overhead};
 
 /// One config: what was predicted, and what was played.
 pub(super) struct OfConfig {
@@ -48,7 +48,7 @@ fn setting<'a>(
         requests_per_second: plan.arguments.rps,
         rules: plan.rules,
         overhead,
-        path_is_sampled: true,
+        path_spread: Some(BETWEEN_PROCESSES_SD),
         replications: plan.arguments.replications.unwrap_or_else(|| replications(tests(plan))),
         seed: plan.seed_for(100 + position as u64),
         interrupt: Some(&plan.interrupt),
@@ -108,13 +108,16 @@ impl OfConfig {
     }
 
     /// Predicts latencies again from the true rates, over the path as it was during each run.
-    fn predict_over_the_path_of_each_run(&mut self, plan: &Plan) {
+    fn predict_over_the_path_of_each_run(&mut self, plan: &Plan, before: Option<&Overhead>) {
         let paths = self.played.iter().filter_map(|played| played.path.as_ref());
         let largest_stall_ms = paths.map(Overhead::largest_ms).fold(0.0, f64::max);
+        let measured = self.played.iter().filter_map(|played| played.path.as_ref());
+        let spread = Overhead::spread(measured.chain(before));
         for played in &self.played {
             let (Some(path), Some(truth)) = (&played.path, &played.truth) else { continue };
             let strategy = std::slice::from_ref(&played.run.strategy);
             let setting = setting(plan, self.position, strategy, Some(path));
+            let setting = Setting { path_spread: Some(spread), ..setting };
             let during = Forecast::from_true_rates(truth, &setting);
             let forecasts = std::mem::take(&mut self.forecasts).into_iter();
             let known = |forecast: Forecast| match forecast.basis() {
@@ -156,7 +159,7 @@ pub(super) fn finish(
         let complete = whole && of.played.len() == plan.strategies.len();
         if complete && !plan.is_interrupted() {
             of.predict_by_others(plan, overhead);
-            of.predict_over_the_path_of_each_run(plan);
+            of.predict_over_the_path_of_each_run(plan, overhead);
             // For the report; what was predicted before is in its file.
             of.prediction.runs = of.forecasts.iter().flat_map(Forecast::runs).collect();
         }

@@ -6,6 +6,7 @@
 //! [`MOST_PER_SECOND`].
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,9 +17,11 @@ use super::children::{Listening, start_own};
 use super::folder::{Folder, RunFiles};
 use super::play::{ProxySetup, send, start_proxy};
 use super::progress::RunBar;
+use crate::domain::RequestId;
 use crate::live::emulator::null_model;
 use crate::live::load::Sent;
 use crate::live::processes::Child;
+use crate::live::proxy::Step;
 use crate::live::{AnsweredAt, Target, measured_overhead};
 use crate::strategy::StrategySpec;
 use crate::trace::Trace;
@@ -133,16 +136,23 @@ impl Measurement {
     ) -> anyhow::Result<Overhead> {
         let Self { files, proxy, pace, purpose } = self;
         let sent = send(plan, folder, &files, proxy, pace, purpose, on_end)?;
-        let trace = Trace::read(&files.trace)?;
+        let ids: BTreeMap<String, RequestId> = Trace::read(&files.trace)?
+            .rows
+            .into_iter()
+            .map(|row| (row.request_id, RequestId(row.request_number.saturating_sub(1))))
+            .collect();
+        let events = File::open(&files.events)
+            .with_context(|| format!("cannot read {}", files.events.display()))?;
+        let steps = Step::read(events)?;
         let ms = |length: Duration| length.as_secs_f64() * 1e3;
         let answered = |sent: &Sent| {
             let at = AnsweredAt { due_ms: ms(sent.due), latency_ms: ms(sent.latency?) };
-            Some((sent.identifier.to_string(), at))
+            Some((*ids.get(sent.identifier.as_str())?, at))
         };
-        let answered: BTreeMap<String, AnsweredAt> =
+        let answered: BTreeMap<RequestId, AnsweredAt> =
             sent.log.sent.iter().filter_map(answered).collect();
         let known_ms = null_model().latency.rate_limited().as_millis_f64();
-        Ok(measured_overhead(&trace.rows, &answered, known_ms))
+        Ok(measured_overhead(&steps, &answered, known_ms))
     }
 }
 

@@ -34,9 +34,9 @@ pub struct Setting<'a> {
     pub rules: Rules,
     /// What the path to the servers adds to latencies; none if it was not measured.
     pub overhead: Option<&'a Overhead>,
-    /// Whether the overhead is a sample of the path, not the path itself: every simulated run then
-    /// draws from a bootstrap sample of it.
-    pub path_is_sampled: bool,
+    /// How much the path of the run may differ from the measured one; none if the overhead is the
+    /// very path. See [`Overhead::drawn`].
+    pub path_spread: Option<f64>,
     /// Simulated runs behind every distribution; see [`replications`](super::replications).
     pub replications: u64,
     /// The only source of randomness.
@@ -101,7 +101,7 @@ impl Setting<'_> {
                 let mut sample = streams.stream(Purpose::Analysis, PATHS, replication);
                 let drawn = self.overhead.map(|path| {
                     let word = || uniform_open(&mut sample);
-                    path.drawn(scenario.requests, self.path_is_sampled, word)
+                    path.drawn(scenario.requests, self.path_spread, word)
                 });
                 let overhead = drawn.as_ref();
                 let mut world = Replication::of(scenario, instance, &streams, number);

@@ -71,7 +71,7 @@ pub(super) fn live_runs(
             let world = Replication::of(scenario, instance.clone(), &streams, number);
             let measured = streams.stream(Purpose::Analysis, 7, number);
             let mut words = streams.stream(Purpose::Analysis, 8, number);
-            let path = overhead.drawn(scenario.requests, false, || uniform_open(&mut words));
+            let path = overhead.drawn(scenario.requests, None, || uniform_open(&mut words));
             let mut noted = Noted { requests: Vec::new(), path: path.clone() };
             let coins = streams.stream(Purpose::Strategy, 0, number);
             let player = strategy.build(instance.servers(), coins);

@@ -28,7 +28,7 @@ fn setting<'a>(strategies: &'a [StrategySpec], overhead: Option<&'a Overhead>) -
         overhead,
         replications: 99,
         seed: 11,
-        path_is_sampled: false,
+        path_spread: None,
         interrupt: None,
     }
 }
