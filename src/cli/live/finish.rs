@@ -219,8 +219,8 @@ fn shown(plan: &Plan, folder: &Folder, pages: &[LivePage], width: Option<usize>)
         parts.push(live_table(page, width));
         parts.push(live_compared(page, width));
         parts.push(folded(&live_verdict(page), width));
-        parts.push(live_counts(page));
-        parts.extend_from_slice(page.notes);
+        parts.push(folded(&live_counts(page), width));
+        parts.extend(page.notes.iter().map(|note| folded(note, width)));
     }
     let path = folder.path().display();
     parts.push(format!(
