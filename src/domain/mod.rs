@@ -4,6 +4,7 @@
 //! layer. Change a noun only when the game itself changes.
 
 mod attempt;
+mod date;
 mod identifier;
 mod names;
 mod outcome;
@@ -15,6 +16,7 @@ mod streams;
 mod time;
 
 pub use attempt::{Attempt, AttemptId};
+pub use date::day;
 pub use identifier::{IDENTIFIER_LENGTH, Identifier, NotAnIdentifier};
 pub use names::closest_name;
 pub use outcome::Outcome;

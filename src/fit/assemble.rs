@@ -6,7 +6,7 @@
 //! When not to use it: with recordings of configs 1 or 2 alone that do not mark refusals, the
 //! population is fitted to their own failures; refusals that nobody recognised are among them.
 
-use super::checks::{Homogeneity, day, goodness, homogeneity};
+use super::checks::{Homogeneity, goodness, homogeneity};
 use super::error_rates::{ErrorRateFit, Population};
 use super::judge::{halves, tested};
 use super::latency::{LatencyAnalysis, fit_latency};
@@ -19,6 +19,7 @@ use super::report::{
 use super::rounding::{rounded_family, rounded_latency, rounded_limit};
 use super::runs::{collect, tallies};
 use super::warnings::warnings;
+use crate::domain::day;
 use crate::trace::{Group, Observed, Recording};
 use crate::world::{
     Draw, ErrorFamily, ErrorRate, Latency, LatencyFamily, Model, Ports, Posterior, RateLimit,

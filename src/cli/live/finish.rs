@@ -203,7 +203,7 @@ pub(super) fn finish(
     let width =
         terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
     print(&shown(plan, folder, &pages, width))?;
-    let agree = reconciled.iter().flatten().all(Reconciliation::agrees);
+    let agree = agree(&pages);
     let held = verdicts.iter().flatten().all(|verdict| verdict.held);
     Ok(Some(match (interrupted, held && agree) {
         (true, _) => Ending::Interrupted,
@@ -229,7 +229,7 @@ fn shown(plan: &Plan, folder: &Folder, pages: &[LivePage], width: Option<usize>)
          next: cargo run -- fit {path}/traces/*.csv",
         folder.path().join("report.txt").display(),
     ));
-    if agree_not(pages) {
+    if !agree(pages) {
         parts.push("exit code 1, because counts that should be the same are not".to_owned());
     }
     if plan.is_interrupted() {
@@ -238,8 +238,8 @@ fn shown(plan: &Plan, folder: &Folder, pages: &[LivePage], width: Option<usize>)
     parts.join("\n\n")
 }
 
-fn agree_not(pages: &[LivePage]) -> bool {
-    !pages.iter().flat_map(|page| page.reconciliation).all(Reconciliation::agrees)
+fn agree(pages: &[LivePage]) -> bool {
+    pages.iter().flat_map(|page| page.reconciliation).all(Reconciliation::agrees)
 }
 
 fn server_names(model: &crate::world::Model) -> Vec<String> {

@@ -16,6 +16,6 @@ pub use assumptions::{AssumptionTest, Effect, assumptions};
 pub use goodness::{CalibrationBin, Goodness, goodness};
 pub use held_out::{Check, HeldOut, held_out};
 pub use homogeneity::Homogeneity;
-pub(super) use homogeneity::{day, homogeneity};
+pub(super) use homogeneity::homogeneity;
 pub use inputs::{RECORDED_INPUTS_ONLY, unrecorded_inputs};
 pub use longest_run::LongestRun;

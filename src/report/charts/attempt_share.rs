@@ -3,9 +3,10 @@
 use super::lettering::{fitted, width};
 use super::number::{fixed, percent};
 use super::page::{MARGIN, Page, SMALL, WIDTH};
-use super::palette::{QUIET, TEXT, looks, ramp, readable_on};
+use super::palette::{TEXT, looks, ramp, readable_on};
 use super::rows::{Row, left_of_plot, names};
 use super::scene::Anchor;
+use super::share_scale::share_scale;
 use super::{Chart, ChartError, ranked_first};
 use crate::experiment::{ContenderSummary, ScenarioSummary};
 
@@ -58,7 +59,7 @@ pub(super) fn chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
         }
     }
     page.y = bottom + 14.0;
-    legend(&mut page, left, right, highest);
+    share_scale(&mut page, left, right, &fitted(&percent(highest), SMALL, 90.0));
     page.finish("attempt-share", caption(scenario))
 }
 
@@ -91,26 +92,6 @@ fn ranks(page: &mut Page, servers: usize, left: f64, cell: f64) {
             }
         }
     }
-}
-
-/// The colour scale.
-fn legend(page: &mut Page, left: f64, right: f64, highest: f64) {
-    const STEPS: u32 = 60;
-    let (top, bottom) = (page.y, page.y + 16.0);
-    let high = fitted(&percent(highest), SMALL, 90.0);
-    let start = left + width("0 %", SMALL) + 8.0;
-    let end = (start + 260.0).min(right - width(&high, SMALL) - 8.0);
-    let step = (end - start) / f64::from(STEPS);
-    for i in 0..STEPS {
-        let from = start + f64::from(i) * step;
-        // A little wider than its step, so that no seam shows.
-        let to = if i + 1 < STEPS { from + step + 0.5 } else { end };
-        let ink = ramp((f64::from(i) + 0.5) / f64::from(STEPS));
-        page.scene.rectangle((from, top), (to, bottom), ink);
-    }
-    page.scene.text("0 %", (start - 8.0, bottom - 2.5), Anchor::End, SMALL, QUIET);
-    page.scene.text(&high, (end + 8.0, bottom - 2.5), Anchor::Start, SMALL, QUIET);
-    page.y = bottom + 4.0;
 }
 
 fn caption(scenario: &ScenarioSummary) -> String {

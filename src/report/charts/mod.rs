@@ -36,6 +36,7 @@ mod sample;
 mod scene;
 mod score;
 mod score_distribution;
+mod share_scale;
 #[cfg(test)]
 pub(in crate::report) mod tests;
 mod verdict;

@@ -5,9 +5,10 @@ use super::{LivePicture, RunPicture, ServerPicture, looks, page};
 use crate::report::charts::lettering::{fitted, width};
 use crate::report::charts::number::{fixed, percent};
 use crate::report::charts::page::{MARGIN, Page, SMALL, WIDTH};
-use crate::report::charts::palette::{QUIET, TEXT, ramp, readable_on};
+use crate::report::charts::palette::{TEXT, ramp, readable_on};
 use crate::report::charts::rows::{Row, left_of_plot, names};
 use crate::report::charts::scene::Anchor;
+use crate::report::charts::share_scale::share_scale;
 use crate::report::charts::{Chart, ChartError};
 
 const ROW: f64 = 54.0;
@@ -61,7 +62,8 @@ pub(super) fn chart(picture: &LivePicture) -> Result<Chart, ChartError> {
         }
     }
     page.y = bottom + 14.0;
-    legend(&mut page, left, right, highest);
+    let high = format!("{} of the attempts", percent(highest));
+    share_scale(&mut page, left, right, &fitted(&high, SMALL, 220.0));
     page.finish("live-servers", caption(picture))
 }
 
@@ -96,26 +98,6 @@ fn ports(page: &mut Page, picture: &LivePicture, servers: usize, left: f64, cell
         let at = (left + (i as f64 + 0.5) * cell, page.y + 20.0);
         page.scene.text(&fitted(name, SMALL, room), at, Anchor::Middle, SMALL, TEXT);
     }
-}
-
-/// The colour scale.
-fn legend(page: &mut Page, left: f64, right: f64, highest: f64) {
-    const STEPS: u32 = 60;
-    let (top, bottom) = (page.y, page.y + 16.0);
-    let high = fitted(&format!("{} of the attempts", percent(highest)), SMALL, 220.0);
-    let start = left + width("0 %", SMALL) + 8.0;
-    let end = (start + 260.0).min(right - width(&high, SMALL) - 8.0);
-    let step = (end - start) / f64::from(STEPS);
-    for i in 0..STEPS {
-        let from = start + f64::from(i) * step;
-        // A little wider than its step, so that no seam shows.
-        let to = if i + 1 < STEPS { from + step + 0.5 } else { end };
-        let ink = ramp((f64::from(i) + 0.5) / f64::from(STEPS));
-        page.scene.rectangle((from, top), (to, bottom), ink);
-    }
-    page.scene.text("0 %", (start - 8.0, bottom - 2.5), Anchor::End, SMALL, QUIET);
-    page.scene.text(&high, (end + 8.0, bottom - 2.5), Anchor::Start, SMALL, QUIET);
-    page.y = bottom + 4.0;
 }
 
 fn caption(picture: &LivePicture) -> String {
