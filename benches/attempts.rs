@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use flakelab::domain::{Purpose, Streams};
-use flakelab::experiment::{Contender, Plan, specs_from_name, sweep};
+use flakelab::experiment::{Contender, Plan, sweep};
 use flakelab::sim::{NoRecord, Replication};
+use flakelab::strategy::StrategySpec;
 use flakelab::world::{Document, Model, Scenario};
 use rand_distr::{Beta, Distribution};
 
@@ -39,7 +40,7 @@ fn scenario() -> Scenario {
 }
 
 fn contenders() -> Vec<Contender> {
-    let ranked = specs_from_name("all").expect("known").into_iter().map(Contender::new);
+    let ranked = StrategySpec::named_by("all").expect("known").into_iter().map(Contender::new);
     Contender::references().into_iter().chain(ranked).collect()
 }
 
@@ -47,14 +48,15 @@ fn contenders() -> Vec<Contender> {
 /// many would have taken.
 fn time_attempts(contender: &Contender, attempts: u64, tape_ready: bool) -> Duration {
     let scenario = scenario();
-    let streams = Streams::new(42);
+    let (streams, fleet) = (Streams::new(42), scenario.model.fleet());
     let mut made = 0;
     let mut elapsed = Duration::ZERO;
     for replication in 0.. {
         let start = Instant::now();
         let mut world = Replication::new(&scenario, &streams, replication);
         let setup = start.elapsed();
-        let build = |world: &Replication| contender.build(world.instance(), &streams, replication);
+        let build =
+            |world: &Replication| contender.build(&fleet, world.instance(), &streams, replication);
         if tape_ready {
             world.play(build(&world), &mut NoRecord);
         } else {

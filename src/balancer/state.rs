@@ -29,7 +29,7 @@ pub struct Balancer {
 }
 
 /// A request in service.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct InService {
     request: PendingRequest,
     since: Timestamp,
@@ -166,15 +166,15 @@ impl Balancer {
             self.answer(now, slot, false, effects);
             return;
         }
-        let InService { request, since, .. } = self.in_service[slot];
-        match self.strategy.decide(now, &request) {
+        let InService { request, since, .. } = &self.in_service[slot];
+        match self.strategy.decide(now, request) {
             Decision::Send(server) => self.send(now, slot, server, effects),
             Decision::WaitUntil(at) => {
                 let until = if at > now { at } else { now + SHORTEST_WAIT };
-                self.in_service[slot].state = State::WaitingUntil(until);
-                let jeopardy = since + self.give_up_after;
+                let jeopardy = *since + self.give_up_after;
                 let wake =
                     if request.is_free() || jeopardy <= now { until } else { until.min(jeopardy) };
+                self.in_service[slot].state = State::WaitingUntil(until);
                 effects.wake_at(wake);
             }
         }
@@ -199,13 +199,13 @@ impl Balancer {
 
     /// Whether a request without an attempt in flight is to be answered 500 now.
     fn must_give_up(&self, now: Timestamp, slot: usize) -> bool {
-        let InService { request, since, .. } = self.in_service[slot];
+        let InService { request, since, .. } = &self.in_service[slot];
         if self.rules.max_attempts.is_some_and(|cap| request.attempts >= cap) {
             return true;
         }
         !request.is_free()
             && (self.waiting.len() >= self.rules.give_up_backlog
-                || now.since(since) >= self.give_up_after)
+                || now.since(*since) >= self.give_up_after)
     }
 
     fn answer(&mut self, now: Timestamp, slot: usize, ok: bool, effects: &mut impl Effects) {

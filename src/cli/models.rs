@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{anyhow, bail};
 
 use crate::experiment::ModelSource;
-use crate::strategy::{StrategySpec, UnknownStrategy};
+use crate::strategy::{SpecError, StrategySpec};
 use crate::world::{Document, Model};
 
 /// The fitted models, as committed when this binary was built.
@@ -52,11 +52,20 @@ pub(crate) fn load(source: &ModelSource) -> anyhow::Result<(Model, PathBuf)> {
     }
 }
 
-/// A name that no strategy has, with what was probably meant.
-pub(crate) fn unknown_strategy(error: UnknownStrategy) -> anyhow::Error {
-    let known = StrategySpec::known_names().join(", ");
-    match &error.suggestion {
-        Some(name) => anyhow!("{error}: did you mean `{name}`? (known: {known})"),
-        None => anyhow!("{error}: expected one of {known}"),
+/// What is wrong with a strategy on the command line, and what would mend it.
+pub(crate) fn spec_error(error: &SpecError) -> anyhow::Error {
+    anyhow!("{error}: {}", error.help())
+}
+
+/// The strategies that the parts of a list name, each once, in order.
+pub(crate) fn strategies(names: &[String]) -> anyhow::Result<Vec<StrategySpec>> {
+    let mut specs: Vec<StrategySpec> = Vec::new();
+    for name in names.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
+        for spec in StrategySpec::named_by(name).map_err(|error| spec_error(&error))? {
+            if !specs.contains(&spec) {
+                specs.push(spec);
+            }
+        }
     }
+    Ok(specs)
 }

@@ -16,7 +16,7 @@ use crate::experiment::ModelSource;
 use crate::live::Target;
 use crate::live::processes::when_stdin_ends;
 use crate::live::proxy::{Files, Proxy, Settings, Stopper};
-use crate::strategy::StrategySpec;
+use crate::strategy::{SpecError, StrategySpec};
 use crate::world::Model;
 
 const EXAMPLES: &str = "\
@@ -134,6 +134,7 @@ fn settings(arguments: &ProxyArguments) -> anyhow::Result<Settings> {
         rules: arguments.rules.rules()?,
         requests_per_second: rps,
         targets: targets(arguments, &model)?,
+        fleet: model.fleet(),
         config: model.name,
         ports,
         session: arguments.session.clone(),
@@ -149,23 +150,14 @@ fn strategy(flag: Option<&str>) -> anyhow::Result<StrategySpec> {
             "no strategy: say `--strategy v4`, or set the environment variable {STRATEGY_VARIABLE}"
         ),
     };
-    let choices: Vec<&str> = StrategySpec::known_names()
-        .into_iter()
-        .filter(|name| !matches!(*name, "all" | "oracle"))
-        .collect();
-    match name.to_ascii_lowercase().as_str() {
-        "all" => bail!("{from}: a proxy runs one strategy, not `all`; choose one"),
-        "oracle" => bail!(
+    StrategySpec::from_text(&name).map_err(|error| match error {
+        SpecError::NotOne { name } if name == "oracle" => anyhow!(
             "{from}: the oracle is shown what real servers hide, so it plays in simulations only"
         ),
-        _ => {}
-    }
-    StrategySpec::from_name(&name).map_err(|error| {
-        let known = choices.join(", ");
-        match &error.suggestion {
-            Some(close) => anyhow!("{from}: {error}: did you mean `{close}`? (known: {known})"),
-            None => anyhow!("{from}: {error}: expected one of {known}"),
+        SpecError::NotOne { name } => {
+            anyhow!("{from}: a proxy runs one strategy, not `{name}`; choose one")
         }
+        error => anyhow!("{from}: {}", models::spec_error(&error)),
     })
 }
 

@@ -5,6 +5,7 @@
 
 mod attempt;
 mod date;
+mod fleet;
 mod identifier;
 mod names;
 mod outcome;
@@ -17,6 +18,7 @@ mod time;
 
 pub use attempt::{Attempt, AttemptId};
 pub use date::day;
+pub use fleet::{Endpoint, Fleet, FleetError};
 pub use identifier::{IDENTIFIER_LENGTH, Identifier, NotAnIdentifier};
 pub use names::closest_name;
 pub use outcome::Outcome;

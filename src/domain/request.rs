@@ -16,7 +16,7 @@ pub struct Request {
 }
 
 /// A request in service: what a strategy may know of it when it chooses the next server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingRequest {
     /// Its number.
     pub id: RequestId,

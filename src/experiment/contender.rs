@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Purpose, Streams};
+use crate::domain::{Fleet, Purpose, Streams};
+use crate::strategy::random::RandomSpec;
 use crate::strategy::{Strategy, StrategySpec};
 use crate::world::{Instance, Oracle};
 
@@ -48,12 +49,13 @@ impl Contender {
             strategy_stream: 0,
             reference: true,
         };
-        [oracle, Self { reference: true, ..Self::new(StrategySpec::Random) }]
+        [oracle, Self { reference: true, ..Self::new(StrategySpec::Random(RandomSpec::default())) }]
     }
 
-    /// A fresh player for one replication.
+    /// A fresh player for one replication in front of `fleet`.
     pub fn build(
         &self,
+        fleet: &Fleet,
         instance: &Instance,
         streams: &Streams,
         replication: u64,
@@ -62,7 +64,7 @@ impl Contender {
             Player::Oracle => Box::new(Oracle::new(instance)),
             Player::Strategy(spec) => {
                 let rng = streams.stream(Purpose::Strategy, self.strategy_stream, replication);
-                spec.build(instance.servers(), rng)
+                spec.build(fleet, rng)
             }
         }
     }

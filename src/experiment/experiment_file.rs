@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{Contender, Plan};
 use crate::domain::Rules;
-use crate::strategy::{FIVE, StrategySpec, UnknownStrategy};
+use crate::strategy::{SpecError, StrategySpec};
 use crate::world::{
     Document, DocumentError, Traffic, Violation, check_rate, check_requests, check_rules,
 };
@@ -132,8 +132,8 @@ impl Raw {
         }
         let mut contenders = Vec::new();
         for (i, name) in self.strategies.iter().enumerate() {
-            let specs = specs_from_name(name)
-                .map_err(|e| unknown_strategy(format!("strategies.{i}"), e))?;
+            let specs = StrategySpec::named_by(name);
+            let specs = specs.map_err(|e| listed_violation(format!("strategies.{i}"), &e))?;
             contenders.extend(specs.into_iter().map(Contender::new));
         }
         for (i, table) in self.strategy.into_iter().enumerate() {
@@ -197,39 +197,43 @@ fn check(requests: Option<u64>, rps: Option<f64>, rules: Option<&Rules>) -> Resu
     rules.map_or(Ok(()), check_rules)
 }
 
-/// The strategies that a name stands for: `all` for the five, none for the references, which
-/// are always shown.
-pub fn specs_from_name(name: &str) -> Result<Vec<StrategySpec>, UnknownStrategy> {
-    match name.to_ascii_lowercase().as_str() {
-        "all" => FIVE.iter().map(|name| StrategySpec::from_name(name)).collect(),
-        "oracle" | "random" => Ok(Vec::new()),
-        _ => Ok(vec![StrategySpec::from_name(name)?]),
-    }
-}
-
 fn no_label(got: &str) -> Violation {
     Violation::new("label", format!("{got} is no label"), "some text without control characters")
 }
 
-/// The parameter that alone keeps a strategy's table from being read.
-fn mistyped(table: &toml::Table) -> Option<&str> {
-    let name = table.get("name")?;
-    let keys = table.keys().filter(|key| *key != "name");
-    keys.map(String::as_str).find(|key| {
-        let mut alone = toml::Table::new();
-        alone.insert("name".to_owned(), name.clone());
-        alone.insert((*key).to_owned(), table[*key].clone());
-        alone.try_into::<StrategySpec>().is_err()
-    })
+/// What is wrong with a strategy; `key` is the place of its name, relative to which its parameters
+/// stand.
+fn strategy_violation(key: &str, error: &SpecError) -> Violation {
+    match error {
+        SpecError::Unknown { name, suggestion } => {
+            let known = StrategySpec::known_names().join(", ");
+            let violation = Violation::new(key, format!("unknown strategy \"{name}\""), &known);
+            match suggestion {
+                Some(name) => violation.with_help(format!("did you mean \"{name}\"?")),
+                None => violation,
+            }
+        }
+        SpecError::NotOne { .. } => {
+            let violation = Violation::new(key, error.to_string(), "one of the strategies");
+            violation.with_help(
+                "groups stand in the list at the top of the file: `strategies = [\"all\"]`; the \
+                 oracle is always shown",
+            )
+        }
+        SpecError::NoParameter { strategy, key, known } => {
+            let known = if known.is_empty() { "no parameter" } else { known };
+            Violation::new(key.as_str(), format!("{strategy} has no such parameter"), known)
+        }
+        SpecError::Value { key, got, expected, .. } => {
+            Violation::new(key.as_str(), format!("{got} is not possible"), expected)
+        }
+        SpecError::NoValue { .. } => Violation::new(key, error.to_string(), "key=value"),
+    }
 }
 
-fn unknown_strategy(key: String, error: UnknownStrategy) -> Violation {
-    let known = StrategySpec::known_names().join(", ");
-    let violation = Violation::new(key, format!("unknown strategy \"{}\"", error.name), &known);
-    match error.suggestion {
-        Some(name) => violation.with_help(format!("did you mean \"{name}\"?")),
-        None => violation,
-    }
+/// The same in the list of names, where parameters have no places of their own.
+fn listed_violation(key: String, error: &SpecError) -> Violation {
+    Violation { key, ..strategy_violation("strategies", error) }
 }
 
 /// A `[[strategy]]` table: `name`, optional `label` and `strategy_stream`, parameters.
@@ -253,31 +257,10 @@ fn contender(mut table: toml::Table) -> Result<Contender, Violation> {
         let problem = "this strategy has no name";
         return Err(Violation::new("name", problem, "`name = \"thompson\"`, say"));
     };
-    if ["oracle", "all"].contains(&name) {
-        let problem = format!("\"{name}\" is not one strategy with parameters");
-        let violation = Violation::new("name", problem, "one of the strategies");
-        return Err(violation.with_help(match name {
-            "oracle" => "the oracle is always shown; leave this table out",
-            _ => "write `strategies = [\"all\"]` at the top of the file",
-        }));
-    }
-    // An alias in the file means the strategy's own name.
-    let named =
-        StrategySpec::from_name(name).map_err(|e| unknown_strategy("name".to_owned(), e))?;
-    let parameters = toml::Value::try_from(named).ok().and_then(|v| v.as_table().cloned());
-    let known = parameters.unwrap_or_default();
-    if let Some(key) = table.keys().find(|key| !known.contains_key(*key)) {
-        let known: Vec<&str> = known.keys().map(String::as_str).collect();
-        let problem = format!("{} has no such parameter", named.name());
-        return Err(Violation::new(key.as_str(), problem, &known.join(", ")));
-    }
-    table.insert("name".to_owned(), named.name().into());
-    let spec: StrategySpec = table.clone().try_into().map_err(|e: toml::de::Error| {
-        let key = mistyped(&table).unwrap_or("name");
-        Violation::new(key, e.message().to_owned(), "a parameter of the right type")
-    })?;
-    spec.validate()
-        .map_err(|e| Violation::new(e.key, format!("{} is out of range", e.got), e.expected))?;
+    let name = name.to_owned();
+    table.remove("name");
+    let spec = StrategySpec::from_table(&name, &table);
+    let spec = spec.map_err(|error| strategy_violation("name", &error))?;
     let contender = Contender { strategy_stream, ..Contender::new(spec) };
     Ok(match label {
         Some(label) => Contender { label, ..contender },
@@ -331,9 +314,9 @@ strategy_stream = 3
         let cases = [
             ("\"v4\"]", "\"tompson\"]", "x.toml:5:21", "did you mean \"thompson\"?"),
             ("config = 0", "config = 7", "x.toml:8:10", "0, 1 or 2"),
-            ("c = 1.0", "d = 1.0", "x.toml:18:5", "c, exclude_tried, name"),
-            ("c = 1.0", "c = -1.0", "x.toml:18:5", "at least 0"),
-            ("c = 1.0", "c = \"x\"", "x.toml:18:5", "right type"),
+            ("c = 1.0", "d = 1.0", "x.toml:18:5", "c, exclude_tried"),
+            ("c = 1.0", "c = -1.0", "x.toml:18:5", "a number from 0 to 1000"),
+            ("c = 1.0", "c = \"x\"", "x.toml:18:5", "a number from 0 to 1000"),
             ("requests = 200", "requests = 0", "x.toml:4:12", "from 1 to"),
             ("schema = 1", "schema = 1\nparameter_uncertainty = \"off\"", "x.toml:3:25", "boolean"),
             ("replications = 500", "replications = 0", "x.toml:3:16", "from 1 to"),

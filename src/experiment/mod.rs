@@ -16,7 +16,7 @@ mod sweep;
 mod tally;
 
 pub use contender::{Contender, Player};
-pub use experiment_file::{ExperimentFile, ModelSource, ScenarioEntry, Settings, specs_from_name};
+pub use experiment_file::{ExperimentFile, ModelSource, ScenarioEntry, Settings};
 pub use parameters::{ParameterSd, Parameters};
 pub use plan::{Plan, PlanError};
 pub use row::{Row, RowSink};

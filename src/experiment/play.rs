@@ -34,6 +34,7 @@ pub(super) fn play(
     replication: u64,
     interrupt: &AtomicBool,
 ) -> Option<Vec<Played>> {
+    let fleet = scenario.model.fleet();
     let mut world = Replication::new(scenario, streams, replication);
     let rates = &world.instance().error_rates;
     let mut by_rate: Vec<usize> = (0..rates.len()).collect();
@@ -41,7 +42,7 @@ pub(super) fn play(
     contenders
         .iter()
         .map(|contender| {
-            let player = contender.build(world.instance(), streams, replication);
+            let player = contender.build(&fleet, world.instance(), streams, replication);
             let mut notes = Notes::new(scenario, interrupt);
             let ledger = world.play(player, &mut notes);
             if notes.is_cancelled() {

@@ -124,7 +124,8 @@ fn sweep_in_batches(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::{Contender, Row, specs_from_name};
+    use crate::experiment::{Contender, Row};
+    use crate::strategy::StrategySpec;
     use crate::world::{Document, Model, Scenario};
 
     const MODEL: &str = r#"
@@ -148,7 +149,8 @@ sigma = 0.3
     fn plan() -> Plan {
         let model = Model::parse("m", &Document::from_text("m", MODEL)).unwrap();
         let scenario = Scenario { requests: 40, ..Scenario::new(model) };
-        let ranked = specs_from_name("all").unwrap().into_iter().map(Contender::new).collect();
+        let ranked =
+            StrategySpec::named_by("all").unwrap().into_iter().map(Contender::new).collect();
         Plan::new("x", vec![scenario], ranked, 150, 7).unwrap()
     }
 

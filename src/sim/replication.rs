@@ -224,7 +224,7 @@ impl<P: Path, R: Record> Effects for Driver<'_, P, R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Purpose, Rules};
+    use crate::domain::{Fleet, Purpose, Rules};
     use crate::strategy::StrategySpec;
     use crate::world::{Document, Model, RequestOverhead};
 
@@ -258,7 +258,7 @@ mod tests {
         }
         let spec = StrategySpec::from_name("v4").unwrap();
         let mut heard = Heard::default();
-        let player = || spec.build(2, streams.stream(Purpose::Strategy, 0, 3));
+        let player = || spec.build(&Fleet::uniform(2), streams.stream(Purpose::Strategy, 0, 3));
         let ledger = world.play(player(), &mut heard);
         let mut again = Heard::default();
         assert_eq!(world.play(player(), &mut again), ledger, "every play meets the same words");

@@ -4,19 +4,19 @@
 //! an argument, and gets its randomness once, at construction. The simulator and the live
 //! proxy run the very same objects.
 //!
-//! To add one: a new file with its parameters, state and `impl Strategy`; a variant in
-//! [`StrategySpec`]; a line in the table of `spec.rs`; then regenerate the reference report.
+//! To add one: a new file in the folder of its group, with its parameters, their
+//! [`Declared`](declared::Declared) entry, its state and `impl Strategy`; then one line in
+//! `catalogue.rs`. Names, help, checks of parameters and the search for better ones follow.
 
-pub mod larkin;
+mod catalogue;
+pub mod declared;
+pub mod five;
 pub mod parts;
 pub mod random;
-mod spec;
-pub mod thompson;
-pub mod thompson_scaled;
-pub mod ucb1;
-pub mod ucb_free;
+mod text;
 
-pub use spec::{FIVE, SpecError, StrategySpec, UnknownStrategy};
+pub use catalogue::{FIVE, StrategySpec};
+pub use text::SpecError;
 
 use crate::domain::{Attempt, Outcome, PendingRequest, ServerId, Timestamp};
 

@@ -3,10 +3,31 @@
 //! The least that a strategy must beat; it learns nothing and excludes nothing.
 
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
+use super::declared::{Declared, Entry, Group};
 use super::{Decision, Strategy};
-use crate::domain::{Attempt, Outcome, PendingRequest, ServerId, Timestamp};
+use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, ServerId, Timestamp};
 use crate::stats::sample;
+
+/// It has no parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RandomSpec {}
+
+impl Declared for RandomSpec {
+    const ENTRY: Entry = Entry {
+        name: "random",
+        alias: None,
+        group: Group::Reference,
+        idea: "a server drawn uniformly, whatever happened",
+        parameters: &[],
+    };
+
+    fn build(self, fleet: &Fleet, rng: ChaCha8Rng) -> Box<dyn Strategy> {
+        Box::new(Random::new(fleet.servers(), rng))
+    }
+}
 
 /// Uniform choice.
 #[derive(Debug)]

@@ -11,7 +11,10 @@ use super::notes::{Notes, Oddity};
 use super::requests::{Key, identify};
 use super::table::Table;
 use super::{Config, Group, Observed, PROBE, Recording, TraceError, clock};
-use crate::domain::MAX_SERVERS;
+
+/// The most servers of one group. More than that in a log of attempts is most likely a column of
+/// something else, such as the client's port.
+const MOST_SERVERS: usize = 128;
 
 /// Names, numbered in the order in which they are first met.
 #[derive(Debug, Default)]
@@ -92,9 +95,9 @@ impl<'a> Collector<'a> {
             (Server::Port(port), None) => servers.number(&port.to_string()) as usize,
             (Server::Own(label), _) => servers.number(plain(label)) as usize,
         };
-        if server >= MAX_SERVERS {
+        if server >= MOST_SERVERS {
             return Err(fault(format!(
-                "more than {MAX_SERVERS} servers in one group\nhelp: name the column that holds \
+                "more than {MOST_SERVERS} servers in one group\nhelp: name the column that holds \
                  the server (not the client) with `--map port=COLUMN`, or split the log into \
                  groups, each a file with a `--name` of its own"
             )));

@@ -12,8 +12,8 @@
 use rand_chacha::ChaCha8Rng;
 
 use crate::domain::{
-    Attempt, AttemptId, Outcome, PendingRequest, Request, RequestId, Rules, ServerId, Streams,
-    Timestamp,
+    Attempt, AttemptId, Fleet, Outcome, PendingRequest, Request, RequestId, Rules, ServerId,
+    Streams, Timestamp,
 };
 use crate::stats::sample::index_below;
 use crate::strategy::parts::candidates;
@@ -77,7 +77,7 @@ impl RunRules {
                 StrategySpec::UcbFree(s) => s.exclude_tried = true,
                 StrategySpec::Thompson(s) => s.exclude_tried = true,
                 StrategySpec::ThompsonScaled(s) => s.exclude_tried = true,
-                StrategySpec::Random => {}
+                _ => {}
             }
         }
         spec
@@ -91,7 +91,7 @@ impl RunRules {
         rng: ChaCha8Rng,
         anywhere: ChaCha8Rng,
     ) -> Box<dyn Strategy> {
-        let inner = self.spec(spec).build(servers, rng);
+        let inner = self.spec(spec).build(&Fleet::uniform(servers), rng);
         match self {
             Self::Game => inner,
             Self::Recorder => {
@@ -176,14 +176,14 @@ pub(super) fn check_rules(run: &Recording, rules: RunRules) -> Option<RuleCheck>
     let spec = strategy_of(run)?;
     let coins = matches!(
         spec,
-        StrategySpec::Thompson(_) | StrategySpec::ThompsonScaled(_) | StrategySpec::Random
+        StrategySpec::Thompson(_) | StrategySpec::ThompsonScaled(_) | StrategySpec::Random(_)
     );
     let rng = Streams::new(0).stream(crate::domain::Purpose::Strategy, 0, 0);
     let mut opening = match rules {
         RunRules::Recorder => Opening::of(&spec),
         RunRules::Game => Opening::Over,
     };
-    let mut strategy = rules.spec(spec).build(run.group.servers.len(), rng);
+    let mut strategy = rules.spec(spec).build(&Fleet::uniform(run.group.servers.len()), rng);
     let free = rules.rules().free_attempts;
     let mut check = RuleCheck { determined: 0, agreed: 0, first_difference: None };
     let mut pending: Option<PendingRequest> = None;

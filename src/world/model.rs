@@ -1,7 +1,7 @@
 //! A model: what we believe the servers do.
 
 use super::{Latency, Posterior, RateLimit, Violation};
-use crate::domain::MAX_SERVERS;
+use crate::domain::{Fleet, MAX_SERVERS};
 
 /// What we believe of a group of servers. Read and written as TOML (see `model_file`).
 #[derive(Debug, Clone, PartialEq)]
@@ -94,6 +94,11 @@ impl Model {
         usize::from(self.ports.count)
     }
 
+    /// What a balancer is told of the servers.
+    pub fn fleet(&self) -> Fleet {
+        Fleet::uniform(self.servers())
+    }
+
     /// Whether replications meet parameters drawn from what the traces leave open, so that they
     /// differ between draws. Rates that are drawn once for the master seed do not.
     pub fn draws_parameters(&self) -> bool {
@@ -145,7 +150,7 @@ impl Ports {
         let count = usize::from(self.count);
         if count == 0 || count > MAX_SERVERS {
             let problem = format!("{count} servers are not possible");
-            return Err(Violation::new("count", problem, "a whole number from 1 to 128"));
+            return Err(Violation::new("count", problem, "a whole number from 1 to 16,384"));
         }
         if self.first == 0 || usize::from(self.first) + count - 1 > usize::from(u16::MAX) {
             let problem = format!("{count} ports from {} on do not exist", self.first);

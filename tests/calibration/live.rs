@@ -9,7 +9,7 @@
 use std::path::Path;
 
 use flakelab::balancer::Answer;
-use flakelab::domain::{Purpose, RequestId, Rules, Streams};
+use flakelab::domain::{Fleet, Purpose, RequestId, Rules, Streams};
 use flakelab::fit::Tally;
 use flakelab::sim::{Record, Replication};
 use flakelab::stats::sample::uniform_open;
@@ -88,7 +88,8 @@ fn made(model: &Model, setting: &Setting<'_>, path: &Overhead, study: u64) -> Ma
         let mut words = stream(Purpose::Analysis, 1);
         let path = path.drawn(setting.requests, None, || uniform_open(&mut words));
         let mut noted = Noted { requests: Vec::new(), overhead: &path };
-        let player = strategy.build(instance.servers(), stream(Purpose::Strategy, 0));
+        let player =
+            strategy.build(&Fleet::uniform(instance.servers()), stream(Purpose::Strategy, 0));
         let ledger = Replication::of(&scenario, instance.clone(), &streams, number + 1)
             .behind(&path, stream(Purpose::Analysis, 0))
             .play(player, &mut noted);

@@ -9,7 +9,8 @@
 
 use std::sync::atomic::AtomicBool;
 
-use flakelab::experiment::{Contender, Plan, ScenarioSummary, specs_from_name, sweep};
+use flakelab::experiment::{Contender, Plan, ScenarioSummary, sweep};
+use flakelab::strategy::StrategySpec;
 
 use super::common;
 
@@ -29,7 +30,7 @@ const EXACT: [(&str, [f64; 2]); 2] = [("oracle", [99.7507, 997.507]), ("random",
 
 fn played(requests: u64) -> ScenarioSummary {
     let scenario = common::scenario(common::drawn(), requests);
-    let ranked = specs_from_name("all").unwrap().into_iter().map(Contender::new).collect();
+    let ranked = StrategySpec::named_by("all").unwrap().into_iter().map(Contender::new).collect();
     let plan = Plan::new("anchors", vec![scenario], ranked, 20_000, 42).unwrap();
     let swept = sweep(&plan, &mut (), &AtomicBool::new(false), |_| ()).unwrap();
     swept.summary.scenarios.into_iter().next().unwrap()

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use flakelab::balancer::{Answer, Ledger};
 use flakelab::domain::{
-    Attempt, Outcome, PendingRequest, RequestId, ServerId, Span, Streams, Timestamp,
+    Attempt, Fleet, Outcome, PendingRequest, RequestId, ServerId, Span, Streams, Timestamp,
 };
 use flakelab::experiment::{Contender, Plan, Player, Row, ScenarioSummary, Summary, sweep};
 use flakelab::sim::{Record, Replication};
@@ -87,7 +87,7 @@ pub fn flipped(mut spec: StrategySpec) -> StrategySpec {
         StrategySpec::UcbFree(s) => &mut s.exclude_tried,
         StrategySpec::Thompson(s) => &mut s.exclude_tried,
         StrategySpec::ThompsonScaled(s) => &mut s.exclude_tried,
-        StrategySpec::Random => panic!("random excludes nothing"),
+        other => panic!("{} excludes nothing", other.name()),
     };
     *exclude_tried = !*exclude_tried;
     spec
@@ -140,7 +140,8 @@ pub fn play_in(
     replication: u64,
 ) -> Run {
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let inner = who.build(world.instance(), streams, replication);
+    let fleet = Fleet::uniform(world.instance().servers());
+    let inner = who.build(&fleet, world.instance(), streams, replication);
     let spy = Spy { inner, seen: Arc::clone(&seen) };
     let mut answers = Answers(Vec::new());
     let ledger = world.play(Box::new(spy), &mut answers);

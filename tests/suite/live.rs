@@ -14,6 +14,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
+use flakelab::domain::Fleet;
 use flakelab::live::proxy::{self, Settings, Step};
 use flakelab::trace::{ReadOptions, Recording};
 use flakelab::validate::forecast::{Basis, PredictionFile};
@@ -134,6 +135,7 @@ fn replays(events: &Path) -> bool {
         seed: setup["seed"].as_u64().unwrap(),
         rules: serde_json::from_value(setup["rules"].clone()).unwrap(),
         requests_per_second: setup["requests_per_second"].as_f64().unwrap(),
+        fleet: Fleet::uniform(setup["servers"].as_u64().unwrap() as usize),
         config: String::new(),
         ports: vec![0; setup["servers"].as_u64().unwrap() as usize],
         targets: Vec::new(),

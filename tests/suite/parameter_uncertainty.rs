@@ -9,6 +9,7 @@ use flakelab::experiment::{
 use flakelab::report::verdict;
 use flakelab::stats::Interval;
 use flakelab::strategy::StrategySpec;
+use flakelab::strategy::random::RandomSpec;
 use flakelab::world::{ErrorFamily, Model, RateLimit, Scenario};
 
 use crate::common::{UNIFORM, constant_ms, contender, drawn, model, named, scenario, swept};
@@ -67,7 +68,7 @@ fn the_spread_of_two_known_means_is_found() {
 #[test]
 fn the_spread_of_a_difference_of_two_strategies_is_found() {
     let model = two_servers(vec![uniform(0.3, 0.3), uniform(0.0, 0.6)]);
-    let coin = contender("coin", StrategySpec::Random, 1);
+    let coin = contender("coin", StrategySpec::Random(RandomSpec::default()), 1);
     let knows = Contender { label: "knows".into(), player: Player::Oracle, ..coin.clone() };
     let (rows, summary) = swept(&plan(capped(model, 1), vec![coin, knows], 1600));
     let ranked: Vec<Ranking> = summary.scenarios[0].ranked().map(|(_, r)| r).collect();

@@ -7,8 +7,8 @@
 //! one draw for each candidate in order of server.
 
 use flakelab::domain::{
-    Attempt, AttemptId, Outcome, PendingRequest, Purpose, Request, RequestId, ServerId, Streams,
-    Timestamp,
+    Attempt, AttemptId, Fleet, Outcome, PendingRequest, Purpose, Request, RequestId, ServerId,
+    Streams, Timestamp,
 };
 use flakelab::stats::sample;
 use flakelab::strategy::{Decision, StrategySpec};
@@ -178,7 +178,7 @@ fn first_disagreement(spec: StrategySpec, bug: Bug, seed: u64) -> Option<u64> {
     let streams = Streams::new(seed);
     let own = || streams.stream(Purpose::Strategy, 0, 0);
     let mut coins = streams.stream(Purpose::World, 0, 0);
-    let mut strategy = spec.build(servers, own());
+    let mut strategy = spec.build(&Fleet::uniform(servers), own());
     let mut literal = literal(spec, bug, servers, own());
     let rates: Vec<f64> = (0..servers).map(|_| luckiest * sample::uniform01(&mut coins)).collect();
     let now = Timestamp::ZERO;
@@ -224,7 +224,7 @@ fn literal(spec: StrategySpec, bug: Bug, servers: usize, rng: ChaCha8Rng) -> Lit
         StrategySpec::UcbFree(s) => (3, s.exclude_tried),
         StrategySpec::Thompson(s) => (4, s.exclude_tried),
         StrategySpec::ThompsonScaled(s) => (5, s.exclude_tried),
-        StrategySpec::Random => panic!("random is no rule of section 3"),
+        other => panic!("{} is no rule of section 3", other.name()),
     };
     Literal { version, exclude_tried, bug, history: vec![Vec::new(); servers], rng }
 }

@@ -38,9 +38,10 @@ use self::viewer::Viewer;
 use super::rules::RulesArguments;
 use super::{Ending, OutputArguments, interrupt, models};
 use crate::domain::Rules;
-use crate::experiment::{ModelSource, specs_from_name};
+use crate::experiment::ModelSource;
 use crate::live::calendar;
 use crate::strategy::StrategySpec;
+use crate::strategy::declared::Group;
 use crate::world::{Model, Overhead, Violation, check_rate, check_requests};
 
 const EXAMPLES: &str = "\
@@ -58,7 +59,8 @@ generator, proxy and servers do not agree on what they counted.";
 #[derive(Debug, Args)]
 #[command(before_help = EXAMPLES)]
 pub(super) struct LiveArguments {
-    /// Strategies: names or v1 to v5, separated by commas, or all (the five) [default: all]
+    /// Strategies, separated by commas: names, v1 to v5, groups (all: the five, mesh, rate-limit,
+    /// literature, everything), with parameters as in v1:discover_limit=30 [default: all]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     strategy: Vec<String>,
     /// Config: 0, 1, 2 or all [default: 0]
@@ -248,20 +250,13 @@ pub(super) fn run(arguments: &LiveArguments, output: &OutputArguments) -> anyhow
 /// What flags say, or else the answers at a terminal, or else the defaults.
 fn wanted(arguments: &LiveArguments) -> anyhow::Result<Option<Wanted>> {
     let names: &[String] = &arguments.strategy;
-    let mut strategies: Vec<StrategySpec> = Vec::new();
-    for name in names.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
-        for spec in specs_from_name(name).map_err(models::unknown_strategy)? {
-            if !strategies.contains(&spec) {
-                strategies.push(spec);
-            }
-        }
-    }
+    let mut strategies = models::strategies(names)?;
     let asked_for_none = strategies.is_empty();
     if asked_for_none && !names.is_empty() {
-        bail!("no strategy to play: name at least one of V1 to V5, or `all`");
+        bail!("no strategy to play: name at least one besides the references, or `all`");
     }
     if asked_for_none {
-        strategies = specs_from_name("all").map_err(models::unknown_strategy)?;
+        strategies = StrategySpec::of_group(Group::Five).collect();
     }
     let models = match (&arguments.model, &arguments.config) {
         (Some(path), _) => vec![ModelSource::File(path.clone())],

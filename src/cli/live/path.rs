@@ -24,6 +24,7 @@ use crate::live::processes::Child;
 use crate::live::proxy::Step;
 use crate::live::{AnsweredAt, Target, measured_overhead};
 use crate::strategy::StrategySpec;
+use crate::strategy::random::RandomSpec;
 use crate::trace::Trace;
 use crate::world::Overhead;
 
@@ -102,7 +103,7 @@ impl Path {
         let setup = ProxySetup {
             name: &format!("path-{name}"),
             files: &files,
-            strategy: StrategySpec::Random,
+            strategy: StrategySpec::Random(RandomSpec::default()),
             model: format!("--model={}", self.model.display()),
             targets: std::slice::from_ref(&self.target),
             seed: plan.seed_for(purpose),

@@ -57,9 +57,13 @@ pub(super) struct ProxySetup<'a> {
     pub(super) port: u16,
 }
 
-/// The name of a strategy in files.
-pub(super) fn short_name(strategy: &StrategySpec) -> &'static str {
-    strategy.alias().unwrap_or(strategy.name())
+/// The name of a strategy in files: `v4`, `explore-first`, `larkin-discover_limit-30`.
+pub(super) fn short_name(strategy: &StrategySpec) -> String {
+    let text = strategy.text();
+    match strategy.alias() {
+        Some(alias) if text == strategy.name() => alias.to_owned(),
+        _ => text.replace([':', '='], "-"),
+    }
 }
 
 /// Starts a proxy.
@@ -75,7 +79,7 @@ pub(super) fn start_proxy(
         "proxy".to_owned(),
         "--supervised".to_owned(),
         "--force".to_owned(),
-        format!("--strategy={}", setup.strategy.name()),
+        format!("--strategy={}", setup.strategy.text()),
         setup.model.clone(),
         format!("--targets={}", targets.join(",")),
         format!("--port={}", setup.port),

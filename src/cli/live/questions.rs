@@ -6,8 +6,9 @@ use inquire::{CustomType, InquireError, Select};
 
 use super::super::models;
 use super::{LiveArguments, Wanted};
-use crate::experiment::{ModelSource, specs_from_name};
-use crate::strategy::{FIVE, StrategySpec};
+use crate::experiment::ModelSource;
+use crate::strategy::StrategySpec;
+use crate::strategy::declared::Group;
 use crate::world::check_requests;
 
 /// The answers; none if the user left with Esc or Ctrl-C.
@@ -33,12 +34,12 @@ fn answers(defaults: Wanted, arguments: &LiveArguments) -> anyhow::Result<Wanted
 }
 
 fn strategies() -> anyhow::Result<Vec<StrategySpec>> {
-    let label = |name: &&str| Some(StrategySpec::from_name(name).ok()?.label());
+    let five: Vec<StrategySpec> = StrategySpec::of_group(Group::Five).collect();
     let options: Vec<String> =
-        ["ALL".to_owned()].into_iter().chain(FIVE.iter().filter_map(label)).collect();
+        ["ALL".to_owned()].into_iter().chain(five.iter().map(StrategySpec::label)).collect();
     let chosen = Select::new("Which strategy?", options).raw_prompt()?;
-    let name = chosen.index.checked_sub(1).and_then(|i| FIVE.get(i)).copied().unwrap_or("all");
-    Ok(specs_from_name(name)?)
+    let one = chosen.index.checked_sub(1).and_then(|i| five.get(i)).copied();
+    Ok(one.map_or(five, |one| vec![one]))
 }
 
 fn requests(default: u64) -> anyhow::Result<u64> {

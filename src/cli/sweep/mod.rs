@@ -29,7 +29,8 @@ Examples:
 #[derive(Debug, Args)]
 #[command(before_help = EXAMPLES)]
 pub(super) struct SweepArguments {
-    /// Strategies: names or v1 to v5, separated by commas, or all (the five)
+    /// Strategies, separated by commas: names, v1 to v5, groups (all: the five, mesh, rate-limit,
+    /// literature, everything), with parameters as in v1:discover_limit=30 [default: all]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     strategy: Vec<String>,
     /// Config: 0, 1, 2 or all [default: 0]

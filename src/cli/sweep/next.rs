@@ -4,7 +4,6 @@
 use super::SweepArguments;
 use crate::experiment::{Contender, Plan, Player, Summary};
 use crate::report;
-use crate::strategy::StrategySpec;
 
 /// More replications for those that could not be told apart, else all configs, else a check.
 pub(super) fn next_command(arguments: &SweepArguments, plan: &Plan, summary: &Summary) -> String {
@@ -76,12 +75,11 @@ impl Next {
     }
 }
 
-/// The name that `--strategy` knows a contender by, if it has default parameters.
+/// The text that `--strategy` knows a contender by, if it has no label or stream of its own.
 fn command_name(plan: &Plan, label: &str) -> Option<String> {
     let contender = plan.contenders.iter().find(|c| c.label == label)?;
     let Player::Strategy(spec) = contender.player else { return None };
-    let default = StrategySpec::from_name(spec.name()).ok()?;
-    (*contender == Contender::new(default)).then(|| spec.name().to_owned())
+    (*contender == Contender::new(spec)).then(|| spec.text())
 }
 
 /// A word for the shell.

@@ -3,9 +3,7 @@
 use anyhow::Context;
 
 use super::{SweepArguments, Switch, models};
-use crate::experiment::{
-    Contender, ExperimentFile, ModelSource, Plan, ScenarioEntry, Settings, specs_from_name,
-};
+use crate::experiment::{Contender, ExperimentFile, ModelSource, Plan, ScenarioEntry, Settings};
 use crate::world::{Document, Scenario, Traffic};
 
 /// The plan that file and flags describe.
@@ -60,19 +58,9 @@ pub(super) fn plan(arguments: &SweepArguments, say: &dyn Fn(&str)) -> anyhow::Re
     })
 }
 
-/// The contenders that `--strategy` names, each once.
+/// The contenders that `--strategy` names, the five if it names none.
 fn contenders(names: &[String]) -> anyhow::Result<Vec<Contender>> {
-    if names.is_empty() {
-        return contenders(&["all".to_owned()]);
-    }
-    let mut contenders: Vec<Contender> = Vec::new();
-    for name in names.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
-        for spec in specs_from_name(name).map_err(models::unknown_strategy)? {
-            let contender = Contender::new(spec);
-            if !contenders.contains(&contender) {
-                contenders.push(contender);
-            }
-        }
-    }
-    Ok(contenders)
+    let five = ["all".to_owned()];
+    let names = if names.is_empty() { &five } else { names };
+    Ok(models::strategies(names)?.into_iter().map(Contender::new).collect())
 }

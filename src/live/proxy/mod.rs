@@ -38,7 +38,7 @@ use self::recorder::Recorder;
 use self::senders::{Report, Senders};
 use super::{Client, ClientError, Target};
 use crate::balancer::{Balancer, Ledger};
-use crate::domain::{Identifier, Purpose, Rules, Streams};
+use crate::domain::{Fleet, Identifier, Purpose, Rules, Streams};
 use crate::strategy::StrategySpec;
 
 pub use self::events::{EventsError, Step};
@@ -60,6 +60,8 @@ pub struct Settings {
     pub requests_per_second: f64,
     /// The config, or the model's name.
     pub config: String,
+    /// What the strategy is told of the servers.
+    pub fleet: Fleet,
     /// The model's port of each server, which names it in all files.
     pub ports: Vec<u16>,
     /// Where each server really is; as many.
@@ -217,6 +219,6 @@ impl Proxy {
 pub fn balancer(settings: &Settings) -> Balancer {
     let servers = settings.ports.len();
     let coins = Streams::new(settings.seed).stream(Purpose::Strategy, 0, 0);
-    let strategy = settings.strategy.build(servers, coins);
+    let strategy = settings.strategy.build(&settings.fleet, coins);
     Balancer::new(strategy, settings.rules, settings.requests_per_second, servers)
 }

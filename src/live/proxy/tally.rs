@@ -154,11 +154,12 @@ fn push<T>(kept: &mut VecDeque<T>, new: T, most: usize) {
 mod tests {
     use super::*;
     use crate::balancer::{Answer, Ledger};
-    use crate::domain::{Request, ServerId};
+    use crate::domain::{Fleet, Request, ServerId};
     use crate::strategy::StrategySpec;
 
     fn tally() -> Tally {
         let settings = Settings {
+            fleet: Fleet::uniform(2),
             strategy: StrategySpec::from_name("v4").unwrap(),
             seed: 1,
             rules: Rules { penalty_per_extra_attempt: 0.5, ..Rules::default() },

@@ -5,7 +5,7 @@ use crate::domain::{PendingRequest, ServerId, ServerSet};
 /// The position of the largest value, the first on a tie; server 0 for an empty slice.
 #[inline]
 pub fn first_max(values: &[f64]) -> ServerId {
-    first_max_by(values.len(), ServerSet::EMPTY, |server| values[server.index()])
+    first_max_by(values.len(), &ServerSet::EMPTY, |server| values[server.index()])
 }
 
 /// The server with the largest value among those not in `excluded`, the first on a tie.
@@ -15,7 +15,7 @@ pub fn first_max(values: &[f64]) -> ServerId {
 #[inline]
 pub fn first_max_by(
     servers: usize,
-    excluded: ServerSet,
+    excluded: &ServerSet,
     mut value: impl FnMut(ServerId) -> f64,
 ) -> ServerId {
     let mut best = ServerId(0);
@@ -33,11 +33,13 @@ pub fn first_max_by(
     best
 }
 
+static NOBODY: ServerSet = ServerSet::EMPTY;
+
 /// The servers to leave out for this attempt: those that the request has tried, if
 /// `exclude_tried` and not all of them are; when every server is excluded, exclusion is dropped.
 #[inline]
-pub fn candidates(servers: usize, exclude_tried: bool, request: &PendingRequest) -> ServerSet {
-    if exclude_tried && request.tried.len() < servers { request.tried } else { ServerSet::EMPTY }
+pub fn candidates(servers: usize, exclude_tried: bool, request: &PendingRequest) -> &ServerSet {
+    if exclude_tried && request.tried.len() < servers { &request.tried } else { &NOBODY }
 }
 
 #[cfg(test)]
@@ -50,7 +52,7 @@ mod tests {
         assert_eq!(first_max(&[1.0, 3.0, 3.0]), ServerId(1));
         let mut excluded = ServerSet::EMPTY;
         excluded.insert(ServerId(1));
-        assert_eq!(first_max_by(3, excluded, |_| 0.5), ServerId(0));
+        assert_eq!(first_max_by(3, &excluded, |_| 0.5), ServerId(0));
     }
 
     #[test]

@@ -7,7 +7,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::RunMetric;
@@ -18,7 +17,7 @@ use crate::balancer::Answer;
 use crate::domain::{Purpose, RequestId, Rules, Streams};
 use crate::sim::{Record, Replication};
 use crate::stats::sample::uniform_open;
-use crate::strategy::StrategySpec;
+use crate::strategy::{Strategy, StrategySpec};
 use crate::world::{Model, Overhead, Scenario, Traffic};
 
 /// What is predicted: runs of so many requests by these strategies.
@@ -88,7 +87,7 @@ impl Setting<'_> {
         replications: u64,
         twist: Twist,
     ) -> Vec<Vec<Values>> {
-        let streams = Streams::new(self.seed ^ SALT);
+        let (streams, fleet) = (Streams::new(self.seed ^ SALT), scenario.model.fleet());
         (0..replications.max(1))
             .into_par_iter()
             .map(|replication| {
@@ -111,7 +110,7 @@ impl Setting<'_> {
                 }
                 let play = |strategy: &StrategySpec| {
                     let coins = streams.stream(Purpose::Strategy, 0, number);
-                    self.play(&mut world, strategy, overhead, coins)
+                    self.play(&mut world, strategy.build(&fleet, coins), overhead)
                 };
                 strategies.iter().map(play).collect()
             })
@@ -121,11 +120,9 @@ impl Setting<'_> {
     fn play(
         &self,
         world: &mut Replication<'_>,
-        strategy: &StrategySpec,
+        player: Box<dyn Strategy>,
         overhead: Option<&Overhead>,
-        coins: ChaCha8Rng,
     ) -> Values {
-        let player = strategy.build(world.instance().servers(), coins);
         let capacity = self.requests.min(1 << 20) as usize;
         let latencies_ns = Vec::with_capacity(capacity);
         let mut answers = Answers { latencies_ns, overhead };

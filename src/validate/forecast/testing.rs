@@ -2,7 +2,7 @@
 
 use super::{LiveRequest, LiveRun, RequestEnd};
 use crate::balancer::Answer;
-use crate::domain::{Purpose, RequestId, Streams};
+use crate::domain::{Fleet, Purpose, RequestId, Streams};
 use crate::sim::{Record, Replication};
 use crate::stats::sample::uniform_open;
 use crate::strategy::StrategySpec;
@@ -74,7 +74,7 @@ pub(super) fn live_runs(
             let path = overhead.drawn(scenario.requests, None, || uniform_open(&mut words));
             let mut noted = Noted { requests: Vec::new(), path: path.clone() };
             let coins = streams.stream(Purpose::Strategy, 0, number);
-            let player = strategy.build(instance.servers(), coins);
+            let player = strategy.build(&Fleet::uniform(instance.servers()), coins);
             let ledger = world.behind(&path, measured).play(player, &mut noted);
             LiveRun { strategy: *strategy, ledger, rules: scenario.rules, requests: noted.requests }
         })

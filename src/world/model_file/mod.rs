@@ -200,7 +200,7 @@ assumed = true
             ("\"token_bucket\"", "\"tokenbucket\"", "m.toml:10:8", "\"token_bucket\"?"),
             ("burst = 10", "burst = 0.5", "m.toml:12:9", "at least 1"),
             ("burst = 10", "burst = 10\nlimit = 3", "m.toml:13:9", "per_second, burst"),
-            ("count = 10", "count = 200", "m.toml:3:33", "1 to 128"),
+            ("count = 10", "count = 20000", "m.toml:3:33", "1 to 16,384"),
             ("tail_weight = 0.05", "tail_weight = 2", "m.toml:21:15", "0..1"),
             ("schema = 1", "schema = 2", "m.toml:2:10", "expected 1"),
         ];

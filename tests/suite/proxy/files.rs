@@ -1,7 +1,7 @@
 //! What the proxy writes: metrics, trace and events log tell the same story as its servers.
 
 use flakelab::balancer::Command;
-use flakelab::domain::Rules;
+use flakelab::domain::{Fleet, Rules};
 use flakelab::live::Target;
 use flakelab::live::proxy::{Settings, Step, balancer};
 use flakelab::metrics::{Metrics, ServerMetrics};
@@ -64,6 +64,7 @@ fn settings(strategy: &str, seed: u64, max_requests_in_service: usize) -> Settin
         seed,
         rules,
         requests_per_second: 10.0,
+        fleet: Fleet::uniform(10),
         config: "0".to_owned(),
         ports: (4000..4010).collect(),
         targets: Target::list("127.0.0.1:4000-4009", false).unwrap(),

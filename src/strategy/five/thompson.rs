@@ -11,10 +11,12 @@
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::parts::{Tallies, candidates, first_max_by};
-use super::{Decision, ServerEstimate, SpecError, Strategy};
-use crate::domain::{Attempt, Outcome, PendingRequest, Timestamp};
+use super::EXCLUDE_TRIED;
+use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, Timestamp};
 use crate::stats::sample;
+use crate::strategy::declared::{Declared, Entry, Group, Parameter, Range};
+use crate::strategy::parts::{Tallies, candidates, first_max_by};
+use crate::strategy::{Decision, ServerEstimate, Strategy};
 
 /// Parameters of V4.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -34,14 +36,29 @@ impl Default for ThompsonSpec {
     }
 }
 
-impl ThompsonSpec {
-    /// Checks the range of the prior.
-    pub fn validate(&self) -> Result<(), SpecError> {
-        let valid = |x: f64| x.is_finite() && x >= 1.0;
-        let expected = "a number of at least 1";
-        let (s, f) = (self.prior_successes, self.prior_failures);
-        SpecError::unless(valid(s), "prior_successes", expected, s)?;
-        SpecError::unless(valid(f), "prior_failures", expected, f)
+impl Declared for ThompsonSpec {
+    const ENTRY: Entry = Entry {
+        name: "thompson",
+        alias: Some("v4"),
+        group: Group::Five,
+        idea: "each server as often as it is believed best; the best where attempts cost",
+        parameters: &[
+            Parameter {
+                key: "prior_successes",
+                meaning: "successes that the prior counts for",
+                range: Range::number(1.0, 1e6, (1.0, 10.0)),
+            },
+            Parameter {
+                key: "prior_failures",
+                meaning: "failures that the prior counts for",
+                range: Range::number(1.0, 1e6, (1.0, 10.0)),
+            },
+            EXCLUDE_TRIED,
+        ],
+    };
+
+    fn build(self, fleet: &Fleet, rng: ChaCha8Rng) -> Box<dyn Strategy> {
+        Box::new(Thompson::new(self, fleet.servers(), rng))
     }
 }
 

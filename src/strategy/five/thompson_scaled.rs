@@ -10,10 +10,12 @@
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::parts::{Tallies, candidates, first_max_by};
-use super::{Decision, ServerEstimate, SpecError, Strategy};
-use crate::domain::{Attempt, Outcome, PendingRequest, Timestamp};
+use super::EXCLUDE_TRIED;
+use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, Timestamp};
 use crate::stats::sample;
+use crate::strategy::declared::{Declared, Entry, Group, Parameter, Range};
+use crate::strategy::parts::{Tallies, candidates, first_max_by};
+use crate::strategy::{Decision, ServerEstimate, Strategy};
 
 /// Parameters of V5.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -33,13 +35,29 @@ impl Default for ThompsonScaledSpec {
     }
 }
 
-impl ThompsonScaledSpec {
-    /// Checks the ranges of scale and decay.
-    pub fn validate(&self) -> Result<(), SpecError> {
-        let positive = |x: f64| x.is_finite() && x > 0.0;
-        let (scale, decay) = (self.initial_scale, self.decay);
-        SpecError::unless(positive(scale), "initial_scale", "a number above 0", scale)?;
-        SpecError::unless(positive(decay), "decay", "a number above 0", decay)
+impl Declared for ThompsonScaledSpec {
+    const ENTRY: Entry = Entry {
+        name: "thompson-scaled",
+        alias: Some("v5"),
+        group: Group::Five,
+        idea: "Thompson, bold in the first attempt and careful in later ones",
+        parameters: &[
+            Parameter {
+                key: "initial_scale",
+                meaning: "scale of the belief in the first attempt; above 1 explores more",
+                range: Range::number(1e-6, 1e6, (0.1, 16.0)),
+            },
+            Parameter {
+                key: "decay",
+                meaning: "factor of the scale from each attempt to the next",
+                range: Range::number(1e-6, 1e6, (0.05, 2.0)),
+            },
+            EXCLUDE_TRIED,
+        ],
+    };
+
+    fn build(self, fleet: &Fleet, rng: ChaCha8Rng) -> Box<dyn Strategy> {
+        Box::new(ThompsonScaled::new(self, fleet.servers(), rng))
     }
 }
 

@@ -8,11 +8,14 @@
 //! Limits: the length of discovery is a guess about the horizon, and a server that was unlucky
 //! in discovery is never looked at again.
 
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::parts::{Tallies, candidates, first_max_by};
-use super::{Decision, ServerEstimate, Strategy};
-use crate::domain::{Attempt, Outcome, PendingRequest, Timestamp};
+use super::EXCLUDE_TRIED;
+use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, Timestamp};
+use crate::strategy::declared::{Declared, Entry, Group, Parameter, Range};
+use crate::strategy::parts::{Tallies, candidates, first_max_by};
+use crate::strategy::{Decision, ServerEstimate, Strategy};
 
 /// Parameters of V1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -27,6 +30,27 @@ pub struct LarkinSpec {
 impl Default for LarkinSpec {
     fn default() -> Self {
         Self { discover_limit: 50, exclude_tried: false }
+    }
+}
+
+impl Declared for LarkinSpec {
+    const ENTRY: Entry = Entry {
+        name: "larkin",
+        alias: Some("v1"),
+        group: Group::Five,
+        idea: "learn about the server known least for a while, then use the best",
+        parameters: &[
+            Parameter {
+                key: "discover_limit",
+                meaning: "requests spent in discovery",
+                range: Range::whole(0, 1_000_000_000, (0, 400)),
+            },
+            EXCLUDE_TRIED,
+        ],
+    };
+
+    fn build(self, fleet: &Fleet, _rng: ChaCha8Rng) -> Box<dyn Strategy> {
+        Box::new(Larkin::new(self, fleet.servers()))
     }
 }
 

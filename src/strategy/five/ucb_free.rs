@@ -7,12 +7,16 @@
 //! Limits: with c = 3 it explores far longer than short runs repay; excluding tried servers
 //! gives away good second attempts when failures are independent.
 
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::parts::{Tallies, candidates};
 use super::ucb1::highest_index;
-use super::{Decision, ServerEstimate, SpecError, Strategy};
-use crate::domain::{Attempt, Outcome, PendingRequest, Timestamp};
+
+use super::EXCLUDE_TRIED;
+use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, Timestamp};
+use crate::strategy::declared::{Declared, Entry, Group, Parameter, Range};
+use crate::strategy::parts::{Tallies, candidates};
+use crate::strategy::{Decision, ServerEstimate, Strategy};
 
 /// Parameters of V3.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -30,15 +34,24 @@ impl Default for UcbFreeSpec {
     }
 }
 
-impl UcbFreeSpec {
-    /// Checks the range of `c`.
-    pub fn validate(&self) -> Result<(), SpecError> {
-        SpecError::unless(
-            self.c.is_finite() && self.c >= 0.0,
-            "c",
-            "a number of at least 0",
-            self.c,
-        )
+impl Declared for UcbFreeSpec {
+    const ENTRY: Entry = Entry {
+        name: "ucb-free",
+        alias: Some("v3"),
+        group: Group::Five,
+        idea: "UCB with a wide margin in free attempts, the best in those that cost",
+        parameters: &[
+            Parameter {
+                key: "c",
+                meaning: "weight of exploration",
+                range: Range::number(0.0, 1000.0, (0.0, 4.0)),
+            },
+            EXCLUDE_TRIED,
+        ],
+    };
+
+    fn build(self, fleet: &Fleet, _rng: ChaCha8Rng) -> Box<dyn Strategy> {
+        Box::new(UcbFree::new(self, fleet.servers()))
     }
 }
 
@@ -93,11 +106,5 @@ mod tests {
         assert_eq!(decide(&mut ucb, 0, &[1]), 0);
         assert_eq!(decide(&mut ucb, 0, &[1, 0]), 2);
         assert_eq!(decide(&mut ucb, 0, &[1, 0, 2]), 1);
-    }
-
-    #[test]
-    fn a_negative_weight_is_refused() {
-        let spec = UcbFreeSpec { c: -1.0, exclude_tried: true };
-        assert_eq!(spec.validate().unwrap_err().key, "c");
     }
 }

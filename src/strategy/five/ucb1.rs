@@ -6,11 +6,14 @@
 //!
 //! Limits: assumes fixed rates, and explores more than a few hundred requests repay.
 
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::parts::{Tallies, candidates, first_max_by};
-use super::{Decision, ServerEstimate, Strategy};
-use crate::domain::{Attempt, Outcome, PendingRequest, ServerId, ServerSet, Timestamp};
+use super::EXCLUDE_TRIED;
+use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, ServerId, ServerSet, Timestamp};
+use crate::strategy::declared::{Declared, Entry, Group};
+use crate::strategy::parts::{Tallies, candidates, first_max_by};
+use crate::strategy::{Decision, ServerEstimate, Strategy};
 
 /// Parameters of V2.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -19,6 +22,20 @@ pub struct Ucb1Spec {
     /// When true, free attempts leave out servers that the request has tried, and attempts
     /// that cost go to the server with the highest s/n (default false).
     pub exclude_tried: bool,
+}
+
+impl Declared for Ucb1Spec {
+    const ENTRY: Entry = Entry {
+        name: "ucb1",
+        alias: Some("v2"),
+        group: Group::Five,
+        idea: "the server whose success rate could plausibly be highest",
+        parameters: &[EXCLUDE_TRIED],
+    };
+
+    fn build(self, fleet: &Fleet, _rng: ChaCha8Rng) -> Box<dyn Strategy> {
+        Box::new(Ucb1::new(self, fleet.servers()))
+    }
 }
 
 /// UCB1.
@@ -57,7 +74,7 @@ impl Strategy for Ucb1 {
 #[inline]
 pub(super) fn highest_index(
     tallies: &Tallies,
-    excluded: ServerSet,
+    excluded: &ServerSet,
     width: f64,
     c: f64,
 ) -> ServerId {
