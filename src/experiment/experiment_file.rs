@@ -9,6 +9,7 @@ use crate::domain::Rules;
 use crate::strategy::{SpecError, StrategySpec};
 use crate::world::{
     Document, DocumentError, Traffic, Violation, check_rate, check_requests, check_rules,
+    check_traffic,
 };
 
 /// An experiment as its file says it; what is not said is left to defaults and flags.
@@ -119,7 +120,7 @@ impl Raw {
             let problem = format!("\"{name}\" cannot name a folder");
             return Err(Violation::new("name", problem, "letters, digits, - and _"));
         }
-        check(self.requests, self.rps, self.rules.as_ref())?;
+        check(self.requests, self.rps, self.traffic.as_ref(), self.rules.as_ref())?;
         if let Some(n) = self.replications
             && !Plan::REPLICATIONS.contains(&n)
         {
@@ -173,7 +174,7 @@ impl Raw {
                 return Err(Violation::new("config", problem, "`config = 0` or `model = \"...\"`"));
             }
         };
-        check(entry.requests, entry.rps, entry.rules.as_ref())?;
+        check(entry.requests, entry.rps, entry.traffic.as_ref(), entry.rules.as_ref())?;
         if let Some(label) = entry.label.as_ref().filter(|label| !Plan::is_label(label)) {
             return Err(no_label(&format!("{label:?}")));
         }
@@ -191,9 +192,15 @@ impl Raw {
 }
 
 /// Checks ranges where the file says them; keys are relative to the table that holds them.
-fn check(requests: Option<u64>, rps: Option<f64>, rules: Option<&Rules>) -> Result<(), Violation> {
+fn check(
+    requests: Option<u64>,
+    rps: Option<f64>,
+    traffic: Option<&Traffic>,
+    rules: Option<&Rules>,
+) -> Result<(), Violation> {
     requests.map_or(Ok(()), check_requests)?;
     rps.map_or(Ok(()), check_rate)?;
+    traffic.map_or(Ok(()), check_traffic)?;
     rules.map_or(Ok(()), check_rules)
 }
 
@@ -271,6 +278,7 @@ fn contender(mut table: toml::Table) -> Result<Contender, Violation> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::world::Spike;
 
     const TEXT: &str = r#"
 schema = 1
@@ -285,6 +293,7 @@ label = "tight"
 model = "models/tight.toml"
 requests = 50
 rules = { give_up_backlog = 2 }
+traffic = { kind = "spike", factor = 8.0, from_s = 1, until_s = 2 }
 
 [[strategy]]
 name = "v3"
@@ -304,6 +313,9 @@ strategy_stream = 3
         assert_eq!(experiment.scenarios[0].settings.requests, Some(200));
         assert_eq!(experiment.scenarios[1].settings.requests, Some(50));
         assert_eq!(experiment.scenarios[1].settings.rules.give_up_backlog, 2);
+        let spike = Spike { factor: 8.0, from_s: 1.0, until_s: 2.0, poisson: false };
+        let traffic = [0, 1].map(|i| experiment.scenarios[i].settings.traffic);
+        assert_eq!(traffic, [Traffic::Exact, Traffic::Spike(spike)]);
         let labels: Vec<&str> = experiment.contenders.iter().map(|c| c.label.as_str()).collect();
         assert_eq!(labels, ["V1 larkin", "V4 thompson", "UCB, c = 1"]);
         assert_eq!(experiment.contenders[2].strategy_stream, 3);
@@ -314,14 +326,18 @@ strategy_stream = 3
         let cases = [
             ("\"v4\"]", "\"tompson\"]", "x.toml:5:21", "did you mean \"thompson\"?"),
             ("config = 0", "config = 7", "x.toml:8:10", "0, 1 or 2"),
-            ("c = 1.0", "d = 1.0", "x.toml:18:5", "c, exclude_tried"),
-            ("c = 1.0", "c = -1.0", "x.toml:18:5", "a number from 0 to 1000"),
-            ("c = 1.0", "c = \"x\"", "x.toml:18:5", "a number from 0 to 1000"),
+            ("c = 1.0", "d = 1.0", "x.toml:19:5", "c, exclude_tried"),
+            ("c = 1.0", "c = -1.0", "x.toml:19:5", "a number from 0 to 1000"),
+            ("c = 1.0", "c = \"x\"", "x.toml:19:5", "a number from 0 to 1000"),
             ("requests = 200", "requests = 0", "x.toml:4:12", "from 1 to"),
             ("schema = 1", "schema = 1\nparameter_uncertainty = \"off\"", "x.toml:3:25", "boolean"),
             ("replications = 500", "replications = 0", "x.toml:3:16", "from 1 to"),
             ("give_up_backlog = 2", "give_up_backlog = 0", "x.toml:13:29", "at least 1"),
-            ("name = \"v3\"", "name = \"oracle\"", "x.toml:16:8", "always shown"),
+            ("factor = 8.0", "factor = 0.0", "x.toml:14:38", "0.001..=1000"),
+            ("until_s = 2", "until_s = 1", "x.toml:14:65", "above `from_s`"),
+            ("from_s = 1", "form_s = 1", "x.toml:14:43", "did you mean `from_s`?"),
+            ("\"spike\"", "\"spikes\"", "x.toml:14:", "`spike`"),
+            ("name = \"v3\"", "name = \"oracle\"", "x.toml:17:8", "always shown"),
             ("config = 0", "", "scenario.0.config", "`config = 0`"),
             ("replications", "replication", "x.toml:3:1", "did you mean `replications`?"),
         ];

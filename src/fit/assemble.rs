@@ -22,7 +22,8 @@ use super::warnings::warnings;
 use crate::domain::day;
 use crate::trace::{Group, Observed, Recording};
 use crate::world::{
-    Draw, ErrorFamily, ErrorRate, Latency, LatencyFamily, Model, Ports, Posterior, RateLimit,
+    Conditions, Draw, ErrorFamily, ErrorRate, Latency, LatencyFamily, Model, Ports, Posterior,
+    RateLimit,
 };
 
 /// Rows of each posterior in a model.
@@ -171,6 +172,7 @@ fn model(
             .map_or(Latency { success: untold, failure: None, rate_limited_ms: None }, |latency| {
                 rounded_latency(&latency.to_latency())
             }),
+        conditions: Conditions::default(),
         provenance: toml::Table::new(),
     }
 }

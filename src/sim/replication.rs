@@ -7,7 +7,7 @@ use crate::balancer::{Answer, Balancer, Effects, Event, Ledger};
 use crate::domain::{Attempt, Outcome, Request, RequestId, Span, Streams, Timestamp};
 use crate::stats::sample::uniform_open;
 use crate::strategy::Strategy;
-use crate::world::{Arrivals, Instance, Limiter, LuckTape, Overhead, Scenario};
+use crate::world::{Arrivals, Instance, Luck, LuckTape, Overhead, Scenario, Stations};
 
 /// Events between two questions whether the run is cancelled: well below a millisecond's work.
 const EVENTS_BETWEEN_CHECKS: u32 = 4096;
@@ -113,11 +113,10 @@ impl<'s> Replication<'s> {
         let mut driver = Driver {
             now: Timestamp::ZERO,
             queue: EventQueue::default(),
-            limiters: self.instance.limiters.clone(),
+            stations: Stations::new(&self.instance, &model.latency),
             luck: &mut self.luck,
             accepted: &mut self.accepted,
             timeout: rules.attempt_timeout(),
-            refusal: model.latency.rate_limited(),
             path,
             record,
         };
@@ -184,11 +183,10 @@ impl Path for Measured<'_> {
 struct Driver<'r, P, R> {
     now: Timestamp,
     queue: EventQueue,
-    limiters: Vec<Limiter>,
+    stations: Stations,
     luck: &'r mut LuckTape,
     accepted: &'r mut [usize],
     timeout: Span,
-    refusal: Span,
     path: P,
     record: &'r mut R,
 }
@@ -196,14 +194,13 @@ struct Driver<'r, P, R> {
 impl<P: Path, R: Record> Effects for Driver<'_, P, R> {
     #[inline]
     fn send(&mut self, attempt: &Attempt) {
-        let server = attempt.server.index();
-        let (outcome, latency) = if self.limiters[server].accept(self.now) {
-            let luck = self.luck.luck(attempt.server, self.accepted[server]);
-            self.accepted[server] += 1;
-            (luck.outcome, luck.latency)
-        } else {
-            (Outcome::RateLimited, self.refusal)
-        };
+        let Self { stations, luck, accepted, .. } = self;
+        let Luck { outcome, latency } = stations.meet(attempt.server, self.now, || {
+            let accepted = &mut accepted[attempt.server.index()];
+            let luck = luck.luck(attempt.server, *accepted);
+            *accepted += 1;
+            luck
+        });
         let latency = self.path.latency(attempt, latency);
         if latency > self.timeout {
             self.queue.push_outcome(self.now + self.timeout, attempt.id, Outcome::TimedOut);

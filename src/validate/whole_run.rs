@@ -18,7 +18,9 @@ use crate::sim::{NoRecord, Replication};
 use crate::stats::Interval;
 use crate::stats::sample::uniform_open;
 use crate::trace::Recording;
-use crate::world::{Draw, ErrorFamily, ErrorRate, Model, Ports, Posterior, Scenario, Traffic};
+use crate::world::{
+    Conditions, Draw, ErrorFamily, ErrorRate, Model, Ports, Posterior, Scenario, Traffic,
+};
 
 /// A count of a whole run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +120,7 @@ pub(super) fn replicate(
             rate_limit: crate::world::RateLimit::None,
             rate_limit_posterior: Posterior::default(),
             latency: training.latency.clone(),
+            conditions: Conditions::default(),
             provenance: toml::Table::new(),
         },
         traffic: Traffic::Exact,

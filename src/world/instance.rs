@@ -1,8 +1,9 @@
-//! The truth of one replication: each server's error rate and its limiter.
+//! The truth of one replication: each server's error rate, its limiter, and what it is under.
 
 use super::posterior::Which;
 use super::{
-    Draw, ErrorFamily, ErrorRate, Limiter, Model, Posterior, REPLICATIONS_PER_DRAW, RateLimit,
+    Conditions, Draw, ErrorFamily, ErrorRate, Limiter, Model, Posterior, REPLICATIONS_PER_DRAW,
+    RateLimit,
 };
 use crate::domain::{Purpose, Streams};
 use crate::stats::{sample, special};
@@ -14,6 +15,8 @@ pub struct Instance {
     pub error_rates: Vec<f64>,
     /// Limiters as they are at the start of a run, per server.
     pub limiters: Vec<Limiter>,
+    /// Capacity, differences between servers and outages, as the model has them.
+    pub conditions: Conditions,
 }
 
 impl Instance {
@@ -24,13 +27,15 @@ impl Instance {
     pub fn draw(model: &Model, streams: &Streams, replication: u64) -> Self {
         let limit = drawn_limit(model, streams, replication);
         let mut phases_rng = streams.stream(Purpose::Instance, 0, replication);
-        let limiter = |_| {
+        let limiter = |limit: &RateLimit| {
             sample::uniform01(&mut phases_rng);
             limit.limiter(sample::uniform01(&mut phases_rng))
         };
+        let limits = model.conditions.limits(limit, model.servers());
         Self {
             error_rates: drawn_rates(model, streams, replication),
-            limiters: (0..model.servers()).map(limiter).collect(),
+            limiters: limits.map(limiter).collect(),
+            conditions: model.conditions.clone(),
         }
     }
 
@@ -61,6 +66,7 @@ impl Model {
             rate_limit: *drawn_limit(self, streams, replication),
             rate_limit_posterior: Posterior::default(),
             latency: self.latency.clone(),
+            conditions: self.conditions.clone(),
             provenance,
         }
     }
@@ -84,7 +90,7 @@ fn drawn_rates(model: &Model, streams: &Streams, replication: u64) -> Vec<f64> {
     (0..model.servers()).map(rate).collect()
 }
 
-/// The limit that all servers of one replication have.
+/// The limit that all servers of one replication have, those apart that have one of their own.
 fn drawn_limit<'a>(model: &'a Model, streams: &Streams, replication: u64) -> &'a RateLimit {
     let draw = replication / REPLICATIONS_PER_DRAW;
     let limit = model.rate_limit_posterior.row(Which::RateLimit, draw, streams);
@@ -126,6 +132,7 @@ mod tests {
                 failure: None,
                 rate_limited_ms: None,
             },
+            conditions: Conditions::default(),
             provenance: toml::Table::new(),
         }
     }

@@ -273,7 +273,7 @@ fn exponent(key: &str, value: f64) -> Result<(), Violation> {
     Err(Violation::new(key, format!("{value} is out of range"), "a number in 0.01..=10000"))
 }
 
-fn milliseconds(key: &str, value: f64) -> Result<(), Violation> {
+pub(super) fn milliseconds(key: &str, value: f64) -> Result<(), Violation> {
     if (SHORTEST_MS..=LONGEST_MS).contains(&value) {
         return Ok(());
     }

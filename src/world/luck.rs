@@ -22,12 +22,16 @@ pub struct Luck {
 #[derive(Debug)]
 pub struct LuckTape {
     latency: Latency,
+    streams: Streams,
+    replication: u64,
     servers: Vec<Track>,
 }
 
 #[derive(Debug)]
 struct Track {
-    stream: LuckStream,
+    error_rate: f64,
+    /// Begun with the first attempt: of thousands of servers, most are never asked.
+    stream: Option<Box<LuckStream>>,
     written: Vec<Luck>,
 }
 
@@ -66,21 +70,23 @@ impl LuckTape {
         streams: &Streams,
         replication: u64,
     ) -> Self {
-        let track = |server: ServerId| {
-            let error_rate = instance.error_rates[server.index()];
-            let stream = LuckStream::new(error_rate, server, streams, replication);
-            Track { stream, written: Vec::new() }
-        };
-        let servers = ServerId::all(instance.servers()).map(track).collect();
-        Self { latency: latency.clone(), servers }
+        let track =
+            |error_rate: &f64| Track { error_rate: *error_rate, stream: None, written: Vec::new() };
+        let servers = instance.error_rates.iter().map(track).collect();
+        Self { latency: latency.clone(), streams: streams.clone(), replication, servers }
     }
 
     /// The luck of the `k`-th accepted attempt (from 0) at `server`.
     #[inline]
     pub fn luck(&mut self, server: ServerId, k: usize) -> Luck {
         let track = &mut self.servers[server.index()];
-        while track.written.len() <= k {
-            track.written.push(track.stream.draw(&self.latency));
+        if track.written.len() <= k {
+            let (error_rate, replication) = (track.error_rate, self.replication);
+            let begin = || LuckStream::new(error_rate, server, &self.streams, replication);
+            let stream = track.stream.get_or_insert_with(|| Box::new(begin()));
+            while track.written.len() <= k {
+                track.written.push(stream.draw(&self.latency));
+            }
         }
         track.written[k]
     }
@@ -89,11 +95,15 @@ impl LuckTape {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::{LatencyFamily, LogNormal};
+    use crate::world::{Conditions, LatencyFamily, LogNormal};
 
     #[test]
     fn the_order_of_asking_does_not_change_the_luck() {
-        let instance = Instance { error_rates: vec![0.3, 0.6], limiters: Vec::new() };
+        let instance = Instance {
+            error_rates: vec![0.3, 0.6],
+            limiters: Vec::new(),
+            conditions: Conditions::default(),
+        };
         let latency = Latency {
             success: LatencyFamily::LogNormal(LogNormal { median_ms: 1.0, sigma: 0.5 }),
             failure: Some(LatencyFamily::Constant { ms: 9.0 }),

@@ -2,9 +2,11 @@
 //!
 //! [`Model`] says what we believe of servers in general; an [`Instance`] is one draw from it,
 //! the truth of one replication; a [`LuckTape`] is the luck that attempts meet there, the same
-//! for every strategy. [`Scenario`] adds traffic and rules. The [`Oracle`] is the one strategy
+//! for every strategy, and [`Stations`] are its servers at work. [`Scenario`] adds traffic and rules. The [`Oracle`] is the one strategy
 //! that is shown the truth.
 
+mod capacity;
+mod conditions;
 mod document;
 mod instance;
 mod latency;
@@ -15,12 +17,16 @@ mod luck;
 mod model;
 mod model_file;
 mod oracle;
+mod outage;
 mod overhead;
 mod posterior;
 mod rate_limit;
 mod scenario;
+mod station;
 mod traffic;
 
+pub use capacity::Capacity;
+pub use conditions::{Conditions, ServerOverride};
 pub use document::{Document, DocumentError, Violation};
 pub use instance::Instance;
 pub use latency::{Latency, LatencyFamily, LogNormal};
@@ -29,8 +35,10 @@ pub use lognormals::LogNormals;
 pub use luck::{Luck, LuckStream, LuckTape};
 pub use model::{Draw, ErrorFamily, ErrorRate, Model, Ports};
 pub use oracle::Oracle;
+pub use outage::{Outage, OutageKind};
 pub use overhead::{BETWEEN_PROCESSES_SD, Overhead, RequestOverhead};
 pub use posterior::{Posterior, REPLICATIONS_PER_DRAW};
 pub use rate_limit::RateLimit;
-pub use scenario::{Scenario, check_rate, check_requests, check_rules};
-pub use traffic::{Arrivals, Traffic};
+pub use scenario::{Scenario, check_rate, check_requests, check_rules, check_traffic};
+pub use station::Stations;
+pub use traffic::{Arrivals, Spike, Traffic};

@@ -1,6 +1,6 @@
 //! A model: what we believe the servers do.
 
-use super::{Latency, Posterior, RateLimit, Violation};
+use super::{Conditions, Latency, Posterior, RateLimit, Violation};
 use crate::domain::{Fleet, MAX_SERVERS};
 
 /// What we believe of a group of servers. Read and written as TOML (see `model_file`).
@@ -18,6 +18,8 @@ pub struct Model {
     pub rate_limit_posterior: Posterior<RateLimit>,
     /// How long attempts take.
     pub latency: Latency,
+    /// Capacity, differences between servers, outages.
+    pub conditions: Conditions,
     /// Where it comes from: counts, fit quality, `assumed = true` where it is an assumption.
     pub provenance: toml::Table,
 }
@@ -121,10 +123,12 @@ impl Model {
 
     /// Whether servers refuse, in some replication at least.
     pub fn has_rate_limit(&self) -> bool {
-        match self.rate_limit_posterior.rows() {
-            [] => !self.rate_limit.is_none(),
-            rows => rows.iter().any(|limit| !limit.is_none()),
-        }
+        let common = match self.rate_limit_posterior.rows() {
+            [] => std::slice::from_ref(&self.rate_limit),
+            rows => rows,
+        };
+        let own = self.conditions.overrides.iter().filter_map(|of| of.rate_limit.as_ref());
+        common.iter().chain(own).any(|limit| !limit.is_none())
     }
 
     /// What the model merely assumes: `reason` of its provenance when that says `assumed = true`.
@@ -141,7 +145,8 @@ impl Model {
         self.rate_limit.validate().map_err(|v| v.within("rate_limit"))?;
         let limits = self.rate_limit_posterior.validate();
         limits.map_err(|v| v.within("rate_limit.posterior"))?;
-        self.latency.validate().map_err(|v| v.within("latency"))
+        self.latency.validate().map_err(|v| v.within("latency"))?;
+        self.conditions.validate(self.servers())
     }
 }
 

@@ -12,7 +12,7 @@ pub struct Scenario {
     pub model: Model,
     /// Kind of traffic.
     pub traffic: Traffic,
-    /// Mean arrival rate.
+    /// Mean arrival rate, outside of a spike.
     pub requests_per_second: f64,
     /// Horizon: requests in a run.
     pub requests: u64,
@@ -40,6 +40,7 @@ impl Scenario {
         let rps = self.requests_per_second;
         check_rate(rps)?;
         check_requests(self.requests)?;
+        check_traffic(&self.traffic)?;
         check_rules(&self.rules)
     }
 }
@@ -60,6 +61,14 @@ pub fn check_requests(requests: u64) -> Result<(), Violation> {
     }
     let problem = format!("{requests} requests are not possible");
     Err(Violation::new("requests", problem, "a whole number from 1 to 10,000,000"))
+}
+
+/// Whether traffic is possible; keys are relative to the table that holds `traffic`.
+pub fn check_traffic(traffic: &Traffic) -> Result<(), Violation> {
+    match traffic {
+        Traffic::Exact | Traffic::Poisson => Ok(()),
+        Traffic::Spike(spike) => spike.validate().map_err(|v| v.within("traffic")),
+    }
 }
 
 /// Whether rules are possible; keys are relative to the table that holds `rules`.

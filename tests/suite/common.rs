@@ -11,8 +11,8 @@ use flakelab::experiment::{Contender, Plan, Player, Row, ScenarioSummary, Summar
 use flakelab::sim::{Record, Replication};
 use flakelab::strategy::{Decision, FIVE, ServerEstimate, Strategy, StrategySpec};
 use flakelab::world::{
-    Draw, ErrorFamily, ErrorRate, Latency, LatencyFamily, LogNormal, Model, Ports, Posterior,
-    RateLimit, Scenario,
+    Conditions, Draw, ErrorFamily, ErrorRate, Latency, LatencyFamily, LogNormal, Model, Ports,
+    Posterior, RateLimit, Scenario,
 };
 
 /// The standard normal quantile of two-sided 99.9 % intervals: a false-alarm rate of 1e-3 each.
@@ -43,6 +43,7 @@ pub fn model(servers: u16, family: ErrorFamily, limit: RateLimit, body: LatencyF
         rate_limit: limit,
         rate_limit_posterior: Posterior::default(),
         latency: Latency { success: body, failure: None, rate_limited_ms: None },
+        conditions: Conditions::default(),
         provenance: toml::Table::new(),
     }
 }

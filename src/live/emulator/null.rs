@@ -1,7 +1,8 @@
 //! A server of which everything is known: it measures the path to it.
 
 use crate::world::{
-    Draw, ErrorFamily, ErrorRate, Latency, LatencyFamily, Model, Ports, Posterior, RateLimit,
+    Conditions, Draw, ErrorFamily, ErrorRate, Latency, LatencyFamily, Model, Ports, Posterior,
+    RateLimit,
 };
 
 /// One server on port 4000 in the model. It answers after exactly 1 ms, fails every second attempt
@@ -23,6 +24,7 @@ pub fn null_model() -> Model {
             failure: None,
             rate_limited_ms: None,
         },
+        conditions: Conditions::default(),
         provenance: toml::Table::new(),
     }
 }

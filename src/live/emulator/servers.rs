@@ -1,7 +1,8 @@
-//! What the servers of one model do with attempts: limiter, then luck.
+//! What the servers of one model do with attempts: what they do in the simulator, with luck that
+//! nobody replays.
 
-use crate::domain::{Outcome, ServerId, Streams, Timestamp};
-use crate::world::{Instance, Latency, Limiter, Luck, LuckStream, Model};
+use crate::domain::{ServerId, Streams, Timestamp};
+use crate::world::{Instance, Latency, Luck, LuckStream, Model, Stations};
 
 /// One draw of a model's servers.
 #[derive(Debug)]
@@ -9,17 +10,14 @@ pub struct Servers {
     first_port: u16,
     truth: Model,
     latency: Latency,
-    servers: Vec<Server>,
-}
-
-#[derive(Debug)]
-struct Server {
-    limiter: Limiter,
-    luck: LuckStream,
+    stations: Stations,
+    /// By server.
+    luck: Vec<LuckStream>,
 }
 
 impl Servers {
-    /// The servers of one replication of a model: its error rates, limiters and luck are those
+    /// The servers of one replication of a model: its error rates, limiters, conditions and luck are
+    /// those
     /// that the simulator has there.
     pub fn draw(model: &Model, seed: u64, replication: u64) -> Self {
         let streams = Streams::new(seed);
@@ -28,16 +26,15 @@ impl Servers {
         truth.provenance.insert("seed".to_owned(), seed.to_string().into());
         truth.provenance.insert("replication".to_owned(), replication.to_string().into());
         let instance = Instance::draw(model, &streams, replication);
-        let drawn = instance.error_rates.into_iter().zip(instance.limiters);
-        let server = |(id, (error_rate, limiter))| {
-            let luck = LuckStream::new(error_rate, id, &streams, replication);
-            Server { limiter, luck }
+        let luck = |id: ServerId| {
+            LuckStream::new(instance.error_rates[id.index()], id, &streams, replication)
         };
         Self {
             first_port: model.ports.first,
             truth,
             latency: model.latency.clone(),
-            servers: ServerId::all(model.servers()).zip(drawn).map(server).collect(),
+            stations: Stations::new(&instance, &model.latency),
+            luck: ServerId::all(model.servers()).map(luck).collect(),
         }
     }
 
@@ -56,19 +53,16 @@ impl Servers {
     /// What an attempt at the server with this port in the model meets that arrives `at` this
     /// time after the start; times must not decrease. None if there is no such server.
     pub fn meet(&mut self, port: u16, at: Timestamp) -> Option<Luck> {
-        let index = usize::from(port.checked_sub(self.first_port)?);
-        let server = self.servers.get_mut(index)?;
-        Some(if server.limiter.accept(at) {
-            server.luck.draw(&self.latency)
-        } else {
-            Luck { outcome: Outcome::RateLimited, latency: self.latency.rate_limited() }
-        })
+        let server = ServerId(port.checked_sub(self.first_port)?);
+        let luck = self.luck.get_mut(server.index())?;
+        Some(self.stations.meet(server, at, || luck.draw(&self.latency)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Outcome;
     use crate::live::emulator::null_model;
     use crate::world::{LuckTape, RateLimit};
 

@@ -20,7 +20,7 @@ use rand::Rng;
 use crate::fit::{Population, Tally};
 use crate::stats::sample::{index_below, uniform_open, uniform01};
 use crate::stats::special::log_sum_exp;
-use crate::world::{ErrorFamily, Instance, Model, RateLimit};
+use crate::world::{Conditions, ErrorFamily, Instance, Model, RateLimit};
 
 /// Servers as they are believed to be.
 #[derive(Debug, Clone)]
@@ -28,6 +28,7 @@ pub(super) struct Start {
     rates: Rates,
     /// Each as likely as any other.
     limits: Vec<RateLimit>,
+    conditions: Conditions,
 }
 
 #[derive(Debug, Clone)]
@@ -60,7 +61,8 @@ impl Start {
     pub(super) fn given(model: &Model, tallies: &[Tally]) -> Self {
         let limits = model.rate_limit_posterior.rows();
         let limits = if limits.is_empty() { vec![model.rate_limit] } else { limits.to_vec() };
-        Self { rates: Rates::given(model, tallies), limits }
+        let conditions = model.conditions.clone();
+        Self { rates: Rates::given(model, tallies), limits, conditions }
     }
 
     /// Whether servers differ from draw to draw by more than the phases of their limiters.
@@ -87,12 +89,13 @@ impl Start {
         let law = self.rates.law(which);
         let mut error_rates = Vec::with_capacity(self.rates.servers());
         let mut limiters = Vec::with_capacity(self.rates.servers());
-        for server in 0..self.rates.servers() {
+        let limits = self.conditions.limits(&limit, self.rates.servers());
+        for (server, limit) in limits.enumerate() {
             let rate = self.rates.rate(law, server, uniform_open(rng));
             error_rates.push((rate + shift).clamp(0.0, 1.0));
             limiters.push(limit.limiter(uniform01(rng)));
         }
-        Instance { error_rates, limiters }
+        Instance { error_rates, limiters, conditions: self.conditions.clone() }
     }
 }
 

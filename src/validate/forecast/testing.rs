@@ -7,8 +7,8 @@ use crate::sim::{Record, Replication};
 use crate::stats::sample::uniform_open;
 use crate::strategy::StrategySpec;
 use crate::world::{
-    Draw, ErrorFamily, ErrorRate, Instance, Latency, LatencyFamily, LogNormal, Model, Overhead,
-    Ports, Posterior, RateLimit, RequestOverhead, Scenario,
+    Conditions, Draw, ErrorFamily, ErrorRate, Instance, Latency, LatencyFamily, LogNormal, Model,
+    Overhead, Ports, Posterior, RateLimit, RequestOverhead, Scenario,
 };
 
 /// Four servers without a rate limit.
@@ -28,6 +28,7 @@ pub(super) fn model(family: ErrorFamily, rows: Vec<ErrorFamily>) -> Model {
             failure: None,
             rate_limited_ms: None,
         },
+        conditions: Conditions::default(),
         provenance: toml::Table::new(),
     }
 }

@@ -3,6 +3,7 @@
 //! The raw structs list every key there is, so that serde finds unknown ones with their place
 //! in the file; which keys a family needs is checked here, one by one, by name.
 
+mod conditions;
 mod error_rate;
 mod latency;
 mod posterior;
@@ -12,6 +13,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use self::conditions::{RawCapacity, RawOutage, RawServer};
 use self::error_rate::RawErrorRate;
 use self::latency::RawLatency;
 use self::rate_limit::RawRateLimit;
@@ -29,6 +31,12 @@ struct RawModel {
     error_rate: RawErrorRate,
     rate_limit: RawRateLimit,
     latency: RawLatency,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    capacity: Option<RawCapacity>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    server: Vec<RawServer>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    outage: Vec<RawOutage>,
     #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     provenance: toml::Table,
 }
@@ -103,17 +111,22 @@ impl RawModel {
             rate_limit: self.rate_limit.into_rate_limit().map_err(|v| v.within("rate_limit"))?,
             rate_limit_posterior: limits,
             latency: self.latency.into_latency().map_err(|v| v.within("latency"))?,
+            conditions: conditions::read(self.capacity, self.server, self.outage)?,
             provenance: self.provenance,
         })
     }
 
     fn from_model(model: &Model) -> Self {
+        let (capacity, server, outage) = conditions::write(&model.conditions);
         Self {
             schema: SCHEMA,
             ports: RawPorts { first: model.ports.first, count: model.ports.count },
             error_rate: RawErrorRate::from_error_rate(&model.error_rate),
             rate_limit: RawRateLimit::from_rate_limit(&model.rate_limit),
             latency: RawLatency::from_latency(&model.latency),
+            capacity,
+            server,
+            outage,
             provenance: model.provenance.clone(),
         }
     }

@@ -1,0 +1,237 @@
+//! The tables `[capacity]`, `[[server]]` and `[[outage]]`.
+
+use serde::{Deserialize, Serialize};
+
+use super::rate_limit::RawRateLimit;
+use super::{need, only, raw_table, unknown};
+use crate::world::{Capacity, Conditions, Outage, OutageKind, ServerOverride, Violation};
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCapacity {
+    slots: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    queue: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    overload_ms: Option<f64>,
+}
+
+raw_table!(RawServer {
+    servers: Vec<u16>;
+    latency_factor: f64, rate_limit: RawRateLimit, capacity: RawCapacity
+});
+
+raw_table!(RawOutage {
+    from_s: f64, until_s: f64;
+    servers: Vec<u16>, kind: String, latency_ms: f64
+});
+
+impl RawCapacity {
+    fn into_capacity(self) -> Capacity {
+        let Self { slots, queue, overload_ms } = self;
+        Capacity { slots, queue, overload_ms }
+    }
+
+    fn from_capacity(capacity: &Capacity) -> Self {
+        let Capacity { slots, queue, overload_ms } = *capacity;
+        Self { slots, queue, overload_ms }
+    }
+}
+
+impl RawServer {
+    fn into_override(self) -> Result<ServerOverride, Violation> {
+        if self.present().is_empty() {
+            let problem = "nothing is said of these servers";
+            let expected = "at least one of latency_factor, rate_limit, capacity";
+            return Err(Violation::new("servers", problem, expected));
+        }
+        let rate_limit = match self.rate_limit {
+            Some(mut raw) => {
+                let posterior = raw.take_posterior().map_err(|v| v.within("rate_limit"))?;
+                if !posterior.is_empty() {
+                    let problem = "a limit of single servers is given, not left open";
+                    let expected = "no posterior here";
+                    return Err(Violation::new("rate_limit.posterior", problem, expected));
+                }
+                Some(raw.into_rate_limit().map_err(|v| v.within("rate_limit"))?)
+            }
+            None => None,
+        };
+        Ok(ServerOverride {
+            servers: self.servers,
+            latency_factor: self.latency_factor,
+            rate_limit,
+            capacity: self.capacity.map(RawCapacity::into_capacity),
+        })
+    }
+
+    fn from_override(of: &ServerOverride) -> Self {
+        Self {
+            servers: of.servers.clone(),
+            latency_factor: of.latency_factor,
+            rate_limit: of.rate_limit.as_ref().map(RawRateLimit::from_rate_limit),
+            capacity: of.capacity.as_ref().map(RawCapacity::from_capacity),
+        }
+    }
+}
+
+impl RawOutage {
+    fn into_outage(self) -> Result<Outage, Violation> {
+        let kind = need(self.kind.as_deref(), "kind")?;
+        let present = self.present();
+        let kind = match kind {
+            "fail" => OutageKind::Fail { latency_ms: self.latency_ms },
+            "hang" => {
+                only(&present, "hang", &["servers", "kind"])?;
+                OutageKind::Hang
+            }
+            other => return Err(unknown("kind", other, &["fail", "hang"])),
+        };
+        let Self { from_s, until_s, servers, .. } = self;
+        Ok(Outage { from_s, until_s, servers, kind })
+    }
+
+    fn from_outage(outage: &Outage) -> Self {
+        let (kind, latency_ms) = match outage.kind {
+            OutageKind::Fail { latency_ms } => ("fail", latency_ms),
+            OutageKind::Hang => ("hang", None),
+        };
+        Self {
+            from_s: outage.from_s,
+            until_s: outage.until_s,
+            servers: outage.servers.clone(),
+            kind: Some(kind.to_owned()),
+            latency_ms,
+        }
+    }
+}
+
+/// The conditions that the tables say.
+pub(super) fn read(
+    capacity: Option<RawCapacity>,
+    servers: Vec<RawServer>,
+    outages: Vec<RawOutage>,
+) -> Result<Conditions, Violation> {
+    let mut conditions =
+        Conditions { capacity: capacity.map(RawCapacity::into_capacity), ..Conditions::default() };
+    for (i, raw) in servers.into_iter().enumerate() {
+        let of = raw.into_override().map_err(|v| v.within(&format!("server.{i}")))?;
+        conditions.overrides.push(of);
+    }
+    for (i, raw) in outages.into_iter().enumerate() {
+        let outage = raw.into_outage().map_err(|v| v.within(&format!("outage.{i}")))?;
+        conditions.outages.push(outage);
+    }
+    Ok(conditions)
+}
+
+/// The tables that say the conditions.
+pub(super) fn write(
+    conditions: &Conditions,
+) -> (Option<RawCapacity>, Vec<RawServer>, Vec<RawOutage>) {
+    (
+        conditions.capacity.as_ref().map(RawCapacity::from_capacity),
+        conditions.overrides.iter().map(RawServer::from_override).collect(),
+        conditions.outages.iter().map(RawOutage::from_outage).collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::{Document, Model, RateLimit};
+
+    const TEXT: &str = r#"
+schema = 1
+ports = { first = 4000, count = 10 }
+[error_rate]
+draw = "per_replication"
+family = "uniform"
+low = 0.02
+high = 0.75
+[error_rate.posterior]
+uniform = [[0.0, 0.5], [0.1, 0.6]]
+[rate_limit]
+kind = "none"
+[latency]
+family = "constant"
+ms = 30.0
+[capacity]
+slots = 4
+queue = 16
+overload_ms = 0.5
+[[server]]
+servers = [3, 4]
+latency_factor = 20.0
+capacity = { slots = 1 }
+[[server]]
+servers = [0]
+rate_limit = { kind = "token_bucket", per_second = 2.0, burst = 3 }
+[[outage]]
+from_s = 20.0
+until_s = 30.0
+servers = [2]
+kind = "hang"
+[[outage]]
+from_s = 40
+until_s = 45
+kind = "fail"
+latency_ms = 0.2
+"#;
+
+    fn parse(text: &str) -> Result<Model, String> {
+        Model::parse("m", &Document::from_text("m.toml", text)).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn what_is_written_reads_back_the_same() {
+        let model = parse(TEXT).unwrap();
+        let Conditions { capacity, overrides, outages } = &model.conditions;
+        let four = Capacity { slots: 4, queue: Some(16), overload_ms: Some(0.5) };
+        assert_eq!(capacity, &Some(four));
+        let one = Capacity { slots: 1, queue: None, overload_ms: None };
+        assert_eq!(overrides[0].capacity, Some(one));
+        let limit = RateLimit::TokenBucket { per_second: 2.0, burst: 3.0 };
+        assert_eq!((&overrides[1].servers[..], overrides[1].rate_limit), (&[0][..], Some(limit)));
+        assert_eq!(outages[1].kind, OutageKind::Fail { latency_ms: Some(0.2) });
+        assert!(model.has_rate_limit());
+        let text = model.to_toml();
+        assert_eq!(parse(&text).unwrap(), model, "{text}");
+    }
+
+    #[test]
+    fn every_mistake_names_its_place_and_how_to_mend_it() {
+        let cases = [
+            ("slots = 4", "slots = 0", "m.toml:17:9", "leave [capacity] out"),
+            ("slots = 4", "slot = 4", "m.toml:17:1", "did you mean `slots`?"),
+            ("overload_ms = 0.5", "overload_ms = 0.0", "m.toml:19:15", "milliseconds from"),
+            ("queue = 16", "queue = 2000000", "m.toml:18:9", "if everybody may wait"),
+            ("servers = [3, 4]", "servers = [3, 12]", "m.toml:21:15", "from 0 to 9"),
+            ("servers = [3, 4]", "servers = [3, 3]", "m.toml:21:15", "named twice"),
+            ("servers = [3, 4]", "servers = []", "m.toml:21:11", "no server is named"),
+            ("servers = [0]", "servers = [4]", "m.toml:25:12", "into one table"),
+            ("servers = [0]\n", "", "m.toml:24:1", "servers"),
+            ("= 20.0\ncap", "= -1.0\ncap", "m.toml:22:18", "0.001..=1,000,000"),
+            ("burst = 3", "burst = 0", "m.toml:26:65", "at least 1"),
+            ("burst = 3", "brust = 3", "m.toml:26:57", "did you mean `burst`?"),
+            ("until_s = 30.0", "until_s = 20.0", "m.toml:29:11", "above `from_s`"),
+            ("until_s = 30.0", "until = 30.0", "m.toml:29:1", "did you mean `until_s`?"),
+            ("from_s = 40", "from_s = -1", "m.toml:33:10", "seconds after the start"),
+            ("\"hang\"", "\"hangs\"", "m.toml:31:8", "did you mean \"hang\"?"),
+            ("\"fail\"", "\"hang\"", "m.toml:36:14", "does not belong to \"hang\""),
+            ("kind = \"fail\"\n", "", "outage.1.kind", "`kind = ...`"),
+            ("latency_ms = 0.2", "latency_ms = 0.0", "m.toml:36:14", "milliseconds from"),
+            (
+                "latency_factor = 20.0\ncapacity = { slots = 1 }\n",
+                "",
+                "server.0",
+                "at least one of",
+            ),
+        ];
+        for (from, to, place, mend) in cases {
+            assert!(TEXT.contains(from), "{from}");
+            let message = parse(&TEXT.replacen(from, to, 1)).unwrap_err();
+            assert!(message.contains(place) && message.contains(mend), "{to}:\n{message}");
+        }
+    }
+}
