@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := notebooks/.venv
 
-.PHONY: help check test test-checked sweep live live-calibration fit validate anchors calibration bench reference notebooks clean
+.PHONY: help check test test-checked sweep live live-calibration fit validate anchors calibration bench reference catalogue notebooks clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,10 @@ bench:  ## nanoseconds per attempt, replications per second, ratio to a naive lo
 reference:  ## results/reference, which README shows and a test compares byte for byte
 	cargo run -- sweep --experiment experiments/reference.toml --out results/reference --force
 
+catalogue:  ## every strategy in every scenario: results/reference/catalogue.md; minutes
+	cargo run -- sweep --experiment experiments/catalogue.toml --quiet --format md --out results/catalogue --force > results/catalogue.md
+	mv results/catalogue.md results/reference/catalogue.md
+
 notebooks:  ## runs the notebooks in a virtual environment of their own
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --requirement notebooks/requirements.txt
@@ -58,4 +62,4 @@ notebooks:  ## runs the notebooks in a virtual environment of their own
 
 clean:  ## everything that can be made again
 	cargo clean
-	rm -rf $(VENV) results/sweep-* results/live-* results/notebook results/notebook-live
+	rm -rf $(VENV) results/sweep-* results/live-* results/notebook results/notebook-live results/catalogue

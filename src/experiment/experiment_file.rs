@@ -8,7 +8,7 @@ use super::{Contender, Plan};
 use crate::domain::Rules;
 use crate::strategy::{SpecError, StrategySpec};
 use crate::world::{
-    Document, DocumentError, Traffic, Violation, check_rate, check_requests, check_rules,
+    Document, DocumentError, Model, Traffic, Violation, check_rate, check_requests, check_rules,
     check_traffic,
 };
 
@@ -21,6 +21,8 @@ pub struct ExperimentFile {
     pub description: Option<String>,
     /// What the file says for all scenarios, and for those that flags put in their place.
     pub settings: Settings,
+    /// Files of scenarios, which come before the others.
+    pub scenario_files: Vec<PathBuf>,
     /// Scenarios in order.
     pub scenarios: Vec<ScenarioEntry>,
     /// Ranked contenders in order.
@@ -33,7 +35,16 @@ pub struct ExperimentFile {
     pub parameter_uncertainty: Option<bool>,
 }
 
-/// Where a scenario's model is.
+/// A scenario's model.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ScenarioModel {
+    /// Still to be read.
+    Named(ModelSource),
+    /// Its own, which the scenario's file holds.
+    Own(Box<Model>),
+}
+
+/// Where a model is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelSource {
     /// The fitted model of config 0, 1 or 2.
@@ -48,7 +59,7 @@ pub struct ScenarioEntry {
     /// Its name in tables; the model's name when absent.
     pub label: Option<String>,
     /// Its model.
-    pub model: ModelSource,
+    pub model: ScenarioModel,
     /// Everything else.
     pub settings: Settings,
 }
@@ -79,6 +90,8 @@ struct Raw {
     rps: Option<f64>,
     traffic: Option<Traffic>,
     rules: Option<Rules>,
+    #[serde(default)]
+    scenarios: Vec<PathBuf>,
     #[serde(default)]
     scenario: Vec<RawScenario>,
     #[serde(default)]
@@ -149,6 +162,7 @@ impl Raw {
                 traffic: self.traffic.unwrap_or_default(),
                 rules: self.rules.unwrap_or_default(),
             },
+            scenario_files: self.scenarios,
             scenarios,
             contenders,
             replications: self.replications,
@@ -159,11 +173,7 @@ impl Raw {
 
     fn scenario(&self, entry: &RawScenario) -> Result<ScenarioEntry, Violation> {
         let model = match (entry.config, &entry.model) {
-            (Some(config @ 0..=2), None) => ModelSource::Config(config),
-            (Some(config), None) => {
-                let problem = format!("config {config} does not exist");
-                return Err(Violation::new("config", problem, "0, 1 or 2"));
-            }
+            (Some(config), None) => config_source(config)?,
             (None, Some(path)) => ModelSource::File(path.clone()),
             (Some(_), Some(_)) => {
                 let problem = "a scenario has one model, here are two";
@@ -180,7 +190,7 @@ impl Raw {
         }
         Ok(ScenarioEntry {
             label: entry.label.clone(),
-            model,
+            model: ScenarioModel::Named(model),
             settings: Settings {
                 requests: entry.requests.or(self.requests),
                 requests_per_second: entry.rps.or(self.rps),
@@ -191,8 +201,19 @@ impl Raw {
     }
 }
 
+/// The fitted model of a config.
+pub(super) fn config_source(config: u8) -> Result<ModelSource, Violation> {
+    match config {
+        0..=2 => Ok(ModelSource::Config(config)),
+        _ => {
+            let problem = format!("config {config} does not exist");
+            Err(Violation::new("config", problem, "0, 1 or 2"))
+        }
+    }
+}
+
 /// Checks ranges where the file says them; keys are relative to the table that holds them.
-fn check(
+pub(super) fn check(
     requests: Option<u64>,
     rps: Option<f64>,
     traffic: Option<&Traffic>,

@@ -10,16 +10,20 @@ mod experiment_file;
 mod parameters;
 mod plan;
 mod play;
+mod robustness;
 mod row;
+mod scenario_file;
 mod summary;
 mod sweep;
 mod tally;
 
 pub use contender::{Contender, Player};
-pub use experiment_file::{ExperimentFile, ModelSource, ScenarioEntry, Settings};
+pub use experiment_file::{ExperimentFile, ModelSource, ScenarioEntry, ScenarioModel, Settings};
 pub use parameters::{ParameterSd, Parameters};
 pub use plan::{Plan, PlanError};
+pub use robustness::{PER_REQUESTS, Place, Robustness, RobustnessRow};
 pub use row::{Row, RowSink};
+pub use scenario_file::ScenarioFile;
 pub use summary::{
     ContenderSummary, CurvePoint, Mean, Ranking, ScenarioSummary, ScoreCount, Summary,
 };

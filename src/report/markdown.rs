@@ -2,17 +2,32 @@
 
 use std::fmt::Write;
 
-use super::charts::Chart;
+use super::charts::{Chart, overall_file_name};
 use super::numbers::thousands;
+use super::robustness::markdown_map;
 use super::table::{assumption, escaped, heading, markdown_table, parameters, title};
 use super::verdict::verdict;
-use crate::experiment::{Parameters, Plan, Summary};
+use crate::experiment::{Parameters, Plan, Robustness, Summary};
 
 /// The page. `charts` holds, for each scenario of the summary, the charts with the paths of
-/// their files relative to the page.
-pub fn report(plan: &Plan, summary: &Summary, charts: &[Vec<(String, Chart)>]) -> String {
+/// their files relative to the page; `map` the losses over all scenarios, with their chart.
+pub fn report(
+    plan: &Plan,
+    summary: &Summary,
+    charts: &[Vec<(String, Chart)>],
+    map: Option<&(Robustness, Chart)>,
+) -> String {
     let mut page = format!("# {}\n", escaped(&plan.name));
     // Writing to a string cannot fail.
+    if let Some((map, chart)) = map {
+        let path = format!("charts/{}", overall_file_name(chart.name, "svg"));
+        let (title, caption) = (escaped(&chart.title), escaped(&chart.caption));
+        let _ = write!(
+            page,
+            "\n## Robustness map\n\n{caption}\n\n{}\n![{title}]({path})\n",
+            markdown_map(map)
+        );
+    }
     for (i, scenario) in summary.scenarios.iter().enumerate() {
         let _ = write!(
             page,
@@ -39,6 +54,29 @@ pub fn report(plan: &Plan, summary: &Summary, charts: &[Vec<(String, Chart)>]) -
     }
     page += &method(plan, summary);
     page
+}
+
+/// Tables and verdicts alone, for pasting; with several scenarios under headings, the robustness
+/// map first.
+pub fn brief(summary: &Summary) -> String {
+    let several = summary.scenarios.len() > 1;
+    let mut parts = Vec::new();
+    if let Some(map) = Robustness::of(summary) {
+        parts.push(format!("## Robustness map\n\n{}", markdown_map(&map).trim_end()));
+    }
+    for scenario in &summary.scenarios {
+        let table = markdown_table(scenario);
+        let verdict = escaped(&verdict(scenario));
+        let table_and_verdict = format!("{table}\n{verdict}");
+        parts.push(if several {
+            let run = escaped(&heading(scenario).replace('\n', "; "));
+            let title = escaped(&capitalised(&title(scenario)));
+            format!("## {title}\n\n{run}.\n\n{table_and_verdict}")
+        } else {
+            table_and_verdict
+        });
+    }
+    parts.join("\n\n")
 }
 
 /// The text with its first letter as a capital one, for headings.

@@ -13,6 +13,7 @@ mod markdown;
 mod numbers;
 mod parquet;
 mod results;
+mod robustness;
 mod summary_csv;
 mod table;
 mod validation_table;
@@ -26,9 +27,11 @@ pub use live::{
     live_counts, live_files, live_summary_csv, live_summary_json, live_table, live_verdict,
 };
 pub use manifest::Manifest;
+pub use markdown::brief;
 pub use parquet::ParquetSink;
 pub use results::{ROWS_FILE, Results, ResultsError};
+pub use robustness::terminal_map;
 pub use summary_csv::summary_csv;
-pub use table::{configure_tables, frame, markdown_table, scenario_table};
+pub use table::{configure_tables, frame, scenario_table};
 pub use validation_table::validation_report;
 pub use verdict::{open_question, verdict};

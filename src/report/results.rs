@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::charts::{self, ChartError};
+use super::charts::{self, ChartError, draw_robustness};
 use super::files::WriteError;
 use super::folder::ResultsFolder;
 use super::manifest::Manifest;
 use super::markdown;
 use super::summary_csv::summary_csv;
-use crate::experiment::{Plan, Summary, Swept};
+use crate::experiment::{Plan, Robustness, Summary, Swept};
 
 /// The file of the rows.
 pub const ROWS_FILE: &str = "replications.parquet";
@@ -61,7 +61,17 @@ impl Results {
             }
             drawn.push(of_scenario);
         }
-        let report = markdown::report(plan, summary, &drawn);
+        let map =
+            Robustness::of(summary).map(|map| draw_robustness(&map).map(|chart| (map, chart)));
+        let map = map.transpose()?;
+        if let Some((_, chart)) = &map {
+            let path = |format| format!("charts/{}", charts::overall_file_name(chart.name, format));
+            files.push((path("svg"), chart.svg.clone().into_bytes()));
+            if png {
+                files.push((path("png"), chart.png(PNG_SCALE)?));
+            }
+        }
+        let report = markdown::report(plan, summary, &drawn, map.as_ref());
         files.push(("report.md".to_owned(), report.into_bytes()));
         let manifest = manifest(plan, swept).to_json();
         files.push((Manifest::FILE.to_owned(), manifest.into_bytes()));

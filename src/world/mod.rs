@@ -34,6 +34,7 @@ pub use limiter::Limiter;
 pub use lognormals::LogNormals;
 pub use luck::{Luck, LuckStream, LuckTape};
 pub use model::{Draw, ErrorFamily, ErrorRate, Model, Ports};
+pub use model_file::ModelTables;
 pub use oracle::Oracle;
 pub use outage::{Outage, OutageKind};
 pub use overhead::{BETWEEN_PROCESSES_SD, Overhead, RequestOverhead};

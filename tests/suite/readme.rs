@@ -43,10 +43,10 @@ fn every_command_of_the_readme_runs() {
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
     let makefile = fs::read_to_string(root.join("Makefile")).unwrap();
     let desk = tempfile::tempdir().unwrap();
-    for folder in ["experiments", "models"] {
+    for folder in ["experiments", "experiments/scenarios", "models"] {
         fs::create_dir(desk.path().join(folder)).unwrap();
-        for entry in fs::read_dir(root.join(folder)).unwrap() {
-            let path = entry.unwrap().path();
+        let paths = fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        for path in paths.filter(|path| path.is_file()) {
             let copy = desk.path().join(folder).join(path.file_name().unwrap());
             fs::copy(&path, copy).unwrap();
         }

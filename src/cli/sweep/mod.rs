@@ -13,7 +13,7 @@ use self::next::next_command;
 use self::plan::plan;
 use super::progress::Bar;
 use super::{ColorWhen, Ending, OutputArguments, interrupt, models, print};
-use crate::experiment::{Plan, ScenarioSummary, Summary, sweep};
+use crate::experiment::{Plan, Robustness, ScenarioSummary, Summary, sweep};
 use crate::report::{self, ParquetSink, Results, ResultsFolder};
 use crate::world::Traffic;
 
@@ -23,7 +23,8 @@ Examples:
   flakelab sweep --strategy all --seeds 1000 --config all
   flakelab sweep --strategy v4,thompson-scaled --seeds 20000 --requests 100
   flakelab sweep --model my-servers.toml --rps 25 --format md
-  flakelab sweep --experiment experiments/exclusion.toml --out results/mine";
+  flakelab sweep --experiment experiments/exclusion.toml --out results/mine
+  flakelab sweep --scenario experiments/scenarios/one_server_is_slow.toml --strategy all,mesh";
 
 /// Flags of `sweep`. Those that are given override the experiment file.
 #[derive(Debug, Args)]
@@ -39,6 +40,9 @@ pub(super) struct SweepArguments {
     /// Model file, instead of a config; may be repeated
     #[arg(long, value_name = "FILE")]
     model: Vec<PathBuf>,
+    /// Scenario file (servers, traffic, rules), instead of a config; may be repeated
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "model"])]
+    scenario: Vec<PathBuf>,
     /// Replications, each with a seed of its own [default: 1000]
     #[arg(long, value_name = "N")]
     seeds: Option<u64>,
@@ -203,7 +207,7 @@ fn shown(
     Ok(match arguments.format {
         Format::Json => serde_json::to_string_pretty(summary)?,
         Format::Csv => report::summary_csv(summary)?.trim_end().to_owned(),
-        Format::Md => per_scenario(&report::markdown_table),
+        Format::Md => report::brief(summary),
         Format::Table => {
             let written = written.map_or_else(String::new, |path| {
                 format!(
@@ -211,7 +215,10 @@ fn shown(
                     path.display()
                 )
             });
-            let tables = per_scenario(&|scenario| report::scenario_table(scenario, width));
+            let mut tables = per_scenario(&|scenario| report::scenario_table(scenario, width));
+            if let Some(map) = Robustness::of(summary) {
+                tables += &format!("\n\n{}", report::terminal_map(&map, width));
+            }
             format!("{tables}\n\n{written}next: {}", next_command(arguments, plan, summary))
         }
     })

@@ -1,9 +1,14 @@
 //! The plan that an experiment file and flags describe; flags win.
 
+use std::path::PathBuf;
+
 use anyhow::Context;
 
 use super::{SweepArguments, Switch, models};
-use crate::experiment::{Contender, ExperimentFile, ModelSource, Plan, ScenarioEntry, Settings};
+use crate::experiment::{
+    Contender, ExperimentFile, ModelSource, Plan, ScenarioEntry, ScenarioFile, ScenarioModel,
+    Settings,
+};
 use crate::world::{Document, Scenario, Traffic};
 
 /// The plan that file and flags describe.
@@ -13,21 +18,35 @@ pub(super) fn plan(arguments: &SweepArguments, say: &dyn Fn(&str)) -> anyhow::Re
         None => None,
     };
     let settings = file.as_ref().map_or_else(Settings::default, |f| f.settings);
-    let entry = |model| ScenarioEntry { label: None, model, settings };
-    let entries: Vec<ScenarioEntry> = if !arguments.model.is_empty() {
+    let entry =
+        |source| ScenarioEntry { label: None, model: ScenarioModel::Named(source), settings };
+    let read = |path: &PathBuf| Ok(ScenarioFile::read(path)?.entry);
+    let entries: Vec<ScenarioEntry> = if !arguments.scenario.is_empty() {
+        arguments.scenario.iter().map(read).collect::<anyhow::Result<_>>()?
+    } else if !arguments.model.is_empty() {
         arguments.model.iter().cloned().map(ModelSource::File).map(entry).collect()
     } else if let Some(config) = &arguments.config {
         models::configs(config)?.into_iter().map(entry).collect()
     } else {
         match &file {
-            Some(file) if !file.scenarios.is_empty() => file.scenarios.clone(),
+            Some(file) if !file.scenario_files.is_empty() || !file.scenarios.is_empty() => {
+                let read: anyhow::Result<Vec<ScenarioEntry>> =
+                    file.scenario_files.iter().map(read).collect();
+                read?.into_iter().chain(file.scenarios.iter().cloned()).collect()
+            }
             _ => vec![entry(ModelSource::Config(0))],
         }
     };
     let mut scenarios = Vec::new();
     for ScenarioEntry { label, model, settings } in entries {
-        let (model, path) = models::load(&model)?;
-        say(&format!("model {} from {}", model.name, path.display()));
+        let model = match model {
+            ScenarioModel::Own(model) => *model,
+            ScenarioModel::Named(source) => {
+                let (model, path) = models::load(&source)?;
+                say(&format!("model {} from {}", model.name, path.display()));
+                model
+            }
+        };
         let mut scenario = Scenario::new(model);
         scenario.traffic = arguments.traffic.map_or(settings.traffic, Traffic::from);
         scenario.rules = settings.rules;

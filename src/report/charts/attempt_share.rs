@@ -12,6 +12,9 @@ use crate::experiment::{ContenderSummary, ScenarioSummary};
 
 const ROW: f64 = 44.0;
 
+/// More servers than this share columns.
+const MOST_COLUMNS: usize = 50;
+
 /// The chart.
 pub(super) fn chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
     let reading = "Share of a strategy's attempts in %; servers ranked by true error rate in each replication";
@@ -32,21 +35,27 @@ pub(super) fn chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
         page.nothing("no attempts were made");
         return page.finish("attempt-share", caption(scenario));
     }
-    let shares = scenario.contenders.iter().flat_map(|c| &c.attempt_share_by_rank);
-    let highest = shares.copied().filter(|s| s.is_finite()).fold(0.0, f64::max).max(1e-9);
+    let together = servers.div_ceil(MOST_COLUMNS);
+    let columns = servers.div_ceil(together);
+    let shares: Vec<Vec<f64>> =
+        scenario.contenders.iter().map(|c| grouped(&c.attempt_share_by_rank, together)).collect();
+    let finite = shares.iter().flatten().copied().filter(|s| s.is_finite());
+    let highest = finite.fold(0.0, f64::max).max(1e-9);
     let left = left_of_plot(&rows);
     let right = WIDTH - MARGIN;
-    let cell = (right - left) / servers as f64;
+    let cell = (right - left) / columns as f64;
     let gap = if cell > 12.0 { 1.5 } else { 0.0 };
-    let name = "server by true error rate";
-    page.centred(name, (left + right) / 2.0, page.y + 12.0);
+    let name = match together {
+        1 => "server by true error rate".to_owned(),
+        _ => format!("servers by true error rate, {together} together"),
+    };
+    page.centred(&name, (left + right) / 2.0, page.y + 12.0);
     page.y += 16.0;
-    ranks(&mut page, servers, left, cell);
+    ranks(&mut page, columns, left, cell);
     page.y += 26.0;
     let (centres, bottom) = names(&mut page, &rows, ROW, right);
     for (i, y) in order.iter().zip(&centres) {
-        let shares = &scenario.contenders[*i].attempt_share_by_rank;
-        for (rank, share) in shares.iter().enumerate() {
+        for (rank, share) in shares[*i].iter().enumerate() {
             let ink = ramp(share / highest);
             let from = left + rank as f64 * cell;
             let (top, low) = (y - ROW / 2.0 + 1.5, y + ROW / 2.0 - 1.5);
@@ -61,6 +70,11 @@ pub(super) fn chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
     page.y = bottom + 14.0;
     share_scale(&mut page, left, right, &fitted(&percent(highest), SMALL, 90.0));
     page.finish("attempt-share", caption(scenario))
+}
+
+/// Sums over so many neighbours each.
+fn grouped(shares: &[f64], together: usize) -> Vec<f64> {
+    shares.chunks(together.max(1)).map(|group| group.iter().sum()).collect()
 }
 
 /// Without the sign, which the heading has.

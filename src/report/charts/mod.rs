@@ -9,7 +9,7 @@
 //! | `attempt-share` | which servers the attempts went to |
 //! | `latency` | request latency quantiles |
 //!
-//! Beside them the charts of a fit, and one page of a run that is going on.
+//! Over all scenarios, `robustness`: who is never far behind. Beside them the charts of a fit, and one page of a run that is going on.
 //!
 //! Every chart is laid out once as a list of shapes and painted by plotters' backends
 //! with a font that the program carries; nothing depends on the system's fonts, the clock or a
@@ -30,6 +30,7 @@ mod page;
 mod paint;
 mod palette;
 mod panel;
+mod robustness;
 mod rows;
 #[cfg(test)]
 mod sample;
@@ -42,6 +43,7 @@ pub(in crate::report) mod tests;
 mod verdict;
 
 pub use ongoing::{OngoingMetric, OngoingPicture, OngoingPlace, OngoingServer, draw_ongoing};
+pub use robustness::draw_robustness;
 
 use crate::experiment::ScenarioSummary;
 
@@ -98,16 +100,22 @@ pub fn file_name(scenario: &str, chart: &str, format: &str) -> String {
     format!("config-{scenario}-{chart}.{format}")
 }
 
-/// Whether a file's name is one that [`file_name`] gives.
+/// The name of the file of a chart that shows all scenarios.
+pub fn overall_file_name(chart: &str, format: &str) -> String {
+    format!("{chart}.{format}")
+}
+
+/// Whether a file's name is one that [`file_name`] or [`overall_file_name`] gives.
 pub fn is_chart_file(name: &str) -> bool {
     let stem = name.strip_suffix(".svg").or(name.strip_suffix(".png"));
-    stem.and_then(|stem| stem.strip_prefix("config-")).is_some_and(|rest| {
-        NAMES
-            .iter()
-            .chain(&fit::NAMES)
-            .chain(&live::NAMES)
-            .any(|chart| rest.ends_with(&format!("-{chart}")))
-    })
+    stem == Some(robustness::NAME)
+        || stem.and_then(|stem| stem.strip_prefix("config-")).is_some_and(|rest| {
+            NAMES
+                .iter()
+                .chain(&fit::NAMES)
+                .chain(&live::NAMES)
+                .any(|chart| rest.ends_with(&format!("-{chart}")))
+        })
 }
 
 /// Draws all six charts, in the order of the module's table.

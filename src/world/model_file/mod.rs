@@ -81,10 +81,8 @@ impl Model {
 
     /// The model in a document.
     pub fn parse(name: &str, document: &Document) -> Result<Self, DocumentError> {
-        let raw: RawModel = document.parse()?;
-        let model = raw.into_model(name).map_err(|v| document.violation(&v))?;
-        model.validate().map_err(|v| document.violation(&v))?;
-        Ok(model)
+        let tables: ModelTables = document.parse()?;
+        tables.into_model(name).map_err(|v| document.violation(&v))
     }
 
     /// The model as a TOML document that [`Model::parse`] reads back.
@@ -94,6 +92,23 @@ impl Model {
         posterior::write(&mut text, "error_rate.posterior", &self.error_rate.posterior);
         posterior::write(&mut text, "rate_limit.posterior", &self.rate_limit_posterior);
         text
+    }
+}
+
+/// The tables of a model inside another file; [`ModelTables::into_model`] makes the model.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub struct ModelTables(RawModel);
+
+impl ModelTables {
+    /// The model, checked; keys of errors are relative to its tables.
+    ///
+    /// # Errors
+    /// The first value that cannot be.
+    pub fn into_model(self, name: &str) -> Result<Model, Violation> {
+        let model = self.0.into_model(name)?;
+        model.validate()?;
+        Ok(model)
     }
 }
 
