@@ -101,8 +101,9 @@ pub fn backward(case: &Case, mut choose: impl FnMut(&Node<'_>) -> usize) -> f64 
                     // In order of failures: what a failure leads to has not been overwritten.
                     for f in losses.range(least, least + (cap - 1) * total) {
                         let failures = losses.vector(f);
-                        let descends =
-                            |i: usize| successes[i - 1] > successes[i] || failures[i - 1] >= failures[i];
+                        let descends = |i: usize| {
+                            successes[i - 1] > successes[i] || failures[i - 1] >= failures[i]
+                        };
                         if !(1..n).all(descends) {
                             continue;
                         }
@@ -142,7 +143,11 @@ pub fn backward(case: &Case, mut choose: impl FnMut(&Node<'_>) -> usize) -> f64 
 #[inline]
 fn raised(successes: &Vector, failures: &Vector, mut i: usize, success: bool) -> (Vector, Vector) {
     let (mut s, mut f) = (*successes, *failures);
-    if success { s[i] += 1 } else { f[i] += 1 }
+    if success {
+        s[i] += 1
+    } else {
+        f[i] += 1
+    }
     while i > 0 && (s[i], f[i]) > (s[i - 1], f[i - 1]) {
         s.swap(i, i - 1);
         f.swap(i, i - 1);

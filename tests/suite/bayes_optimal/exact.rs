@@ -113,7 +113,9 @@ fn decision(case: &Case, build: &Build, state: &State, request: usize, attempt: 
     let mut pending = PendingRequest::new(request, case.rules.free_attempts);
     pending.attempts = attempt as u32;
     let mut tried = ServerSet::EMPTY;
-    ServerId::all(case.servers).filter(|s| state.tried >> s.0 & 1 == 1).for_each(|s| tried.insert(s));
+    ServerId::all(case.servers)
+        .filter(|s| state.tried >> s.0 & 1 == 1)
+        .for_each(|s| tried.insert(s));
     pending.tried = tried;
     match strategy.decide(Timestamp::ZERO, &pending) {
         Decision::Send(server) => server.index(),

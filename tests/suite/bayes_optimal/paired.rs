@@ -48,9 +48,8 @@ pub fn paired(
     for replication in 0..replications {
         let mut world = Replication::new(&scenario, &streams, replication);
         let oracle = Oracle::new(world.instance());
-        let mut play = |who: Box<dyn Strategy>| {
-            world.play(who, &mut NoRecord).score(&case.rules).score()
-        };
+        let mut play =
+            |who: Box<dyn Strategy>| world.play(who, &mut NoRecord).score(&case.rules).score();
         let best = play(optimal(policy, case.servers));
         result.optimum.push(best);
         result.oracle.push(play(Box::new(oracle)));

@@ -1,5 +1,5 @@
-//! Who plays a small case: the optimal rule and the greedy one as strategies, and the list of
-//! rows for the table.
+//! Who plays a small case: the optimal rule as a strategy, two simple rules that are told the
+//! prior, and the list of rows for the table.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::dynamic_program::{Case, Policy};
 use super::prior::Predictive;
-use crate::common::five;
+use crate::common::named;
 
 /// Decides from the counts of every server, the number of the request and of the attempt.
 struct FromCounts<F> {
@@ -33,18 +33,40 @@ impl<F: FnMut(usize, usize, &[(u16, u16)]) -> usize + Send> Strategy for FromCou
 /// The optimal rule, playing in a real world.
 pub fn optimal(policy: &Arc<Policy>, servers: usize) -> Box<dyn Strategy> {
     let policy = Arc::clone(policy);
-    let rule =
-        move |request: usize, attempt: usize, counts: &[(u16, u16)]| policy.choose(request, attempt, counts);
+    let rule = move |request: usize, attempt: usize, counts: &[(u16, u16)]| {
+        policy.choose(request, attempt, counts)
+    };
     Box::new(FromCounts { counts: vec![(0, 0); servers], rule })
 }
 
 /// Every attempt to the server with the highest posterior mean, the first on a tie.
-fn greedy(predictive: Arc<Predictive>, servers: usize) -> Box<dyn Strategy> {
+pub fn greedy(predictive: Arc<Predictive>, servers: usize) -> Box<dyn Strategy> {
     let rule = move |_: usize, _: usize, counts: &[(u16, u16)]| {
-        let mean = |i: usize| predictive.mean(counts[i].0.into(), counts[i].1.into());
-        (1..counts.len()).fold(0, |best, i| if mean(i) > mean(best) { i } else { best })
+        first_max(counts.len(), |i| predictive.mean(counts[i].0.into(), counts[i].1.into()))
     };
     Box::new(FromCounts { counts: vec![(0, 0); servers], rule })
+}
+
+/// The first attempt of a request goes to the server known least (largest standard deviation of
+/// the belief) among those whose mean + one deviation reaches the highest mean; all others to the
+/// highest mean. In a first attempt a poor server costs little, since two more are free.
+fn explore_while_plausible(predictive: Arc<Predictive>, servers: usize) -> Box<dyn Strategy> {
+    let rule = move |_: usize, attempt: usize, counts: &[(u16, u16)]| {
+        let mean = |i: usize| predictive.mean(counts[i].0.into(), counts[i].1.into());
+        let deviation = |i: usize| predictive.std_dev(counts[i].0.into(), counts[i].1.into());
+        let leader = first_max(counts.len(), mean);
+        if attempt > 0 {
+            return leader;
+        }
+        let plausible = |i: usize| i == leader || mean(i) + deviation(i) >= mean(leader);
+        first_max(counts.len(), |i| if plausible(i) { deviation(i) } else { -1.0 })
+    };
+    Box::new(FromCounts { counts: vec![(0, 0); servers], rule })
+}
+
+/// The first of `0..n` with the largest value; values that differ by rounding are equal.
+fn first_max(n: usize, value: impl Fn(usize) -> f64) -> usize {
+    (1..n).fold(0, |best, i| if value(i) > value(best) + 1e-13 { i } else { best })
 }
 
 /// Builds players of one kind.
@@ -61,7 +83,7 @@ pub struct Row {
 
 impl Row {
     /// A strategy of the catalogue.
-    fn of(case: &Case, label: &str, from_counts: bool, spec: StrategySpec) -> Self {
+    pub fn of(case: &Case, label: &str, from_counts: bool, spec: StrategySpec) -> Self {
         let servers = case.servers;
         Self {
             label: label.to_owned(),
@@ -72,20 +94,26 @@ impl Row {
 }
 
 /// All rows of a case. A new one is one line: `Row::of(case, label, from_counts, spec)`, where
-/// the specification may be made from `case.prior` for a strategy that is told the prior.
+/// the specification may be made from `case.prior` (`as_beta`) for a strategy that is told the
+/// prior.
 pub fn rows(case: &Case) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
-    for spec in five() {
-        let from_counts = ["V1", "V2", "V3"].iter().any(|v| spec.label().starts_with(v));
-        rows.push(Row::of(case, &spec.label(), from_counts, spec));
-    }
     let kept = ThompsonSpec { exclude_tried: false, ..ThompsonSpec::default() };
-    rows.push(Row::of(case, "thompson, no exclusion", false, StrategySpec::Thompson(kept)));
-    let (predictive, servers) = (Arc::new(case.predictive()), case.servers);
-    rows.push(Row {
-        label: "greedy, prior given".to_owned(),
-        from_counts: true,
-        build: Box::new(move |_| greedy(Arc::clone(&predictive), servers)),
-    });
+    let mut rows = vec![
+        Row::of(case, "V1 larkin", true, named("v1")),
+        Row::of(case, "V2 ucb1", true, named("v2")),
+        Row::of(case, "V3 ucb-free", true, named("v3")),
+        Row::of(case, "V4 thompson", false, named("v4")),
+        Row::of(case, "V5 thompson-scaled", false, named("v5")),
+        Row::of(case, "thompson, no exclusion", false, StrategySpec::Thompson(kept)),
+    ];
+    let servers = case.servers;
+    for (label, of) in [
+        ("greedy, prior given", greedy as fn(_, _) -> _),
+        ("explore while plausible, prior given", explore_while_plausible),
+    ] {
+        let predictive = Arc::new(case.predictive());
+        let build: Build = Box::new(move |_| of(Arc::clone(&predictive), servers));
+        rows.push(Row { label: label.to_owned(), from_counts: true, build });
+    }
     rows
 }

@@ -53,6 +53,20 @@ impl Prior {
         }
     }
 
+    /// The Beta population of the same mean and variance: what a strategy is told that takes its
+    /// prior as two counts.
+    pub fn as_beta(&self) -> (f64, f64) {
+        match *self {
+            Self::Beta { a, b } => (a, b),
+            Self::Uniform { low, high } => {
+                let mean = (low + high) / 2.0;
+                let variance = (high - low) * (high - low) / 12.0;
+                let weight = mean * (1.0 - mean) / variance - 1.0;
+                (mean * weight, (1.0 - mean) * weight)
+            }
+        }
+    }
+
     /// Posterior means for up to `most_s` successes and `most_f` failures.
     pub fn predictive(&self, most_s: usize, most_f: usize) -> Predictive {
         let mut means = Vec::with_capacity((most_s + 1) * (most_f + 1));
@@ -156,4 +170,26 @@ fn gauss_legendre(n: usize, low: f64, high: f64) -> Vec<(f64, f64)> {
         (low + half * (1.0 + x), half * weight)
     };
     (0..n).map(node).collect()
+}
+
+/// Quadrature against Laplace's (1 + s) / (2 + s + f), and the oracle by both routes.
+#[test]
+fn the_uniform_population_on_the_unit_interval_is_beta_1_1() {
+    let (most_s, most_f) = (40, 200);
+    let uniform = Prior::Uniform { low: 0.0, high: 1.0 };
+    let beta = Prior::Beta { a: 1.0, b: 1.0 };
+    let (by_nodes, by_formula) =
+        (uniform.predictive(most_s, most_f), beta.predictive(most_s, most_f));
+    for s in 0..=most_s {
+        for f in 0..=most_f {
+            let (x, y) = (by_nodes.mean(s, f), by_formula.mean(s, f));
+            assert!((x / y - 1.0).abs() < 1e-11, "{s} {f}: {x} {y}");
+        }
+    }
+    let variance_of_beta_3_2 = 0.04_f64;
+    assert!((by_nodes.std_dev(2, 1) - variance_of_beta_3_2.sqrt()).abs() < 1e-12);
+    let (a, b) = uniform.as_beta();
+    assert!((a - 1.0).abs() < 1e-12 && (b - 1.0).abs() < 1e-12);
+    let rules = Rules { max_attempts: Some(6), ..Rules::default() };
+    assert!((uniform.oracle(3, &rules) - beta.oracle(3, &rules)).abs() < 1e-12);
 }
