@@ -15,6 +15,7 @@
 mod dynamic_program;
 mod exact;
 mod histories;
+mod index_rules;
 mod paired;
 mod players;
 mod prior;
@@ -166,7 +167,7 @@ fn both_ways_of_computing_a_rule_agree() {
     for (prior, servers, requests) in [(UNIFORM, 2, 7), (untied, 3, 5)] {
         let case = Case::new(prior, servers, requests);
         let predictive = case.predictive();
-        let value = backward(&case, |node| shape::by_index(&predictive, node, 0.0));
+        let value = backward(&case, |node| index_rules::bonus(&predictive, node, 0.0));
         let greedy = rows(&case).into_iter().find(|row| row.label.starts_with("greedy"));
         let computed = exact(&case, &greedy.expect("a row").build);
         close(computed.score, value, 1e-9, &case.name());

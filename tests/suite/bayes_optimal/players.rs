@@ -9,6 +9,7 @@ use flakelab::strategy::{Decision, Strategy, StrategySpec};
 use rand_chacha::ChaCha8Rng;
 
 use super::dynamic_program::{Case, Policy};
+use super::index_rules::{first_max, least_known};
 use super::prior::Predictive;
 use crate::common::named;
 
@@ -52,21 +53,14 @@ pub fn greedy(predictive: Arc<Predictive>, servers: usize) -> Box<dyn Strategy> 
 /// highest mean. In a first attempt a poor server costs little, since two more are free.
 fn explore_while_plausible(predictive: Arc<Predictive>, servers: usize) -> Box<dyn Strategy> {
     let rule = move |_: usize, attempt: usize, counts: &[(u16, u16)]| {
-        let mean = |i: usize| predictive.mean(counts[i].0.into(), counts[i].1.into());
-        let deviation = |i: usize| predictive.std_dev(counts[i].0.into(), counts[i].1.into());
-        let leader = first_max(counts.len(), mean);
-        if attempt > 0 {
-            return leader;
-        }
-        let plausible = |i: usize| i == leader || mean(i) + deviation(i) >= mean(leader);
-        first_max(counts.len(), |i| if plausible(i) { deviation(i) } else { -1.0 })
+        let belief = |(s, f): &(u16, u16)| {
+            let (s, f) = (usize::from(*s), usize::from(*f));
+            (predictive.mean(s, f), predictive.std_dev(s, f))
+        };
+        let beliefs: Vec<(f64, f64)> = counts.iter().map(belief).collect();
+        least_known(&beliefs, if attempt == 0 { 1.0 } else { 0.0 })
     };
     Box::new(FromCounts { counts: vec![(0, 0); servers], rule })
-}
-
-/// The first of `0..n` with the largest value; values that differ by rounding are equal.
-fn first_max(n: usize, value: impl Fn(usize) -> f64) -> usize {
-    (1..n).fold(0, |best, i| if value(i) > value(best) + 1e-13 { i } else { best })
 }
 
 /// Builds players of one kind.

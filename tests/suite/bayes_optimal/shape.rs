@@ -3,7 +3,8 @@
 
 use std::fmt::Write;
 
-use super::dynamic_program::{Case, Node, Policy, backward};
+use super::dynamic_program::{Case, Node, Policy, backward, best};
+use super::index_rules::{bonus, least_known_plausible};
 use super::prior::{Predictive, cap};
 use super::simplex::MOST_SERVERS;
 
@@ -82,12 +83,13 @@ fn merged(mut states: Vec<(Places, f64)>) -> Vec<(Places, f64)> {
     merged
 }
 
-/// Weights of the belief's deviation that are tried.
-const BETAS: usize = 71;
+/// A rule for one node, with a number.
+type Rule = fn(&Predictive, &Node<'_>, f64) -> usize;
 
-fn beta(i: usize) -> f64 {
-    (i as f64 - 10.0) * 0.1
-}
+/// The families of rules that are fitted, and the step of the number tried: 0 to 60 steps.
+const FAMILIES: [(&str, Rule, f64); 2] =
+    [("mean + beta sd", bonus, 0.1), ("least known within c sd", least_known_plausible, 0.05)];
+const STEPS: usize = 61;
 
 #[derive(Debug, Clone, Default)]
 struct Cell {
@@ -98,24 +100,8 @@ struct Cell {
     after_failure: f64,
     switched: f64,
     greedy_switched: f64,
-    cost_of_beta: Vec<f64>,
-}
-
-/// The server of highest mean + beta x deviation, the first on a tie.
-pub fn by_index(predictive: &Predictive, node: &Node<'_>, beta: f64) -> usize {
-    let index = |i: usize| {
-        let (s, f) = (node.successes[i].into(), node.failures[i].into());
-        let bonus = if beta == 0.0 { 0.0 } else { beta * predictive.std_dev(s, f) };
-        predictive.mean(s, f) + bonus
-    };
-    let (mut best, mut highest) = (0, index(0));
-    for i in 1..node.worth.len() {
-        let value = index(i);
-        if value > highest + 1e-13 {
-            (best, highest) = (i, value);
-        }
-    }
-    best
+    /// For each family, the cost of each number.
+    costs: [Vec<f64>; 2],
 }
 
 /// Where `left` requests are left, the present one included, which line of the table.
@@ -130,10 +116,10 @@ pub fn shape(case: &Case) -> String {
     let (policy, value) = Policy::optimal(case);
     let occupancy = Occupancy::new(case, &policy);
     let (predictive, cap) = (case.predictive(), cap(&case.rules));
-    let empty = Cell { cost_of_beta: vec![0.0; BETAS], ..Cell::default() };
+    let empty = Cell { costs: [vec![0.0; STEPS], vec![0.0; STEPS]], ..Cell::default() };
     let mut cells = vec![empty; BUCKETS.len() * cap];
     backward(case, |node| {
-        let optimal = super::dynamic_program::best(node.worth);
+        let optimal = best(node.worth);
         let states = occupancy.at(node);
         let met: f64 = states.iter().map(|(_, p)| p).sum();
         if met == 0.0 {
@@ -141,7 +127,7 @@ pub fn shape(case: &Case) -> String {
         }
         let cell = &mut cells[bucket(case.requests - node.completed) * cap + node.attempt];
         let gap = |i: usize| node.worth[optimal] - node.worth[i];
-        let greedy = by_index(&predictive, node, 0.0);
+        let greedy = bonus(&predictive, node, 0.0);
         cell.met += met;
         let matters = (0..case.servers).any(|i| gap(i) > EQUAL);
         cell.choice_matters += if matters { met } else { 0.0 };
@@ -149,8 +135,10 @@ pub fn shape(case: &Case) -> String {
             cell.not_greedy += met;
             cell.cost_of_greedy += met * gap(greedy);
         }
-        for (i, cost) in cell.cost_of_beta.iter_mut().enumerate() {
-            *cost += met * gap(by_index(&predictive, node, beta(i)));
+        for ((_, rule, step), costs) in FAMILIES.iter().zip(&mut cell.costs) {
+            for (i, cost) in costs.iter_mut().enumerate() {
+                *cost += met * gap(rule(&predictive, node, i as f64 * step));
+            }
         }
         for (places, p) in states {
             let Some(last) = places[..case.servers].iter().position(|(_, _, last)| *last) else {
@@ -170,31 +158,41 @@ pub fn shape(case: &Case) -> String {
         case.name(),
         oracle - value
     );
-    text += "left  att    met  matters  not greedy  greedy's cost  switch|fail (greedy)  beta*  range within 10 % of greedy's cost\n";
+    text += "left: requests left; att: attempt; met: times per run; then the share of these in which \
+             the choice\nmatters, in which greedy is wrong, what greedy loses there (points), how \
+             often the optimal rule (and\ngreedy) leave the server that just failed, and for each \
+             family the range of its number within 10 % of\ngreedy's loss of the best, and the \
+             best's loss\n left att     met matters  wrong  greedy loses  leaves (greedy)";
+    for (name, ..) in FAMILIES {
+        let _ = write!(text, "  {name:<26}");
+    }
+    text.push('\n');
     for (row, name) in BUCKETS.iter().enumerate() {
         for attempt in 0..cap {
             let cell = &cells[row * cap + attempt];
             if cell.met < 1e-9 {
                 continue;
             }
-            let least = cell.cost_of_beta.iter().copied().fold(f64::INFINITY, f64::min);
-            let near: Vec<f64> = (0..BETAS)
-                .filter(|i| cell.cost_of_beta[*i] <= least + 0.1 * cell.cost_of_greedy + 1e-12)
-                .map(beta)
-                .collect();
-            let at = (0..BETAS).find(|i| cell.cost_of_beta[*i] == least).map(beta).unwrap_or(0.0);
-            let _ = writeln!(
+            let share = |part: f64, of: f64| 100.0 * part / of.max(f64::MIN_POSITIVE);
+            let _ = write!(
                 text,
-                "{name:>5} {attempt:>3} {:>8.4} {:>6.1}% {:>9.2}%   {:>10.6}   {:>9.1}% ({:>5.1}%)   {at:>5.2}  [{:.2}, {:.2}] rest {least:.6}",
+                "{name:>5} {:>3} {:>7.4} {:>6.1}% {:>5.2}%    {:>10.6}  {:>5.1}% ({:>5.1}%)",
+                attempt + 1,
                 cell.met,
-                100.0 * cell.choice_matters / cell.met,
-                100.0 * cell.not_greedy / cell.met,
+                share(cell.choice_matters, cell.met),
+                share(cell.not_greedy, cell.met),
                 cell.cost_of_greedy,
-                100.0 * cell.switched / cell.after_failure.max(1e-300),
-                100.0 * cell.greedy_switched / cell.after_failure.max(1e-300),
-                near.first().unwrap_or(&f64::NAN),
-                near.last().unwrap_or(&f64::NAN),
+                share(cell.switched, cell.after_failure),
+                share(cell.greedy_switched, cell.after_failure),
             );
+            for ((_, _, step), costs) in FAMILIES.iter().zip(&cell.costs) {
+                let least = costs.iter().copied().fold(f64::INFINITY, f64::min);
+                let near = |i: &usize| costs[*i] <= least + 0.1 * cell.cost_of_greedy + EQUAL;
+                let low = (0..STEPS).find(near).unwrap_or(0) as f64 * step;
+                let high = (0..STEPS).rfind(near).unwrap_or(0) as f64 * step;
+                let _ = write!(text, "  {low:>5.2} to {high:<5.2} {least:>12.6}");
+            }
+            text.push('\n');
         }
     }
     text
