@@ -200,7 +200,7 @@ fn greedy_with_the_right_prior_is_nearly_optimal_and_the_five_are_not() {
     }
 }
 
-/// Seconds each; the larger ones take about a gigabyte.
+/// About a minute on two busy cores.
 #[test]
 #[ignore = "prints the table; a minute"]
 fn table_of_small_cases() {
@@ -218,8 +218,9 @@ fn table_of_small_cases() {
     }
 }
 
+/// Two minutes, 0.6 GB.
 #[test]
-#[ignore = "prints the table for longer runs; minutes and a gigabyte"]
+#[ignore = "prints the table for longer runs; two minutes and 0.6 GB"]
 fn table_of_the_largest_cases() {
     for (servers, requests) in [(2, 30), (3, 12), (4, 6)] {
         println!("{}", table::table(&Case::new(UNIFORM, servers, requests), 200_000));
