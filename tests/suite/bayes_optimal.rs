@@ -200,9 +200,9 @@ fn greedy_with_the_right_prior_is_nearly_optimal_and_the_five_are_not() {
     }
 }
 
-/// About a minute on two busy cores.
+/// One to two minutes, 0.25 GB.
 #[test]
-#[ignore = "prints the table; a minute"]
+#[ignore = "prints the table; one to two minutes and 0.25 GB"]
 fn table_of_small_cases() {
     for (prior, servers, requests) in [
         (UNIFORM, 2, 5),
