@@ -6,6 +6,7 @@
 
 mod anchors;
 mod balancer_properties;
+mod bayes_optimal;
 mod catalogue;
 mod cli;
 mod closed_forms;

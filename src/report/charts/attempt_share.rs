@@ -68,7 +68,7 @@ pub(super) fn chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
         }
     }
     page.y = bottom + 14.0;
-    share_scale(&mut page, left, right, &fitted(&percent(highest), SMALL, 90.0));
+    share_scale(&mut page, left, right, "0 %", &fitted(&percent(highest), SMALL, 90.0));
     page.finish("attempt-share", caption(scenario))
 }
 

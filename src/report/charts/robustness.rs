@@ -5,7 +5,7 @@
 
 use super::lettering::{fitted, width};
 use super::page::{MARGIN, Page, SMALL, WIDTH};
-use super::palette::{TEXT, ramp, readable_on};
+use super::palette::{QUIET, TEXT, ramp, readable_on};
 use super::rows::LABEL_ROOM;
 use super::scene::Anchor;
 use super::share_scale::share_scale;
@@ -18,6 +18,7 @@ pub(super) const NAME: &str = "robustness";
 
 const ROW: f64 = 32.0;
 const GAP: f64 = 14.0;
+const LINE: f64 = 22.0;
 
 /// Losses from here on have the darkest colour.
 const DARKEST: f64 = PER_REQUESTS;
@@ -56,12 +57,23 @@ pub fn draw_robustness(map: &Robustness) -> Result<Chart, ChartError> {
         page.y += ROW;
     }
     page.y += 14.0;
-    share_scale(&mut page, left, right, "1,000 points or more (logarithmic)");
-    let names: Vec<String> =
-        (1..).zip(&map.scenarios).map(|(i, name)| format!("{i} {name}")).collect();
-    page.y += 8.0;
-    page.paragraph(&names.join(" · "));
+    share_scale(&mut page, left, right, "0", "1,000 points or more (logarithmic)");
+    legend(&mut page, &map.scenarios);
     page.finish(NAME, caption(map))
+}
+
+/// What the numbers above the columns stand for, in two columns, read downwards.
+fn legend(page: &mut Page, scenarios: &[String]) {
+    let per_column = scenarios.len().div_ceil(2);
+    let room = (WIDTH - 2.0 * MARGIN) / 2.0;
+    page.y += 8.0;
+    for (i, name) in scenarios.iter().enumerate() {
+        let x = MARGIN + if i < per_column { 0.0 } else { room };
+        let y = page.y + LINE * ((i % per_column) + 1) as f64;
+        let text = fitted(&format!("{} {name}", i + 1), SMALL, room - GAP);
+        page.scene.text(&text, (x, y), Anchor::Start, SMALL, QUIET);
+    }
+    page.y += LINE * per_column as f64;
 }
 
 /// How dark a loss is, 0 to 1.

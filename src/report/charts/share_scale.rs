@@ -1,4 +1,4 @@
-//! The colour scale of charts that show shares as colours.
+//! The colour scale of charts that show shares, or losses, as colours.
 //!
 //! When not to use it: for what has no natural zero.
 
@@ -7,11 +7,11 @@ use super::page::{Page, SMALL};
 use super::palette::{QUIET, ramp};
 use super::scene::Anchor;
 
-/// The scale of [`ramp`], from 0 % to what `high` says.
-pub(super) fn share_scale(page: &mut Page, left: f64, right: f64, high: &str) {
+/// The scale of [`ramp`], from what `low` says (`0 %`) to what `high` says.
+pub(super) fn share_scale(page: &mut Page, left: f64, right: f64, low: &str, high: &str) {
     const STEPS: u32 = 60;
     let (top, bottom) = (page.y, page.y + 16.0);
-    let start = left + width("0 %", SMALL) + 8.0;
+    let start = left + width(low, SMALL) + 8.0;
     let end = (start + 260.0).min(right - width(high, SMALL) - 8.0);
     let step = (end - start) / f64::from(STEPS);
     for i in 0..STEPS {
@@ -21,7 +21,7 @@ pub(super) fn share_scale(page: &mut Page, left: f64, right: f64, high: &str) {
         let ink = ramp((f64::from(i) + 0.5) / f64::from(STEPS));
         page.scene.rectangle((from, top), (to, bottom), ink);
     }
-    page.scene.text("0 %", (start - 8.0, bottom - 2.5), Anchor::End, SMALL, QUIET);
+    page.scene.text(low, (start - 8.0, bottom - 2.5), Anchor::End, SMALL, QUIET);
     page.scene.text(high, (end + 8.0, bottom - 2.5), Anchor::Start, SMALL, QUIET);
     page.y = bottom + 4.0;
 }

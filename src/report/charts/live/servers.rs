@@ -63,7 +63,7 @@ pub(super) fn chart(picture: &LivePicture) -> Result<Chart, ChartError> {
     }
     page.y = bottom + 14.0;
     let high = format!("{} of the attempts", percent(highest));
-    share_scale(&mut page, left, right, &fitted(&high, SMALL, 220.0));
+    share_scale(&mut page, left, right, "0 %", &fitted(&high, SMALL, 220.0));
     page.finish("live-servers", caption(picture))
 }
 
