@@ -118,7 +118,7 @@ fn error_rate(family: &ErrorFamily, server: usize, u: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::stats::{goodness, special::inc_beta};
-    use crate::world::{Document, Latency, LatencyFamily, Ports};
+    use crate::world::{Document, Latency, LatencyFamily, Ports, ServerOverride};
 
     fn model(draw: Draw, family: ErrorFamily) -> Model {
         Model {
@@ -254,8 +254,16 @@ mod tests {
     #[test]
     fn a_drawn_model_is_the_truth_of_its_replication_and_nothing_else() {
         let streams = Streams::new(6);
+        let own = RateLimit::FixedWindow { limit: 7, window_s: 2.0, phase_s: None };
+        let alone = ServerOverride {
+            servers: vec![4],
+            latency_factor: Some(2.0),
+            rate_limit: Some(own),
+            capacity: None,
+        };
         for replication in 0..20 {
-            let model = with_posterior(Draw::PerReplication);
+            let mut model = with_posterior(Draw::PerReplication);
+            model.conditions.overrides.push(alone.clone());
             let (truth, drawn) =
                 (Instance::draw(&model, &streams, replication), model.drawn(&streams, replication));
             assert_eq!(
@@ -263,6 +271,10 @@ mod tests {
                 ErrorFamily::Fixed { values: truth.error_rates.clone() }
             );
             assert_eq!(Instance::draw(&drawn, &streams, replication), truth);
+            let with_limit =
+                |limit: &&Limiter| matches!(limit, Limiter::FixedWindow { limit: 7, .. });
+            assert_eq!(truth.limiters.iter().filter(with_limit).count(), 1);
+            assert!(with_limit(&&truth.limiters[4]));
             assert!(!drawn.has_posterior() && drawn.validate().is_ok());
             let text = Document::from_text("drawn.toml", drawn.to_toml());
             assert_eq!(Model::parse("test", &text).unwrap(), drawn);

@@ -98,6 +98,25 @@ mod tests {
     use crate::world::{Conditions, LatencyFamily, LogNormal};
 
     #[test]
+    fn of_ten_thousand_servers_only_those_that_are_asked_begin_a_stream() {
+        let instance = Instance {
+            error_rates: vec![0.3; 10_000],
+            limiters: Vec::new(),
+            conditions: Conditions::default(),
+        };
+        let latency = Latency {
+            success: LatencyFamily::Constant { ms: 1.0 },
+            failure: None,
+            rate_limited_ms: None,
+        };
+        let mut tape = LuckTape::new(&instance, &latency, &Streams::new(3), 8);
+        for server in [17, 9_999, 17] {
+            tape.luck(ServerId(server), 0);
+        }
+        assert_eq!(tape.servers.iter().filter(|track| track.stream.is_some()).count(), 2);
+    }
+
+    #[test]
     fn the_order_of_asking_does_not_change_the_luck() {
         let instance = Instance {
             error_rates: vec![0.3, 0.6],

@@ -52,7 +52,7 @@ impl Stations {
             };
             let failure = latency.failure.as_ref().unwrap_or(&latency.success);
             Box::new(Conditioned {
-                servers: conditions.capacities(n).enumerate().map(|c| station(c)).collect(),
+                servers: conditions.capacities(n).enumerate().map(station).collect(),
                 outages: Outages::new(&conditions.outages),
                 failure: Span::from_millis_f64(failure.median_ms()),
             })

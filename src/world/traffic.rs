@@ -166,6 +166,9 @@ impl RawTraffic {
     fn into_traffic<E: Error>(self) -> Result<Traffic, E> {
         let RawTraffic { kind, factor, from_s, until_s, arrivals } = self;
         let numbers = [("factor", factor), ("from_s", from_s), ("until_s", until_s)];
+        if !KINDS.contains(&kind.as_str()) {
+            return Err(E::unknown_variant(&kind, &KINDS));
+        }
         if kind != "spike" {
             let given = numbers.iter().find(|(_, value)| value.is_some()).map(|(key, _)| *key);
             if let Some(key) = given.or(arrivals.is_some().then_some("arrivals")) {
@@ -173,28 +176,26 @@ impl RawTraffic {
                 return Err(E::custom(message));
             }
         }
-        match kind.as_str() {
-            "exact" => Ok(Traffic::Exact),
-            "poisson" => Ok(Traffic::Poisson),
-            "spike" => {
-                let need = |(key, value): (&'static str, Option<f64>)| {
-                    value.ok_or_else(|| E::missing_field(key))
-                };
-                let [factor, from_s, until_s] = numbers;
-                let poisson = match arrivals.as_deref() {
-                    None | Some("exact") => false,
-                    Some("poisson") => true,
-                    Some(other) => return Err(E::unknown_variant(other, &KINDS[..2])),
-                };
-                Ok(Traffic::Spike(Spike {
-                    factor: need(factor)?,
-                    from_s: need(from_s)?,
-                    until_s: need(until_s)?,
-                    poisson,
-                }))
-            }
-            other => Err(E::unknown_variant(other, &KINDS)),
+        if kind == "exact" {
+            return Ok(Traffic::Exact);
         }
+        if kind == "poisson" {
+            return Ok(Traffic::Poisson);
+        }
+        let need =
+            |(key, value): (&'static str, Option<f64>)| value.ok_or_else(|| E::missing_field(key));
+        let [factor, from_s, until_s] = numbers;
+        let poisson = match arrivals.as_deref() {
+            None | Some("exact") => false,
+            Some("poisson") => true,
+            Some(other) => return Err(E::unknown_variant(other, &KINDS[..2])),
+        };
+        Ok(Traffic::Spike(Spike {
+            factor: need(factor)?,
+            from_s: need(from_s)?,
+            until_s: need(until_s)?,
+            poisson,
+        }))
     }
 }
 

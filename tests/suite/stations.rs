@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use flakelab::domain::Outcome::{Failure, Success};
 use flakelab::domain::{Outcome, Purpose, ServerId, Span, Streams, Timestamp};
 use flakelab::stats::Moments;
 use flakelab::stats::sample;
@@ -252,7 +253,6 @@ fn outages_fail_or_hang_and_use_luck_up() {
         assert!(asked);
         (luck.outcome, luck.latency.as_millis_f64())
     };
-    use Outcome::{Failure, Success};
     assert_eq!(
         (met(0, 0.9), met(1, 0.9), met(2, 0.995)),
         ((Success, 10.0), (Success, 1.0), (Success, 10.0))

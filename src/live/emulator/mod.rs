@@ -1,14 +1,14 @@
 //! The stand-in servers: draws of models, over HTTP.
 //!
 //! ```text
-//! model, seed -> its drawn truth -> limiters and luck -> answers, each after its latency
+//! model, seed -> its drawn truth -> limiters, slots, luck, outages -> answers, each after its latency
 //!                      |                    \-> log
 //!                      \-> a model file: what those who predict may know
 //! ```
 //!
 //! What an attempt meets here is what it would meet in the simulator: the limiter is asked when
-//! the request has been read, and the k-th accepted attempt at a server has the k-th luck of the
-//! replication's tape.
+//! the request has been read, the k-th accepted attempt at a server has the k-th luck of the
+//! replication's tape, and slots, queues and outages are those of `world::Stations`.
 //!
 //! When not to use it: to learn something about real servers.
 

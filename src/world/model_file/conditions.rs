@@ -215,7 +215,7 @@ latency_ms = 0.2
             ("burst = 3", "burst = 0", "m.toml:26:65", "at least 1"),
             ("burst = 3", "brust = 3", "m.toml:26:57", "did you mean `burst`?"),
             ("until_s = 30.0", "until_s = 20.0", "m.toml:29:11", "above `from_s`"),
-            ("until_s = 30.0", "until = 30.0", "m.toml:29:1", "did you mean `until_s`?"),
+            ("until_s = 30.0", "untl_s = 30.0", "m.toml:29:1", "did you mean `until_s`?"),
             ("from_s = 40", "from_s = -1", "m.toml:33:10", "seconds after the start"),
             ("\"hang\"", "\"hangs\"", "m.toml:31:8", "did you mean \"hang\"?"),
             ("\"fail\"", "\"hang\"", "m.toml:36:14", "does not belong to \"hang\""),
