@@ -125,7 +125,7 @@ fn every_strategy_serves_real_requests() {
     let desk = tempfile::tempdir().unwrap();
     let output = flakelab(desk.path())
         .args(["live", "--strategy", "everything", "--config", "0", "--requests", "20"])
-        .args(["--rps", "200", "--port-base", "0", "--no-overhead", "--replications", "50"])
+        .args(["--rps", "200", "--port-base", "0", "--no-overhead", "--replications", "100"])
         .args(["--seed", "11", "--no-input", "--out", "out"])
         .output()
         .unwrap();
