@@ -15,6 +15,7 @@ mod parquet;
 mod results;
 mod summary_csv;
 mod table;
+mod tune;
 mod validation_table;
 mod verdict;
 
@@ -30,5 +31,8 @@ pub use parquet::ParquetSink;
 pub use results::{ROWS_FILE, Results, ResultsError};
 pub use summary_csv::summary_csv;
 pub use table::{configure_tables, frame, markdown_table, scenario_table};
+pub use tune::{
+    TuneFiles, setting_text, tune_csv, tune_json, tune_markdown, tune_table, tune_verdict,
+};
 pub use validation_table::validation_report;
 pub use verdict::{open_question, verdict};

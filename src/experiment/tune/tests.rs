@@ -104,7 +104,7 @@ fn a_small_search_is_what_it_was() {
     let rounds: Vec<(usize, u64)> =
         tuned.rounds.iter().map(|r| (r.settings, r.replications)).collect();
     assert_eq!(rounds, [(12, 41), (6, 83), (3, 166), (2, 250)]);
-    assert_eq!(tuned.found_setting().setting, "ucb-free:c=1");
+    assert_eq!(tuned.found_setting().setting, "ucb-free:c=0.573");
     assert_eq!(tuned.found_setting().from_found, 0.0);
     assert_eq!(tuned.settings[0].setting, "ucb-free");
     for (i, setting) in tuned.settings.iter().enumerate() {

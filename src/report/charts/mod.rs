@@ -9,7 +9,7 @@
 //! | `attempt-share` | which servers the attempts went to |
 //! | `latency` | request latency quantiles |
 //!
-//! Beside them the charts of a fit, and one page of a run that is going on.
+//! Beside them the charts of a fit, the picture of a search, and one page of a run that is going on.
 //!
 //! Every chart is laid out once as a list of shapes and painted by plotters' backends
 //! with a font that the program carries; nothing depends on the system's fonts, the clock or a
@@ -36,12 +36,14 @@ mod sample;
 mod scene;
 mod score;
 mod score_distribution;
+mod search;
 mod share_scale;
 #[cfg(test)]
 pub(in crate::report) mod tests;
 mod verdict;
 
 pub use ongoing::{OngoingMetric, OngoingPicture, OngoingPlace, OngoingServer, draw_ongoing};
+pub use search::draw_search;
 
 use crate::experiment::ScenarioSummary;
 
@@ -98,9 +100,12 @@ pub fn file_name(scenario: &str, chart: &str, format: &str) -> String {
     format!("config-{scenario}-{chart}.{format}")
 }
 
-/// Whether a file's name is one that [`file_name`] gives.
+/// Whether a file's name is one that [`file_name`] gives, or that of a search.
 pub fn is_chart_file(name: &str) -> bool {
     let stem = name.strip_suffix(".svg").or(name.strip_suffix(".png"));
+    if stem == Some(search::NAME) {
+        return true;
+    }
     stem.and_then(|stem| stem.strip_prefix("config-")).is_some_and(|rest| {
         NAMES
             .iter()
