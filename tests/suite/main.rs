@@ -26,4 +26,5 @@ mod proxy;
 mod readme;
 mod scenarios;
 mod transcription;
+mod tune;
 mod watch;

@@ -51,7 +51,7 @@ impl Size {
 pub enum TuneError {
     /// No strategy, or a value that it cannot have.
     #[error("{0}: {help}", help = .0.help())]
-    Spec(#[from] SpecError),
+    Spec(SpecError),
     /// No parameter is left.
     #[error("{}", nothing(strategy, fixed))]
     NothingToSearch {
@@ -96,6 +96,13 @@ pub enum TuneError {
     /// A scenario that cannot be played.
     #[error(transparent)]
     Plan(#[from] PlanError),
+}
+
+// By hand, for the message holds the help: as a source the error would be printed twice.
+impl From<SpecError> for TuneError {
+    fn from(error: SpecError) -> Self {
+        Self::Spec(error)
+    }
 }
 
 fn nothing(strategy: &str, fixed: &[String]) -> String {
