@@ -10,11 +10,15 @@ mod interrupt;
 mod live;
 mod load;
 mod models;
+mod pool;
 mod progress;
 mod proxy;
+mod quote;
 mod rules;
+mod strategies;
 mod style;
 mod sweep;
+mod tune;
 mod validate;
 mod watch;
 
@@ -40,6 +44,7 @@ Examples:
   flakelab sweep --strategy all --seeds 1000     who wins on the fitted servers, and by how much
   flakelab sweep --config all --strategy v1,v4   two strategies on all three configs
   flakelab sweep --experiment experiments/horizon.toml
+  flakelab tune --strategy v1                    better parameters, tried on fresh seeds
   flakelab fit traces/*.csv --out models         models from your own recordings
   flakelab validate traces/*.csv                 does what is learned from runs predict others?";
 
@@ -63,6 +68,10 @@ pub(crate) struct OutputArguments {
 enum Command {
     /// Play strategies against simulated servers and say which one wins
     Sweep(sweep::SweepArguments),
+    /// Search for better parameters of a strategy, and try them on fresh seeds
+    Tune(tune::TuneArguments),
+    /// List the strategies and their parameters
+    Strategies(strategies::StrategiesArguments),
     /// Fit server models to recorded traces
     Fit(fit::FitArguments),
     /// Send requests on schedule, or the load that shows a server's rate limit
@@ -101,6 +110,8 @@ pub fn main() -> ExitCode {
     let output = &arguments.output;
     let result = match &arguments.command {
         Command::Sweep(sweep) => sweep::run(sweep, output),
+        Command::Tune(tune) => tune::run(tune, output),
+        Command::Strategies(wanted) => strategies::run(wanted, output),
         Command::Fit(fit) => fit::run(fit, output),
         Command::Load(load) => load::run(load, output),
         Command::Live(live) => live::run(live, output),

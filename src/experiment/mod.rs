@@ -3,7 +3,7 @@
 //!
 //! A [`Plan`] says what to run. [`sweep`] plays it, hands every finished replication on in
 //! order (rows to a [`RowSink`], numbers to the tally) and ends with a [`Summary`]. Nothing here
-//! prints, draws or writes files.
+//! prints, draws or writes files. [`tune`] searches for better parameters of one strategy.
 
 mod contender;
 mod experiment_file;
@@ -16,6 +16,7 @@ mod scenario_file;
 mod summary;
 mod sweep;
 mod tally;
+pub mod tune;
 
 pub use contender::{Contender, Player};
 pub use experiment_file::{ExperimentFile, ModelSource, ScenarioEntry, ScenarioModel, Settings};

@@ -313,7 +313,7 @@ impl Sums {
     }
 }
 
-fn mean(moments: &Moments) -> Mean {
+pub(super) fn mean(moments: &Moments) -> Mean {
     Mean {
         mean: moments.mean(),
         std_dev: moments.std_dev(),

@@ -171,14 +171,16 @@ fn file_names(folder: &Path) -> impl Iterator<Item = String> {
 }
 
 /// Whether a folder without a manifest holds more than a killed sweep may have left: temporary
-/// files and our charts, and the summaries only beside the rows, which are written first.
+/// files and our charts, and the summaries only beside what is written first.
 fn holds_something_else(folder: &Path) -> bool {
-    let written = ["replications.parquet", "summary.csv", "summary.json", "report.md"];
-    let has_rows = folder.join(written[0]).exists();
+    let first = ["replications.parquet", "tune.json"];
+    let later = ["summary.csv", "summary.json", "report.md", "candidates.csv"];
+    let has_first = first.iter().any(|name| folder.join(name).exists());
     let foreign_chart = |name: String| !charts::is_chart_file(&name) && !is_temporary(&name);
     file_names(folder).any(|name| match name.as_str() {
         "charts" => file_names(&folder.join("charts")).any(foreign_chart),
-        name if written.contains(&name) => !has_rows,
+        name if first.contains(&name) => false,
+        name if later.contains(&name) => !has_first,
         name => !is_temporary(name),
     })
 }

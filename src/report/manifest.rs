@@ -18,7 +18,8 @@ pub struct Manifest {
     /// Whether parameters were drawn from the models' posteriors, where they have one.
     #[serde(default)]
     pub parameter_uncertainty: bool,
-    /// Replications asked for, of every scenario; for a live run the runs of all configs.
+    /// Replications asked for, of every scenario; for a live run the runs of all configs,
+    /// for a search the fresh ones.
     pub replications: u64,
     /// Replications finished, over all scenarios; for a live run the runs played to the end.
     pub finished: u64,

@@ -16,6 +16,7 @@ mod results;
 mod robustness;
 mod summary_csv;
 mod table;
+mod tune;
 mod validation_table;
 mod verdict;
 
@@ -32,6 +33,10 @@ pub use parquet::ParquetSink;
 pub use results::{ROWS_FILE, Results, ResultsError};
 pub use robustness::terminal_map;
 pub use summary_csv::summary_csv;
+pub use table::{configure_tables, frame, markdown_table, scenario_table};
 pub use table::{configure_tables, frame, scenario_table};
+pub use tune::{
+    TuneFiles, setting_text, tune_csv, tune_json, tune_markdown, tune_table, tune_verdict,
+};
 pub use validation_table::validation_report;
 pub use verdict::{open_question, verdict};

@@ -30,4 +30,5 @@ mod readme;
 mod scenarios;
 mod stations;
 mod transcription;
+mod tune;
 mod watch;

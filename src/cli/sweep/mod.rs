@@ -6,11 +6,12 @@ mod plan;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 
 use self::next::next_command;
 use self::plan::plan;
+use super::pool::pool;
 use super::progress::Bar;
 use super::{ColorWhen, Ending, OutputArguments, interrupt, models, print};
 use crate::experiment::{Plan, Robustness, ScenarioSummary, Summary, sweep};
@@ -123,10 +124,7 @@ pub(super) fn run(arguments: &SweepArguments, output: &OutputArguments) -> anyho
     say(&format!("spec {hash}"));
     let path =
         arguments.out.clone().unwrap_or_else(|| PathBuf::from("results").join(plan.folder()));
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads(arguments)?)
-        .build()
-        .context("cannot start threads")?;
+    let pool = pool(arguments.threads)?;
     let interrupt = interrupt::flag()?;
     let folder = ResultsFolder::open(&path, &hash, arguments.force)?;
     let started = Instant::now();
@@ -172,15 +170,6 @@ pub(super) fn run(arguments: &SweepArguments, output: &OutputArguments) -> anyho
         }
     }
     Ok(Ending::Interrupted)
-}
-
-fn threads(arguments: &SweepArguments) -> anyhow::Result<usize> {
-    match arguments.threads {
-        Some(n @ 1..=256) => Ok(n),
-        Some(n) => bail!("{n} threads are not possible: `--threads` expects 1 to 256"),
-        // Zero lets rayon choose: RAYON_NUM_THREADS, else all cores.
-        None => Ok(0),
-    }
 }
 
 /// What goes to stdout.

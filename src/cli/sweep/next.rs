@@ -2,6 +2,7 @@
 //! until it is answered would answer "different" far too often.
 
 use super::SweepArguments;
+use crate::cli::quote::quoted;
 use crate::experiment::{Contender, Plan, Player, Summary};
 use crate::report;
 
@@ -80,24 +81,4 @@ fn command_name(plan: &Plan, label: &str) -> Option<String> {
     let contender = plan.contenders.iter().find(|c| c.label == label)?;
     let Player::Strategy(spec) = contender.player else { return None };
     (*contender == Contender::new(spec)).then(|| spec.text())
-}
-
-/// A word for the shell.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:+=@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_with_spaces_and_quotes_survive_the_shell() {
-        assert_eq!(quoted("models/a.toml"), "models/a.toml");
-        assert_eq!(quoted("my model's.toml"), r"'my model'\''s.toml'");
-    }
 }

@@ -16,6 +16,8 @@ pub(super) struct Axis {
     log: bool,
     /// Ticks are no closer than this.
     least_step: f64,
+    /// The ticks of an axis of names; empty for numbers.
+    names: &'static [&'static str],
 }
 
 /// A round value and how to write it.
@@ -41,13 +43,20 @@ impl Axis {
         let spread = high - low;
         let size = low.abs().max(high.abs());
         let room = if spread > size * 1e-9 { spread * 0.04 } else { (size * 1e-3).max(0.5) };
-        Self { name: name.into(), low: low - room, high: high + room, log: false, least_step: 0.0 }
+        Self {
+            name: name.into(),
+            low: low - room,
+            high: high + room,
+            log: false,
+            least_step: 0.0,
+            names: &[],
+        }
     }
 
     /// A linear axis with exactly these ends, which must differ.
     pub fn between(name: impl Into<String>, low: f64, high: f64) -> Self {
         let high = if high > low { high } else { low + 1.0 };
-        Self { name: name.into(), low, high, log: false, least_step: 0.0 }
+        Self { name: name.into(), low, high, log: false, least_step: 0.0, names: &[] }
     }
 
     /// An axis of counts from 0.
@@ -55,12 +64,24 @@ impl Axis {
         Self { least_step: 1.0, ..Self::between(name, 0.0, high as f64) }
     }
 
+    /// An axis of names, the first at 0, the second at 1, and so on.
+    pub fn names(name: impl Into<String>, names: &'static [&'static str]) -> Self {
+        Self { names, ..Self::between(name, -0.5, names.len() as f64 - 0.5) }
+    }
+
     /// A logarithmic axis with room for these positive values; for no value, 1 to 10.
     pub fn log(name: impl Into<String>, values: Option<(f64, f64)>) -> Self {
         let (low, high) = values.unwrap_or((1.0, 10.0));
         let (low, high) = (low.max(1.0 / LARGEST), high.clamp(1.0 / LARGEST, LARGEST));
         let room = libm::pow(high / low, 0.04).max(if high / low < 1.5 { 1.6 } else { 1.0 });
-        Self { name: name.into(), low: low / room, high: high * room, log: true, least_step: 0.0 }
+        Self {
+            name: name.into(),
+            low: low / room,
+            high: high * room,
+            log: true,
+            least_step: 0.0,
+            names: &[],
+        }
     }
 
     /// Where a value lies between the ends, from 0 to 1; values beyond an end lie at it.
@@ -99,6 +120,10 @@ impl Axis {
 
     /// About `n` round values within the range.
     pub fn ticks(&self, n: usize) -> Vec<Tick> {
+        if !self.names.is_empty() {
+            let tick = |(i, name): (usize, &&str)| Tick { value: i as f64, label: (*name).into() };
+            return self.names.iter().enumerate().map(tick).collect();
+        }
         if self.log { self.log_ticks(n) } else { self.linear_ticks(n) }
     }
 

@@ -9,7 +9,8 @@
 //! | `attempt-share` | which servers the attempts went to |
 //! | `latency` | request latency quantiles |
 //!
-//! Over all scenarios, `robustness`: who is never far behind. Beside them the charts of a fit, and one page of a run that is going on.
+//! Over all scenarios, `robustness`: who is never far behind. Beside them the charts of a fit, the
+//! picture of a search, and one page of a run that is going on.
 //!
 //! Every chart is laid out once as a list of shapes and painted by plotters' backends
 //! with a font that the program carries; nothing depends on the system's fonts, the clock or a
@@ -37,6 +38,7 @@ mod sample;
 mod scene;
 mod score;
 mod score_distribution;
+mod search;
 mod share_scale;
 #[cfg(test)]
 pub(in crate::report) mod tests;
@@ -44,6 +46,7 @@ mod verdict;
 
 pub use ongoing::{OngoingMetric, OngoingPicture, OngoingPlace, OngoingServer, draw_ongoing};
 pub use robustness::draw_robustness;
+pub use search::draw_search;
 
 use crate::experiment::ScenarioSummary;
 
@@ -105,17 +108,20 @@ pub fn overall_file_name(chart: &str, format: &str) -> String {
     format!("{chart}.{format}")
 }
 
-/// Whether a file's name is one that [`file_name`] or [`overall_file_name`] gives.
+/// Whether a file's name is one that [`file_name`] or [`overall_file_name`] gives, or that of a
+/// search.
 pub fn is_chart_file(name: &str) -> bool {
     let stem = name.strip_suffix(".svg").or(name.strip_suffix(".png"));
-    stem == Some(robustness::NAME)
-        || stem.and_then(|stem| stem.strip_prefix("config-")).is_some_and(|rest| {
-            NAMES
-                .iter()
-                .chain(&fit::NAMES)
-                .chain(&live::NAMES)
-                .any(|chart| rest.ends_with(&format!("-{chart}")))
-        })
+    if stem.is_some_and(|stem| [robustness::NAME, search::NAME].contains(&stem)) {
+        return true;
+    }
+    stem.and_then(|stem| stem.strip_prefix("config-")).is_some_and(|rest| {
+        NAMES
+            .iter()
+            .chain(&fit::NAMES)
+            .chain(&live::NAMES)
+            .any(|chart| rest.ends_with(&format!("-{chart}")))
+    })
 }
 
 /// Draws all six charts, in the order of the module's table.

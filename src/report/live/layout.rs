@@ -6,13 +6,13 @@
 use crate::report::table::{escaped, frame};
 
 /// Columns of a table: heading and cells, top to bottom. The first names the rows.
-pub(super) type Columns = Vec<(&'static str, Vec<String>)>;
+pub(in crate::report) type Columns = Vec<(&'static str, Vec<String>)>;
 
 /// A space on either side of each cell and a line between columns, in characters.
 const BETWEEN: usize = 3;
 
 /// Tables one above the other, each at most `width` characters wide where its columns allow it.
-pub(super) fn tables(columns: &Columns, width: Option<usize>) -> String {
+pub(in crate::report) fn tables(columns: &Columns, width: Option<usize>) -> String {
     let parts = parts(columns, width);
     let shown: Vec<String> = parts.iter().map(|part| frame(part, 1).to_string()).collect();
     shown.join("\n")
@@ -46,7 +46,7 @@ fn cell_width((heading, cells): &(&'static str, Vec<String>)) -> usize {
 }
 
 /// The table in Markdown; the first `left` columns hold text, the others numbers.
-pub(super) fn markdown(columns: &Columns, left: usize) -> String {
+pub(in crate::report) fn markdown(columns: &Columns, left: usize) -> String {
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
     let mut text = line(columns.iter().map(|(heading, _)| (*heading).to_owned()).collect());
     let rule = |i: usize| if i < left { "---" } else { "---:" }.to_owned();

@@ -9,7 +9,7 @@
 //! ranks.
 
 mod compare;
-mod layout;
+pub(in crate::report) mod layout;
 mod markdown;
 mod metric;
 mod picture;

@@ -1,0 +1,16 @@
+//! The report of a search for better parameters.
+//!
+//! ```text
+//! Tuned --+-> tune_verdict, tune_table, tune_markdown, tune_csv, tune_json    for stdout
+//!         +-> TuneFiles                                                       for the results folder
+//! ```
+
+mod files;
+mod table;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+pub use files::{TuneFiles, tune_csv, tune_json};
+pub use table::{tune_markdown, tune_table};
+pub use verdict::{setting_text, tune_verdict};
