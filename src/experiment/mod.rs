@@ -7,6 +7,7 @@
 
 mod contender;
 mod experiment_file;
+mod notes;
 mod parameters;
 mod plan;
 mod play;
@@ -17,9 +18,10 @@ mod tally;
 
 pub use contender::{Contender, Player};
 pub use experiment_file::{ExperimentFile, ModelSource, ScenarioEntry, Settings};
+pub use notes::{NotesSummary, SwitchOfRun};
 pub use parameters::{ParameterSd, Parameters};
 pub use plan::{Plan, PlanError};
-pub use row::{Row, RowSink};
+pub use row::{Row, RowNotes, RowSink, SELECTIONS_SHOWN};
 pub use summary::{
     ContenderSummary, CurvePoint, Mean, Ranking, ScenarioSummary, ScoreCount, Summary,
 };

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::charts::Chart;
+use super::notes::notes_section;
 use super::numbers::thousands;
 use super::table::{assumption, escaped, heading, markdown_table, parameters, title};
 use super::verdict::verdict;
@@ -31,6 +32,9 @@ pub fn report(plan: &Plan, summary: &Summary, charts: &[Vec<(String, Chart)>]) -
         }
         if let Some(gain) = pairing(scenario) {
             page += &gain;
+        }
+        if let Some(section) = notes_section(scenario) {
+            page += &section;
         }
         for (path, chart) in charts.get(i).into_iter().flatten() {
             let (title, caption) = (escaped(&chart.title), escaped(&chart.caption));

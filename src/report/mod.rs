@@ -10,6 +10,7 @@ mod folder;
 mod live;
 mod manifest;
 mod markdown;
+mod notes;
 mod numbers;
 mod parquet;
 mod results;

@@ -5,6 +5,7 @@
 //! for every strategy. [`Scenario`] adds traffic and rules. The [`Oracle`] is the one strategy
 //! that is shown the truth.
 
+mod declared;
 mod document;
 mod instance;
 mod latency;
@@ -21,6 +22,7 @@ mod rate_limit;
 mod scenario;
 mod traffic;
 
+pub use declared::Declared;
 pub use document::{Document, DocumentError, Violation};
 pub use instance::Instance;
 pub use latency::{Latency, LatencyFamily, LogNormal};
