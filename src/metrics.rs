@@ -69,6 +69,42 @@ pub struct Metrics {
     pub ended: bool,
     /// The last [`EVENTS_KEPT`] answers, oldest first.
     pub events: Vec<RecentEvent>,
+    /// Load and health, where the strategy watches them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mesh: Option<MeshMetrics>,
+}
+
+/// What a strategy that watches load and health tells.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MeshMetrics {
+    /// Attempts sent to each server, in order of the model's servers.
+    pub selections: Vec<u64>,
+    /// Servers left out of decisions because of their health, summed over decisions.
+    pub filtered_by_health: u64,
+    /// Variance over servers of the attempts in flight, averaged over time.
+    pub load_variance: f64,
+    /// How often the strategy went from one way of choosing to another.
+    pub num_switches: u64,
+    /// The last [`SWITCHES_SHOWN`] of those kept, oldest first.
+    pub switches: Vec<SwitchMetrics>,
+}
+
+/// So many switches are shown.
+pub const SWITCHES_SHOWN: usize = 20;
+
+/// A switch from one way of choosing to another.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SwitchMetrics {
+    /// When.
+    pub at: f64,
+    /// The way given up.
+    pub from: String,
+    /// The way taken up.
+    pub to: String,
+    /// Why, in words.
+    pub reason: String,
 }
 
 /// What is known of one server.

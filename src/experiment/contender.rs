@@ -52,6 +52,17 @@ impl Contender {
         [oracle, Self { reference: true, ..Self::new(StrategySpec::Random(RandomSpec::default())) }]
     }
 
+    /// Whether its strategy watches load and health and has something to tell of them.
+    pub fn has_notes(&self) -> bool {
+        match self.player {
+            Player::Oracle => false,
+            Player::Strategy(spec) => {
+                let rng = Streams::new(0).stream(Purpose::Strategy, 0, 0);
+                spec.build(&Fleet::uniform(1), rng).notes().is_some()
+            }
+        }
+    }
+
     /// A fresh player for one replication in front of `fleet`.
     pub fn build(
         &self,

@@ -7,6 +7,7 @@ use crate::balancer::{Answer, Ledger};
 use crate::domain::{RequestId, Rules, Streams};
 use crate::sim::{Record, Replication};
 use crate::stats::quantile::nearest_rank;
+use crate::strategy::{self, Strategy};
 use crate::world::Scenario;
 
 /// Points of the oracle-regret curve.
@@ -24,6 +25,8 @@ pub(super) struct Played {
     pub(super) curve: Vec<f64>,
     /// Attempts by rank of the server's error rate, lowest first.
     pub(super) attempts_by_rank: Vec<u64>,
+    /// What the strategy has to tell of load and health.
+    pub(super) notes: Option<strategy::Notes>,
 }
 
 /// Plays every contender in one replication, in order; nothing if `interrupt` became true.
@@ -50,6 +53,7 @@ pub(super) fn play(
             }
             let attempts_by_rank = by_rate.iter().map(|i| ledger.servers[*i].attempts).collect();
             notes.accumulate();
+            let of_strategy = notes.of_strategy.take();
             let mut latencies_ns = notes.latencies_ns;
             let mut latency_ms =
                 |p| nearest_rank(&mut latencies_ns, p).map_or(f64::NAN, |ns| ns as f64 * 1e-6);
@@ -60,6 +64,7 @@ pub(super) fn play(
                 latencies_ns,
                 curve: notes.curve,
                 attempts_by_rank,
+                notes: of_strategy,
             })
         })
         .collect()
@@ -72,6 +77,7 @@ struct Notes<'i> {
     requests: u64,
     latencies_ns: Vec<u64>,
     curve: Vec<f64>,
+    of_strategy: Option<strategy::Notes>,
 }
 
 impl<'i> Notes<'i> {
@@ -82,6 +88,7 @@ impl<'i> Notes<'i> {
             requests: scenario.requests,
             latencies_ns: Vec::with_capacity(scenario.requests.min(1 << 20) as usize),
             curve: vec![0.0; curve_points(scenario.requests)],
+            of_strategy: None,
         }
     }
 
@@ -103,6 +110,10 @@ impl Record for Notes<'_> {
         let extra = answer.attempts.saturating_sub(self.rules.free_attempts);
         let worth = f64::from(u8::from(answer.ok)) - self.rules.penalty(u64::from(extra));
         self.curve[(request.0 * points / self.requests) as usize] += worth;
+    }
+
+    fn on_end(&mut self, strategy: &dyn Strategy) {
+        self.of_strategy = strategy.notes();
     }
 
     fn is_cancelled(&self) -> bool {

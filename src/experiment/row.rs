@@ -39,7 +39,27 @@ pub struct Row {
     pub latency_p99_ms: f64,
     /// Attempts sent to the server with the lowest error rate.
     pub best_server_attempts: u64,
+    /// What a strategy that watches load and health has to tell.
+    pub notes: Option<Box<RowNotes>>,
 }
+
+/// What a strategy that watches load and health tells of one run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowNotes {
+    /// Servers left out of decisions because of their health, summed over decisions.
+    pub filtered_by_health: u64,
+    /// How often it went from one way of choosing to another.
+    pub switches: u64,
+    /// Variance over servers of the attempts in flight, averaged over time.
+    pub load_variance: f64,
+    /// Share of the attempts that went to the server with most of them.
+    pub busiest_share: f64,
+    /// Attempts of each server; empty with more than [`SELECTIONS_SHOWN`] servers.
+    pub selections: Vec<u64>,
+}
+
+/// Selections are listed server by server up to so many servers.
+pub const SELECTIONS_SHOWN: usize = 64;
 
 /// Takes rows in order of scenario, replication, contender.
 pub trait RowSink {

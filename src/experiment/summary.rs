@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::notes::NotesSummary;
 use super::{ParameterSd, Parameters};
 use crate::stats::Interval;
 use crate::stats::comparison::Separation;
@@ -85,6 +86,9 @@ pub struct ContenderSummary {
     pub oracle_regret_curve: Vec<CurvePoint>,
     /// Share of attempts at the server with the lowest error rate, the second lowest, ...
     pub attempt_share_by_rank: Vec<f64>,
+    /// What a strategy that watches load and health has to tell; none of others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notes: Option<NotesSummary>,
 }
 
 /// A mean over replications.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
+use super::notes::NotesSums;
 use super::parameters::{self, ParameterSd, ParameterSpread, Parameters};
 use super::play::{Played, curve_points};
 use super::row::Row;
@@ -53,6 +54,7 @@ struct Sums {
     latency: Histogram<u64>,
     curve: Vec<Moments>,
     attempts_by_rank: Vec<u64>,
+    notes: NotesSums,
     /// Replications by score; the key orders scores as numbers do.
     score_counts: BTreeMap<ScoreKey, u64>,
 }
@@ -92,6 +94,7 @@ impl<'p> Tally<'p> {
             latency: empty_histogram(),
             curve: vec![Moments::default(); curve_points(requests)],
             attempts_by_rank: vec![0; model.servers()],
+            notes: NotesSums::default(),
             score_counts: BTreeMap::new(),
         };
         let ranked: Vec<usize> =
@@ -142,6 +145,8 @@ impl<'p> Tally<'p> {
             for (sum, attempts) in sums.attempts_by_rank.iter_mut().zip(attempts_by_rank) {
                 *sum += attempts;
             }
+            let notes = played.notes.as_ref();
+            let notes = notes.map(|notes| Box::new(sums.notes.push(replication, notes, ledger)));
             self.rows.push(Row {
                 scenario: self.scenario,
                 contender,
@@ -160,6 +165,7 @@ impl<'p> Tally<'p> {
                 latency_p50_ms: played.latency_p50_ms,
                 latency_p99_ms: played.latency_p99_ms,
                 best_server_attempts: attempts_by_rank[0],
+                notes,
             });
         }
         let scores: Vec<f64> = played.iter().map(|p| p.ledger.score(rules).score()).collect();
@@ -309,6 +315,7 @@ impl Sums {
                 .collect(),
             oracle_regret_curve: curve.collect(),
             attempt_share_by_rank: self.attempts_by_rank.iter().map(share).collect(),
+            notes: self.notes.summarise(),
         }
     }
 }

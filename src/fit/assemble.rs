@@ -159,6 +159,7 @@ fn model(
             None => group.name.clone(),
         },
         ports: Ports { first: group.first_port, count: group.servers.len() as u16 },
+        declared: crate::world::Declared::default(),
         error_rate: ErrorRate {
             draw: Draw::PerReplication,
             family: error_family(best),

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::charts::{Chart, overall_file_name};
+use super::notes::notes_section;
 use super::numbers::thousands;
 use super::robustness::markdown_map;
 use super::table::{assumption, escaped, heading, markdown_table, parameters, title};
@@ -46,6 +47,9 @@ pub fn report(
         }
         if let Some(gain) = pairing(scenario) {
             page += &gain;
+        }
+        if let Some(section) = notes_section(scenario) {
+            page += &section;
         }
         for (path, chart) in charts.get(i).into_iter().flatten() {
             let (title, caption) = (escaped(&chart.title), escaped(&chart.caption));

@@ -10,6 +10,7 @@ mod folder;
 mod live;
 mod manifest;
 mod markdown;
+mod notes;
 mod numbers;
 mod parquet;
 mod results;
@@ -33,7 +34,6 @@ pub use parquet::ParquetSink;
 pub use results::{ROWS_FILE, Results, ResultsError};
 pub use robustness::terminal_map;
 pub use summary_csv::summary_csv;
-pub use table::{configure_tables, frame, markdown_table, scenario_table};
 pub use table::{configure_tables, frame, scenario_table};
 pub use tune::{
     TuneFiles, setting_text, tune_csv, tune_json, tune_markdown, tune_table, tune_verdict,

@@ -11,7 +11,7 @@ use polars_io::parquet::write::{BatchedWriter, ParquetCompression, ParquetWriter
 use tempfile::NamedTempFile;
 
 use super::files::{WriteError, commit, temporary_beside};
-use crate::experiment::{Plan, Row, RowSink};
+use crate::experiment::{Contender, Plan, Row, RowNotes, RowSink};
 
 /// Rows in a row group.
 const ROW_GROUP: usize = 65_536;
@@ -20,6 +20,8 @@ const ROW_GROUP: usize = 65_536;
 pub struct ParquetSink {
     configs: Vec<String>,
     strategies: Vec<String>,
+    /// Whether some strategy of the plan tells of load and health; there are columns for it then.
+    with_notes: bool,
     path: PathBuf,
     file: NamedTempFile,
     writer: BatchedWriter<File>,
@@ -33,7 +35,8 @@ impl ParquetSink {
         let handle = file.as_file().try_clone().map_err(|e| WriteError::new(path, e))?;
         let configs: Vec<String> = plan.scenarios.iter().map(|s| s.name.clone()).collect();
         let strategies: Vec<String> = plan.contenders.iter().map(|c| c.label.clone()).collect();
-        let writer = columns(&configs, &strategies, &[])
+        let with_notes = plan.contenders.iter().any(Contender::has_notes);
+        let writer = columns(&configs, &strategies, with_notes, &[])
             .and_then(|empty| {
                 ParquetWriter::new(handle)
                     .with_compression(ParquetCompression::Snappy)
@@ -42,7 +45,7 @@ impl ParquetSink {
             })
             .map_err(|e| WriteError::new(path, std::io::Error::other(e)))?;
         let path = path.to_owned();
-        Ok(Self { configs, strategies, path, file, writer, rows: Vec::new() })
+        Ok(Self { configs, strategies, with_notes, path, file, writer, rows: Vec::new() })
     }
 
     /// Writes what is left and puts the file in its place.
@@ -55,7 +58,7 @@ impl ParquetSink {
     /// Writes the first `n` of the rows held.
     fn write_group(&mut self, n: usize) -> Result<(), PolarsError> {
         if n > 0 {
-            let group = columns(&self.configs, &self.strategies, &self.rows[..n])?;
+            let group = columns(&self.configs, &self.strategies, self.with_notes, &self.rows[..n])?;
             self.writer.write_batch(&group)?;
             self.rows.drain(..n);
         }
@@ -77,6 +80,7 @@ impl RowSink for ParquetSink {
 fn columns(
     configs: &[String],
     strategies: &[String],
+    with_notes: bool,
     rows: &[Row],
 ) -> Result<DataFrame, PolarsError> {
     let texts = |name: &str, cell: &dyn Fn(&Row) -> String| {
@@ -88,7 +92,7 @@ fn columns(
     let reals = |name: &str, cell: &dyn Fn(&Row) -> f64| {
         Column::new(name.into(), rows.iter().map(cell).collect::<Vec<f64>>())
     };
-    DataFrame::new_infer_height(vec![
+    let mut columns = vec![
         texts("config", &|r| configs[r.scenario].clone()),
         texts("strategy", &|r| strategies[r.contender].clone()),
         counts("replication", &|r| r.replication),
@@ -106,13 +110,41 @@ fn columns(
         reals("oracle_regret", &|r| r.oracle_regret),
         reals("latency_p50_ms", &|r| r.latency_p50_ms),
         reals("latency_p99_ms", &|r| r.latency_p99_ms),
-    ])
+    ];
+    if with_notes {
+        columns.extend(columns_of_notes(rows));
+    }
+    DataFrame::new_infer_height(columns)
+}
+
+/// What strategies that watch load and health tell; null in the rows of others.
+fn columns_of_notes(rows: &[Row]) -> Vec<Column> {
+    let notes: Vec<Option<&RowNotes>> = rows.iter().map(|r| r.notes.as_deref()).collect();
+    let counts = |name: &str, cell: &dyn Fn(&RowNotes) -> u64| {
+        let cells = notes.iter().map(|notes| notes.map(cell));
+        Column::new(name.into(), cells.collect::<Vec<Option<u64>>>())
+    };
+    let reals = |name: &str, cell: &dyn Fn(&RowNotes) -> f64| {
+        let cells = notes.iter().map(|notes| notes.map(cell));
+        Column::new(name.into(), cells.collect::<Vec<Option<f64>>>())
+    };
+    let selections = notes.iter().map(|notes| {
+        let attempts = notes.map(|n| &n.selections).filter(|selections| !selections.is_empty())?;
+        Some(attempts.iter().map(u64::to_string).collect::<Vec<String>>().join(" "))
+    });
+    vec![
+        counts("filtered_by_health", &|n| n.filtered_by_health),
+        counts("switches", &|n| n.switches),
+        reals("load_variance", &|n| n.load_variance),
+        reals("busiest_share", &|n| n.busiest_share),
+        // Attempts of each server in order of ports, as text: few readers need more.
+        Column::new("selections".into(), selections.collect::<Vec<Option<String>>>()),
+    ]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::Contender;
     use crate::strategy::StrategySpec;
     use crate::world::{Document, Model, Scenario};
     use polars_io::SerReader;
@@ -132,10 +164,14 @@ family = "constant"
 ms = 1.0
 "#;
 
-    fn plan() -> Plan {
+    fn plan_of(strategy: &str) -> Plan {
         let model = Model::parse("0", &Document::from_text("m", MODEL)).unwrap();
-        let contender = Contender::new(StrategySpec::from_name("v2").unwrap());
+        let contender = Contender::new(StrategySpec::from_name(strategy).unwrap());
         Plan::new("x", vec![Scenario::new(model)], vec![contender], 1, 1).unwrap()
+    }
+
+    fn plan() -> Plan {
+        plan_of("v2")
     }
 
     fn row(replication: u64) -> Row {
@@ -157,6 +193,7 @@ ms = 1.0
             latency_p50_ms: 1.0,
             latency_p99_ms: 2.0,
             best_server_attempts: 6,
+            notes: None,
         }
     }
 
@@ -183,6 +220,27 @@ ms = 1.0
         assert_eq!(regret.get(149_999), Some(149_999.0));
         let strategy = frame.column("strategy").unwrap().str().unwrap();
         assert_eq!(strategy.get(2), Some("V2 ucb1"));
+    }
+
+    #[test]
+    fn load_and_health_get_columns_where_somebody_watches_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.parquet");
+        let mut sink = ParquetSink::create(&path, &plan_of("power-of-two")).unwrap();
+        let notes = RowNotes {
+            filtered_by_health: 5,
+            switches: 1,
+            load_variance: 0.5,
+            busiest_share: 0.75,
+            selections: vec![3, 9],
+        };
+        sink.push(&[row(0), Row { notes: Some(Box::new(notes)), ..row(1) }]).unwrap();
+        sink.finish().unwrap();
+        let frame = ParquetReader::new(File::open(path).unwrap()).finish().unwrap();
+        let filtered = frame.column("filtered_by_health").unwrap().u64().unwrap();
+        assert_eq!((filtered.get(0), filtered.get(1)), (None, Some(5)));
+        let selections = frame.column("selections").unwrap().str().unwrap();
+        assert_eq!((selections.get(0), selections.get(1)), (None, Some("3 9")));
     }
 
     #[test]

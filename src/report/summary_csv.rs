@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::experiment::{ContenderSummary, ScenarioSummary, Summary};
+use crate::experiment::{ContenderSummary, NotesSummary, ScenarioSummary, Summary};
 
 #[derive(Serialize)]
 struct Record<'a> {
@@ -52,22 +52,41 @@ struct Record<'a> {
     tied_with_best: Option<bool>,
     score_parameter_sd: Option<f64>,
     delta_vs_best_parameter_sd: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filtered_by_health_mean: Cell,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    switches_mean: Cell,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    load_variance_mean: Cell,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    busiest_share_mean: Cell,
 }
 
+/// A cell of a column that only some files have: none for no column, then none for no value.
+type Cell = Option<Option<f64>>;
+
 /// The file's content. Ranking columns are empty beside reference rows, intervals and `p_best`
-/// are when there is only one replication, the last two unless parameters were drawn.
+/// are when there is only one replication, those of parameters unless they were drawn. The last
+/// four columns are there only if some strategy watches load and health, and hold its numbers.
 pub fn summary_csv(summary: &Summary) -> Result<String, csv::Error> {
+    let notes = |c: &ContenderSummary| c.notes.is_some();
+    let with_notes = summary.scenarios.iter().any(|s| s.contenders.iter().any(notes));
     let mut writer = csv::Writer::from_writer(Vec::new());
     for scenario in &summary.scenarios {
         for contender in &scenario.contenders {
-            writer.serialize(record(scenario, contender))?;
+            writer.serialize(record(scenario, contender, with_notes))?;
         }
     }
     let bytes = writer.into_inner().map_err(|e| csv::Error::from(e.into_error()))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn record<'a>(scenario: &'a ScenarioSummary, c: &'a ContenderSummary) -> Record<'a> {
+fn record<'a>(
+    scenario: &'a ScenarioSummary,
+    c: &'a ContenderSummary,
+    with_notes: bool,
+) -> Record<'a> {
+    let noted = |value: fn(&NotesSummary) -> f64| with_notes.then(|| c.notes.as_ref().map(value));
     // One replication has no interval.
     let spread_is_known = scenario.replications > 1;
     Record {
@@ -118,5 +137,9 @@ fn record<'a>(scenario: &'a ScenarioSummary, c: &'a ContenderSummary) -> Record<
         tied_with_best: c.ranking.map(|r| r.tied_with_best),
         score_parameter_sd: c.score_parameter_sd.map(|s| s.sd),
         delta_vs_best_parameter_sd: c.ranking.and_then(|r| r.delta_parameter_sd).map(|s| s.sd),
+        filtered_by_health_mean: noted(|n| n.filtered_by_health.mean),
+        switches_mean: noted(|n| n.switches.mean),
+        load_variance_mean: noted(|n| n.load_variance.mean),
+        busiest_share_mean: noted(|n| n.busiest_share.mean),
     }
 }

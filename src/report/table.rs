@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use polars::prelude::{Column, DataFrame};
 
+use super::notes::notes_table;
 use super::numbers::{decimals_for, fixed, plus_minus, probability, thousands};
 use crate::experiment::{ContenderSummary, Parameters, ScenarioSummary};
 use crate::world::REPLICATIONS_PER_DRAW;
@@ -79,12 +80,13 @@ pub fn scenario_table(scenario: &ScenarioSummary, width: Option<usize>) -> Strin
         ""
     };
     format!(
-        "{}\n{ranked}\nreferences, outside the ranking{greedy}:\n{references}{}\n{}{}",
+        "{}\n{ranked}\nreferences, outside the ranking{greedy}:\n{references}{}{}\n{}{}",
         heading(scenario),
         match &left_out[..] {
             [] => String::new(),
             left_out => format!("\ntoo narrow for {} (see report.md)", left_out.join(", ")),
         },
+        notes_table(scenario).map_or_else(String::new, |table| format!("\n{table}")),
         parameters(scenario),
         assumption(scenario).map_or_else(String::new, |note| format!("\n{note}"))
     )

@@ -30,6 +30,9 @@ pub trait Record {
     /// `request` was answered.
     fn on_answer(&mut self, request: RequestId, answer: Answer);
 
+    /// The run is over, or was cancelled; `strategy` is as it was then.
+    fn on_end(&mut self, _strategy: &dyn Strategy) {}
+
     /// Whether the run should end here, unfinished; asked every few thousand events.
     fn is_cancelled(&self) -> bool {
         false
@@ -143,6 +146,7 @@ impl<'s> Replication<'s> {
                 break;
             }
         }
+        driver.record.on_end(balancer.strategy());
         balancer.into_ledger()
     }
 }

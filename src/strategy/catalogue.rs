@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::declared::{Declared, Entry, Group};
 use super::five::{LarkinSpec, ThompsonScaledSpec, ThompsonSpec, Ucb1Spec, UcbFreeSpec};
+use super::mesh::{AdaptiveSpec, LeastConnectionsSpec, PowerOfTwoSpec, WeightedRoundRobinSpec};
 use super::random::RandomSpec;
 use super::{SpecError, Strategy};
 use crate::domain::Fleet;
@@ -53,6 +54,14 @@ catalogue! {
     Thompson(ThompsonSpec),
     /// V5.
     ThompsonScaled(ThompsonScaledSpec),
+    /// In turns, by weight and health.
+    WeightedRoundRobin(WeightedRoundRobinSpec),
+    /// The fewest requests in flight.
+    LeastConnections(LeastConnectionsSpec),
+    /// The less loaded of two.
+    PowerOfTwo(PowerOfTwoSpec),
+    /// Whichever of these three suits.
+    Adaptive(AdaptiveSpec),
     /// The reference that knows nothing.
     Random(RandomSpec),
 }

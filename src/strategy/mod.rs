@@ -11,11 +11,14 @@
 mod catalogue;
 pub mod declared;
 pub mod five;
+pub mod mesh;
+mod notes;
 pub mod parts;
 pub mod random;
 mod text;
 
 pub use catalogue::{FIVE, StrategySpec};
+pub use notes::{Notes, SWITCHES_KEPT, Switch};
 pub use text::SpecError;
 
 use crate::domain::{Attempt, Outcome, PendingRequest, ServerId, Timestamp};
@@ -38,6 +41,12 @@ pub trait Strategy: Send {
     /// What the strategy believes of each server, for reports only.
     fn estimates(&self) -> Vec<ServerEstimate> {
         Vec::new()
+    }
+
+    /// What a balancer that watches load and health has to tell beyond counts, for reports only;
+    /// none if it watches neither.
+    fn notes(&self) -> Option<Notes> {
+        None
     }
 }
 

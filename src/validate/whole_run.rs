@@ -112,6 +112,7 @@ pub(super) fn replicate(
         model: Model {
             name: run.group.name.clone(),
             ports: Ports { first: run.group.first_port, count: servers as u16 },
+            declared: crate::world::Declared::default(),
             error_rate: ErrorRate {
                 draw: Draw::Fixed,
                 family: ErrorFamily::Fixed { values: Vec::new() },

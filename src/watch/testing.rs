@@ -53,6 +53,7 @@ pub(super) fn middle() -> Metrics {
         in_service: 1,
         ended: false,
         events: events(42),
+        mesh: None,
     }
 }
 

@@ -58,6 +58,7 @@ impl Model {
         Self {
             name: self.name.clone(),
             ports: self.ports,
+            declared: self.declared.clone(),
             error_rate: ErrorRate {
                 draw: Draw::Fixed,
                 family: ErrorFamily::Fixed { values },
@@ -124,6 +125,7 @@ mod tests {
         Model {
             name: "test".into(),
             ports: Ports { first: 4000, count: 10 },
+            declared: crate::world::Declared::default(),
             error_rate: ErrorRate { draw, family, posterior: Posterior::default() },
             rate_limit: RateLimit::FixedWindow { limit: 3, window_s: 1.0, phase_s: None },
             rate_limit_posterior: Posterior::default(),

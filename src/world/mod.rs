@@ -7,6 +7,7 @@
 
 mod capacity;
 mod conditions;
+mod declared;
 mod document;
 mod instance;
 mod latency;
@@ -27,6 +28,7 @@ mod traffic;
 
 pub use capacity::Capacity;
 pub use conditions::{Conditions, ServerOverride};
+pub use declared::Declared;
 pub use document::{Document, DocumentError, Violation};
 pub use instance::Instance;
 pub use latency::{Latency, LatencyFamily, LogNormal};

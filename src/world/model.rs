@@ -1,6 +1,6 @@
 //! A model: what we believe the servers do.
 
-use super::{Conditions, Latency, Posterior, RateLimit, Violation};
+use super::{Conditions, Declared, Latency, Posterior, RateLimit, Violation};
 use crate::domain::{Fleet, MAX_SERVERS};
 
 /// What we believe of a group of servers. Read and written as TOML (see `model_file`).
@@ -10,6 +10,8 @@ pub struct Model {
     pub name: String,
     /// The servers' ports.
     pub ports: Ports,
+    /// What a balancer is told of the servers; nothing that they really do.
+    pub declared: Declared,
     /// How often attempts fail.
     pub error_rate: ErrorRate,
     /// Who is refused.
@@ -98,7 +100,7 @@ impl Model {
 
     /// What a balancer is told of the servers.
     pub fn fleet(&self) -> Fleet {
-        Fleet::uniform(self.servers())
+        self.declared.fleet(self.ports)
     }
 
     /// Whether replications meet parameters drawn from what the traces leave open, so that they
@@ -141,6 +143,7 @@ impl Model {
     /// Checks every range; keys are those of the TOML file.
     pub fn validate(&self) -> Result<(), Violation> {
         self.ports.validate().map_err(|v| v.within("ports"))?;
+        self.declared.validate(self.ports).map_err(|v| v.within("servers"))?;
         self.error_rate.validate(self.servers()).map_err(|v| v.within("error_rate"))?;
         self.rate_limit.validate().map_err(|v| v.within("rate_limit"))?;
         let limits = self.rate_limit_posterior.validate();

@@ -35,6 +35,7 @@ pub fn model(servers: u16, family: ErrorFamily, limit: RateLimit, body: LatencyF
     Model {
         name: "test".to_owned(),
         ports: Ports { first: 4000, count: servers },
+        declared: flakelab::world::Declared::default(),
         error_rate: ErrorRate {
             draw: Draw::PerReplication,
             family,

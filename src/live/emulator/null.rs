@@ -12,6 +12,7 @@ pub fn null_model() -> Model {
     Model {
         name: "null".to_owned(),
         ports: Ports { first: 4000, count: 1 },
+        declared: crate::world::Declared::default(),
         error_rate: ErrorRate {
             draw: Draw::Fixed,
             family: ErrorFamily::Fixed { values: vec![0.5] },

@@ -192,6 +192,7 @@ impl Decisions {
             beliefs,
             waiting: self.balancer.waiting(),
             in_service: self.balancer.in_service(),
+            of_strategy: self.balancer.strategy().notes(),
         })));
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::balancer::{Answer, Ledger};
 use crate::domain::{Attempt, AttemptId, Identifier, Outcome, Request, RequestId, Timestamp};
+use crate::strategy;
 
 /// Something to write down.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub(super) struct State {
     pub(super) beliefs: Vec<Option<f64>>,
     pub(super) waiting: usize,
     pub(super) in_service: usize,
+    /// What the strategy has to tell of load and health.
+    pub(super) of_strategy: Option<strategy::Notes>,
 }
 
 impl State {
@@ -52,6 +55,7 @@ impl State {
             beliefs: vec![None; servers],
             waiting: 0,
             in_service: 0,
+            of_strategy: None,
         }
     }
 }

@@ -8,8 +8,12 @@ use super::events::outcome_name;
 use super::notes::{Note, State};
 use crate::balancer::ServerCounts;
 use crate::domain::{Attempt, AttemptId, Outcome, RequestId, Rules, Span, Timestamp};
-use crate::metrics::{EVENTS_KEPT, LATENCIES_KEPT, Metrics, RecentEvent, ServerMetrics};
+use crate::metrics::{
+    EVENTS_KEPT, LATENCIES_KEPT, MeshMetrics, Metrics, RecentEvent, SWITCHES_SHOWN, ServerMetrics,
+    SwitchMetrics,
+};
 use crate::stats::quantile::nearest_rank;
+use crate::strategy::Switch;
 
 /// Collects, and says it as [`Metrics`].
 #[derive(Debug)]
@@ -120,7 +124,26 @@ impl Tally {
             in_service: state.in_service,
             ended,
             events: self.events.iter().cloned().collect(),
+            mesh: self.mesh(state),
         }
+    }
+
+    fn mesh(&self, state: &State) -> Option<MeshMetrics> {
+        let notes = state.of_strategy.as_ref()?;
+        let hidden = notes.switches.len().saturating_sub(SWITCHES_SHOWN);
+        let switch = |switch: &Switch| SwitchMetrics {
+            at: self.clock.unix_s(switch.at),
+            from: switch.from.to_owned(),
+            to: switch.to.to_owned(),
+            reason: switch.reason.clone(),
+        };
+        Some(MeshMetrics {
+            selections: state.ledger.servers.iter().map(|server| server.attempts).collect(),
+            filtered_by_health: notes.filtered_by_health,
+            load_variance: notes.load_variance,
+            num_switches: notes.switched,
+            switches: notes.switches.iter().skip(hidden).map(switch).collect(),
+        })
     }
 
     fn servers(&self, state: &State) -> Vec<ServerMetrics> {
@@ -155,7 +178,7 @@ mod tests {
     use super::*;
     use crate::balancer::{Answer, Ledger};
     use crate::domain::{Fleet, Request, ServerId};
-    use crate::strategy::StrategySpec;
+    use crate::strategy::{Notes, StrategySpec};
 
     fn tally() -> Tally {
         let settings = Settings {
@@ -222,6 +245,12 @@ mod tests {
             beliefs: vec![Some(0.4), None],
             waiting: 1,
             in_service: 1,
+            of_strategy: Some(Notes {
+                filtered_by_health: 9,
+                load_variance: 0.5,
+                switched: 1,
+                switches: vec![Switch { at: ms(50), from: "a", to: "b", reason: "c".to_owned() }],
+            }),
         };
         let metrics = tally.metrics(&state, true);
         assert_eq!(metrics.ledger(), ledger);
@@ -230,6 +259,10 @@ mod tests {
         assert_eq!((metrics.latency_p50, metrics.latency_p99), (4.0, 8.0));
         assert_eq!(metrics.latencies, [4.0, 8.0]);
         assert_eq!((metrics.strategy.as_str(), metrics.config.as_str()), ("V4 thompson", "mine"));
+        let mesh = metrics.mesh.as_ref().unwrap();
+        assert_eq!((&mesh.selections[..], mesh.filtered_by_health), (&[10, 10][..], 9));
+        assert_eq!((mesh.load_variance, mesh.num_switches), (0.5, 1));
+        assert!((mesh.switches[0].at - metrics.started - 0.05).abs() < 1e-3);
         let first = &metrics.per_server[0];
         assert_eq!((first.port, first.num_failure, first.num_timed_out), (7000, 4, 1));
         assert_eq!((first.success_rate, first.avg_latency_ms, first.belief), (0.4, 2.0, Some(0.4)));

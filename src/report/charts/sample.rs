@@ -94,6 +94,7 @@ fn contender(
         score_counts: (0..=40).rev().map(count).collect(),
         oracle_regret_curve: (1..=50).map(point).collect(),
         attempt_share_by_rank: vec![0.6, 0.3, 0.0996, 0.0004],
+        notes: None,
     }
 }
 

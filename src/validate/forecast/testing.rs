@@ -16,6 +16,7 @@ pub(super) fn model(family: ErrorFamily, rows: Vec<ErrorFamily>) -> Model {
     Model {
         name: "test".into(),
         ports: Ports { first: 4000, count: 4 },
+        declared: crate::world::Declared::default(),
         error_rate: ErrorRate {
             draw: Draw::PerReplication,
             family,

@@ -17,7 +17,7 @@ use self::conditions::{RawCapacity, RawOutage, RawServer};
 use self::error_rate::RawErrorRate;
 use self::latency::RawLatency;
 use self::rate_limit::RawRateLimit;
-use super::{Document, DocumentError, Model, Ports, Violation};
+use super::{Declared, Document, DocumentError, Model, Ports, Violation};
 use crate::domain::closest_name;
 
 /// The version of the model format that this program reads and writes.
@@ -28,6 +28,8 @@ const SCHEMA: u32 = 1;
 struct RawModel {
     schema: u32,
     ports: RawPorts,
+    #[serde(default, skip_serializing_if = "Declared::is_empty")]
+    servers: Declared,
     error_rate: RawErrorRate,
     rate_limit: RawRateLimit,
     latency: RawLatency,
@@ -122,6 +124,7 @@ impl RawModel {
         Ok(Model {
             name: name.to_owned(),
             ports: Ports { first: self.ports.first, count: self.ports.count },
+            declared: self.servers,
             error_rate: self.error_rate.into_error_rate().map_err(|v| v.within("error_rate"))?,
             rate_limit: self.rate_limit.into_rate_limit().map_err(|v| v.within("rate_limit"))?,
             rate_limit_posterior: limits,
@@ -136,6 +139,7 @@ impl RawModel {
         Self {
             schema: SCHEMA,
             ports: RawPorts { first: model.ports.first, count: model.ports.count },
+            servers: model.declared.clone(),
             error_rate: RawErrorRate::from_error_rate(&model.error_rate),
             rate_limit: RawRateLimit::from_rate_limit(&model.rate_limit),
             latency: RawLatency::from_latency(&model.latency),
