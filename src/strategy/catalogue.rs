@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::declared::{Declared, Entry, Group};
 use super::five::{LarkinSpec, ThompsonScaledSpec, ThompsonSpec, Ucb1Spec, UcbFreeSpec};
 use super::random::RandomSpec;
+use super::rate_limit::{BlockingSpec, ThompsonMaskedSpec, ThompsonWindowSpec};
 use super::{SpecError, Strategy};
 use crate::domain::Fleet;
 
@@ -53,6 +54,12 @@ catalogue! {
     Thompson(ThompsonSpec),
     /// V5.
     ThompsonScaled(ThompsonScaledSpec),
+    /// Thompson; a refusal masks the server for a second.
+    ThompsonMasked(ThompsonMaskedSpec),
+    /// The same, with beliefs from the last outcomes.
+    ThompsonWindow(ThompsonWindowSpec),
+    /// Thompson; refusals in a row block the server for longer and longer.
+    Blocking(BlockingSpec),
     /// The reference that knows nothing.
     Random(RandomSpec),
 }

@@ -13,6 +13,7 @@ pub mod declared;
 pub mod five;
 pub mod parts;
 pub mod random;
+pub mod rate_limit;
 mod text;
 
 pub use catalogue::{FIVE, StrategySpec};
