@@ -11,6 +11,7 @@
 mod catalogue;
 pub mod declared;
 pub mod five;
+pub mod literature;
 pub mod parts;
 pub mod random;
 pub mod rate_limit;
