@@ -6,6 +6,8 @@
 
 mod anchors;
 mod balancer_properties;
+mod catalogue;
+mod catalogue_transcription;
 mod cli;
 mod closed_forms;
 mod common;
