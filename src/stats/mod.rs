@@ -6,6 +6,8 @@
 //! |---|---|
 //! | [`special`] | incomplete beta and gamma functions, normal and Student distributions |
 //! | [`sample`] | samplers on any generator, most of them with a fixed number of words |
+//! | [`binomial`] | exact binomial draws of any size from a handful of Beta draws |
+//! | [`kl`] | relative entropy of two coins, and the bound that it puts on a success rate |
 //! | [`moments`] | mean and variance in one pass |
 //! | [`interval`] | a closed interval |
 //! | [`quantile`] | quantiles of floats, nearest ranks of counts |
@@ -20,10 +22,12 @@
 //! whose bits are the same on every platform; the standard library's are not. `f64::sqrt` and
 //! the four operations are exact by IEEE 754 and used as they are.
 
+pub mod binomial;
 pub mod bootstrap;
 pub mod comparison;
 pub mod goodness;
 pub mod interval;
+pub mod kl;
 pub mod moments;
 pub mod multiple;
 pub mod quantile;

@@ -5,8 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::declared::{Declared, Entry, Group};
 use super::five::{LarkinSpec, ThompsonScaledSpec, ThompsonSpec, Ucb1Spec, UcbFreeSpec};
+use super::literature::{
+    BayesUcbSpec, DiscountedThompsonSpec, EpsilonGreedySpec, GreedySpec, IrsFhSpec, KlUcbSpec,
+    P2cPeakEwmaSpec, RetryBudgetSpec, RoundRobinSpec, SlidingWindowUcbSpec,
+};
 use super::mesh::{AdaptiveSpec, LeastConnectionsSpec, PowerOfTwoSpec, WeightedRoundRobinSpec};
 use super::random::RandomSpec;
+use super::rate_limit::{BlockingSpec, ThompsonMaskedSpec, ThompsonWindowSpec};
 use super::{SpecError, Strategy};
 use crate::domain::Fleet;
 
@@ -62,6 +67,32 @@ catalogue! {
     PowerOfTwo(PowerOfTwoSpec),
     /// Whichever of these three suits.
     Adaptive(AdaptiveSpec),
+    /// Thompson; a refusal masks the server for a second.
+    ThompsonMasked(ThompsonMaskedSpec),
+    /// The same, with beliefs from the last outcomes.
+    ThompsonWindow(ThompsonWindowSpec),
+    /// Thompson; refusals in a row block the server for longer and longer.
+    Blocking(BlockingSpec),
+    /// One after the other.
+    RoundRobin(RoundRobinSpec),
+    /// The highest posterior mean.
+    Greedy(GreedySpec),
+    /// Mostly the best, sometimes any.
+    EpsilonGreedy(EpsilonGreedySpec),
+    /// The bound of UCB1, made tight.
+    KlUcb(KlUcbSpec),
+    /// The highest quantile of the belief.
+    BayesUcb(BayesUcbSpec),
+    /// Thompson that forgets at a steady rate.
+    DiscountedThompson(DiscountedThompsonSpec),
+    /// UCB over the last attempts.
+    SlidingWindowUcb(SlidingWindowUcbSpec),
+    /// Thompson that knows how many attempts are left to learn from.
+    IrsFh(IrsFhSpec),
+    /// The better of two by latency and load.
+    P2cPeakEwma(P2cPeakEwmaSpec),
+    /// Retries that must be earned.
+    RetryBudget(RetryBudgetSpec),
     /// The reference that knows nothing.
     Random(RandomSpec),
 }

@@ -11,10 +11,12 @@
 mod catalogue;
 pub mod declared;
 pub mod five;
+pub mod literature;
 pub mod mesh;
 mod notes;
 pub mod parts;
 pub mod random;
+pub mod rate_limit;
 mod text;
 
 pub use catalogue::{FIVE, StrategySpec};

@@ -8,6 +8,8 @@ mod anchors;
 mod balancer_properties;
 mod bayes_optimal;
 mod catalogue;
+mod catalogue_simulated;
+mod catalogue_transcription;
 mod cli;
 mod closed_forms;
 mod common;

@@ -14,8 +14,8 @@ pub use ucb1::{Ucb1, Ucb1Spec};
 
 use super::declared::{Parameter, Range};
 
-/// The parameter that all five have.
-const EXCLUDE_TRIED: Parameter = Parameter {
+/// The parameter that all five have, and others with their rule for free attempts.
+pub(super) const EXCLUDE_TRIED: Parameter = Parameter {
     key: "exclude_tried",
     meaning: "leave out servers that the request has tried, in free attempts",
     range: Range::Switch,

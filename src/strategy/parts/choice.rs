@@ -33,6 +33,27 @@ pub fn first_max_by(
     best
 }
 
+/// The server with the largest value among those `allowed`, the first on a tie; none if none is.
+///
+/// `value` is called once for each server that is allowed, in order.
+#[inline]
+pub fn first_max_where(
+    servers: usize,
+    mut allowed: impl FnMut(ServerId) -> bool,
+    mut value: impl FnMut(ServerId) -> f64,
+) -> Option<ServerId> {
+    let mut best = None;
+    let mut best_value = f64::NEG_INFINITY;
+    for server in ServerId::all(servers).filter(|server| allowed(*server)) {
+        let candidate = value(server);
+        if best.is_none() || candidate > best_value {
+            best = Some(server);
+            best_value = candidate;
+        }
+    }
+    best
+}
+
 static NOBODY: ServerSet = ServerSet::EMPTY;
 
 /// The servers to leave out for this attempt: those that the request has tried, if
@@ -53,6 +74,15 @@ mod tests {
         let mut excluded = ServerSet::EMPTY;
         excluded.insert(ServerId(1));
         assert_eq!(first_max_by(3, &excluded, |_| 0.5), ServerId(0));
+    }
+
+    #[test]
+    fn nobody_is_chosen_among_nobody() {
+        assert_eq!(first_max_where(3, |_| false, |_| 1.0), None);
+        assert_eq!(first_max_where(3, |s| s.0 > 0, |_| 1.0), Some(ServerId(1)));
+        let value = |s: ServerId| [3.0, 1.0, 2.0][s.index()];
+        assert_eq!(first_max_where(3, |s| s.0 > 0, value), Some(ServerId(2)));
+        assert_eq!(first_max_where(1, |_| true, |_| f64::NAN), Some(ServerId(0)));
     }
 
     #[test]

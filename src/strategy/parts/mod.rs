@@ -5,5 +5,5 @@ mod tallies;
 #[cfg(test)]
 pub mod testing;
 
-pub use choice::{candidates, first_max, first_max_by};
+pub use choice::{candidates, first_max, first_max_by, first_max_where};
 pub use tallies::Tallies;

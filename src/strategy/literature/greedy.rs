@@ -1,0 +1,138 @@
+//! Greedy: always the server with the highest posterior mean, (s + a) / (n + a + b).
+//!
+//! The prior is Beta(a, b), by default with 1 and 1, whose mean an untried server counts. With many
+//! servers it is nearly optimal, as one that is good enough is found by dropping those that
+//! disappoint: M. Bayati, N. Hamidi, R. Johari and K. Khosravi (2020), "Unreasonable Effectiveness
+//! of Greedy Algorithms in Multi-Armed Bandit with Many Arms", arXiv 2002.10121.
+//!
+//! Limits: it never looks for better than good enough. A server stays until its mean falls below
+//! the prior's, so with few servers, or a prior mean that most of them exceed, it settles on the
+//! first that is not bad.
+
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, ServerId, ServerSet, Timestamp};
+use crate::strategy::declared::{Declared, Entry, Group, Parameter, Range};
+use crate::strategy::parts::{Tallies, first_max_by};
+use crate::strategy::{Decision, ServerEstimate, Strategy};
+
+/// Parameters of `greedy`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GreedySpec {
+    /// Successes that the prior counts for (default 1, above 0).
+    pub prior_successes: f64,
+    /// Failures that the prior counts for (default 1, above 0).
+    pub prior_failures: f64,
+}
+
+impl Default for GreedySpec {
+    fn default() -> Self {
+        Self { prior_successes: 1.0, prior_failures: 1.0 }
+    }
+}
+
+impl Declared for GreedySpec {
+    const ENTRY: Entry = Entry {
+        name: "greedy",
+        alias: None,
+        group: Group::Literature,
+        idea: "always the server with the highest posterior mean",
+        parameters: &[
+            Parameter {
+                key: "prior_successes",
+                meaning: "successes that the prior counts for",
+                range: Range::number(1e-3, 1e6, (0.1, 20.0)),
+            },
+            Parameter {
+                key: "prior_failures",
+                meaning: "failures that the prior counts for",
+                range: Range::number(1e-3, 1e6, (0.1, 20.0)),
+            },
+        ],
+    };
+
+    fn build(self, fleet: &Fleet, _rng: ChaCha8Rng) -> Box<dyn Strategy> {
+        Box::new(Greedy::new(self, fleet.servers()))
+    }
+}
+
+/// The highest posterior mean.
+#[derive(Debug)]
+pub struct Greedy {
+    spec: GreedySpec,
+    tallies: Tallies,
+}
+
+impl Greedy {
+    /// A fresh memory of `servers` servers.
+    pub fn new(spec: GreedySpec, servers: usize) -> Self {
+        Self { spec, tallies: Tallies::new(servers) }
+    }
+
+    fn mean(&self, server: ServerId) -> f64 {
+        let GreedySpec { prior_successes: a, prior_failures: b } = self.spec;
+        (self.tallies.successes_of(server) + a) / (self.tallies.attempts_of(server) + (a + b))
+    }
+}
+
+impl Strategy for Greedy {
+    fn decide(&mut self, _now: Timestamp, _request: &PendingRequest) -> Decision {
+        let servers = self.tallies.servers();
+        Decision::Send(first_max_by(servers, &ServerSet::EMPTY, |server| self.mean(server)))
+    }
+
+    fn on_outcome(&mut self, _now: Timestamp, attempt: &Attempt, outcome: Outcome) {
+        self.tallies.record(attempt, outcome);
+    }
+
+    fn estimates(&self) -> Vec<ServerEstimate> {
+        let with_prior =
+            |e: ServerEstimate| ServerEstimate { success_rate: self.mean(e.server), ..e };
+        self.tallies.estimates().into_iter().map(with_prior).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Purpose, Streams};
+    use crate::stats::sample;
+    use crate::strategy::parts::testing::{decide, observe};
+
+    #[test]
+    fn a_server_stays_until_its_mean_falls_below_the_prior() {
+        let mut greedy = Greedy::new(GreedySpec::default(), 2);
+        for outcome in [Outcome::Success, Outcome::Failure] {
+            assert_eq!(decide(&mut greedy, 0, &[]), 0);
+            observe(&mut greedy, 0, outcome);
+        }
+        assert_eq!(decide(&mut greedy, 0, &[]), 0, "a tie goes to the first");
+        observe(&mut greedy, 0, Outcome::RateLimited);
+        assert_eq!(decide(&mut greedy, 0, &[]), 1);
+    }
+
+    /// The first server is left when failures outnumber successes for the first time: a walk with
+    /// steps +1 at chance p and -1 at 1-p that reaches -1, which it ever does with chance (1-p)/p.
+    /// 4 standard errors of 10,000 runs: false alarm 6e-5, fixed seed. After 400 steps the chance
+    /// of a later visit is below 1e-30 for p = 0.8.
+    #[test]
+    fn it_leaves_a_good_server_as_often_as_a_gambler_is_ruined() {
+        let (p, runs) = (0.8, 10_000);
+        let mut coins = Streams::new(7).stream(Purpose::World, 0, 0);
+        let mut left = 0;
+        for _ in 0..runs {
+            let mut greedy = Greedy::new(GreedySpec::default(), 2);
+            let leaves = (0..400).any(|_| {
+                let success = sample::uniform01(&mut coins) < p;
+                observe(&mut greedy, 0, if success { Outcome::Success } else { Outcome::Failure });
+                decide(&mut greedy, 0, &[]) == 1
+            });
+            left += u32::from(leaves);
+        }
+        let (share, expected) = (f64::from(left) / f64::from(runs), (1.0 - p) / p);
+        let standard_error = (expected * (1.0 - expected) / f64::from(runs)).sqrt();
+        assert!((share - expected).abs() < 4.0 * standard_error, "{share}");
+    }
+}

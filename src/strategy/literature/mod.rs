@@ -1,0 +1,27 @@
+//! References from the literature, as their papers define them.
+//!
+//! They know nothing of free attempts: every attempt is a pull, no server is left out because the
+//! request has tried it, and a 429 counts as a failure. Where a paper leaves a constant open, the
+//! file says what stands here and why.
+
+mod bayes_ucb;
+mod discounted_thompson;
+mod epsilon_greedy;
+mod greedy;
+mod irs_fh;
+mod kl_ucb;
+mod p2c_peak_ewma;
+mod retry_budget;
+mod round_robin;
+mod sliding_window_ucb;
+
+pub use bayes_ucb::{BayesUcb, BayesUcbSpec};
+pub use discounted_thompson::{DiscountedThompson, DiscountedThompsonSpec};
+pub use epsilon_greedy::{EpsilonGreedy, EpsilonGreedySpec};
+pub use greedy::{Greedy, GreedySpec};
+pub use irs_fh::{IrsFh, IrsFhSpec};
+pub use kl_ucb::{KlUcb, KlUcbSpec};
+pub use p2c_peak_ewma::{P2cPeakEwma, P2cPeakEwmaSpec};
+pub use retry_budget::{RetryBudget, RetryBudgetSpec};
+pub use round_robin::{RoundRobin, RoundRobinSpec};
+pub use sliding_window_ucb::{SlidingWindowUcb, SlidingWindowUcbSpec};
