@@ -26,8 +26,11 @@ pub struct ScenarioSummary {
     pub requests_per_second: f64,
     /// Finished replications.
     pub replications: u64,
-    /// Whether servers refuse; the oracle is then greedy and no bound.
+    /// Whether servers refuse with 429.
     pub has_rate_limit: bool,
+    /// Whether nobody can beat the oracle on average. Where servers refuse, fill up or go dark
+    /// it is greedy and no bound.
+    pub oracle_is_bound: bool,
     /// Where the parameters of the servers came from.
     pub parameters: Parameters,
     /// What the model merely assumes, in its own words.

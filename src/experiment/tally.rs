@@ -205,6 +205,7 @@ impl<'p> Tally<'p> {
     /// The final numbers, of at least one replication.
     pub(super) fn finish(self, streams: &Streams) -> ScenarioSummary {
         let scenario = &self.plan.scenarios[self.scenario];
+        let has_rate_limit = self.plan.played(self.scenario).model.has_rate_limit();
         let rankings = self.rankings(streams);
         let summarise = |i: usize, ranking: Option<Ranking>| {
             let label = &self.plan.contenders[i].label;
@@ -228,7 +229,8 @@ impl<'p> Tally<'p> {
             requests: scenario.requests,
             requests_per_second: scenario.requests_per_second,
             replications: self.replications,
-            has_rate_limit: self.plan.played(self.scenario).model.has_rate_limit(),
+            has_rate_limit,
+            oracle_is_bound: !has_rate_limit && scenario.model.conditions.is_none(),
             parameters: self.parameters,
             assumed: scenario.model.assumed(),
             p_best_is_normal_approximation: self.replications > NORMAL_ABOVE_REPLICATIONS,

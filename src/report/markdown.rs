@@ -42,8 +42,9 @@ pub fn report(
         if let Some(note) = assumption(scenario) {
             let _ = write!(page, "\n{}.\n", escaped(&note));
         }
-        if scenario.has_rate_limit {
-            page += "\nThe oracle is greedy under rate limits: it can be beaten and is no bound.\n";
+        if !scenario.oracle_is_bound {
+            page += "\nThe oracle is greedy where servers refuse, fill up or go dark: it can be \
+                     beaten and is no bound.\n";
         }
         if let Some(gain) = pairing(scenario) {
             page += &gain;

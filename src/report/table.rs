@@ -74,10 +74,10 @@ pub fn scenario_table(scenario: &ScenarioSummary, width: Option<usize>) -> Strin
     reference_columns.retain(|(heading, _)| ![PLACE, DIFFERENCE, P_BEST].contains(heading));
     reference_columns.retain(|(heading, _)| !left_out.contains(heading));
     let references = frame(&reference_columns, 1);
-    let greedy = if scenario.has_rate_limit {
-        "; the oracle is greedy under rate limits and can be beaten"
-    } else {
+    let greedy = if scenario.oracle_is_bound {
         ""
+    } else {
+        "; the oracle is greedy where servers refuse, fill up or go dark, and can be beaten"
     };
     format!(
         "{}\n{ranked}\nreferences, outside the ranking{greedy}:\n{references}{}{}\n{}{}",

@@ -1,7 +1,8 @@
 //! The same spec and seed give the same bits, whatever the threads, the order of the scenarios
 //! and the length of the sweep.
 
-use flakelab::experiment::{Contender, Plan, Row, Summary};
+use flakelab::experiment::{Contender, Plan, Row, RowNotes, Summary};
+use flakelab::strategy::StrategySpec;
 use flakelab::world::{ErrorFamily, RateLimit, Scenario};
 
 use crate::common::{drawn, drawn_and_limited, five, scenario, swept};
@@ -26,7 +27,8 @@ fn scenarios() -> Vec<Scenario> {
 }
 
 fn plan(scenarios: Vec<Scenario>, replications: u64, master_seed: u64) -> Plan {
-    let ranked = five().into_iter().map(Contender::new).collect();
+    let mesh = StrategySpec::named_by("mesh").expect("a group");
+    let ranked = five().into_iter().chain(mesh).map(Contender::new).collect();
     Plan::new("determinism", scenarios, ranked, replications, master_seed).expect("valid")
 }
 
@@ -93,7 +95,7 @@ fn swept_on(threads: usize, plan: &Plan) -> (Vec<Row>, Summary) {
 fn the_number_of_threads_changes_nothing_and_neither_does_a_second_run() {
     let plan = plan(scenarios(), REPLICATIONS, 42);
     let first = fingerprint(&swept_on(1, &plan));
-    assert_eq!(first.0.len(), 4 * 7 * REPLICATIONS as usize);
+    assert_eq!(first.0.len(), 4 * 11 * REPLICATIONS as usize);
     for threads in [1, 2, 3] {
         assert!(fingerprint(&swept_on(threads, &plan)) == first, "{threads} threads");
     }

@@ -238,8 +238,8 @@ fn caption(scenario: &ScenarioSummary, drawn: &[usize], left_out: &[usize]) -> S
             .collect();
         caption += &format!(" Too high to be drawn: {}.", list(&names));
     }
-    if scenario.has_rate_limit {
-        caption += " With rate limits the oracle is greedy and no bound: regret can be negative.";
+    if !scenario.oracle_is_bound {
+        caption += " Where servers refuse, fill up or go dark the oracle is greedy and no bound: regret can be negative.";
     }
     caption
 }

@@ -26,6 +26,7 @@ pub(super) fn scenario() -> ScenarioSummary {
         requests_per_second: 10.0,
         replications: 1000,
         has_rate_limit: false,
+        oracle_is_bound: true,
         parameters: Parameters::NoPosterior,
         assumed: None,
         p_best_is_normal_approximation: false,

@@ -79,7 +79,7 @@ fn caption(scenario: &ScenarioSummary, beyond: &[String]) -> String {
             (fixed(short.abs(), decimals), if short < 0.0 { "above" } else { "below" });
         caption += &format!(
             " The leader is {gap} points {side} the {}, which knows the true error rates.",
-            if scenario.has_rate_limit { "greedy oracle" } else { "oracle" },
+            if scenario.oracle_is_bound { "oracle" } else { "greedy oracle" },
         );
     }
     if let Some(best) = best {

@@ -144,7 +144,7 @@ fn strange_data_still_draw() {
         with(&|s| s.contenders.retain(|c| c.ranking.is_some())),
         with(&|s| (s.requests, s.replications, s.requests_per_second) = (0, 0, f64::NAN)),
         with(&|s| s.replications = 1),
-        with(&|s| s.has_rate_limit = true),
+        with(&|s| (s.has_rate_limit, s.oracle_is_bound) = (true, false)),
         each(&|c| {
             c.score_counts.clear();
             c.oracle_regret_curve.clear();
