@@ -153,7 +153,7 @@ metadata = [{ zone = "a" }, { zone = "b", rack = "7" }]
             ("wieghts = [1.0, 1.0]", "wieghts", "weights"),
         ] {
             let error = parse(format!("{MODEL}[servers]\n{table}\n")).unwrap_err();
-            assert!(error.contains("m.toml:13:"), "{table}:\n{error}");
+            assert!(error.contains("m.toml:14:"), "{table}:\n{error}");
             assert!(error.contains(place) && error.contains(mend), "{table}:\n{error}");
         }
     }

@@ -1,7 +1,8 @@
 //! The same spec and seed give the same bits, whatever the threads, the order of the scenarios
 //! and the length of the sweep.
 
-use flakelab::experiment::{Contender, Plan, Row, Summary};
+use flakelab::experiment::{Contender, Plan, Row, RowNotes, Summary};
+use flakelab::strategy::StrategySpec;
 use flakelab::world::{ErrorFamily, RateLimit, Scenario};
 
 use crate::common::{drawn, drawn_and_limited, five, scenario, swept};
@@ -26,12 +27,13 @@ fn scenarios() -> Vec<Scenario> {
 }
 
 fn plan(scenarios: Vec<Scenario>, replications: u64, master_seed: u64) -> Plan {
-    let ranked = five().into_iter().map(Contender::new).collect();
+    let mesh = StrategySpec::named_by("mesh").expect("a group");
+    let ranked = five().into_iter().chain(mesh).map(Contender::new).collect();
     Plan::new("determinism", scenarios, ranked, replications, master_seed).expect("valid")
 }
 
 /// Every bit of a row but the position of its scenario.
-fn bits(row: &Row) -> [u64; 16] {
+fn bits(row: &Row) -> [u64; 20] {
     let Row {
         scenario: _,
         contender,
@@ -50,7 +52,10 @@ fn bits(row: &Row) -> [u64; 16] {
         latency_p50_ms,
         latency_p99_ms,
         best_server_attempts,
+        ref notes,
     } = *row;
+    let notes = notes.as_deref();
+    let noted = |value: fn(&RowNotes) -> u64| notes.map_or(u64::MAX, value);
     [
         contender as u64,
         replication,
@@ -68,12 +73,16 @@ fn bits(row: &Row) -> [u64; 16] {
         latency_p50_ms.to_bits(),
         latency_p99_ms.to_bits(),
         best_server_attempts,
+        noted(|n| n.filtered_by_health),
+        noted(|n| n.switches),
+        noted(|n| n.load_variance.to_bits()),
+        noted(|n| n.busiest_share.to_bits()),
     ]
 }
 
 /// Every bit of a sweep. `Debug` writes floats so that they read back exactly, the sign of zero
 /// included, so equal texts are equal bits.
-fn fingerprint((rows, summary): &(Vec<Row>, Summary)) -> (Vec<(usize, [u64; 16])>, String) {
+fn fingerprint((rows, summary): &(Vec<Row>, Summary)) -> (Vec<(usize, [u64; 20])>, String) {
     (rows.iter().map(|r| (r.scenario, bits(r))).collect(), format!("{summary:?}"))
 }
 
@@ -86,7 +95,7 @@ fn swept_on(threads: usize, plan: &Plan) -> (Vec<Row>, Summary) {
 fn the_number_of_threads_changes_nothing_and_neither_does_a_second_run() {
     let plan = plan(scenarios(), REPLICATIONS, 42);
     let first = fingerprint(&swept_on(1, &plan));
-    assert_eq!(first.0.len(), 4 * 7 * REPLICATIONS as usize);
+    assert_eq!(first.0.len(), 4 * 11 * REPLICATIONS as usize);
     for threads in [1, 2, 3] {
         assert!(fingerprint(&swept_on(threads, &plan)) == first, "{threads} threads");
     }
@@ -109,7 +118,7 @@ fn the_fingerprint_notices_another_seed_and_a_single_bit() {
 /// The order of scenarios is the order of work.
 #[test]
 fn the_order_of_the_scenarios_changes_no_row() {
-    let rows_of = |scenarios: Vec<Scenario>, name: &str| -> Vec<[u64; 16]> {
+    let rows_of = |scenarios: Vec<Scenario>, name: &str| -> Vec<[u64; 20]> {
         let position = scenarios.iter().position(|s| s.name == name).expect("in the plan");
         let (rows, _) = swept(&plan(scenarios, REPLICATIONS, 42));
         rows.iter().filter(|r| r.scenario == position).map(bits).collect()
