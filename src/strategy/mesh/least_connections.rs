@@ -167,8 +167,8 @@ mod tests {
             let in_flight = [state % 4, state / 4 % 4, state / 16];
             for tried in 0..8_usize {
                 let mut bench = Bench::new(LeastConnectionsSpec::default(), &fleet);
-                for server in 0..3 {
-                    (0..in_flight[server]).for_each(|_| bench.sent(server as u16));
+                for (server, requests) in (0..).zip(in_flight) {
+                    (0..requests).for_each(|_| bench.sent(server));
                 }
                 let tried: Vec<u16> = (0..3).filter(|s| tried >> s & 1 == 1).collect();
                 let all = [0, 1, 2];
