@@ -7,6 +7,7 @@
 //! To add one: a new file with its parameters, state and `impl Strategy`; a variant in
 //! [`StrategySpec`]; a line in the table of `spec.rs`; then regenerate the reference report.
 
+pub mod explore_first;
 pub mod larkin;
 pub mod parts;
 pub mod random;

@@ -4,6 +4,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::Strategy;
+use super::explore_first::{ExploreFirst, ExploreFirstSpec};
 use super::larkin::{Larkin, LarkinSpec};
 use super::random::Random;
 use super::thompson::{Thompson, ThompsonSpec};
@@ -26,6 +27,8 @@ pub enum StrategySpec {
     Thompson(ThompsonSpec),
     /// V5.
     ThompsonScaled(ThompsonScaledSpec),
+    /// The champion: explores in first attempts, exploits in later ones.
+    ExploreFirst(ExploreFirstSpec),
     /// The reference that knows nothing.
     Random,
 }
@@ -92,13 +95,14 @@ impl StrategySpec {
         names
     }
 
-    fn all_with_defaults() -> [Self; 6] {
+    fn all_with_defaults() -> [Self; 7] {
         [
             Self::Larkin(LarkinSpec::default()),
             Self::Ucb1(Ucb1Spec::default()),
             Self::UcbFree(UcbFreeSpec::default()),
             Self::Thompson(ThompsonSpec::default()),
             Self::ThompsonScaled(ThompsonScaledSpec::default()),
+            Self::ExploreFirst(ExploreFirstSpec::default()),
             Self::Random,
         ]
     }
@@ -111,6 +115,7 @@ impl StrategySpec {
             Self::UcbFree(_) => "ucb-free",
             Self::Thompson(_) => "thompson",
             Self::ThompsonScaled(_) => "thompson-scaled",
+            Self::ExploreFirst(_) => "explore-first",
             Self::Random => "random",
         }
     }
@@ -123,7 +128,7 @@ impl StrategySpec {
             Self::UcbFree(_) => Some("v3"),
             Self::Thompson(_) => Some("v4"),
             Self::ThompsonScaled(_) => Some("v5"),
-            Self::Random => None,
+            Self::ExploreFirst(_) | Self::Random => None,
         }
     }
 
@@ -140,6 +145,7 @@ impl StrategySpec {
         match self {
             Self::Larkin(_) | Self::Ucb1(_) | Self::Random => Ok(()),
             Self::UcbFree(spec) => spec.validate(),
+            Self::ExploreFirst(spec) => spec.validate(),
             Self::Thompson(spec) => spec.validate(),
             Self::ThompsonScaled(spec) => spec.validate(),
         }
@@ -153,6 +159,7 @@ impl StrategySpec {
             Self::UcbFree(spec) => Box::new(UcbFree::new(spec, servers)),
             Self::Thompson(spec) => Box::new(Thompson::new(spec, servers, rng)),
             Self::ThompsonScaled(spec) => Box::new(ThompsonScaled::new(spec, servers, rng)),
+            Self::ExploreFirst(spec) => Box::new(ExploreFirst::new(spec, servers)),
             Self::Random => Box::new(Random::new(servers, rng)),
         }
     }

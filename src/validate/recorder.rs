@@ -77,7 +77,7 @@ impl RunRules {
                 StrategySpec::UcbFree(s) => s.exclude_tried = true,
                 StrategySpec::Thompson(s) => s.exclude_tried = true,
                 StrategySpec::ThompsonScaled(s) => s.exclude_tried = true,
-                StrategySpec::Random => {}
+                StrategySpec::ExploreFirst(_) | StrategySpec::Random => {}
             }
         }
         spec
