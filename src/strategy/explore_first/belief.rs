@@ -21,11 +21,32 @@ const MOST_DOUBT: f64 = 10.0;
 const LEAST_DOUBT: f64 = 1e-3;
 /// The factor on the odds of being down with every request that passes.
 const RELIEF: f64 = 0.95;
-/// Share of the population's pseudo-counts in the optimistic index. Below 1 because optimism is
-/// about what the server may be, not what servers usually are.
+/// Share of the population's pseudo-counts in the index of first attempts. Below 1 because
+/// exploring is about what the server may be, not what servers usually are.
 const PRIOR_SHARE: f64 = 0.3;
 /// Cached beliefs are renewed when the population's pseudo-counts have moved by this share.
 const DRIFT: f64 = 0.01;
+
+/// A belief about log odds, near enough normal.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct LogOdds {
+    mean: f64,
+    sd: f64,
+}
+
+impl LogOdds {
+    /// Of a Beta(a, b): the log odds of its mean, and the sd by the delta method.
+    #[inline]
+    fn of(a: f64, b: f64) -> Self {
+        Self { mean: libm::log(a / b), sd: libm::sqrt(1.0 / a + 1.0 / b) }
+    }
+
+    /// The log odds `z` standard deviations above the mean.
+    #[inline]
+    pub(super) fn optimistic(&self, z: f64) -> f64 {
+        self.mean + z * self.sd
+    }
+}
 
 /// Beliefs about all servers.
 #[derive(Debug, Clone)]
@@ -40,14 +61,14 @@ pub(super) struct Beliefs {
     /// Servers whose odds of being down matter.
     in_doubt: usize,
     population: Population,
-    /// The pseudo-counts that the three caches below were made with.
+    /// The pseudo-counts that the caches below were made with.
     pseudo_counts: (f64, f64),
     /// Posterior mean, per server.
     mean: Vec<f64>,
-    /// Log odds of success, per server.
-    logit: Vec<f64>,
-    /// Standard deviation of the log odds, per server.
-    spread: Vec<f64>,
+    /// Log odds of success and their standard deviation, per server: for first attempts, and for
+    /// later ones.
+    exploring: Vec<LogOdds>,
+    exploiting: Vec<LogOdds>,
     /// Odds of going down that every attempt adds.
     hazard: f64,
     /// Most attempts that a server's tally remembers.
@@ -66,8 +87,8 @@ impl Beliefs {
             in_doubt: 0,
             pseudo_counts: (0.0, 0.0),
             mean: zeros(),
-            logit: zeros(),
-            spread: zeros(),
+            exploring: vec![LogOdds::default(); servers],
+            exploiting: vec![LogOdds::default(); servers],
             population,
             hazard,
             memory,
@@ -93,10 +114,11 @@ impl Beliefs {
         &self.mean
     }
 
-    /// Log odds of success raised by `z` standard deviations.
+    /// Log odds of success in a first attempt, or in a later one, that `z` standard deviations of
+    /// optimism are added to.
     #[inline]
-    pub(super) fn optimistic(&self, i: usize, z: f64) -> f64 {
-        self.logit[i] + z * self.spread[i]
+    pub(super) fn log_odds(&self, attempt: u32) -> &[LogOdds] {
+        if attempt == 0 { &self.exploring } else { &self.exploiting }
     }
 
     /// Whether any server may be down.
@@ -166,9 +188,8 @@ impl Beliefs {
         let (alpha, beta) = self.pseudo_counts;
         let (s, f) = self.tally(i);
         self.mean[i] = (alpha + s) / (alpha + beta + s + f);
-        let (a, b) = (PRIOR_SHARE * alpha + s, PRIOR_SHARE * beta + f);
-        self.logit[i] = libm::log(a / b);
-        self.spread[i] = libm::sqrt(1.0 / a + 1.0 / b);
+        self.exploring[i] = LogOdds::of(PRIOR_SHARE * alpha + s, PRIOR_SHARE * beta + f);
+        self.exploiting[i] = LogOdds::of(alpha + s, beta + f);
     }
 }
 
@@ -207,9 +228,12 @@ mod tests {
         tell(&mut b, 1, "+-++-");
         assert_eq!(b.means(), [2.0 / 3.0, (2.0 + 3.0) / (3.0 + 5.0)]);
         assert!(!b.any_doubt());
-        let (s, f): (f64, f64) = (3.0 + 0.3 * 2.0, 2.0 + 0.3);
-        let expected = (s / f).ln() + 1.5 * (1.0 / s + 1.0 / f).sqrt();
-        assert!((b.optimistic(1, 1.5) - expected).abs() < 1e-12);
+        for (attempt, share) in [(0, 0.3), (1, 1.0), (4, 1.0)] {
+            let (s, f): (f64, f64) = (3.0 + share * 2.0, 2.0 + share);
+            let expected = (s / f).ln() + 1.5 * (1.0 / s + 1.0 / f).sqrt();
+            let index = b.log_odds(attempt)[1].optimistic(1.5);
+            assert!((index - expected).abs() < 1e-12, "attempt {attempt}");
+        }
     }
 
     #[test]

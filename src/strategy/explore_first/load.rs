@@ -72,7 +72,11 @@ mod tests {
         }
         let expected = (80.0 + 10.0) / (160.0 + 10.0);
         assert!((load.factor(3) - expected).abs() < 1e-9);
-        assert_eq!(load.factor(40), 1.0, "success beyond what was expected is no reason to pile up");
+        assert_eq!(
+            load.factor(40),
+            1.0,
+            "success beyond what was expected is no reason to pile up"
+        );
         assert_eq!(load.factor(2), 1.0);
     }
 }
