@@ -65,7 +65,7 @@ const PAID: u64 = 3;
 #[serde(deny_unknown_fields, default)]
 pub struct ExploreFirstSpec {
     /// Requests that a run is expected to last at least, which exploring may count on from the
-    /// start (default 50, at least 1; tune from 5 to 500).
+    /// start (default 80, at least 1; tune from 5 to 500).
     pub first_horizon: f64,
     /// Odds that every attempt adds for its server having gone down; 0 turns the watch for outages
     /// off (default 1e-6, at least 0 and below 1; tune from 1e-9 to 1e-3).
@@ -87,7 +87,7 @@ pub struct ExploreFirstSpec {
 impl Default for ExploreFirstSpec {
     fn default() -> Self {
         Self {
-            first_horizon: 50.0,
+            first_horizon: 80.0,
             outage_hazard: 1e-6,
             memory: 500.0,
             patience_ms: 0.0,

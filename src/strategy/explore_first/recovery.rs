@@ -5,7 +5,8 @@
 //! accepted since ("spent"). Limits are monotone in the gap: a refusal after a gap counts for that
 //! gap and all shorter ones, an acceptance for it and all longer ones. The chance of acceptance is
 //! (accepted + m) / (accepted + refused + 1), where m is the same ratio over all servers (servers
-//! tend to be configured alike) and 0.9 before anything is known. At most [`MEMORY`] outcomes a
+//! tend to be configured alike); before anything is known of a gap, the time to recover is taken as
+//! log-uniform between the longest gap refused and the shortest accepted. At most [`MEMORY`] outcomes a
 //! cell are remembered, so that limits may drift. A refusal never touches the belief in a server's
 //! success rate.
 //!
@@ -17,7 +18,7 @@ use crate::domain::{Attempt, Span, Timestamp};
 /// Half octaves from 2^16 ns (66 microseconds) to 2^34 ns (17 seconds).
 const BINS: usize = 36;
 const FIRST_OCTAVE: u32 = 16;
-/// Chance of acceptance where nothing is known.
+/// Chance of acceptance after gaps that have been accepted before, on the first occasion.
 const HOPE: f32 = 0.9;
 /// Most outcomes that a cell remembers.
 const MEMORY: f32 = 30.0;
@@ -82,6 +83,10 @@ pub(super) struct Recovery {
     servers: Vec<Server>,
     /// Of all servers when fresh.
     fresh_pool: Table,
+    /// One above the longest gap after which a fresh server ever refused, and the shortest after
+    /// which one accepted.
+    refused_below: usize,
+    accepted_from: usize,
     /// Of all servers when spent.
     spent_pool: Table,
     refusals: u64,
@@ -122,6 +127,8 @@ impl Recovery {
         Self {
             servers: vec![server; servers],
             fresh_pool: Table::EMPTY,
+            refused_below: 0,
+            accepted_from: BINS - 1,
             spent_pool: Table::EMPTY,
             refusals: 0,
             in_flight: 0,
@@ -147,14 +154,31 @@ impl Recovery {
         self.servers[i].in_flight
     }
 
+    /// The chance of acceptance by a fresh server before any outcome in this cell: the time to
+    /// recover is log-uniform between the longest gap refused and the shortest accepted.
+    #[inline]
+    fn hope(&self, b: usize) -> f32 {
+        if b >= self.accepted_from || self.refused_below == 0 {
+            return HOPE;
+        }
+        let known = b.saturating_sub(self.refused_below) as f32;
+        let open = self.accepted_from.saturating_sub(self.refused_below) as f32;
+        HOPE * (known + 0.5) / (open + 1.0)
+    }
+
+    #[inline]
+    fn pooled(&self, b: usize) -> f32 {
+        self.fresh_pool.chance(b, self.hope(b))
+    }
+
     #[inline]
     fn when_fresh(&self, server: &Server, b: usize) -> f32 {
-        server.when_fresh.chance(b, self.fresh_pool.chance(b, HOPE))
+        server.when_fresh.chance(b, self.pooled(b))
     }
 
     #[inline]
     fn when_spent(&self, server: &Server, b: usize) -> f32 {
-        server.when_spent.chance(b, self.spent_pool.chance(b, HOPE))
+        server.when_spent.chance(b, self.spent_pool.chance(b, self.pooled(b)))
     }
 
     /// When the server accepted last, attempts in flight taken as accepted.
@@ -225,10 +249,11 @@ impl Recovery {
             let b = bin(attempt.sent_at.since(at));
             server.when_spent.accept(b);
             self.spent_pool.accept(b);
-        } else {
-            server.when_fresh.accept(gap);
-            self.fresh_pool.accept(gap);
         }
+        // A fresh server would have accepted all the more.
+        server.when_fresh.accept(gap);
+        self.fresh_pool.accept(gap);
+        self.accepted_from = self.accepted_from.min(gap);
     }
 
     /// An attempt was refused.
@@ -243,6 +268,7 @@ impl Recovery {
         } else {
             server.when_fresh.refuse(gap);
             self.fresh_pool.refuse(gap);
+            self.refused_below = self.refused_below.max(gap + 1);
         }
         server.refused_at = Some(attempt.sent_at);
     }
@@ -329,6 +355,22 @@ mod tests {
         send(&mut r, 0, 1000, true);
         send(&mut r, 1, 1000, true);
         assert!(r.accepts(0, at(1002)) < 0.15 && r.accepts(1, at(1002)) > 0.85);
+    }
+
+    #[test]
+    fn between_refused_and_accepted_gaps_hope_rises_with_the_octaves() {
+        let mut r = Recovery::new(1);
+        for ms in [0, 100] {
+            send(&mut r, 0, ms, true);
+        }
+        assert_eq!(r.hope(0), HOPE, "nobody has refused");
+        send(&mut r, 0, 102, false);
+        let (low, high) = (bin(Span::from_nanos(2 * MS)), bin(Span::from_nanos(100 * MS)));
+        assert_eq!((r.refused_below, r.accepted_from), (low + 1, high));
+        assert!(r.hope(low) < 0.1 && r.hope(high) == HOPE);
+        let middle = r.hope((low + 1 + high) / 2);
+        assert!((middle / HOPE - 0.5).abs() < 0.06, "{middle}");
+        assert!((1..BINS).all(|b| r.hope(b) >= r.hope(b - 1)));
     }
 
     /// Evidence by a slow version: cells over all pairs of observation and cell.
