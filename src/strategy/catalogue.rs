@@ -4,6 +4,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::declared::{Declared, Entry, Group};
+use super::explore_first::ExploreFirstSpec;
 use super::five::{LarkinSpec, ThompsonScaledSpec, ThompsonSpec, Ucb1Spec, UcbFreeSpec};
 use super::literature::{
     BayesUcbSpec, DiscountedThompsonSpec, EpsilonGreedySpec, GreedySpec, IrsFhSpec, KlUcbSpec,
@@ -59,6 +60,8 @@ catalogue! {
     Thompson(ThompsonSpec),
     /// V5.
     ThompsonScaled(ThompsonScaledSpec),
+    /// Made for free attempts.
+    ExploreFirst(ExploreFirstSpec),
     /// In turns, by weight and health.
     WeightedRoundRobin(WeightedRoundRobinSpec),
     /// The fewest requests in flight.

@@ -10,6 +10,7 @@
 
 mod catalogue;
 pub mod declared;
+pub mod explore_first;
 pub mod five;
 pub mod literature;
 pub mod mesh;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use flakelab::domain::{Attempt, Fleet, Outcome, PendingRequest, ServerId, Timestamp};
+use flakelab::strategy::explore_first::ExploreFirstSpec;
 use flakelab::strategy::five::ThompsonSpec;
 use flakelab::strategy::{Decision, Strategy, StrategySpec};
 use rand_chacha::ChaCha8Rng;
@@ -100,6 +101,15 @@ pub fn rows(case: &Case) -> Vec<Row> {
         Row::of(case, "V5 thompson-scaled", false, named("v5")),
         Row::of(case, "thompson, no exclusion", false, StrategySpec::Thompson(kept)),
     ];
+    let (alpha, beta) = case.prior.as_beta();
+    let told = ExploreFirstSpec {
+        outage_hazard: 0.0,
+        prior_successes: alpha,
+        prior_failures: beta,
+        ..ExploreFirstSpec::default()
+    };
+    rows.push(Row::of(case, "explore-first, prior given", true, StrategySpec::ExploreFirst(told)));
+    rows.push(Row::of(case, "explore-first", false, named("explore-first")));
     let servers = case.servers;
     for (label, of) in [
         ("greedy, prior given", greedy as fn(_, _) -> _),

@@ -1,0 +1,306 @@
+//! Explore first: attempt 1 learns, later attempts use what was learned. Made for free attempts.
+//!
+//! To tell a colleague: "A request has three free attempts, and the third is made only when two
+//! have failed. So a gamble in the first attempt is nearly free, while a gamble in the third loses
+//! the request. This rule tries servers out in first attempts, and sends second and third attempts
+//! to the best server it knows, the same one again if that is the best. When servers refuse
+//! retries (429) it remembers how long each needs and goes to the next best meanwhile."
+//!
+//! **Derivation.** A request is lost for the score with L = D (1 - s_1) (1 - s_2) (1 - s_3), where
+//! D is what a request costs whose free attempts have failed. L does not depend on the order, but
+//! attempt k is made only after k - 1 failures: sending it to a server worse by d costs
+//! d D (1 - s*)^(3 - k), so the prices of exploring stand as (1 - s*)^2 : (1 - s*) : 1. A server
+//! found better by e saves about e D (1 - s*)^2 in each of the N requests to come. The ratio of
+//! that gain to the price of attempt k is the horizon that its optimism may count on,
+//! h_k = N (1 - s*)^(k - 1), from which D has dropped out; `optimism` turns it into a number of
+//! standard deviations (an optimistic Gittins index). N is not known: as many requests again as
+//! have been seen, and `first_horizon` more. Hence with s* = 0.9 and N = 500 attempt 1 is worth
+//! 2.0 standard deviations, attempt 2 1.3 and attempt 3 0.6; paid attempts count as a fourth.
+//!
+//! Means are shrunk towards the population of servers, which is estimated as the run goes
+//! (`prior`). Failures of a server are independent over attempts, so tried servers are not
+//! excluded; a failure moves the belief before the next attempt, which diversifies by itself.
+//! `belief` tells outages from bad luck, `recovery` learns rate limits, `load` what attempts in
+//! flight do. With limits, attempt k minimises (1 - a_i x_i) V_(k+1)(i) over servers, where a_i is
+//! the chance of acceptance, x_i the optimistic rate and V_(k+1)(i) the best that `plan` can do in
+//! the free attempts left when i has been used. A good server that refuses retries is thus not
+//! spent in attempt 1 if the attempts after it need it: poor first, good last.
+//!
+//! The rule draws no random numbers. Time per attempt and memory grow with the number of servers.
+//!
+//! Sources: Gutin and Farias (2016) for the index; backward induction over a request's attempts
+//! and the prices are our own. Exact dynamic programming says how far it is from optimal: see the
+//! experiments.
+//!
+//! Limits: rates are taken as constant while a server is up, so a server that merely becomes worse
+//! is noticed slowly. A token saved for later requests has no price (only those of the same
+//! request count). Limiters with a burst are tested by refusals. It waits only if told to.
+
+mod belief;
+mod load;
+mod optimism;
+mod plan;
+mod prior;
+mod recovery;
+#[cfg(test)]
+mod tests;
+
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::declared::{Declared, Entry, Group, Parameter, Range};
+use super::{Decision, ServerEstimate, Strategy};
+use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, ServerId, Span, Timestamp};
+use belief::{Beliefs, power};
+use load::Load;
+use plan::{DEPTH, Plan};
+use prior::Population;
+use recovery::Recovery;
+
+/// With limits, a chance of success below this share of the best server's rate is reason to wait.
+const RELUCTANCE: f64 = 0.5;
+/// Attempts from this one on (from 0) are priced alike.
+const PAID: u64 = 3;
+
+/// Parameters of `explore-first`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExploreFirstSpec {
+    /// Requests that a run is expected to last at least, which exploring may count on from the
+    /// start (default 80).
+    pub first_horizon: f64,
+    /// Odds that every attempt adds for its server having gone down; 0 turns the watch for outages
+    /// off (default 1e-6).
+    pub outage_hazard: f64,
+    /// Attempts of a server that are remembered (default 500).
+    pub memory: f64,
+    /// While all good servers are expected to refuse, wait for one until this many milliseconds
+    /// after the request's arrival, rather than sending elsewhere (default 0: never wait). Costs
+    /// latency, and 500s where requests queue.
+    pub patience_ms: f64,
+    /// Successes of the population's Beta, if it is known, together with `prior_failures` (default
+    /// 0: the population is estimated).
+    pub prior_successes: f64,
+    /// Failures of the population's Beta (default 0: estimated).
+    pub prior_failures: f64,
+}
+
+impl Default for ExploreFirstSpec {
+    fn default() -> Self {
+        Self {
+            first_horizon: 80.0,
+            outage_hazard: 1e-6,
+            memory: 500.0,
+            patience_ms: 0.0,
+            prior_successes: 0.0,
+            prior_failures: 0.0,
+        }
+    }
+}
+
+impl Declared for ExploreFirstSpec {
+    const ENTRY: Entry = Entry {
+        name: "explore-first",
+        alias: None,
+        group: Group::Champion,
+        idea: "explores in attempt 1, where it is nearly free; exploits in later ones",
+        parameters: &[
+            Parameter {
+                key: "first_horizon",
+                meaning: "requests that exploring may count on from the start",
+                range: Range::number(1.0, 1e9, (5.0, 500.0)),
+            },
+            Parameter {
+                key: "outage_hazard",
+                meaning: "odds of an outage that every attempt adds; 0: no watch for outages",
+                range: Range::number(0.0, 0.999, (1e-9, 1e-3)),
+            },
+            Parameter {
+                key: "memory",
+                meaning: "attempts of a server that are remembered",
+                range: Range::number(10.0, 1e12, (50.0, 10_000.0)),
+            },
+            Parameter {
+                key: "patience_ms",
+                meaning: "milliseconds after arrival until which to wait for a good server; 0: never",
+                range: Range::number(0.0, 3.6e6, (0.0, 80.0)),
+            },
+            Parameter {
+                key: "prior_successes",
+                meaning: "successes of the population's Beta, if known; 0: estimated",
+                range: PRIOR,
+            },
+            Parameter {
+                key: "prior_failures",
+                meaning: "failures of the population's Beta, if known; 0: estimated",
+                range: PRIOR,
+            },
+        ],
+    };
+
+    fn build(self, fleet: &Fleet, _rng: ChaCha8Rng) -> Box<dyn Strategy> {
+        Box::new(ExploreFirst::new(self, fleet.servers()))
+    }
+}
+
+/// What is known of the servers is no matter for a search.
+const PRIOR: Range = Range::Number { least: 0.0, most: 1e6, searched: None };
+
+/// Explores in first attempts, exploits in later ones.
+#[derive(Debug)]
+pub struct ExploreFirst {
+    spec: ExploreFirstSpec,
+    beliefs: Beliefs,
+    recovery: Recovery,
+    load: Load,
+    /// Requests that have come into service.
+    requests: u64,
+    /// The chance that an attempt now meets a server that is up, accepts and has room; scratch.
+    chance: Vec<f64>,
+}
+
+impl ExploreFirst {
+    /// A fresh memory of `servers` servers.
+    pub fn new(spec: ExploreFirstSpec, servers: usize) -> Self {
+        let (successes, failures) = (spec.prior_successes, spec.prior_failures);
+        let population = if successes > 0.0 && failures > 0.0 {
+            Population::given(successes, failures)
+        } else {
+            Population::unknown()
+        };
+        Self {
+            beliefs: Beliefs::new(servers, population, spec.outage_hazard, spec.memory),
+            spec,
+            recovery: Recovery::new(servers),
+            load: Load::HARMLESS,
+            requests: 0,
+            chance: vec![1.0; servers],
+        }
+    }
+
+    /// Standard deviations of optimism in attempt `attempt` (from 0) when the best server succeeds
+    /// with probability `best`.
+    #[inline]
+    fn optimism(&self, attempt: u32, best: f64) -> f64 {
+        let requests = self.requests as f64 + self.spec.first_horizon;
+        optimism::of_horizon(requests * power(1.0 - best, u64::from(attempt).min(PAID)))
+    }
+
+    /// The server with the highest optimistic log odds: the rule where all servers accept.
+    fn highest_index(&self, attempt: u32) -> usize {
+        let best = self.beliefs.means().iter().fold(0.0, |best: f64, mean| best.max(*mean));
+        let z = self.optimism(attempt, best);
+        let mut top = (f64::NEG_INFINITY, 0);
+        for (i, log_odds) in self.beliefs.log_odds(attempt).iter().enumerate() {
+            let index = log_odds.optimistic(z);
+            if index > top.0 {
+                top = (index, i);
+            }
+        }
+        top.1
+    }
+
+    /// The server that minimises the chance that the request fails in this and all free attempts
+    /// that follow: the rule with limits, outages or attempts in flight.
+    fn least_loss(&mut self, now: Timestamp, request: &PendingRequest) -> Decision {
+        let limited = self.recovery.limits_seen();
+        let mut best = 0.0_f64;
+        let mut plan = Plan::EMPTY;
+        for i in 0..self.beliefs.servers() {
+            let others = self.recovery.in_flight_to(i);
+            let up = self.beliefs.up(i, self.requests) * self.load.factor(others);
+            let mean = self.beliefs.means()[i];
+            best = best.max(mean * up);
+            self.chance[i] = if limited { up * self.recovery.accepts(i, now) } else { up };
+            plan.offer(mean * self.chance[i], i);
+        }
+        if limited
+            && plan.best() < RELUCTANCE * best
+            && let Some(at) = self.when_good(now, request, best)
+        {
+            return Decision::WaitUntil(at);
+        }
+        let z = self.optimism(request.attempts, best);
+        let left = request.free_attempts.saturating_sub(request.attempts + 1).min(DEPTH);
+        // Without limits every server leaves the same to the attempts that follow.
+        let ahead = limited && left > 0;
+        let again = |i: usize| {
+            let up = self.beliefs.up(i, self.requests);
+            self.beliefs.means()[i] * up * self.recovery.accepts_retry(i)
+        };
+        if ahead {
+            plan.second_uses(again);
+        }
+        let mut chosen = (f64::INFINITY, 0);
+        for (i, log_odds) in self.beliefs.log_odds(request.attempts).iter().enumerate() {
+            let rate = 1.0 / (1.0 + libm::exp(-log_odds.optimistic(z)));
+            let rest = if ahead { plan.loss_after(i, again(i), left) } else { 1.0 };
+            let loss = (1.0 - self.chance[i] * rate) * rest;
+            if loss < chosen.0 {
+                chosen = (loss, i);
+            }
+        }
+        Decision::Send(ServerId(chosen.1 as u16))
+    }
+
+    /// When the first good server is expected to accept, if that is within patience.
+    fn when_good(&self, now: Timestamp, request: &PendingRequest, best: f64) -> Option<Timestamp> {
+        let deadline = request.arrived_at + Span::from_millis_f64(self.spec.patience_ms);
+        if now >= deadline {
+            return None;
+        }
+        let is_good = |i: &usize| {
+            self.beliefs.means()[*i] * self.beliefs.up(*i, self.requests) >= RELUCTANCE * best
+        };
+        (0..self.beliefs.servers())
+            .filter(is_good)
+            .map(|i| self.recovery.ready_at(i, now))
+            .min()
+            .filter(|at| *at > now && *at <= deadline)
+    }
+}
+
+impl Strategy for ExploreFirst {
+    fn decide(&mut self, now: Timestamp, request: &PendingRequest) -> Decision {
+        // Requests are numbered in order of arrival, from 0.
+        self.requests = self.requests.max(request.id.0 + 1);
+        let undisturbed = !self.recovery.limits_seen()
+            && !self.beliefs.any_doubt()
+            && self.recovery.in_flight() == 0;
+        if undisturbed {
+            return Decision::Send(ServerId(self.highest_index(request.attempts) as u16));
+        }
+        self.least_loss(now, request)
+    }
+
+    fn on_sent(&mut self, _now: Timestamp, attempt: &Attempt) {
+        self.recovery.on_sent(attempt);
+    }
+
+    fn on_outcome(&mut self, now: Timestamp, attempt: &Attempt, outcome: Outcome) {
+        if outcome == Outcome::RateLimited {
+            self.recovery.on_refused(attempt);
+            return;
+        }
+        let success = outcome.is_success();
+        self.recovery.on_accepted(now, attempt, success);
+        let i = attempt.server.index();
+        let others = self.recovery.in_flight_to(i);
+        let factor = self.load.factor(others);
+        self.load.observe(others, self.beliefs.means()[i], success);
+        self.beliefs.observe(i, self.requests, success, factor);
+    }
+
+    fn estimates(&self) -> Vec<ServerEstimate> {
+        let estimate = |server: ServerId| {
+            let (successes, failures) = self.beliefs.tally(server.index());
+            ServerEstimate {
+                server,
+                attempts: (successes + failures) as u64,
+                successes: successes as u64,
+                success_rate: self.beliefs.means()[server.index()],
+            }
+        };
+        ServerId::all(self.beliefs.servers()).map(estimate).collect()
+    }
+}
