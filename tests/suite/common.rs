@@ -87,7 +87,7 @@ pub fn flipped(mut spec: StrategySpec) -> StrategySpec {
         StrategySpec::UcbFree(s) => &mut s.exclude_tried,
         StrategySpec::Thompson(s) => &mut s.exclude_tried,
         StrategySpec::ThompsonScaled(s) => &mut s.exclude_tried,
-        StrategySpec::Random => panic!("random excludes nothing"),
+        StrategySpec::ExploreFirst(_) | StrategySpec::Random => panic!("excludes nothing"),
     };
     *exclude_tried = !*exclude_tried;
     spec

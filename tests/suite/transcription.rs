@@ -224,7 +224,7 @@ fn literal(spec: StrategySpec, bug: Bug, servers: usize, rng: ChaCha8Rng) -> Lit
         StrategySpec::UcbFree(s) => (3, s.exclude_tried),
         StrategySpec::Thompson(s) => (4, s.exclude_tried),
         StrategySpec::ThompsonScaled(s) => (5, s.exclude_tried),
-        StrategySpec::Random => panic!("random is no rule of section 3"),
+        StrategySpec::ExploreFirst(_) | StrategySpec::Random => panic!("no rule of section 3"),
     };
     Literal { version, exclude_tried, bug, history: vec![Vec::new(); servers], rng }
 }

@@ -6,65 +6,22 @@
 //! gap and all shorter ones, an acceptance for it and all longer ones. The chance of acceptance is
 //! (accepted + m) / (accepted + refused + 1), where m is the same ratio over all servers (servers
 //! tend to be configured alike); before anything is known of a gap, the time to recover is taken as
-//! log-uniform between the longest gap refused and the shortest accepted. At most [`MEMORY`] outcomes a
-//! cell are remembered, so that limits may drift. A refusal never touches the belief in a server's
+//! log-uniform between the longest gap refused and the shortest accepted. Thirty outcomes a cell are
+//! remembered, so that limits may drift. A refusal never touches the belief in a server's
 //! success rate.
 //!
 //! Limits: a limiter with a burst is seen as one that accepts sometimes; the attempt that finds it
 //! empty is lost. With many requests in flight only the last acceptance counts.
 
+use super::gaps::{BINS, Table, bin, lower_edge};
 use crate::domain::{Attempt, Span, Timestamp};
 
-/// Half octaves from 2^16 ns (66 microseconds) to 2^34 ns (17 seconds).
-const BINS: usize = 36;
-const FIRST_OCTAVE: u32 = 16;
 /// Chance of acceptance after gaps that have been accepted before, on the first occasion.
 const HOPE: f32 = 0.9;
-/// Most outcomes that a cell remembers.
-const MEMORY: f32 = 30.0;
 /// Share of the newest duration in the mean duration of a failed attempt.
 const NEWEST: f64 = 0.05;
 /// Acceptance this likely is worth waiting for.
 const WORTH_WAITING: f64 = 0.5;
-
-/// Acceptances and refusals by gap.
-#[derive(Debug, Clone, Copy)]
-struct Table {
-    accepted: [f32; BINS],
-    refused: [f32; BINS],
-}
-
-impl Table {
-    const EMPTY: Self = Self { accepted: [0.0; BINS], refused: [0.0; BINS] };
-
-    fn accept(&mut self, bin: usize) {
-        for b in bin..BINS {
-            self.accepted[b] += 1.0;
-            self.forget(b);
-        }
-    }
-
-    fn refuse(&mut self, bin: usize) {
-        for b in 0..=bin {
-            self.refused[b] += 1.0;
-            self.forget(b);
-        }
-    }
-
-    #[inline]
-    fn forget(&mut self, b: usize) {
-        if self.accepted[b] + self.refused[b] > MEMORY {
-            self.accepted[b] *= MEMORY / (MEMORY + 1.0);
-            self.refused[b] *= MEMORY / (MEMORY + 1.0);
-        }
-    }
-
-    /// The chance of acceptance, `prior` counting as one outcome.
-    #[inline]
-    fn chance(&self, b: usize, prior: f32) -> f32 {
-        (self.accepted[b] + prior) / (self.accepted[b] + self.refused[b] + 1.0)
-    }
-}
 
 #[derive(Debug, Clone)]
 struct Server {
@@ -93,24 +50,6 @@ pub(super) struct Recovery {
     in_flight: u32,
     /// Mean duration of a failed attempt in nanoseconds: the gap that a retry would have.
     failure_ns: f64,
-}
-
-/// The half octave of a gap.
-#[inline]
-fn bin(gap: Span) -> usize {
-    let ns = gap.as_nanos() | 1;
-    let octave = ns.ilog2();
-    if octave < FIRST_OCTAVE {
-        return 0;
-    }
-    let half = (ns >> (octave - 1) & 1) as usize;
-    (2 * (octave - FIRST_OCTAVE) as usize + half).min(BINS - 1)
-}
-
-/// The shortest gap of a half octave.
-fn lower_edge(bin: usize) -> Span {
-    let octave = 1_u64 << (FIRST_OCTAVE as usize + bin / 2);
-    Span::from_nanos(if bin % 2 == 0 { octave } else { octave + octave / 2 })
 }
 
 impl Recovery {
@@ -315,18 +254,6 @@ mod tests {
     }
 
     #[test]
-    fn half_octaves_tile_the_gaps() {
-        for b in 0..BINS {
-            let edge = lower_edge(b).as_nanos();
-            assert_eq!(bin(Span::from_nanos(edge)), b);
-            if b > 0 {
-                assert_eq!(bin(Span::from_nanos(edge - 1)), b - 1);
-            }
-        }
-        assert_eq!((bin(Span::ZERO), bin(Span::from_nanos(u64::MAX))), (0, BINS - 1));
-    }
-
-    #[test]
     fn learns_that_a_retry_is_refused_and_the_next_request_is_not() {
         let mut r = Recovery::new(2);
         assert!(!r.limits_seen());
@@ -371,23 +298,6 @@ mod tests {
         let middle = r.hope((low + 1 + high) / 2);
         assert!((middle / HOPE - 0.5).abs() < 0.06, "{middle}");
         assert!((1..BINS).all(|b| r.hope(b) >= r.hope(b - 1)));
-    }
-
-    /// Evidence by a slow version: cells over all pairs of observation and cell.
-    #[test]
-    fn evidence_is_monotone_in_the_gap() {
-        let mut table = Table::EMPTY;
-        let seen = [(5, true), (3, false), (9, true), (4, false), (7, true)];
-        for (b, accepted) in seen {
-            if accepted { table.accept(b) } else { table.refuse(b) }
-        }
-        for b in 0..BINS {
-            let accepted = seen.iter().filter(|(at, ok)| *ok && *at <= b).count();
-            let refused = seen.iter().filter(|(at, ok)| !*ok && *at >= b).count();
-            let expected = (accepted as f32 + HOPE) / ((accepted + refused) as f32 + 1.0);
-            assert_eq!(table.chance(b, HOPE), expected);
-            assert!(b == 0 || table.chance(b, HOPE) >= table.chance(b - 1, HOPE));
-        }
     }
 
     #[test]
