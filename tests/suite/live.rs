@@ -288,7 +288,7 @@ fn mistakes_get_one_message_that_says_how_to_mend_them() {
     let targets = "--targets=127.0.0.1:4000-4003";
     let cases: [(&[&str], &[&str]); 8] = [
         (&["--strategy=tompson"], &["unknown strategy `tompson`", "`thompson`"]),
-        (&["--strategy=oracle"], &["V1 to V5"]),
+        (&["--strategy=oracle"], &["no strategy to play"]),
         (&["--config=7"], &["unknown config `7`", "0, 1, 2 or all"]),
         (&["--requests=0"], &["--requests", "1 to 10,000,000"]),
         (&["--rps=-3"], &["--rps", "0.001"]),

@@ -15,7 +15,7 @@
 //! h_k = N (1 - s*)^(k - 1), from which D has dropped out; `optimism` turns it into a number of
 //! standard deviations (an optimistic Gittins index). N is not known: as many requests again as
 //! have been seen, and `first_horizon` more. Hence with s* = 0.9 and N = 500 attempt 1 is worth
-//! 2.0 standard deviations, attempt 2 1.3 and attempt 3 0.6; paid attempts count as a fourth.
+//! 2.2 standard deviations, attempt 2 1.5 and attempt 3 0.7; paid attempts count as a fourth.
 //!
 //! Means are shrunk towards the population of servers, which is estimated as the run goes
 //! (`prior`). Failures of a server are independent over attempts, so tried servers are not
@@ -28,15 +28,18 @@
 //!
 //! The rule draws no random numbers. Time per attempt and memory grow with the number of servers.
 //!
-//! Sources: Gutin and Farias (2016) for the index; backward induction over a request's attempts
-//! and the prices are our own. Exact dynamic programming says how far it is from optimal: see the
-//! experiments.
+//! Sources: Gutin and Farias (2016) for the index; the prices of attempts and the plan over the
+//! attempts of a request are our own derivation, not proved optimal. Exact dynamic programming on
+//! two and three servers with the prior given (Beta(3.8, 2.2), 8 to 24 requests, attempts capped
+//! at 6) found its regret to the optimum 5 to 7 % of the optimum's own regret to the oracle, and
+//! under a flat prior 13 to 19 %, of which most is not knowing that the run is that short.
 //!
 //! Limits: rates are taken as constant while a server is up, so a server that merely becomes worse
 //! is noticed slowly. A token saved for later requests has no price (only those of the same
 //! request count). Limiters with a burst are tested by refusals. It waits only if told to.
 
 mod belief;
+mod gaps;
 mod load;
 mod optimism;
 mod plan;

@@ -6,65 +6,22 @@
 //! gap and all shorter ones, an acceptance for it and all longer ones. The chance of acceptance is
 //! (accepted + m) / (accepted + refused + 1), where m is the same ratio over all servers (servers
 //! tend to be configured alike); before anything is known of a gap, the time to recover is taken as
-//! log-uniform between the longest gap refused and the shortest accepted. At most [`MEMORY`] outcomes a
-//! cell are remembered, so that limits may drift. A refusal never touches the belief in a server's
+//! log-uniform between the longest gap refused and the shortest accepted. Thirty outcomes a cell are
+//! remembered, so that limits may drift. A refusal never touches the belief in a server's
 //! success rate.
 //!
 //! Limits: a limiter with a burst is seen as one that accepts sometimes; the attempt that finds it
 //! empty is lost. With many requests in flight only the last acceptance counts.
 
+use super::gaps::{BINS, Table, bin, lower_edge};
 use crate::domain::{Attempt, Span, Timestamp};
 
-/// Half octaves from 2^16 ns (66 microseconds) to 2^34 ns (17 seconds).
-const BINS: usize = 36;
-const FIRST_OCTAVE: u32 = 16;
 /// Chance of acceptance after gaps that have been accepted before, on the first occasion.
 const HOPE: f32 = 0.9;
-/// Most outcomes that a cell remembers.
-const MEMORY: f32 = 30.0;
 /// Share of the newest duration in the mean duration of a failed attempt.
 const NEWEST: f64 = 0.05;
 /// Acceptance this likely is worth waiting for.
 const WORTH_WAITING: f64 = 0.5;
-
-/// Acceptances and refusals by gap.
-#[derive(Debug, Clone, Copy)]
-struct Table {
-    accepted: [f32; BINS],
-    refused: [f32; BINS],
-}
-
-impl Table {
-    const EMPTY: Self = Self { accepted: [0.0; BINS], refused: [0.0; BINS] };
-
-    fn accept(&mut self, bin: usize) {
-        for b in bin..BINS {
-            self.accepted[b] += 1.0;
-            self.forget(b);
-        }
-    }
-
-    fn refuse(&mut self, bin: usize) {
-        for b in 0..=bin {
-            self.refused[b] += 1.0;
-            self.forget(b);
-        }
-    }
-
-    #[inline]
-    fn forget(&mut self, b: usize) {
-        if self.accepted[b] + self.refused[b] > MEMORY {
-            self.accepted[b] *= MEMORY / (MEMORY + 1.0);
-            self.refused[b] *= MEMORY / (MEMORY + 1.0);
-        }
-    }
-
-    /// The chance of acceptance, `prior` counting as one outcome.
-    #[inline]
-    fn chance(&self, b: usize, prior: f32) -> f32 {
-        (self.accepted[b] + prior) / (self.accepted[b] + self.refused[b] + 1.0)
-    }
-}
 
 #[derive(Debug, Clone)]
 struct Server {
@@ -93,24 +50,6 @@ pub(super) struct Recovery {
     in_flight: u32,
     /// Mean duration of a failed attempt in nanoseconds: the gap that a retry would have.
     failure_ns: f64,
-}
-
-/// The half octave of a gap.
-#[inline]
-fn bin(gap: Span) -> usize {
-    let ns = gap.as_nanos() | 1;
-    let octave = ns.ilog2();
-    if octave < FIRST_OCTAVE {
-        return 0;
-    }
-    let half = (ns >> (octave - 1) & 1) as usize;
-    (2 * (octave - FIRST_OCTAVE) as usize + half).min(BINS - 1)
-}
-
-/// The shortest gap of a half octave.
-fn lower_edge(bin: usize) -> Span {
-    let octave = 1_u64 << (FIRST_OCTAVE as usize + bin / 2);
-    Span::from_nanos(if bin % 2 == 0 { octave } else { octave + octave / 2 })
 }
 
 impl Recovery {
@@ -288,4 +227,110 @@ impl Recovery {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::domain::{AttemptId, RequestId, ServerId};
+
+    const MS: u64 = 1_000_000;
+
+    fn at(ms: u64) -> Timestamp {
+        Timestamp::from_nanos(ms * MS)
+    }
+
+    fn send(recovery: &mut Recovery, server: u16, ms: u64, accepted: bool) {
+        let attempt = Attempt {
+            id: AttemptId(0),
+            request: RequestId(0),
+            number: 0,
+            server: ServerId(server),
+            sent_at: at(ms),
+        };
+        recovery.on_sent(&attempt);
+        if accepted {
+            recovery.on_accepted(at(ms + 1), &attempt, false);
+        } else {
+            recovery.on_refused(&attempt);
+        }
+    }
+
+    #[test]
+    fn learns_that_a_retry_is_refused_and_the_next_request_is_not() {
+        let mut r = Recovery::new(2);
+        assert!(!r.limits_seen());
+        for k in 0..5 {
+            send(&mut r, 0, 100 * k, true);
+            send(&mut r, 0, 100 * k + 2, false);
+        }
+        assert!(r.limits_seen());
+        assert!(r.accepts(0, at(500)) > 0.8, "the limit is over");
+        send(&mut r, 0, 500, true);
+        assert!(r.accepts(0, at(502)) < 0.2 && r.accepts_retry(0) < 0.2);
+        assert!(r.accepts(1, at(502)) > 0.8, "a server that was never asked is not suspected");
+        send(&mut r, 1, 500, true);
+        assert!(r.accepts(1, at(502)) < 0.3, "but servers tend to be configured alike");
+    }
+
+    #[test]
+    fn a_server_that_accepts_retries_is_told_from_one_that_refuses_them() {
+        let mut r = Recovery::new(2);
+        for k in 0..10 {
+            send(&mut r, 0, 100 * k, true);
+            send(&mut r, 0, 100 * k + 2, false);
+            send(&mut r, 1, 100 * k, true);
+            send(&mut r, 1, 100 * k + 2, true);
+        }
+        send(&mut r, 0, 1000, true);
+        send(&mut r, 1, 1000, true);
+        assert!(r.accepts(0, at(1002)) < 0.15 && r.accepts(1, at(1002)) > 0.85);
+    }
+
+    #[test]
+    fn between_refused_and_accepted_gaps_hope_rises_with_the_octaves() {
+        let mut r = Recovery::new(1);
+        for ms in [0, 100] {
+            send(&mut r, 0, ms, true);
+        }
+        assert_eq!(r.hope(0), HOPE, "nobody has refused");
+        send(&mut r, 0, 102, false);
+        let (low, high) = (bin(Span::from_nanos(2 * MS)), bin(Span::from_nanos(100 * MS)));
+        assert_eq!((r.refused_below, r.accepted_from), (low + 1, high));
+        assert!(r.hope(low) < 0.1 && r.hope(high) == HOPE);
+        let middle = r.hope((low + 1 + high) / 2);
+        assert!((middle / HOPE - 0.5).abs() < 0.06, "{middle}");
+        assert!((1..BINS).all(|b| r.hope(b) >= r.hope(b - 1)));
+    }
+
+    #[test]
+    fn knows_when_a_server_will_be_ready() {
+        let mut r = Recovery::new(1);
+        assert_eq!(r.ready_at(0, at(7)), at(7));
+        for k in 0..8 {
+            send(&mut r, 0, 100 * k, true);
+            send(&mut r, 0, 100 * k + 30, false);
+            send(&mut r, 0, 100 * k + 60, false);
+        }
+        let ready = r.ready_at(0, at(761));
+        assert!(ready > at(761) && ready <= at(800), "{ready:?}");
+    }
+
+    #[test]
+    fn attempts_in_flight_count_as_accepted_and_outcomes_may_cross() {
+        let mut r = Recovery::new(1);
+        send(&mut r, 0, 0, true);
+        send(&mut r, 0, 2, false);
+        let attempt = |ms: u64| Attempt {
+            id: AttemptId(0),
+            request: RequestId(0),
+            number: 0,
+            server: ServerId(0),
+            sent_at: at(ms),
+        };
+        r.on_sent(&attempt(100));
+        r.on_sent(&attempt(300));
+        assert_eq!((r.in_flight(), r.in_flight_to(0)), (2, 2));
+        r.on_accepted(at(301), &attempt(300), true);
+        r.on_accepted(at(302), &attempt(100), true);
+        assert_eq!(r.servers[0].last_accepted, Some(at(300)));
+        assert_eq!(r.in_flight(), 0);
+    }
+}
