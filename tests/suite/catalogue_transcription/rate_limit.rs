@@ -24,8 +24,9 @@ enum Bug {
 /// When each server is closed until, by the rule of masks.
 fn masked_until(history: &History, server: usize, bug: Bug) -> Timestamp {
     let cooldown_ns = if bug == Bug::LongerMask { 1_050_000_000 } else { 1_000_000_000 };
-    let refused = history.outcomes(server).filter(|(_, o)| *o == Outcome::RateLimited);
-    let last = refused.last().map(|(at, _)| Timestamp::from_nanos(at.as_nanos() + cooldown_ns));
+    let mut refused = history.outcomes(server).filter(|(_, o)| *o == Outcome::RateLimited);
+    let last =
+        refused.next_back().map(|(at, _)| Timestamp::from_nanos(at.as_nanos() + cooldown_ns));
     last.unwrap_or(Timestamp::ZERO)
 }
 

@@ -105,8 +105,9 @@ fn tokens(history: &History, now: Timestamp, bug: BudgetBug) -> f64 {
         tokens = (tokens + 0.5 * seconds(then, *at)).min(most);
         then = *at;
         match event {
-            Event::Sent(attempt) if attempt.number > 0 || bug == BudgetBug::FirstAttemptsPay => {
-                if tokens >= 1.0 - 1e-9 || bug == BudgetBug::Debt {
+            Event::Sent(attempt) => {
+                let pays = attempt.number > 0 || bug == BudgetBug::FirstAttemptsPay;
+                if pays && (tokens >= 1.0 - 1e-9 || bug == BudgetBug::Debt) {
                     tokens -= 1.0;
                 }
             }
