@@ -34,7 +34,8 @@
 //! at 6) found its regret to the optimum 5 to 7 % of the optimum's own regret to the oracle, and
 //! under a flat prior 13 to 19 %, of which most is not knowing that the run is that short.
 //!
-//! Limits: rates are taken as constant while a server is up, so a server that merely becomes worse
+//! Limits: with many requests in service it spreads them until it has seen what servers can take:
+//! where servers take everything, that costs some points of a thousand. Rates are taken as constant while a server is up, so a server that merely becomes worse
 //! is noticed slowly. A token saved for later requests has no price (only those of the same
 //! request count). Limiters with a burst are tested by refusals. It waits only if told to.
 
@@ -175,7 +176,7 @@ impl ExploreFirst {
             beliefs: Beliefs::new(servers, population, spec.outage_hazard, spec.memory),
             spec,
             recovery: Recovery::new(servers),
-            load: Load::HARMLESS,
+            load: Load::unknown(),
             requests: 0,
             chance: vec![1.0; servers],
         }
