@@ -192,8 +192,11 @@ fn greedy_with_the_right_prior_is_nearly_optimal_and_the_five_are_not() {
             assert!(row.from_counts);
             (value - exact(&case, &row.build).score) / own
         };
-        let (plausible, greedy) = (share("explore"), share("greedy"));
+        let (plausible, greedy) = (share("explore while"), share("greedy"));
         assert!(0.0 < plausible && plausible < greedy && greedy < 0.05, "{plausible} {greedy}");
+        // Asked for: at most a tenth.
+        let champion = share("explore-first, prior given");
+        assert!(0.0 < champion && champion < 0.1, "{champion}");
         for label in ["V1", "V2", "V3"] {
             assert!(share(label) > 0.08, "{label} {}", share(label));
         }

@@ -74,7 +74,7 @@ fn every_verdict_says_what_to_use() {
 fn tables_hold_found_default_and_gain_and_are_continued_where_they_are_too_wide() {
     let tuned = tuned();
     let text = tune_table(&tuned, None);
-    assert!(text.contains("found: ") && text.contains("(default)"), "{text}");
+    assert!(text.contains("found: ") && text.contains("default: "), "{text}");
     let tables = |text: &str| text.matches("setting ").count();
     assert!(tables(&tune_table(&tuned, Some(70))) > tables(&text));
     assert!(tune_markdown(&tuned).contains("| gain, paired |"));
