@@ -3,7 +3,7 @@
 //! index = s/n + sqrt(xi ln(min(t, window)) / n), where s and n count a server's outcomes among the
 //! last `window` of all servers, and t all outcomes so far. A server without any comes first. A.
 //! Garivier and E. Moulines (2008), "On Upper-Confidence Bound Policies for Non-Stationary Bandit
-//! Problems", arXiv 0805.3415, section 3 (SW-UCB), with rewards bounded by B = 1. Their theorem
+//! Problems", arXiv 0805.3415 (SW-UCB), with rewards bounded by B = 1. Their theorem
 //! needs xi > 1/2; 0.6 stands here.
 //!
 //! Limits: with fixed rates forgetting only costs. With more servers than `window` some server is

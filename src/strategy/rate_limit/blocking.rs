@@ -7,7 +7,7 @@
 //! frees first is taken. Free attempts, attempts that cost and tried servers: see `closures.rs`.
 //!
 //! The doubling is the exponential backoff of Ethernet: R. M. Metcalfe and D. R. Boggs (1976),
-//! Communications of the ACM 19, section 4.5, here a server at a time and without its coin flips.
+//! Communications of the ACM 19, here a server at a time and without its coin flips.
 //!
 //! Limits: five seconds are long where a bucket gives a token several times a second; capacity goes
 //! unused. Where all servers are limited, it settles on asking the one blocked least.
