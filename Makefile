@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 VENV := notebooks/.venv
+# Without times, so that equal results give equal notebooks.
+NOTEBOOK := cd notebooks && .venv/bin/jupyter nbconvert --to notebook --execute --ExecutePreprocessor.record_timing=False
 
 .PHONY: help check test test-checked sweep live live-calibration fit validate anchors calibration bench reference catalogue notebooks clean
 
@@ -52,13 +54,15 @@ catalogue:  ## every strategy in every scenario: results/reference/catalogue.md;
 	cargo run -- sweep --experiment experiments/catalogue.toml --quiet --format md --out results/catalogue --force > results/catalogue.md
 	mv results/catalogue.md results/reference/catalogue.md
 
-notebooks:  ## runs the notebooks in a virtual environment of their own
+notebooks:  ## runs the notebooks in a virtual environment of their own, and on results/reference
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --requirement notebooks/requirements.txt
 	cargo run -- sweep --strategy all --seeds 1000 --out results/notebook --force
 	-cargo run -- live --config all --rps 50 --port-base 0 --out results/notebook-live --force
-	cd notebooks && .venv/bin/jupyter nbconvert --to notebook --execute --inplace sweep.ipynb
-	cd notebooks && FLAKELAB_RESULTS=results/notebook-live .venv/bin/jupyter nbconvert --to notebook --execute --inplace live.ipynb
+	$(NOTEBOOK) --inplace sweep.ipynb
+	export FLAKELAB_RESULTS=results/notebook-live; $(NOTEBOOK) --inplace live.ipynb
+	export FLAKELAB_RESULTS=results/reference; $(NOTEBOOK) --stdout sweep.ipynb > /dev/null
+	export FLAKELAB_RESULTS=results/reference; $(NOTEBOOK) --stdout live.ipynb > /dev/null
 
 clean:  ## everything that can be made again
 	cargo clean
