@@ -6,6 +6,8 @@
 //! the world for each strategy alone, "tape ready" replays luck that was drawn before, as six
 //! of the seven players of a sweep do.
 
+#![allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
+
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -16,27 +18,13 @@ use flakelab::domain::{Purpose, Streams};
 use flakelab::experiment::{Contender, Plan, sweep};
 use flakelab::sim::{NoRecord, Replication};
 use flakelab::strategy::StrategySpec;
-use flakelab::world::{Document, Model, Scenario};
+use flakelab::world::{ErrorFamily, LatencyFamily, LogNormal, Model, Scenario};
 use rand_distr::{Beta, Distribution};
 
-const MODEL: &str = r#"
-schema = 1
-ports = { first = 4000, count = 10 }
-[error_rate]
-draw = "per_replication"
-family = "uniform"
-low = 0.02
-high = 0.75
-[rate_limit]
-kind = "none"
-[latency]
-family = "lognormal"
-median_ms = 1.1
-sigma = 0.3
-"#;
-
 fn scenario() -> Scenario {
-    Scenario::new(Model::parse("0", &Document::from_text("bench", MODEL)).expect("a valid model"))
+    let uniform = ErrorFamily::Uniform { low: 0.02, high: 0.75 };
+    let latency = LatencyFamily::LogNormal(LogNormal { median_ms: 1.1, sigma: 0.3 }).into();
+    Scenario::new(Model { latency, ..Model::of_population(10, uniform) })
 }
 
 fn contenders() -> Vec<Contender> {

@@ -92,16 +92,11 @@ mod tests {
     use super::*;
     use crate::experiment::{Contender, Plan, sweep};
     use crate::strategy::StrategySpec;
-    use crate::world::{Document, Model, Scenario};
+    use crate::world::{Model, Scenario};
 
-    fn swept(scenarios: &[(&str, u64, &str)]) -> Summary {
+    fn swept(scenarios: &[(&str, u64, [f64; 2])]) -> Summary {
         let scenarios = scenarios.iter().map(|(name, requests, rates)| {
-            let text = format!(
-                "schema = 1\nports = {{ first = 4000, count = 2 }}\n[error_rate]\n\
-                 draw = \"fixed\"\nfamily = \"fixed\"\nvalues = {rates}\n\
-                 [rate_limit]\nkind = \"none\"\n[latency]\nfamily = \"constant\"\nms = 1.0\n"
-            );
-            let model = Model::parse(name, &Document::from_text("m", &text)).unwrap();
+            let model = Model { name: (*name).to_owned(), ..Model::of_rates(rates) };
             Scenario { requests: *requests, ..Scenario::new(model) }
         });
         let ranked = StrategySpec::named_by("all").unwrap().into_iter().map(Contender::new);
@@ -111,7 +106,7 @@ mod tests {
 
     #[test]
     fn losses_are_per_thousand_requests_and_ranks_are_those_of_the_tables() {
-        let summary = swept(&[("unequal", 200, "[0.0, 0.9]"), ("perfect", 50, "[0.0, 0.0]")]);
+        let summary = swept(&[("unequal", 200, [0.0, 0.9]), ("perfect", 50, [0.0, 0.0])]);
         let map = Robustness::of(&summary).unwrap();
         assert_eq!(map.scenarios, ["unequal", "perfect"]);
         for row in &map.rows {
@@ -131,6 +126,6 @@ mod tests {
 
     #[test]
     fn one_scenario_is_no_map() {
-        assert_eq!(Robustness::of(&swept(&[("one", 20, "[0.0, 0.5]")])), None);
+        assert_eq!(Robustness::of(&swept(&[("one", 20, [0.0, 0.5])])), None);
     }
 }

@@ -146,26 +146,12 @@ fn columns_of_notes(rows: &[Row]) -> Vec<Column> {
 mod tests {
     use super::*;
     use crate::strategy::StrategySpec;
-    use crate::world::{Document, Model, Scenario};
+    use crate::world::{Model, Scenario};
     use polars_io::SerReader;
     use polars_io::parquet::read::ParquetReader;
 
-    const MODEL: &str = r#"
-schema = 1
-ports = { first = 4000, count = 2 }
-[error_rate]
-draw = "fixed"
-family = "fixed"
-values = [0.1, 0.2]
-[rate_limit]
-kind = "none"
-[latency]
-family = "constant"
-ms = 1.0
-"#;
-
     fn plan_of(strategy: &str) -> Plan {
-        let model = Model::parse("0", &Document::from_text("m", MODEL)).unwrap();
+        let model = Model { name: "0".to_owned(), ..Model::of_rates(&[0.1, 0.2]) };
         let contender = Contender::new(StrategySpec::from_name(strategy).unwrap());
         Plan::new("x", vec![Scenario::new(model)], vec![contender], 1, 1).unwrap()
     }

@@ -227,15 +227,13 @@ mod tests {
     use super::*;
     use crate::domain::{Fleet, Purpose, Rules};
     use crate::strategy::StrategySpec;
-    use crate::world::{Document, Model, RequestOverhead};
+    use crate::world::{
+        Draw, Latency, LatencyFamily, LogNormal, Model, RateLimit, RequestOverhead,
+    };
 
-    fn scenario(error_rates: &str, limit: &str, latency: &str) -> Scenario {
-        let text = format!(
-            "schema = 1\nports = {{ first = 4000, count = 2 }}\n[error_rate]\n\
-             draw = \"per_replication\"\nfamily = \"fixed\"\nvalues = {error_rates}\n\
-             [rate_limit]\n{limit}\n[latency]\n{latency}\n"
-        );
-        let model = Model::parse("m", &Document::from_text("m", &text)).unwrap();
+    fn scenario(error_rates: [f64; 2], rate_limit: RateLimit, latency: Latency) -> Scenario {
+        let mut model = Model { rate_limit, latency, ..Model::of_rates(&error_rates) };
+        model.error_rate.draw = Draw::PerReplication;
         Scenario { requests: 200, ..Scenario::new(model) }
     }
 
@@ -267,8 +265,11 @@ mod tests {
         (heard, ledger)
     }
 
-    const LOGNORMAL: &str = "family = \"lognormal\"\nmedian_ms = 1.1\nsigma = 0.3";
-    const CONSTANT: &str = "family = \"constant\"\nms = 2.0\nrate_limited_ms = 1.0";
+    const CONSTANT: Latency = Latency {
+        success: LatencyFamily::Constant { ms: 2.0 },
+        failure: None,
+        rate_limited_ms: Some(1.0),
+    };
 
     fn overhead(first: &[f64], retry: &[f64]) -> Overhead {
         let entry = |first: &f64| RequestOverhead { first_attempt_ms: *first, beside_ms: 1e9 };
@@ -277,13 +278,14 @@ mod tests {
 
     #[test]
     fn a_path_that_adds_nothing_changes_nothing() {
-        let scenario = scenario("[0.4, 0.6]", "kind = \"none\"", LOGNORMAL);
+        let latency = LatencyFamily::LogNormal(LogNormal { median_ms: 1.1, sigma: 0.3 });
+        let scenario = scenario([0.4, 0.6], RateLimit::None, latency.into());
         assert_eq!(play(&scenario, None), play(&scenario, Some(&Overhead::default())));
     }
 
     #[test]
     fn first_attempts_and_further_ones_take_their_own_additions() {
-        let scenario = scenario("[0.4, 0.6]", "kind = \"none\"", CONSTANT);
+        let scenario = scenario([0.4, 0.6], RateLimit::None, CONSTANT);
         let (heard, ledger) = play(&scenario, Some(&overhead(&[0.5], &[0.25])));
         assert_eq!(heard.0.len() as u64, ledger.arrived);
         assert!(heard.0.iter().any(|(_, attempts, _)| *attempts > 1));
@@ -295,7 +297,7 @@ mod tests {
 
     #[test]
     fn additions_are_drawn_from_what_was_measured() {
-        let scenario = scenario("[0.0, 0.0]", "kind = \"none\"", CONSTANT);
+        let scenario = scenario([0.0, 0.0], RateLimit::None, CONSTANT);
         let (heard, _) = play(&scenario, Some(&overhead(&[0.5, 1.0], &[])));
         let slow = heard.0.iter().filter(|(_, _, l)| *l == Span::from_millis_f64(3.0)).count();
         let fast = heard.0.iter().filter(|(_, _, l)| *l == Span::from_millis_f64(2.5)).count();
@@ -306,8 +308,8 @@ mod tests {
 
     #[test]
     fn refusals_come_later_too() {
-        let limit = "kind = \"token_bucket\"\nper_second = 0.001\nburst = 1.0";
-        let mut scenario = scenario("[0.0, 0.0]", limit, CONSTANT);
+        let limit = RateLimit::TokenBucket { per_second: 0.001, burst: 1.0 };
+        let mut scenario = scenario([0.0, 0.0], limit, CONSTANT);
         scenario.rules = Rules { max_attempts: Some(1), ..Rules::default() };
         let (heard, ledger) = play(&scenario, Some(&overhead(&[0.5], &[0.25])));
         assert_eq!(ledger.rate_limited(), 198);
@@ -317,7 +319,7 @@ mod tests {
 
     #[test]
     fn the_timeout_counts_the_sum() {
-        let mut scenario = scenario("[0.0, 0.0]", "kind = \"none\"", CONSTANT);
+        let mut scenario = scenario([0.0, 0.0], RateLimit::None, CONSTANT);
         scenario.rules = Rules { attempt_timeout_ms: 2.5, ..Rules::default() };
         let (_, in_time) = play(&scenario, Some(&overhead(&[0.5], &[0.5])));
         assert_eq!((in_time.timed_out(), in_time.answered_ok), (0, 200));

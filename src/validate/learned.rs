@@ -84,9 +84,5 @@ fn latency(others: &[&Recording]) -> Latency {
         .collect();
     ms.sort_by(f64::total_cmp);
     let median = if ms.is_empty() { 1.0 } else { quantile(&ms, 0.5).max(0.001) };
-    Latency {
-        success: LatencyFamily::Constant { ms: median },
-        failure: None,
-        rate_limited_ms: None,
-    }
+    LatencyFamily::Constant { ms: median }.into()
 }

@@ -12,7 +12,7 @@ use crate::domain::{Outcome, Purpose, Streams};
 use crate::fit::{Population, RatePrior};
 use crate::stats::sample::uniform01;
 use crate::trace::{Observed, ReadOptions, Recording};
-use crate::world::{Latency, LatencyFamily, RateLimit};
+use crate::world::{LatencyFamily, RateLimit};
 
 const NAMES: [&str; 5] = ["v1", "v2", "v3", "v4", "v5"];
 const BUCKET: RateLimit = RateLimit::TokenBucket { per_second: 20.0, burst: 1.0 };
@@ -28,11 +28,7 @@ fn training(low: f64, limit: RateLimit) -> Training {
     Training {
         rates: Rates::Drawn { populations: Vec::new(), prior },
         limits: vec![limit],
-        latency: Latency {
-            success: LatencyFamily::Constant { ms: 1.2 },
-            failure: None,
-            rate_limited_ms: None,
-        },
+        latency: LatencyFamily::Constant { ms: 1.2 }.into(),
         gaps: Vec::new(),
     }
 }

@@ -156,11 +156,7 @@ mod tests {
         let training = Training {
             rates: Rates::Known(vec![0.5]),
             limits: vec![RateLimit::None],
-            latency: Latency {
-                success: crate::world::LatencyFamily::Constant { ms: 1.0 },
-                failure: None,
-                rate_limited_ms: None,
-            },
+            latency: crate::world::LatencyFamily::Constant { ms: 1.0 }.into(),
             gaps: vec![gap(0.0, 1.0), gap(15.0, 1.0), gap(90_000.0, 0.0), gap(90_015.0, 0.0)],
         };
         assert_eq!(training.restart_probability(30.0, 45.0, 45.0), 0.75);

@@ -18,9 +18,7 @@ use crate::sim::{NoRecord, Replication};
 use crate::stats::Interval;
 use crate::stats::sample::uniform_open;
 use crate::trace::Recording;
-use crate::world::{
-    Conditions, Draw, ErrorFamily, ErrorRate, Model, Ports, Posterior, Scenario, Traffic,
-};
+use crate::world::{ErrorFamily, Model, Ports, Scenario, Traffic};
 
 /// A count of a whole run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,17 +110,8 @@ pub(super) fn replicate(
         model: Model {
             name: run.group.name.clone(),
             ports: Ports { first: run.group.first_port, count: servers as u16 },
-            declared: crate::world::Declared::default(),
-            error_rate: ErrorRate {
-                draw: Draw::Fixed,
-                family: ErrorFamily::Fixed { values: Vec::new() },
-                posterior: Posterior::default(),
-            },
-            rate_limit: crate::world::RateLimit::None,
-            rate_limit_posterior: Posterior::default(),
             latency: training.latency.clone(),
-            conditions: Conditions::default(),
-            provenance: toml::Table::new(),
+            ..Model::of_rates(&[])
         },
         traffic: Traffic::Exact,
         requests_per_second: requests_per_second(run),

@@ -119,24 +119,13 @@ fn error_rate(family: &ErrorFamily, server: usize, u: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::stats::{goodness, special::inc_beta};
-    use crate::world::{Document, Latency, LatencyFamily, Ports, ServerOverride};
+    use crate::world::{Document, ServerOverride};
 
     fn model(draw: Draw, family: ErrorFamily) -> Model {
-        Model {
-            name: "test".into(),
-            ports: Ports { first: 4000, count: 10 },
-            declared: crate::world::Declared::default(),
-            error_rate: ErrorRate { draw, family, posterior: Posterior::default() },
-            rate_limit: RateLimit::FixedWindow { limit: 3, window_s: 1.0, phase_s: None },
-            rate_limit_posterior: Posterior::default(),
-            latency: Latency {
-                success: LatencyFamily::Constant { ms: 1.0 },
-                failure: None,
-                rate_limited_ms: None,
-            },
-            conditions: Conditions::default(),
-            provenance: toml::Table::new(),
-        }
+        let rate_limit = RateLimit::FixedWindow { limit: 3, window_s: 1.0, phase_s: None };
+        let mut model = Model { rate_limit, ..Model::of_population(10, family) };
+        model.error_rate.draw = draw;
+        model
     }
 
     const UNIFORM: ErrorFamily = ErrorFamily::Uniform { low: 0.02, high: 0.75 };

@@ -104,11 +104,7 @@ mod tests {
             limiters: Vec::new(),
             conditions: Conditions::default(),
         };
-        let latency = Latency {
-            success: LatencyFamily::Constant { ms: 1.0 },
-            failure: None,
-            rate_limited_ms: None,
-        };
+        let latency: Latency = LatencyFamily::Constant { ms: 1.0 }.into();
         let mut tape = LuckTape::new(&instance, &latency, &Streams::new(3), 8);
         for server in [17, 9_999, 17] {
             tape.luck(ServerId(server), 0);

@@ -9,6 +9,7 @@ mod capacity;
 mod conditions;
 mod declared;
 mod document;
+mod example;
 mod instance;
 mod latency;
 mod latency_words;

@@ -10,10 +10,7 @@ use flakelab::domain::{
 use flakelab::experiment::{Contender, Plan, Player, Row, ScenarioSummary, Summary, sweep};
 use flakelab::sim::{Record, Replication};
 use flakelab::strategy::{Decision, FIVE, ServerEstimate, Strategy, StrategySpec};
-use flakelab::world::{
-    Conditions, Draw, ErrorFamily, ErrorRate, Latency, LatencyFamily, LogNormal, Model, Ports,
-    Posterior, RateLimit, Scenario,
-};
+use flakelab::world::{ErrorFamily, LatencyFamily, LogNormal, Model, RateLimit, Scenario};
 
 /// The standard normal quantile of two-sided 99.9 % intervals: a false-alarm rate of 1e-3 each.
 pub const Z_999: f64 = 3.290_527;
@@ -32,21 +29,7 @@ pub fn constant_ms(ms: f64) -> LatencyFamily {
 
 /// A model of `servers` servers with rates drawn per replication.
 pub fn model(servers: u16, family: ErrorFamily, limit: RateLimit, body: LatencyFamily) -> Model {
-    Model {
-        name: "test".to_owned(),
-        ports: Ports { first: 4000, count: servers },
-        declared: flakelab::world::Declared::default(),
-        error_rate: ErrorRate {
-            draw: Draw::PerReplication,
-            family,
-            posterior: Posterior::default(),
-        },
-        rate_limit: limit,
-        rate_limit_posterior: Posterior::default(),
-        latency: Latency { success: body, failure: None, rate_limited_ms: None },
-        conditions: Conditions::default(),
-        provenance: toml::Table::new(),
-    }
+    Model { rate_limit: limit, latency: body.into(), ..Model::of_population(servers, family) }
 }
 
 /// Servers with these error rates and no limiter.

@@ -18,6 +18,7 @@ use flakelab::domain::Fleet;
 use flakelab::live::proxy::{self, Settings, Step};
 use flakelab::trace::{ReadOptions, Recording};
 use flakelab::validate::forecast::{Basis, PredictionFile};
+use flakelab::world::{Model, Ports};
 
 use super::program::{flakelab, stderr, stdout};
 
@@ -169,18 +170,6 @@ fn every_start_of_the_servers_is_another_and_predicted_by_itself() {
     assert!(stdout(&output).contains("shown but not judged"), "latency without its path");
 }
 
-const THREE: &str = "schema = 1
-[error_rate]
-draw = \"fixed\"
-family = \"fixed\"
-values = [0.1, 0.4, 0.6]
-[rate_limit]
-kind = \"none\"
-[latency]
-family = \"constant\"
-ms = 1.0
-";
-
 /// A model of three servers on ports that were free a moment ago.
 fn three_servers(folder: &Path) -> (PathBuf, u16) {
     let first = (0..100)
@@ -191,7 +180,8 @@ fn three_servers(folder: &Path) -> (PathBuf, u16) {
         })
         .unwrap();
     let path = folder.join("three.toml");
-    fs::write(&path, format!("ports = {{ first = {first}, count = 3 }}\n{THREE}")).unwrap();
+    let model = Model { ports: Ports { first, count: 3 }, ..Model::of_rates(&[0.1, 0.4, 0.6]) };
+    fs::write(&path, model.to_toml()).unwrap();
     (path, first)
 }
 

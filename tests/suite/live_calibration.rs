@@ -17,8 +17,10 @@ use std::process::{Child, Command, Stdio};
 
 use flakelab::stats::goodness::{ks_p_value, ks_statistic};
 use flakelab::stats::multiple::holm;
+use flakelab::world::{ErrorFamily, RateLimit};
 use serde_json::Value;
 
+use super::common::{self, LOG_NORMAL};
 use super::program::{flakelab, stderr};
 
 const RUNS: u64 = 200;
@@ -90,12 +92,8 @@ fn predictions_of_live_runs_are_calibrated() {
 
 /// Uniform error rates on this range.
 fn model(folder: &Path, name: &str, low: f64, high: f64) -> String {
-    let text = format!(
-        "schema = 1\nports = {{ first = 4000, count = 10 }}\n[error_rate]\n\
-         draw = \"per_replication\"\nfamily = \"uniform\"\nlow = {low}\nhigh = {high}\n\
-         [rate_limit]\nkind = \"none\"\n\
-         [latency]\nfamily = \"lognormal\"\nmedian_ms = 1.1\nsigma = 0.3\n"
-    );
+    let uniform = ErrorFamily::Uniform { low, high };
+    let text = common::model(10, uniform, RateLimit::None, LOG_NORMAL).to_toml();
     let path = folder.join(name);
     fs::write(&path, text).unwrap();
     format!("--model={}", path.display())

@@ -5,24 +5,10 @@ use std::sync::atomic::AtomicBool;
 use super::*;
 use crate::experiment::tune::{Size, TuneVerdict, Tuned, Tuning, tune};
 use crate::stats::Interval;
-use crate::world::{Document, Model, Scenario};
-
-const MODEL: &str = r#"
-schema = 1
-ports = { first = 4000, count = 4 }
-[error_rate]
-draw = "fixed"
-family = "fixed"
-values = [0.1, 0.3, 0.5, 0.7]
-[rate_limit]
-kind = "none"
-[latency]
-family = "constant"
-ms = 1.0
-"#;
+use crate::world::{Model, Scenario};
 
 fn tuned() -> Tuned {
-    let model = Model::parse("m", &Document::from_text("m", MODEL)).unwrap();
+    let model = Model { name: "m".to_owned(), ..Model::of_rates(&[0.1, 0.3, 0.5, 0.7]) };
     let scenario = Scenario { requests: 30, ..Scenario::new(model) };
     let size = Size { budget: 600, candidates: 8, fresh: 40 };
     let tuning = Tuning::new("v5", scenario, size, 1).unwrap();

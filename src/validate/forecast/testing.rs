@@ -7,31 +7,15 @@ use crate::sim::{Record, Replication};
 use crate::stats::sample::uniform_open;
 use crate::strategy::StrategySpec;
 use crate::world::{
-    Conditions, Draw, ErrorFamily, ErrorRate, Instance, Latency, LatencyFamily, LogNormal, Model,
-    Overhead, Ports, Posterior, RateLimit, RequestOverhead, Scenario,
+    ErrorFamily, Instance, LatencyFamily, LogNormal, Model, Overhead, RequestOverhead, Scenario,
 };
 
 /// Four servers without a rate limit.
 pub(super) fn model(family: ErrorFamily, rows: Vec<ErrorFamily>) -> Model {
-    Model {
-        name: "test".into(),
-        ports: Ports { first: 4000, count: 4 },
-        declared: crate::world::Declared::default(),
-        error_rate: ErrorRate {
-            draw: Draw::PerReplication,
-            family,
-            posterior: Posterior::from(rows),
-        },
-        rate_limit: RateLimit::None,
-        rate_limit_posterior: Posterior::default(),
-        latency: Latency {
-            success: LatencyFamily::LogNormal(LogNormal { median_ms: 1.1, sigma: 0.4 }),
-            failure: None,
-            rate_limited_ms: None,
-        },
-        conditions: Conditions::default(),
-        provenance: toml::Table::new(),
-    }
+    let latency = LatencyFamily::LogNormal(LogNormal { median_ms: 1.1, sigma: 0.4 }).into();
+    let mut model = Model { latency, ..Model::of_population(4, family) };
+    model.error_rate.posterior = rows.into();
+    model
 }
 
 /// What the path adds to a request: to its first attempt, and beside it.

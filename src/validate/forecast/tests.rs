@@ -13,7 +13,7 @@ use crate::domain::{Rules, Streams};
 use crate::fit::Tally;
 use crate::stats::goodness::{ks_p_value, ks_statistic};
 use crate::strategy::StrategySpec;
-use crate::world::{ErrorFamily, Instance, Latency, LatencyFamily, Model, Overhead, RateLimit};
+use crate::world::{ErrorFamily, Instance, LatencyFamily, Model, Overhead, RateLimit};
 
 fn strategies(names: &[&str]) -> Vec<StrategySpec> {
     names.iter().map(|name| StrategySpec::from_name(name).unwrap()).collect()
@@ -249,11 +249,7 @@ fn the_number_of_threads_changes_no_bit() {
 fn overhead_is_in_latencies_and_nowhere_else() {
     let one = strategies(&["v4"]);
     let mut model = model(ErrorFamily::Uniform { low: 0.1, high: 0.5 }, Vec::new());
-    model.latency = Latency {
-        success: LatencyFamily::Constant { ms: 1.0 },
-        failure: None,
-        rate_limited_ms: None,
-    };
+    model.latency = LatencyFamily::Constant { ms: 1.0 }.into();
     let flat = Overhead { requests: vec![request_overhead((0.5, 0.25))], retry_ms: vec![0.5] };
     let with = |overhead| Forecast::from_model(&model, &setting(&one, overhead)).runs();
     let (bare, behind) = (with(None), with(Some(&flat)));
