@@ -21,13 +21,13 @@ pub mod tune;
 
 pub use contender::{Contender, Player};
 pub use experiment_file::{ExperimentFile, ModelSource, ScenarioEntry, ScenarioModel, Settings};
-pub use notes::{NotesSummary, SwitchOfRun};
 pub use parameters::{ParameterSd, Parameters};
 pub use plan::{Plan, PlanError};
 pub use robustness::{PER_REQUESTS, Place, Robustness, RobustnessRow};
 pub use row::{Row, RowNotes, RowSink, SELECTIONS_SHOWN};
 pub use scenario_file::ScenarioFile;
 pub use summary::{
-    ContenderSummary, CurvePoint, Mean, Ranking, ScenarioSummary, ScoreCount, Summary,
+    ContenderSummary, CurvePoint, Mean, NotesSummary, Ranking, ScenarioSummary, ScoreCount,
+    Summary, SwitchOfRun,
 };
 pub use sweep::{Progress, Swept, sweep};

@@ -1,10 +1,7 @@
 //! What strategies that watch load and health tell of their runs, over replications.
 
-use serde::Serialize;
-
 use super::row::{RowNotes, SELECTIONS_SHOWN};
-use super::summary::Mean;
-use super::tally::mean;
+use super::summary::{Mean, NotesSummary, SwitchOfRun};
 use crate::balancer::Ledger;
 use crate::stats::Moments;
 use crate::strategy::Notes;
@@ -14,39 +11,6 @@ const REPLICATIONS_SHOWN: u64 = 3;
 
 /// So many first switches of each.
 const SWITCHES_SHOWN: usize = 12;
-
-/// Load and health of one contender in one scenario.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct NotesSummary {
-    /// Servers left out of decisions because of their health, summed over decisions, per run.
-    pub filtered_by_health: Mean,
-    /// Switches from one way of choosing to another, per run.
-    pub switches: Mean,
-    /// Variance over servers of the attempts in flight, averaged over time, per run.
-    pub load_variance: Mean,
-    /// Share of a run's attempts that went to the server with most of them.
-    pub busiest_share: Mean,
-    /// Attempts of each server per run, in order of ports; empty with more than
-    /// [`SELECTIONS_SHOWN`] servers.
-    pub selections: Vec<f64>,
-    /// The first switches of the first replications.
-    pub first_switches: Vec<SwitchOfRun>,
-}
-
-/// A switch, and the run that it happened in.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SwitchOfRun {
-    /// The replication.
-    pub replication: u64,
-    /// Seconds since the start of the run.
-    pub at_s: f64,
-    /// The way of choosing given up.
-    pub from: &'static str,
-    /// The way taken up.
-    pub to: &'static str,
-    /// Why, in words.
-    pub reason: String,
-}
 
 /// The numbers of one contender, growing replication by replication.
 #[derive(Debug, Default)]
@@ -98,10 +62,10 @@ impl NotesSums {
     /// The final numbers; none if no run had any.
     pub(super) fn summarise(&self) -> Option<NotesSummary> {
         (self.runs > 0).then(|| NotesSummary {
-            filtered_by_health: mean(&self.filtered_by_health),
-            switches: mean(&self.switches),
-            load_variance: mean(&self.load_variance),
-            busiest_share: mean(&self.busiest_share),
+            filtered_by_health: Mean::of(&self.filtered_by_health),
+            switches: Mean::of(&self.switches),
+            load_variance: Mean::of(&self.load_variance),
+            busiest_share: Mean::of(&self.busiest_share),
             selections: self.selections.iter().map(|n| *n as f64 / self.runs as f64).collect(),
             first_switches: self.first_switches.clone(),
         })

@@ -169,11 +169,7 @@ impl Plan {
             let json = serde_json::to_string(contender).unwrap_or_default();
             let _ = writeln!(text, "contender {json}");
         }
-        let mut hex = String::new();
-        for byte in Sha256::digest(text.as_bytes()) {
-            let _ = write!(hex, "{byte:02x}");
-        }
-        hex
+        sha256_hex(&text)
     }
 
     /// The name of the results folder: the experiment's name and the start of the hash.
@@ -182,8 +178,12 @@ impl Plan {
     }
 }
 
-fn first_repeated<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
+/// SHA-256 of a text, in hexadecimal.
+pub(super) fn sha256_hex(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn first_repeated<'a>(mut names: impl Iterator<Item = &'a str>) -> Option<String> {
     let mut seen = std::collections::BTreeSet::new();
-    let mut names = names;
     names.find(|name| !seen.insert(*name)).map(str::to_owned)
 }

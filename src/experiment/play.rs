@@ -46,15 +46,15 @@ pub(super) fn play(
         .iter()
         .map(|contender| {
             let player = contender.build(&fleet, world.instance(), streams, replication);
-            let mut notes = Notes::new(scenario, interrupt);
-            let ledger = world.play(player, &mut notes);
-            if notes.is_cancelled() {
+            let mut seen = Recorder::new(scenario, interrupt);
+            let ledger = world.play(player, &mut seen);
+            if seen.is_cancelled() {
                 return None;
             }
             let attempts_by_rank = by_rate.iter().map(|i| ledger.servers[*i].attempts).collect();
-            notes.accumulate();
-            let of_strategy = notes.of_strategy.take();
-            let mut latencies_ns = notes.latencies_ns;
+            seen.accumulate();
+            let of_strategy = seen.of_strategy.take();
+            let mut latencies_ns = seen.latencies_ns;
             let mut latency_ms =
                 |p| nearest_rank(&mut latencies_ns, p).map_or(f64::NAN, |ns| ns as f64 * 1e-6);
             Some(Played {
@@ -62,7 +62,7 @@ pub(super) fn play(
                 latency_p50_ms: latency_ms(0.5),
                 latency_p99_ms: latency_ms(0.99),
                 latencies_ns,
-                curve: notes.curve,
+                curve: seen.curve,
                 attempts_by_rank,
                 notes: of_strategy,
             })
@@ -71,7 +71,7 @@ pub(super) fn play(
 }
 
 /// What is written down while a run is played.
-struct Notes<'i> {
+struct Recorder<'i> {
     interrupt: &'i AtomicBool,
     rules: Rules,
     requests: u64,
@@ -80,7 +80,7 @@ struct Notes<'i> {
     of_strategy: Option<strategy::Notes>,
 }
 
-impl<'i> Notes<'i> {
+impl<'i> Recorder<'i> {
     fn new(scenario: &Scenario, interrupt: &'i AtomicBool) -> Self {
         Self {
             interrupt,
@@ -102,7 +102,7 @@ impl<'i> Notes<'i> {
     }
 }
 
-impl Record for Notes<'_> {
+impl Record for Recorder<'_> {
     #[inline]
     fn on_answer(&mut self, request: RequestId, answer: Answer) {
         self.latencies_ns.push(answer.latency.as_nanos());

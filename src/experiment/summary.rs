@@ -3,10 +3,12 @@
 
 use serde::Serialize;
 
-use super::notes::NotesSummary;
 use super::{ParameterSd, Parameters};
-use crate::stats::Interval;
 use crate::stats::comparison::Separation;
+use crate::stats::{Interval, Moments};
+
+/// Of every interval in a summary.
+pub(super) const CONFIDENCE: f64 = 0.95;
 
 /// The result of a sweep.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -106,6 +108,17 @@ pub struct Mean {
     pub interval: Interval,
 }
 
+impl Mean {
+    /// The mean of finished replications.
+    pub(super) fn of(moments: &Moments) -> Self {
+        Self {
+            mean: moments.mean(),
+            std_dev: moments.std_dev(),
+            interval: moments.mean_interval(CONFIDENCE),
+        }
+    }
+}
+
 /// The place of a ranked contender.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Ranking {
@@ -151,6 +164,39 @@ pub struct CurvePoint {
     pub mean: f64,
     /// 95 % interval of the mean.
     pub interval: Interval,
+}
+
+/// Load and health of one contender in one scenario.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NotesSummary {
+    /// Servers left out of decisions because of their health, summed over decisions, per run.
+    pub filtered_by_health: Mean,
+    /// Switches from one way of choosing to another, per run.
+    pub switches: Mean,
+    /// Variance over servers of the attempts in flight, averaged over time, per run.
+    pub load_variance: Mean,
+    /// Share of a run's attempts that went to the server with most of them.
+    pub busiest_share: Mean,
+    /// Attempts of each server per run, in order of ports; empty with more than
+    /// [`SELECTIONS_SHOWN`](super::SELECTIONS_SHOWN) servers.
+    pub selections: Vec<f64>,
+    /// The first switches of the first replications.
+    pub first_switches: Vec<SwitchOfRun>,
+}
+
+/// A switch, and the run that it happened in.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SwitchOfRun {
+    /// The replication.
+    pub replication: u64,
+    /// Seconds since the start of the run.
+    pub at_s: f64,
+    /// The way of choosing given up.
+    pub from: &'static str,
+    /// The way taken up.
+    pub to: &'static str,
+    /// Why, in words.
+    pub reason: String,
 }
 
 impl ScenarioSummary {

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use rayon::prelude::*;
 
 use super::play::{Played, play};
-use super::tally::Tally;
+use super::tally::ScenarioSums;
 use super::{Plan, RowSink, Summary};
 use crate::domain::Streams;
 
@@ -80,7 +80,7 @@ fn sweep_in_batches(
     let mut interrupted = false;
     'scenarios: for index in 0..plan.scenarios.len() {
         let scenario = plan.played(index);
-        let mut tally = Tally::new(plan, index);
+        let mut tally = ScenarioSums::new(plan, index);
         let in_replication = scenario.requests * plan.contenders.len() as u64;
         let threads = rayon::current_num_threads() as u64;
         let batch_size = (LATENCIES_IN_BATCH / in_replication).max(threads).min(largest_batch);
@@ -126,28 +126,13 @@ mod tests {
     use super::*;
     use crate::experiment::{Contender, Row};
     use crate::strategy::StrategySpec;
-    use crate::world::{Document, Model, Scenario};
-
-    const MODEL: &str = r#"
-schema = 1
-ports = { first = 4000, count = 4 }
-[error_rate]
-draw = "per_replication"
-family = "beta"
-alpha = 2.0
-beta = 3.0
-[rate_limit]
-kind = "fixed_window"
-limit = 2
-window_s = 0.7
-[latency]
-family = "lognormal"
-median_ms = 1.1
-sigma = 0.3
-"#;
+    use crate::world::{ErrorFamily, LatencyFamily, LogNormal, Model, RateLimit, Scenario};
 
     fn plan() -> Plan {
-        let model = Model::parse("m", &Document::from_text("m", MODEL)).unwrap();
+        let rate_limit = RateLimit::FixedWindow { limit: 2, window_s: 0.7, phase_s: None };
+        let latency = LatencyFamily::LogNormal(LogNormal { median_ms: 1.1, sigma: 0.3 }).into();
+        let beta = ErrorFamily::Beta { alpha: 2.0, beta: 3.0 };
+        let model = Model { rate_limit, latency, ..Model::of_population(4, beta) };
         let scenario = Scenario { requests: 40, ..Scenario::new(model) };
         let ranked =
             StrategySpec::named_by("all").unwrap().into_iter().map(Contender::new).collect();
@@ -178,7 +163,7 @@ sigma = 0.3
             })
             .collect();
         played.reverse();
-        let mut tally = Tally::new(&plan, 0);
+        let mut tally = ScenarioSums::new(&plan, 0);
         played.iter().for_each(|(replication, played)| tally.fold(*replication, played));
         let mut rows: Vec<Row> = Vec::new();
         sweep(&plan, &mut rows, &go_on, |_| ()).unwrap();

@@ -8,7 +8,9 @@ use super::notes::NotesSums;
 use super::parameters::{self, ParameterSd, ParameterSpread, Parameters};
 use super::play::{Played, curve_points};
 use super::row::Row;
-use super::summary::{ContenderSummary, CurvePoint, Mean, Ranking, ScenarioSummary, ScoreCount};
+use super::summary::{
+    CONFIDENCE, ContenderSummary, CurvePoint, Mean, Ranking, ScenarioSummary, ScoreCount,
+};
 use super::{Contender, Plan};
 use crate::domain::{Purpose, Streams};
 use crate::stats::bootstrap::{
@@ -18,14 +20,12 @@ use crate::stats::comparison::AgainstBest;
 use crate::stats::{Moments, PairedComparison};
 use crate::world::Scenario;
 
-const CONFIDENCE: f64 = 0.95;
-
 /// The numbers of one scenario, growing replication by replication.
-pub(super) struct Tally<'p> {
+pub(super) struct ScenarioSums<'p> {
     plan: &'p Plan,
     scenario: usize,
     rows: Vec<Row>,
-    sums: Vec<Sums>,
+    sums: Vec<ContenderSums>,
     /// Positions in the plan of the contenders that are ranked.
     ranked: Vec<usize>,
     comparison: PairedComparison,
@@ -39,7 +39,7 @@ pub(super) struct Tally<'p> {
 }
 
 /// The numbers of one contender.
-struct Sums {
+struct ContenderSums {
     score: Moments,
     oracle_regret: Moments,
     success_rate: Moments,
@@ -77,10 +77,10 @@ impl PartialOrd for ScoreKey {
     }
 }
 
-impl<'p> Tally<'p> {
+impl<'p> ScenarioSums<'p> {
     pub(super) fn new(plan: &'p Plan, scenario: usize) -> Self {
         let Scenario { requests, ref model, .. } = plan.scenarios[scenario];
-        let sums = |_: &Contender| Sums {
+        let sums = |_: &Contender| ContenderSums {
             score: Moments::default(),
             oracle_regret: Moments::default(),
             success_rate: Moments::default(),
@@ -276,7 +276,7 @@ impl<'p> Tally<'p> {
     }
 }
 
-impl Sums {
+impl ContenderSums {
     fn summarise(
         &self,
         label: &str,
@@ -295,16 +295,16 @@ impl Sums {
         let share = |attempts: &u64| *attempts as f64 / (self.attempts as f64).max(1.0);
         ContenderSummary {
             strategy: label.to_owned(),
-            score: mean(&self.score),
+            score: Mean::of(&self.score),
             score_parameter_sd,
-            success_rate: mean(&self.success_rate),
-            attempts_per_request: mean(&self.attempts_per_request),
-            retries: mean(&self.retries),
-            penalty: mean(&self.penalty),
-            rate_limited: mean(&self.rate_limited),
-            timed_out: mean(&self.timed_out),
-            regret: mean(&self.regret),
-            oracle_regret: mean(&self.oracle_regret),
+            success_rate: Mean::of(&self.success_rate),
+            attempts_per_request: Mean::of(&self.attempts_per_request),
+            retries: Mean::of(&self.retries),
+            penalty: Mean::of(&self.penalty),
+            rate_limited: Mean::of(&self.rate_limited),
+            timed_out: Mean::of(&self.timed_out),
+            regret: Mean::of(&self.regret),
+            oracle_regret: Mean::of(&self.oracle_regret),
             latency_p50_ms: latency_ms(0.5),
             latency_p90_ms: latency_ms(0.9),
             latency_p99_ms: latency_ms(0.99),
@@ -319,14 +319,6 @@ impl Sums {
             attempt_share_by_rank: self.attempts_by_rank.iter().map(share).collect(),
             notes: self.notes.summarise(),
         }
-    }
-}
-
-pub(super) fn mean(moments: &Moments) -> Mean {
-    Mean {
-        mean: moments.mean(),
-        std_dev: moments.std_dev(),
-        interval: moments.mean_interval(CONFIDENCE),
     }
 }
 
