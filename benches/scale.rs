@@ -10,6 +10,8 @@
 //! strategies whose name contains the filter. Criterion's statistics are not needed for growth by
 //! factors of ten, and its minimum time per case is too long for so many cases.
 
+#![allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

@@ -4,6 +4,8 @@
 //! statistical test states its false-alarm rate, runs on fixed seeds (so the alarm was risked
 //! once, when the seed was chosen) and shows once that it catches a planted bug.
 
+#![allow(clippy::disallowed_methods, reason = "tests of real time read the clock")]
+
 mod anchors;
 mod balancer_properties;
 mod bayes_optimal;
@@ -19,7 +21,7 @@ mod determinism;
 mod failingserver;
 mod fit;
 mod golden;
-mod layers;
+mod house;
 mod live;
 mod live_calibration;
 mod load;
@@ -29,6 +31,7 @@ mod processes;
 mod program;
 mod proxy;
 mod readme;
+mod rust_version;
 mod scenarios;
 mod stations;
 mod transcription;

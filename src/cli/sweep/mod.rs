@@ -113,6 +113,7 @@ enum Format {
 }
 
 /// Runs the subcommand.
+#[allow(clippy::disallowed_methods, reason = "how long it took, for people who wait")]
 pub(super) fn run(arguments: &SweepArguments, output: &OutputArguments) -> anyhow::Result<Ending> {
     let say = |text: &str| {
         if output.verbose {
