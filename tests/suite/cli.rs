@@ -6,55 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use super::program::{flakelab, stderr, stdout};
+use flakelab::world::Model;
 
-const MODEL: &str = r#"schema = 1
-ports = { first = 4000, count = 3 }
-[error_rate]
-draw = "fixed"
-family = "fixed"
-values = [0.1, 0.3, 0.5]
-[rate_limit]
-kind = "none"
-[latency]
-family = "constant"
-ms = 1.0
-"#;
+use super::program::{Desk, flakelab, stderr, stdout};
 
-struct Desk {
-    folder: tempfile::TempDir,
-}
-
-impl Desk {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("m.toml"), MODEL).unwrap();
-        Self { folder }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
-    }
-
-    fn run(&self, arguments: &str) -> Output {
-        flakelab(self.folder.path()).args(arguments.split_whitespace()).output().unwrap()
-    }
-
-    /// The message of a command that must fail with code 2, print nothing on stdout, and leave
-    /// no results folder behind.
-    fn mistake(&self, arguments: &str) -> String {
-        let output = self.run(arguments);
-        let message = stderr(&output);
-        assert_eq!(output.status.code(), Some(2), "{arguments}: {message}");
-        assert_eq!(stdout(&output), "", "{arguments}");
-        assert!(!message.contains("panicked"), "{message}");
-        assert!(!self.path("results").exists(), "{arguments} left a results folder");
-        message
-    }
+/// A desk with a model of three servers.
+fn desk() -> Desk {
+    Desk::with(&Model::of_rates(&[0.1, 0.3, 0.5]))
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
@@ -73,7 +31,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn a_sweep_prints_its_table_on_stdout_and_nothing_on_stderr() {
-    let desk = Desk::new();
+    let desk = desk();
     let output = desk.run("sweep --model m.toml --strategy v1,v4 --seeds 20 --requests 50");
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(stderr(&output), "");
@@ -94,7 +52,7 @@ fn a_sweep_prints_its_table_on_stdout_and_nothing_on_stderr() {
 
 #[test]
 fn summary_csv_has_the_columns_that_were_promised() {
-    let desk = Desk::new();
+    let desk = desk();
     let output =
         desk.run("sweep --model m.toml --strategy all --seeds 20 --requests 50 --format csv");
     let text = stdout(&output);
@@ -112,7 +70,7 @@ fn summary_csv_has_the_columns_that_were_promised() {
 
 #[test]
 fn json_and_markdown_are_what_they_say() {
-    let desk = Desk::new();
+    let desk = desk();
     let sweep = "sweep --model m.toml --strategy v2 --seeds 5 --requests 20 --format";
     let json = stdout(&desk.run(&format!("{sweep} json")));
     let value: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -123,7 +81,7 @@ fn json_and_markdown_are_what_they_say() {
 
 #[test]
 fn unknown_names_get_a_suggestion() {
-    let desk = Desk::new();
+    let desk = desk();
     let message = desk.mistake("sweep --strategy tompson");
     assert!(message.contains("did you mean `thompson`?"), "{message}");
     let message = desk.mistake("sweep --strategy v9");
@@ -138,7 +96,7 @@ fn unknown_names_get_a_suggestion() {
 
 #[test]
 fn impossible_numbers_are_refused_by_name() {
-    let desk = Desk::new();
+    let desk = desk();
     let cases = [
         ("sweep --model m.toml --seeds 0", "0 replications"),
         ("sweep --model m.toml --requests 0", "0 requests"),
@@ -158,11 +116,12 @@ fn impossible_numbers_are_refused_by_name() {
 
 #[test]
 fn a_model_with_a_mistake_is_shown_with_line_key_and_cure() {
-    let desk = Desk::new();
-    desk.write("p.toml", &MODEL.replace("0.3", "1.3"));
+    let desk = desk();
+    let model = Model::of_rates(&[0.1, 0.3, 0.5]).to_toml();
+    desk.write("p.toml", &model.replace("0.3", "1.3"));
     let message = desk.mistake("sweep --model p.toml");
     assert!(message.contains("p.toml:6:16") && message.contains("0.013"), "{message}");
-    desk.write("k.toml", &MODEL.replace("values", "vlaues"));
+    desk.write("k.toml", &model.replace("values", "vlaues"));
     let message = desk.mistake("sweep --model k.toml");
     assert!(message.contains("k.toml:6:1") && message.contains("`values`?"), "{message}");
     let message = desk.mistake("sweep --model nowhere.toml");
@@ -171,7 +130,7 @@ fn a_model_with_a_mistake_is_shown_with_line_key_and_cure() {
 
 #[test]
 fn a_trace_with_a_broken_row_is_named_by_file_line_column_and_value() {
-    let desk = Desk::new();
+    let desk = desk();
     desk.write(
         "t.csv",
         "request_number,attempt_number,request_id,strategy,timestamp,server_port,success,\
@@ -187,7 +146,7 @@ fn a_trace_with_a_broken_row_is_named_by_file_line_column_and_value() {
 
 #[test]
 fn a_results_folder_that_cannot_be_written_is_refused_before_any_work() {
-    let desk = Desk::new();
+    let desk = desk();
     let sweep = "sweep --model m.toml --strategy v2 --seeds 1000000";
     let message = desk.mistake(&format!("{sweep} --out m.toml/inside"));
     assert!(message.contains("m.toml/inside") && message.contains("--out"), "{message}");
@@ -195,7 +154,7 @@ fn a_results_folder_that_cannot_be_written_is_refused_before_any_work() {
 
 #[test]
 fn results_of_another_experiment_are_kept_unless_forced() {
-    let desk = Desk::new();
+    let desk = desk();
     let sweep = "sweep --model m.toml --strategy v2 --requests 20 --out r --seeds";
     assert!(desk.run(&format!("{sweep} 5")).status.success());
     let before = fs::read(desk.path("r/summary.csv")).unwrap();
@@ -209,7 +168,7 @@ fn results_of_another_experiment_are_kept_unless_forced() {
 
 #[test]
 fn result_files_are_the_same_bytes_for_any_number_of_threads() {
-    let desk = Desk::new();
+    let desk = desk();
     let mut folders = Vec::new();
     for (rayon, polars) in [("1", "1"), ("1", "2"), ("2", "1"), ("2", "2")] {
         let out = format!("r{rayon}{polars}");
@@ -264,7 +223,7 @@ fn interrupt_after_some_rows(child: &mut Child, folder: &Path) {
 #[cfg(unix)]
 #[test]
 fn ctrl_c_keeps_the_finished_replications_and_exits_with_130() {
-    let desk = Desk::new();
+    let desk = desk();
     let mut child = flakelab(desk.folder.path())
         .args(["sweep", "--model", "m.toml", "--strategy", "v2", "--requests", "5"])
         .args(["--seeds", "1000000000", "--out", "r"])
@@ -295,7 +254,7 @@ fn ctrl_c_keeps_the_finished_replications_and_exits_with_130() {
 /// traffic, of more seeds, none of which has been seen.
 #[test]
 fn the_next_command_asks_the_same_question_of_more_and_fresh_seeds() {
-    let desk = Desk::new();
+    let desk = desk();
     let sweep = "sweep --model m.toml --strategy v4,v5 --requests 20 --rps 50 --traffic poisson";
     let output = desk.run(&format!("{sweep} --seeds 30 --master-seed 7"));
     let text = stdout(&output);
@@ -315,7 +274,7 @@ fn the_next_command_asks_the_same_question_of_more_and_fresh_seeds() {
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_leaves_results_that_rest_on_more_alone() {
-    let desk = Desk::new();
+    let desk = desk();
     let sweep = "sweep --model m.toml --strategy v4 --seeds 500000000 --requests 10 --out r";
     let interrupted = || {
         let mut child = flakelab(desk.folder.path())
@@ -346,7 +305,7 @@ fn an_interrupted_run_leaves_results_that_rest_on_more_alone() {
 #[cfg(unix)]
 #[test]
 fn a_second_sweep_into_the_same_folder_is_turned_away_and_does_no_harm() {
-    let desk = Desk::new();
+    let desk = desk();
     let sweep = "sweep --model m.toml --strategy v4 --seeds 500000000 --requests 10 --out r";
     let mut first = flakelab(desk.folder.path())
         .args(sweep.split_whitespace())
@@ -365,7 +324,7 @@ fn a_second_sweep_into_the_same_folder_is_turned_away_and_does_no_harm() {
 
 #[test]
 fn scenarios_whose_names_look_alike_get_charts_of_their_own() {
-    let desk = Desk::new();
+    let desk = desk();
     desk.write(
         "e.toml",
         "schema = 1\nreplications = 3\nrequests = 9\nstrategies = [\"v2\"]\n\
@@ -382,14 +341,14 @@ fn scenarios_whose_names_look_alike_get_charts_of_their_own() {
 
 #[test]
 fn one_replication_is_not_taken_for_certainty() {
-    let desk = Desk::new();
+    let desk = desk();
     let text = stdout(&desk.run("sweep --model m.toml --strategy v1,v4 --seeds 1 --requests 50"));
     assert!(text.contains("±?") && text.contains("a single replication says nothing"), "{text}");
 }
 
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
-    let desk = Desk::new();
+    let desk = desk();
     let mut child = flakelab(desk.folder.path())
         .args(["sweep", "--model", "m.toml", "--strategy", "v2", "--seeds", "5"])
         .stdout(Stdio::piped())
@@ -403,7 +362,7 @@ fn a_reader_that_goes_away_is_no_error() {
 
 #[test]
 fn flags_override_the_experiment_file() {
-    let desk = Desk::new();
+    let desk = desk();
     desk.write(
         "e.toml",
         "schema = 1\nreplications = 7\nrequests = 30\nstrategies = [\"v1\", \"v2\"]\n\
@@ -419,7 +378,7 @@ fn flags_override_the_experiment_file() {
 
 #[test]
 fn help_starts_with_examples_and_lists_the_flags() {
-    let desk = Desk::new();
+    let desk = desk();
     for command in ["--help", "sweep --help", "fit --help"] {
         let text = stdout(&desk.run(command));
         assert!(text.starts_with("Examples:"), "{text}");

@@ -1,11 +1,13 @@
 //! Runs the built program, and makes recordings for it to read.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use flakelab::domain::{Purpose, Streams};
 use flakelab::stats::sample::uniform01;
 use flakelab::trace::{Config, Row, Trace};
+use flakelab::world::Model;
 
 /// The program, about to run in `folder`, whatever the environment says of colours.
 pub fn flakelab(folder: &Path) -> Command {
@@ -20,6 +22,43 @@ pub fn stdout(output: &Output) -> String {
 
 pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A folder of its own to run the program in, with a model in `m.toml`.
+pub struct Desk {
+    pub folder: tempfile::TempDir,
+}
+
+impl Desk {
+    pub fn with(model: &Model) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("m.toml"), model.to_toml()).unwrap();
+        Self { folder }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    pub fn run(&self, arguments: &str) -> Output {
+        flakelab(self.folder.path()).args(arguments.split_whitespace()).output().unwrap()
+    }
+
+    /// The message of a command that must fail with code 2, print nothing on stdout, and leave
+    /// no results folder behind.
+    pub fn mistake(&self, arguments: &str) -> String {
+        let output = self.run(arguments);
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments}: {message}");
+        assert_eq!(stdout(&output), "", "{arguments}");
+        assert!(!message.contains("panicked"), "{message}");
+        assert!(!self.path("results").exists(), "{arguments} left a results folder");
+        message
+    }
 }
 
 /// A recording of `requests` requests to config 0, sent round robin until one succeeds; server

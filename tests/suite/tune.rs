@@ -2,53 +2,24 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Output;
 
 use flakelab::strategy::StrategySpec;
+use flakelab::world::RateLimit;
 
-use super::program::{flakelab, stderr, stdout};
-
-const MODEL: &str = r#"schema = 1
-ports = { first = 4000, count = 5 }
-[error_rate]
-draw = "per_replication"
-family = "uniform"
-low = 0.02
-high = 0.75
-[rate_limit]
-kind = "none"
-[latency]
-family = "constant"
-ms = 1.0
-"#;
+use super::common::{UNIFORM, constant_ms, model};
+use super::program::{Desk, flakelab, stderr, stdout};
 
 const SMALL: &str = "--model m.toml --requests 60 --budget 800 --candidates 8 --fresh 50";
 
-fn desk() -> tempfile::TempDir {
-    let desk = tempfile::tempdir().unwrap();
-    fs::write(desk.path().join("m.toml"), MODEL).unwrap();
-    desk
-}
-
-fn run(desk: &Path, arguments: &str) -> Output {
-    flakelab(desk).args(arguments.split_whitespace()).output().unwrap()
-}
-
-/// The message of a command that must fail with code 2 and leave nothing behind.
-fn mistake(arguments: &str) -> String {
-    let desk = desk();
-    let output = run(desk.path(), arguments);
-    let message = stderr(&output);
-    assert_eq!(output.status.code(), Some(2), "{arguments}: {message}");
-    assert_eq!(stdout(&output), "", "{arguments}");
-    assert!(!desk.path().join("results").exists(), "{arguments} left a results folder");
-    message
+/// A desk with a model of five servers.
+fn desk() -> Desk {
+    Desk::with(&model(5, UNIFORM, RateLimit::None, constant_ms(1.0)))
 }
 
 #[test]
 fn tune_prints_what_it_found_and_writes_its_folder() {
     let desk = desk();
-    let output = run(desk.path(), &format!("tune --strategy v5 {SMALL} --png"));
+    let output = desk.run(&format!("tune --strategy v5 {SMALL} --png"));
     assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
     let text = stdout(&output);
     for expected in ["V5 thompson-scaled on m", "8 settings", "50 fresh seeds (master seed 43)"] {
@@ -57,7 +28,7 @@ fn tune_prints_what_it_found_and_writes_its_folder() {
     let next = text.lines().last().unwrap();
     assert!(next.starts_with("next: cargo run -- sweep --strategy all,thompson-scaled"), "{next}");
     assert!(next.ends_with("--master-seed 44"), "seeds that nobody saw: {next}");
-    let folder = fs::read_dir(desk.path().join("results")).unwrap().next().unwrap().unwrap();
+    let folder = fs::read_dir(desk.path("results")).unwrap().next().unwrap().unwrap();
     let name = folder.file_name().to_string_lossy().into_owned();
     assert!(name.starts_with("tune-thompson-scaled-"), "{name}");
     for file in [
@@ -72,7 +43,7 @@ fn tune_prints_what_it_found_and_writes_its_folder() {
     }
     // What it says can be played again, by the command that it names.
     let words: Vec<&str> = next.trim_start_matches("next: cargo run -- ").split(' ').collect();
-    let again = flakelab(desk.path()).args(words).arg("--seeds=5").output().unwrap();
+    let again = flakelab(desk.folder.path()).args(words).arg("--seeds=5").output().unwrap();
     assert!(again.status.success(), "{}", stderr(&again));
 }
 
@@ -81,22 +52,21 @@ fn tune_writes_the_same_bytes_for_any_number_of_threads() {
     let desk = desk();
     for threads in ["1", "3"] {
         let tune = format!("tune --strategy v3 {SMALL} --threads {threads} --out r{threads}");
-        assert!(run(desk.path(), &tune).status.success());
+        assert!(desk.run(&tune).status.success());
     }
     for file in ["tune.json", "candidates.csv", "report.md", "charts/tune-search.svg"] {
-        let read = |folder: &str| fs::read(desk.path().join(folder).join(file)).unwrap();
+        let read = |folder: &str| fs::read(desk.path(folder).join(file)).unwrap();
         assert!(read("r1") == read("r3"), "{file} differs");
     }
-    let message = run(desk.path(), &format!("tune --strategy v4 {SMALL} --out r1"));
+    let message = desk.run(&format!("tune --strategy v4 {SMALL} --out r1"));
     assert!(stderr(&message).contains("--force"), "{}", stderr(&message));
 }
 
 #[test]
 fn tune_formats_are_what_they_say() {
     let desk = desk();
-    let tune = |format: &str| {
-        stdout(&run(desk.path(), &format!("tune --strategy v4 {SMALL} --format {format}")))
-    };
+    let tune =
+        |format: &str| stdout(&desk.run(&format!("tune --strategy v4 {SMALL} --format {format}")));
     let json: serde_json::Value = serde_json::from_str(&tune("json")).unwrap();
     assert_eq!(json["settings"].as_array().unwrap().len(), 8);
     assert_eq!(json["fresh"]["replications"], 50);
@@ -119,7 +89,7 @@ fn searches_that_cannot_be_run_are_refused_with_what_could() {
         ("tune --strategy v1 --max-attempts 0", "max_attempts"),
         ("tune", "--strategy"),
     ] {
-        let message = mistake(arguments);
+        let message = desk().mistake(arguments);
         assert!(message.contains(expected), "{arguments}: {message}");
         let twice = message.matches("is not one strategy").count();
         assert!(twice <= 1, "said twice: {message}");
@@ -129,7 +99,7 @@ fn searches_that_cannot_be_run_are_refused_with_what_could() {
 #[test]
 fn strategies_lists_all_of_them_in_eighty_columns_without_colour() {
     let desk = desk();
-    let output = run(desk.path(), "strategies");
+    let output = desk.run("strategies");
     assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
     let text = stdout(&output);
     let folded = text.split_whitespace().collect::<Vec<&str>>().join(" ");
@@ -143,23 +113,23 @@ fn strategies_lists_all_of_them_in_eighty_columns_without_colour() {
     }
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     assert!(!text.contains('\x1b'));
-    let coloured = stdout(&run(desk.path(), "strategies --color always"));
+    let coloured = stdout(&desk.run("strategies --color always"));
     assert!(coloured.contains("\x1b[1m"));
 }
 
 #[test]
 fn strategies_takes_names_aliases_and_groups() {
     let desk = desk();
-    let text = stdout(&run(desk.path(), "strategies v1 thompson"));
+    let text = stdout(&desk.run("strategies v1 thompson"));
     assert!(text.contains("larkin (v1)") && text.contains("thompson (v4)"), "{text}");
     assert!(!text.contains("ucb1") && !text.contains("thompson-scaled"), "{text}");
-    let json = stdout(&run(desk.path(), "strategies all --format json"));
+    let json = stdout(&desk.run("strategies all --format json"));
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json.as_array().unwrap().len(), 5);
     assert_eq!(json[0]["parameters"][0]["default"], 50);
-    let message = mistake("strategies tompson");
+    let message = desk().mistake("strategies tompson");
     assert!(message.contains("did you mean `thompson`?"), "{message}");
     for command in ["strategies --help", "tune --help"] {
-        assert!(stdout(&run(desk.path(), command)).starts_with("Examples:"), "{command}");
+        assert!(stdout(&desk.run(command)).starts_with("Examples:"), "{command}");
     }
 }
