@@ -1,8 +1,6 @@
 //! Rate limits: is the family named right, does the inference abstain where nothing was pressed,
 //! and are the posteriors of a limiter's parameters calibrated?
 
-use std::path::PathBuf;
-
 use flakelab::domain::{Outcome, Purpose, Span, Streams, Timestamp};
 use flakelab::fit::{Conclusion, LimitKind, LimitParameter, LimitPrior, RatePrior, infer_limit_of};
 use flakelab::stats::Interval;
@@ -13,7 +11,7 @@ use flakelab::world::{Limiter, RateLimit};
 use rand::Rng;
 use rayon::prelude::*;
 
-use crate::study::{Finding, Study, must_be_rejected, uniformity};
+use crate::study::{Finding, Study, made, must_be_rejected, uniformity};
 
 /// Any day; traces carry Unix time.
 const BEGIN_S: f64 = 1_768_998_000.0;
@@ -87,18 +85,8 @@ fn recording(limit: &RateLimit, load: Load, slips: bool, rng: &mut impl Rng) -> 
             now += 0.001 + 0.004 * uniform01(rng);
         }
     }
-    Recording {
-        path: PathBuf::from("made"),
-        group: Group { servers: vec!["5000".to_owned()], ..Group::of_config(Config::ALL[1]) },
-        strategies: vec!["made".to_owned()],
-        tells_refusals: load.marked,
-        tells_latency: true,
-        attempts,
-        declared_starts: Vec::new(),
-        clock_jumps: Vec::new(),
-        warnings: Vec::new(),
-        first_identifier: String::new(),
-    }
+    let group = Group { servers: vec!["5000".to_owned()], ..Group::of_config(Config::ALL[1]) };
+    Recording { tells_refusals: load.marked, ..made(group, attempts) }
 }
 
 /// The limiter's answer, or its contrary when it slips; it counts what was answered.

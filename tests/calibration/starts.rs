@@ -3,8 +3,6 @@
 //! Ten servers, error rates from Beta(2, 2), all redrawn together at a start; one attempt a
 //! request, servers in turn or chosen by Thompson's rule.
 
-use std::path::PathBuf;
-
 use flakelab::domain::{Outcome, Purpose, Streams};
 use flakelab::fit::{Place, Population, RatePrior, Starts, find_starts};
 use flakelab::stats::sample::{beta, index_below, standard_normal, uniform01};
@@ -12,7 +10,7 @@ use flakelab::trace::{Config, Group, Observed, Recording};
 use rand::Rng;
 use rayon::prelude::*;
 
-use crate::study::{Finding, Study, must_be_rejected, uniformity};
+use crate::study::{Finding, Study, made, must_be_rejected, uniformity};
 
 const SERVERS: usize = 10;
 const TRUTH: Population = Population::Beta { alpha: 2.0, beta: 2.0 };
@@ -62,18 +60,7 @@ fn recording(requests: &[usize], choice: Choice, design: u16, seed: u64) -> Reco
             });
         }
     }
-    Recording {
-        path: PathBuf::from("made.csv"),
-        group: Group::of_config(Config::ALL[0]),
-        strategies: vec!["made".to_owned()],
-        tells_refusals: true,
-        tells_latency: true,
-        attempts,
-        declared_starts: Vec::new(),
-        clock_jumps: Vec::new(),
-        warnings: Vec::new(),
-        first_identifier: String::new(),
-    }
+    made(Group::of_config(Config::ALL[0]), attempts)
 }
 
 /// Thompson's rule with a normal draw of the moments of the Beta posterior.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use flakelab::stats::multiple::holm;
 use flakelab::stats::special::chi_square_sf;
+use flakelab::trace::{Group, Observed, Recording};
 
 /// One measured figure and what it had to be.
 #[derive(Debug, Clone)]
@@ -63,6 +64,22 @@ pub fn must_be_rejected(what: &str, pit: &[f64]) -> Finding {
         measured: format!("p = {p:.1e}, {} data sets", pit.len()),
         bound: "p < 0.001".to_owned(),
         held: Some(p < 1e-3),
+    }
+}
+
+/// A recording of made attempts, of which everything was told.
+pub fn made(group: Group, attempts: Vec<Observed>) -> Recording {
+    Recording {
+        path: "made.csv".into(),
+        group,
+        strategies: vec!["made".to_owned()],
+        tells_refusals: true,
+        tells_latency: true,
+        attempts,
+        declared_starts: Vec::new(),
+        clock_jumps: Vec::new(),
+        warnings: Vec::new(),
+        first_identifier: String::new(),
     }
 }
 

@@ -119,7 +119,7 @@ impl Bench {
         self.check_that_noise_changes_nothing()
     }
 
-    /// The giving-up rule of DESIGN section 2.
+    /// The giving-up rule of the game.
     fn may_give_up(&self, request: RequestId, attempts: u32, backlog: usize) -> bool {
         let Some(entered) = self.entered(request) else { return false };
         let in_service_ns = self.now.since(entered).as_nanos() as f64;

@@ -26,7 +26,8 @@ mod table;
 use std::sync::Arc;
 
 use flakelab::domain::Rules;
-use flakelab::stats::Moments;
+
+use crate::common::z;
 
 use self::dynamic_program::{Case, Policy, backward, optimum};
 use self::exact::exact;
@@ -34,17 +35,13 @@ use self::paired::paired;
 use self::players::rows;
 use self::prior::{Prior, worth_of_request};
 
-/// The population of the design's example model, as success rates.
+/// The population of `common::UNIFORM`, as success rates.
 const UNIFORM: Prior = Prior::Uniform { low: 0.25, high: 0.98 };
 
 const FLAT: Prior = Prior::Beta { a: 1.0, b: 1.0 };
 
 fn close(x: f64, y: f64, tolerance: f64, what: &str) {
     assert!((x - y).abs() < tolerance, "{what}: {x} {y}");
-}
-
-fn z(moments: &Moments, expected: f64) -> f64 {
-    (moments.mean() - expected) / moments.std_error()
 }
 
 #[test]

@@ -9,18 +9,24 @@ use flakelab::domain::{
 };
 use flakelab::experiment::{Contender, Plan, Player, Row, ScenarioSummary, Summary, sweep};
 use flakelab::sim::{Record, Replication};
+use flakelab::stats::Moments;
 use flakelab::strategy::{Decision, FIVE, ServerEstimate, Strategy, StrategySpec};
 use flakelab::world::{ErrorFamily, LatencyFamily, LogNormal, Model, RateLimit, Scenario};
 
 /// The standard normal quantile of two-sided 99.9 % intervals: a false-alarm rate of 1e-3 each.
 pub const Z_999: f64 = 3.290_527;
 
-/// Success rates uniform on (0.25, 0.98): the population of the design's example model.
+/// Success rates uniform on (0.25, 0.98): what most tests draw servers from.
 pub const UNIFORM: ErrorFamily = ErrorFamily::Uniform { low: 0.02, high: 0.75 };
 
-/// The latency of the design's example model.
+/// The latency of most tests.
 pub const LOG_NORMAL: LatencyFamily =
     LatencyFamily::LogNormal(LogNormal { median_ms: 1.1, sigma: 0.3 });
+
+/// How many standard errors a mean is above what it should be.
+pub fn z(moments: &Moments, expected: f64) -> f64 {
+    (moments.mean() - expected) / moments.std_error()
+}
 
 /// Latency without spread, the same for failures and refusals.
 pub fn constant_ms(ms: f64) -> LatencyFamily {

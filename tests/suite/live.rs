@@ -20,7 +20,7 @@ use flakelab::trace::{ReadOptions, Recording};
 use flakelab::validate::forecast::{Basis, PredictionFile};
 use flakelab::world::{Model, Ports};
 
-use super::program::{flakelab, stderr, stdout};
+use super::program::{flakelab, stderr, stdout, wait_until};
 
 /// A quick run of `live` in `folder`, with results in `folder/out`.
 fn live(folder: &Path, more: &[&str]) -> Command {
@@ -73,17 +73,6 @@ fn processes_of(folder: &Path) -> Vec<String> {
         })
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect()
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    // A minute is beyond any load; the promise of two seconds is measured elsewhere.
-    for _ in 0..1200 {
-        if is_so() {
-            return;
-        }
-        sleep(Duration::from_millis(50));
-    }
-    panic!("{what} did not come about");
 }
 
 fn signal(process: &Child, name: &str) {

@@ -1,8 +1,8 @@
 //! The integration tests, as one binary so that polars is linked once.
 //!
-//! Every module tests one promise of the design against answers computed another way. Each
-//! statistical test states its false-alarm rate, runs on fixed seeds (so the alarm was risked
-//! once, when the seed was chosen) and shows once that it catches a planted bug.
+//! Every module tests one promise against answers computed another way. Each statistical test
+//! states its false-alarm rate, runs on fixed seeds (so the alarm was risked once, when the seed was
+//! chosen) and shows once that it catches a planted bug.
 
 #![allow(clippy::disallowed_methods, reason = "tests of real time read the clock")]
 

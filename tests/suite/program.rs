@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::thread::sleep;
+use std::time::Duration;
 
 use flakelab::domain::{Purpose, Streams};
 use flakelab::stats::sample::uniform01;
@@ -59,6 +61,17 @@ impl Desk {
         assert!(!self.path("results").exists(), "{arguments} left a results folder");
         message
     }
+}
+
+/// Waits until something is so. A minute is beyond any load; promises of time are tested elsewhere.
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..6000 {
+        if is_so() {
+            return;
+        }
+        sleep(Duration::from_millis(10));
+    }
+    panic!("{what} did not come about");
 }
 
 /// A recording of `requests` requests to config 0, sent round robin until one succeeds; server

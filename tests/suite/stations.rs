@@ -12,6 +12,8 @@ use flakelab::world::{
     RateLimit, ServerOverride, Stations,
 };
 
+use crate::common::z;
+
 const ONE: ServerId = ServerId(0);
 
 fn capacity(slots: u32, queue: Option<u32>) -> Conditions {
@@ -62,10 +64,6 @@ fn queue(conditions: Conditions, rate: f64, mut service: impl FnMut(f64) -> f64)
         of[2].push(refused / 1e4);
     }
     of
-}
-
-fn z(batches: &Moments, expected: f64) -> f64 {
-    (batches.mean() - expected) / batches.std_error()
 }
 
 /// Erlang's formulas for `load` = arrival rate x mean service on `slots` slots: the probability

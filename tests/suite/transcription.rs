@@ -1,4 +1,4 @@
-//! Each strategy against a slow, literal transcription of DESIGN section 3, and that the
+//! Each strategy against a slow, literal transcription of its definition, and that the
 //! comparison would notice a wrong one.
 //!
 //! The transcription keeps every outcome of every server in a list and counts from the whole
@@ -37,7 +37,7 @@ enum Bug {
     NotRaised,
 }
 
-/// DESIGN section 3, word by word.
+/// The definitions of V1 to V5, word by word.
 struct Literal {
     /// 1 to 5.
     version: u32,

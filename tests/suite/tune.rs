@@ -1,7 +1,6 @@
 //! `flakelab tune` and `flakelab strategies` as a user meets them.
 
 use std::fs;
-use std::path::Path;
 
 use flakelab::strategy::StrategySpec;
 use flakelab::world::RateLimit;
@@ -127,7 +126,7 @@ fn strategies_takes_names_aliases_and_groups() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json.as_array().unwrap().len(), 5);
     assert_eq!(json[0]["parameters"][0]["default"], 50);
-    let message = desk().mistake("strategies tompson");
+    let message = desk.mistake("strategies tompson");
     assert!(message.contains("did you mean `thompson`?"), "{message}");
     for command in ["strategies --help", "tune --help"] {
         assert!(stdout(&desk.run(command)).starts_with("Examples:"), "{command}");

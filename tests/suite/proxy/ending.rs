@@ -12,6 +12,7 @@ use nix::sys::signal::Signal;
 use super::files::reconcile;
 use super::program::{Answers, Running, exchange, identifiers, load, post, status, targets};
 use super::servers::{Manner, Server};
+use crate::program::wait_until;
 
 /// Sends `n` requests at once, from a thread each; what they are answered.
 fn at_once(proxy: &Running, n: usize) -> Vec<thread::JoinHandle<u16>> {
@@ -24,15 +25,6 @@ fn answers(clients: Vec<thread::JoinHandle<u16>>) -> Answers {
     let mut answers = Answers::default();
     clients.into_iter().for_each(|client| answers.count(client.join().unwrap()));
     answers
-}
-
-/// Waits until something is so, and fails when that takes half a minute.
-fn wait_until(what: impl Fn() -> bool) {
-    let waited = |_| {
-        thread::sleep(Duration::from_millis(5));
-        what()
-    };
-    assert!((0..6000).any(waited));
 }
 
 fn sent(servers: &[Server]) -> u64 {
@@ -48,8 +40,8 @@ fn ctrl_c_answers_everybody_completes_the_files_and_exits_130() {
         let mut proxy = Running::start(&targets(&servers), &arguments);
         let clients = at_once(&proxy, 20);
         let path = proxy.path("metrics.json");
-        wait_until(|| sent(&servers) == 1);
-        wait_until(|| Metrics::read(&path).unwrap().total_requests == 20);
+        wait_until("sending", || sent(&servers) == 1);
+        wait_until("the metrics", || Metrics::read(&path).unwrap().total_requests == 20);
         let begin = Instant::now();
         proxy.signal(signal);
         let answers = answers(clients);
@@ -72,7 +64,7 @@ fn what_is_in_flight_at_the_end_is_still_answered_by_its_outcome() {
     let mut proxy =
         Running::start(&targets(&servers), &["--strategy", "v4", "--max-in-service", "6"]);
     let clients = at_once(&proxy, 6);
-    wait_until(|| sent(&servers) == 6);
+    wait_until("sending", || sent(&servers) == 6);
     proxy.signal(Signal::SIGINT);
     let answers = answers(clients);
     assert_eq!(proxy.wait().code(), Some(130));
@@ -88,7 +80,7 @@ fn a_second_ctrl_c_ends_at_once() {
     let arguments = ["--strategy", "v1", "--attempt-timeout-ms", "60000"];
     let mut proxy = Running::start(&targets(&servers), &arguments);
     let clients = at_once(&proxy, 1);
-    wait_until(|| sent(&servers) == 1);
+    wait_until("sending", || sent(&servers) == 1);
     proxy.signal(Signal::SIGINT);
     thread::sleep(Duration::from_millis(50));
     proxy.signal(Signal::SIGINT);
@@ -106,7 +98,7 @@ fn a_proxy_that_is_killed_leaves_whole_rows_and_whole_metrics() {
         // Until nobody listens any more.
         identifiers(100_000).iter().take_while(|id| send(address, id).is_some()).count()
     });
-    wait_until(|| Metrics::read(&path).unwrap().total_requests > 100);
+    wait_until("the metrics", || Metrics::read(&path).unwrap().total_requests > 100);
     proxy.signal(Signal::SIGKILL);
     assert_eq!(proxy.wait().code(), None);
     let answered = loading.join().unwrap();
