@@ -1,7 +1,16 @@
 //! What every strategy says of itself: name, idea, group, parameters with meaning and range.
 //!
-//! Said once, beside the strategy, and used everywhere: by the list of strategies, by the check of
-//! values from files and the command line, and by the search for better values.
+//! Said once, in the [`declared!`] of the strategy's file. The macro makes of it the struct that
+//! holds the parameters (read from and written to files), their defaults, their docs, and the
+//! [`Entry`] from which everything else follows: the list of strategies, the check of values from
+//! files and the command line, the search for better values.
+//!
+//! The first line of a parameter's doc comment is its meaning, which people see in lists; further
+//! lines are for readers of the code. `build` looks like a closure and becomes the function that
+//! makes the strategy. Most strategies are a rule over tallies of outcomes: their struct of
+//! parameters implements [`Rule`](super::parts::Rule), which is the index and nothing else, and
+//! [`Tallied`](super::parts::Tallied) makes a strategy of it. One that remembers anything else has
+//! a struct of its own that implements [`Strategy`].
 
 use std::fmt;
 
@@ -20,6 +29,79 @@ pub trait Declared: Copy + Default + PartialEq + fmt::Debug + Serialize + Deseri
     /// The strategy, fresh; `rng` is all the randomness it will ever have.
     fn build(self, fleet: &Fleet, rng: ChaCha8Rng) -> Box<dyn Strategy>;
 }
+
+/// Declares a strategy; see the [module](self).
+///
+/// ```ignore
+/// declared! {
+///     name: "greedy", alias: "v9", group: Literature,
+///     idea: "always the server with the highest posterior mean",
+///     build: |spec, fleet, rng| Tallied::new(spec, fleet.servers(), rng),
+///     pub struct GreedySpec {
+///         /// successes that the prior counts for
+///         prior_successes: f64 = 1.0, Range::number(1e-3, 1e6, (0.1, 20.0));
+///     }
+/// }
+/// ```
+macro_rules! declared {
+    (
+        name: $name:literal, $(alias: $alias:literal,)? group: $group:ident,
+        idea: $idea:literal,
+        build: |$self:tt, $fleet:tt, $rng:tt| $build:expr,
+        pub struct $spec:ident {
+            $(
+                #[doc = $meaning:literal]
+                $(#[doc = $more:literal])*
+                $key:ident: $type:ty = $default:expr, $range:expr;
+            )*
+        }
+    ) => {
+        #[doc = concat!("Parameters of `", $name, "`: ", $idea, ".")]
+        #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct $spec {
+            $(
+                #[doc = $meaning]
+                $(#[doc = $more])*
+                #[doc = concat!("(default ", stringify!($default), ").")]
+                pub $key: $type,
+            )*
+        }
+
+        impl Default for $spec {
+            fn default() -> Self {
+                Self { $($key: $default,)* }
+            }
+        }
+
+        impl $crate::strategy::declared::Declared for $spec {
+            const ENTRY: $crate::strategy::declared::Entry = $crate::strategy::declared::Entry {
+                name: $name,
+                alias: $crate::strategy::declared::declared!(@alias $($alias)?),
+                group: $crate::strategy::declared::Group::$group,
+                idea: $idea,
+                parameters: &[$($crate::strategy::declared::Parameter {
+                    key: stringify!($key),
+                    meaning: $meaning.trim_ascii_start(),
+                    range: $range,
+                },)*],
+            };
+
+            fn build(
+                self,
+                $fleet: &$crate::domain::Fleet,
+                $rng: rand_chacha::ChaCha8Rng,
+            ) -> Box<dyn $crate::strategy::Strategy> {
+                let $self = self;
+                Box::new($build)
+            }
+        }
+    };
+    (@alias) => { None };
+    (@alias $alias:literal) => { Some($alias) };
+}
+
+pub(crate) use declared;
 
 /// What a strategy says of itself.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -4,9 +4,10 @@
 //! an argument, and gets its randomness once, at construction. The simulator and the live
 //! proxy run the very same objects.
 //!
-//! To add one: a new file in the folder of its group, with its parameters, their
-//! [`Declared`](declared::Declared) entry, its state and `impl Strategy`; then one line in
-//! `catalogue.rs`. Names, help, checks of parameters and the search for better ones follow.
+//! To add one: a new file in the folder of its group, with what it [declares](declared) of itself
+//! and its [`Rule`](parts::Rule), or its state and `impl Strategy` where it remembers more than
+//! tallies; then one line in `catalogue.rs`. Names, help, checks of parameters and the search for
+//! better ones follow.
 
 mod catalogue;
 pub mod declared;

@@ -3,30 +3,17 @@
 //! The least that a strategy must beat; it learns nothing and excludes nothing.
 
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
-use super::declared::{Declared, Entry, Group};
+use super::declared::declared;
 use super::{Decision, Strategy};
-use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, ServerId, Timestamp};
+use crate::domain::{Attempt, Outcome, PendingRequest, ServerId, Timestamp};
 use crate::stats::sample;
 
-/// It has no parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RandomSpec {}
-
-impl Declared for RandomSpec {
-    const ENTRY: Entry = Entry {
-        name: "random",
-        alias: None,
-        group: Group::Reference,
-        idea: "a server drawn uniformly, whatever happened",
-        parameters: &[],
-    };
-
-    fn build(self, fleet: &Fleet, rng: ChaCha8Rng) -> Box<dyn Strategy> {
-        Box::new(Random::new(fleet.servers(), rng))
-    }
+declared! {
+    name: "random", group: Reference,
+    idea: "a server drawn uniformly, whatever happened",
+    build: |_, fleet, rng| Random::new(fleet.servers(), rng),
+    pub struct RandomSpec {}
 }
 
 /// Uniform choice.
@@ -54,14 +41,13 @@ impl Strategy for Random {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Purpose, Streams};
-    use crate::strategy::parts::testing::decide;
+    use crate::strategy::parts::testing::{decide, rng};
 
     /// Each share of 40,000 draws within 4.5 standard errors: false alarm 7e-5 for ten
     /// servers together, and the seed is fixed.
     #[test]
     fn every_server_gets_its_share() {
-        let mut random = Random::new(10, Streams::new(1).stream(Purpose::Strategy, 0, 0));
+        let mut random = Random::new(10, rng());
         let mut counts = [0_u32; 10];
         for _ in 0..40_000 {
             counts[usize::from(decide(&mut random, 0, &[]))] += 1;

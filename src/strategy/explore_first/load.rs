@@ -25,13 +25,13 @@ fn at_first(others: usize) -> f64 {
 
 /// The effect of load.
 #[derive(Debug, Clone)]
-pub(super) struct Load {
+pub(super) struct Crowding {
     seen: [f64; LEVELS],
     expected: [f64; LEVELS],
     factor: [f64; LEVELS],
 }
 
-impl Load {
+impl Crowding {
     /// Nothing seen.
     pub(super) fn unknown() -> Self {
         let zeros = [0.0; LEVELS];
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn one_attempt_at_a_time_is_never_discounted() {
-        let mut load = Load::unknown();
+        let mut load = Crowding::unknown();
         (0..1000).for_each(|_| load.observe(0, 0.9, false));
         assert_eq!(load.factor(0), 1.0);
         assert_eq!(load.factor(4), 0.5, "nothing was seen of load");
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn the_factor_is_successes_seen_over_successes_expected() {
-        let mut load = Load::unknown();
+        let mut load = Crowding::unknown();
         for k in 0..200 {
             load.observe(15, 0.8, k % 5 < 2);
         }
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn what_goes_well_under_a_load_goes_well_under_less_and_says_nothing_of_more() {
-        let mut load = Load::unknown();
+        let mut load = Crowding::unknown();
         (0..100).for_each(|_| load.observe(6, 0.5, true));
         assert_eq!(load.factor(6), 1.0, "more successes than expected are no reason to pile up");
         assert_eq!(load.factor(2), 1.0);

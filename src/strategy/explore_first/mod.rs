@@ -22,22 +22,23 @@
 //! excluded; a failure moves the belief before the next attempt, which diversifies by itself.
 //! `belief` tells outages from bad luck, `recovery` learns rate limits, `load` what attempts in
 //! flight do. With limits, attempt k minimises (1 - a_i x_i) V_(k+1)(i) over servers, where a_i is
-//! the chance of acceptance, x_i the optimistic rate and V_(k+1)(i) the best that `plan` can do in
+//! the chance of acceptance, x_i the optimistic rate and V_(k+1)(i) the best that can be done in
 //! the free attempts left when i has been used. A good server that refuses retries is thus not
 //! spent in attempt 1 if the attempts after it need it: poor first, good last.
 //!
 //! The rule draws no random numbers. Time per attempt and memory grow with the number of servers.
 //!
-//! Sources: Gutin and Farias (2016) for the index; the prices of attempts and the plan over the
-//! attempts of a request are our own derivation, not proved optimal. Exact dynamic programming on
-//! two and three servers with the prior given (Beta(3.8, 2.2), 8 to 24 requests, attempts capped
+//! Sources: Gutin and Farias (2016) for the index; the prices of attempts and the lookahead over
+//! the attempts of a request are our own derivation, not proved optimal. Exact dynamic programming
+//! on two and three servers with the prior given (Beta(3.8, 2.2), 8 to 24 requests, attempts capped
 //! at 6) found its regret to the optimum 5 to 7 % of the optimum's own regret to the oracle, and
 //! under a flat prior 13 to 19 %, of which most is not knowing that the run is that short.
 //!
 //! Limits: with many requests in service it spreads them until it has seen what servers can take:
-//! where servers take everything, that costs some points of a thousand. Rates are taken as constant while a server is up, so a server that merely becomes worse
-//! is noticed slowly. A token saved for later requests has no price (only those of the same
-//! request count). Limiters with a burst are tested by refusals. It waits only if told to.
+//! where servers take everything, that costs some points of a thousand. Rates are taken as constant
+//! while a server is up, so a server that merely becomes worse is noticed slowly. A token saved for
+//! later requests has no price (only those of the same request count). Limiters with a burst are
+//! tested by refusals. It waits only if told to.
 
 mod belief;
 mod gaps;
@@ -49,15 +50,12 @@ mod recovery;
 #[cfg(test)]
 mod tests;
 
-use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
-
-use super::declared::{Declared, Entry, Group, Parameter, Range};
+use super::declared::{Range, declared};
 use super::{Decision, ServerEstimate, Strategy};
-use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, ServerId, Span, Timestamp};
+use crate::domain::{Attempt, Outcome, PendingRequest, ServerId, Span, Timestamp};
 use belief::{Beliefs, power};
-use load::Load;
-use plan::{DEPTH, Plan};
+use load::Crowding;
+use plan::{DEPTH, Lookahead};
 use prior::Population;
 use recovery::Recovery;
 
@@ -66,84 +64,28 @@ const RELUCTANCE: f64 = 0.5;
 /// Attempts from this one on (from 0) are priced alike.
 const PAID: u64 = 3;
 
-/// Parameters of `explore-first`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ExploreFirstSpec {
-    /// Requests that a run is expected to last at least, which exploring may count on from the
-    /// start (default 80).
-    pub first_horizon: f64,
-    /// Odds that every attempt adds for its server having gone down; 0 turns the watch for outages
-    /// off (default 1e-6).
-    pub outage_hazard: f64,
-    /// Attempts of a server that are remembered (default 500).
-    pub memory: f64,
-    /// While all good servers are expected to refuse, wait for one until this many milliseconds
-    /// after the request's arrival, rather than sending elsewhere (default 0: never wait). Costs
-    /// latency, and 500s where requests queue.
-    pub patience_ms: f64,
-    /// Successes of the population's Beta, if it is known, together with `prior_failures` (default
-    /// 0: the population is estimated).
-    pub prior_successes: f64,
-    /// Failures of the population's Beta (default 0: estimated).
-    pub prior_failures: f64,
-}
-
-impl Default for ExploreFirstSpec {
-    fn default() -> Self {
-        Self {
-            first_horizon: 80.0,
-            outage_hazard: 1e-6,
-            memory: 500.0,
-            patience_ms: 0.0,
-            prior_successes: 0.0,
-            prior_failures: 0.0,
-        }
-    }
-}
-
-impl Declared for ExploreFirstSpec {
-    const ENTRY: Entry = Entry {
-        name: "explore-first",
-        alias: None,
-        group: Group::Champion,
-        idea: "explores in attempt 1, where it is nearly free; exploits in later ones",
-        parameters: &[
-            Parameter {
-                key: "first_horizon",
-                meaning: "requests that exploring may count on from the start",
-                range: Range::number(1.0, 1e9, (5.0, 500.0)),
-            },
-            Parameter {
-                key: "outage_hazard",
-                meaning: "odds of an outage that every attempt adds; 0: no watch for outages",
-                range: Range::number(0.0, 0.999, (1e-9, 1e-3)),
-            },
-            Parameter {
-                key: "memory",
-                meaning: "attempts of a server that are remembered",
-                range: Range::number(10.0, 1e12, (50.0, 10_000.0)),
-            },
-            Parameter {
-                key: "patience_ms",
-                meaning: "milliseconds after arrival until which to wait for a good server; 0: never",
-                range: Range::number(0.0, 3.6e6, (0.0, 80.0)),
-            },
-            Parameter {
-                key: "prior_successes",
-                meaning: "successes of the population's Beta, if known; 0: estimated",
-                range: PRIOR,
-            },
-            Parameter {
-                key: "prior_failures",
-                meaning: "failures of the population's Beta, if known; 0: estimated",
-                range: PRIOR,
-            },
-        ],
-    };
-
-    fn build(self, fleet: &Fleet, _rng: ChaCha8Rng) -> Box<dyn Strategy> {
-        Box::new(ExploreFirst::new(self, fleet.servers()))
+declared! {
+    name: "explore-first", group: Champion,
+    idea: "explores in attempt 1, where it is nearly free; exploits in later ones",
+    build: |spec, fleet, _| ExploreFirst::new(spec, fleet.servers()),
+    pub struct ExploreFirstSpec {
+        /// requests that exploring may count on from the start
+        first_horizon: f64 = 80.0, Range::number(1.0, 1e9, (5.0, 500.0));
+        /// odds of an outage that every attempt adds; 0: no watch for outages
+        outage_hazard: f64 = 1e-6, Range::number(0.0, 0.999, (1e-9, 1e-3));
+        /// attempts of a server that are remembered
+        memory: f64 = 500.0, Range::number(10.0, 1e12, (50.0, 10_000.0));
+        /// milliseconds after arrival until which to wait for a good server; 0: never
+        ///
+        /// It waits while all good servers are expected to refuse, rather than sending elsewhere.
+        /// That costs latency, and 500s where requests queue.
+        patience_ms: f64 = 0.0, Range::number(0.0, 3.6e6, (0.0, 80.0));
+        /// successes of the population's Beta, if known; 0: estimated
+        ///
+        /// It takes both of its numbers for the prior to be given.
+        prior_successes: f64 = 0.0, PRIOR;
+        /// failures of the population's Beta, if known; 0: estimated
+        prior_failures: f64 = 0.0, PRIOR;
     }
 }
 
@@ -156,7 +98,7 @@ pub struct ExploreFirst {
     spec: ExploreFirstSpec,
     beliefs: Beliefs,
     recovery: Recovery,
-    load: Load,
+    crowding: Crowding,
     /// Requests that have come into service.
     requests: u64,
     /// The chance that an attempt now meets a server that is up, accepts and has room; scratch.
@@ -176,7 +118,7 @@ impl ExploreFirst {
             beliefs: Beliefs::new(servers, population, spec.outage_hazard, spec.memory),
             spec,
             recovery: Recovery::new(servers),
-            load: Load::unknown(),
+            crowding: Crowding::unknown(),
             requests: 0,
             chance: vec![1.0; servers],
         }
@@ -209,17 +151,17 @@ impl ExploreFirst {
     fn least_loss(&mut self, now: Timestamp, request: &PendingRequest) -> Decision {
         let limited = self.recovery.limits_seen();
         let mut best = 0.0_f64;
-        let mut plan = Plan::EMPTY;
+        let mut ahead = Lookahead::EMPTY;
         for i in 0..self.beliefs.servers() {
             let others = self.recovery.in_flight_to(i);
-            let up = self.beliefs.up(i, self.requests) * self.load.factor(others);
+            let up = self.beliefs.up(i, self.requests) * self.crowding.factor(others);
             let mean = self.beliefs.means()[i];
             best = best.max(mean * up);
             self.chance[i] = if limited { up * self.recovery.accepts(i, now) } else { up };
-            plan.offer(mean * self.chance[i], i);
+            ahead.offer(mean * self.chance[i], i);
         }
         if limited
-            && plan.best() < RELUCTANCE * best
+            && ahead.best() < RELUCTANCE * best
             && let Some(at) = self.when_good(now, request, best)
         {
             return Decision::WaitUntil(at);
@@ -227,18 +169,18 @@ impl ExploreFirst {
         let z = self.optimism(request.attempts, best);
         let left = request.free_attempts.saturating_sub(request.attempts + 1).min(DEPTH);
         // Without limits every server leaves the same to the attempts that follow.
-        let ahead = limited && left > 0;
+        let looks_ahead = limited && left > 0;
         let again = |i: usize| {
             let up = self.beliefs.up(i, self.requests);
             self.beliefs.means()[i] * up * self.recovery.accepts_retry(i)
         };
-        if ahead {
-            plan.second_uses(again);
+        if looks_ahead {
+            ahead.second_uses(again);
         }
         let mut chosen = (f64::INFINITY, 0);
         for (i, log_odds) in self.beliefs.log_odds(request.attempts).iter().enumerate() {
             let rate = 1.0 / (1.0 + libm::exp(-log_odds.optimistic(z)));
-            let rest = if ahead { plan.loss_after(i, again(i), left) } else { 1.0 };
+            let rest = if looks_ahead { ahead.loss_after(i, again(i), left) } else { 1.0 };
             let loss = (1.0 - self.chance[i] * rate) * rest;
             if loss < chosen.0 {
                 chosen = (loss, i);
@@ -290,8 +232,8 @@ impl Strategy for ExploreFirst {
         self.recovery.on_accepted(now, attempt, success);
         let i = attempt.server.index();
         let others = self.recovery.in_flight_to(i);
-        let factor = self.load.factor(others);
-        self.load.observe(others, self.beliefs.means()[i], success);
+        let factor = self.crowding.factor(others);
+        self.crowding.observe(others, self.beliefs.means()[i], success);
         self.beliefs.observe(i, self.requests, success, factor);
     }
 

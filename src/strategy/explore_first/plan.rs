@@ -1,7 +1,7 @@
 //! What the free attempts after this one can still do.
 //!
 //! With rate limits the value left depends on which server is used now: a good one that refuses a
-//! retry is missing later. The plan takes the best of what is left, attempt by attempt: the next
+//! retry is missing later. The lookahead takes the best of what is left, attempt by attempt: the next
 //! best server not used yet, or again one that was used if it accepts retries. This is backward
 //! induction, V_k = min over i of (1 - s_i) V_(k+1), where the order within a request does not
 //! matter, so that greedy filling is the minimum.
@@ -17,7 +17,7 @@ const NONE: usize = usize::MAX;
 
 /// The servers with the best chances of success now.
 #[derive(Debug, Clone)]
-pub(super) struct Plan {
+pub(super) struct Lookahead {
     /// Chance of success now, best first.
     value: [f64; KEPT],
     server: [usize; KEPT],
@@ -25,7 +25,7 @@ pub(super) struct Plan {
     again: [f64; KEPT],
 }
 
-impl Plan {
+impl Lookahead {
     /// No servers.
     pub(super) const EMPTY: Self =
         Self { value: [0.0; KEPT], server: [NONE; KEPT], again: [0.0; KEPT] };
@@ -110,15 +110,15 @@ mod tests {
             let accepts = |i: usize| pattern >> i & 1 == 1;
             let again: Vec<f64> =
                 (0..5).map(|i| if accepts(i) { first[i] } else { 0.05 * first[i] }).collect();
-            let mut plan = Plan::EMPTY;
-            first.iter().enumerate().for_each(|(i, value)| plan.offer(*value, i));
-            plan.second_uses(|i| again[i]);
+            let mut ahead = Lookahead::EMPTY;
+            first.iter().enumerate().for_each(|(i, value)| ahead.offer(*value, i));
+            ahead.second_uses(|i| again[i]);
             for now in 0..5 {
                 for left in 0..=DEPTH {
                     let mut used = vec![false; 5];
                     used[now] = true;
                     let expected = enumerate(&first, &again, &mut used, left);
-                    let loss = plan.loss_after(now, again[now], left);
+                    let loss = ahead.loss_after(now, again[now], left);
                     assert!((loss - expected).abs() < 1e-12, "{pattern} {now} {left}");
                 }
             }
@@ -127,10 +127,10 @@ mod tests {
 
     #[test]
     fn keeps_the_best_in_order() {
-        let mut plan = Plan::EMPTY;
-        assert_eq!(plan.best(), 0.0);
-        [0.2, 0.7, 0.1, 0.7, 0.9].iter().enumerate().for_each(|(i, v)| plan.offer(*v, i));
-        assert_eq!(plan.value, [0.9, 0.7, 0.7]);
-        assert_eq!(plan.server, [4, 1, 3]);
+        let mut ahead = Lookahead::EMPTY;
+        assert_eq!(ahead.best(), 0.0);
+        [0.2, 0.7, 0.1, 0.7, 0.9].iter().enumerate().for_each(|(i, v)| ahead.offer(*v, i));
+        assert_eq!(ahead.value, [0.9, 0.7, 0.7]);
+        assert_eq!(ahead.server, [4, 1, 3]);
     }
 }

@@ -229,7 +229,7 @@ impl Recovery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{AttemptId, RequestId, ServerId};
+    use crate::strategy::parts::testing::attempt;
 
     const MS: u64 = 1_000_000;
 
@@ -238,13 +238,7 @@ mod tests {
     }
 
     fn send(recovery: &mut Recovery, server: u16, ms: u64, accepted: bool) {
-        let attempt = Attempt {
-            id: AttemptId(0),
-            request: RequestId(0),
-            number: 0,
-            server: ServerId(server),
-            sent_at: at(ms),
-        };
+        let attempt = attempt(server, at(ms));
         recovery.on_sent(&attempt);
         if accepted {
             recovery.on_accepted(at(ms + 1), &attempt, false);
@@ -318,13 +312,7 @@ mod tests {
         let mut r = Recovery::new(1);
         send(&mut r, 0, 0, true);
         send(&mut r, 0, 2, false);
-        let attempt = |ms: u64| Attempt {
-            id: AttemptId(0),
-            request: RequestId(0),
-            number: 0,
-            server: ServerId(0),
-            sent_at: at(ms),
-        };
+        let attempt = |ms: u64| attempt(0, at(ms));
         r.on_sent(&attempt(100));
         r.on_sent(&attempt(300));
         assert_eq!((r.in_flight(), r.in_flight_to(0)), (2, 2));

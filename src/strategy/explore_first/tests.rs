@@ -1,8 +1,9 @@
 //! The whole rule: a literal transcription where nothing disturbs it, and what it does with limits.
 
 use super::*;
-use crate::domain::{AttemptId, Purpose, Request, RequestId, Streams};
+use crate::domain::{Purpose, Request, RequestId, Streams};
 use crate::stats::sample;
+use crate::strategy::parts::testing::attempt;
 
 const MS: u64 = 1_000_000;
 
@@ -23,13 +24,7 @@ fn ask(strategy: &mut ExploreFirst, ms: u64, request: &PendingRequest) -> usize 
 }
 
 fn tell(strategy: &mut ExploreFirst, ms: u64, server: usize, outcome: Outcome) {
-    let attempt = Attempt {
-        id: AttemptId(0),
-        request: RequestId(0),
-        number: 0,
-        server: ServerId(server as u16),
-        sent_at: at_ms(ms),
-    };
+    let attempt = attempt(server as u16, at_ms(ms));
     strategy.on_sent(at_ms(ms), &attempt);
     strategy.on_outcome(at_ms(ms + 1), &attempt, outcome);
 }

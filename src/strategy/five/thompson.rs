@@ -9,111 +9,54 @@
 //! depend on the request, and gives away good second attempts when they do not.
 
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
-use super::EXCLUDE_TRIED;
-use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, Timestamp};
+use crate::domain::{PendingRequest, ServerId};
 use crate::stats::sample;
-use crate::strategy::declared::{Declared, Entry, Group, Parameter, Range};
-use crate::strategy::parts::{Tallies, candidates, first_max_by};
-use crate::strategy::{Decision, ServerEstimate, Strategy};
+use crate::strategy::declared::{Range, declared};
+use crate::strategy::parts::{Rule, Tallied, Tallies, candidates, first_max_by};
 
-/// Parameters of V4.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ThompsonSpec {
-    /// Successes that the prior counts for (default 1, at least 1).
-    pub prior_successes: f64,
-    /// Failures that the prior counts for (default 1, at least 1).
-    pub prior_failures: f64,
-    /// Leave out servers that the request has tried, in free attempts (default true).
-    pub exclude_tried: bool,
-}
-
-impl Default for ThompsonSpec {
-    fn default() -> Self {
-        Self { prior_successes: 1.0, prior_failures: 1.0, exclude_tried: true }
+declared! {
+    name: "thompson", alias: "v4", group: Five,
+    idea: "each server as often as it is believed best; the best where attempts cost",
+    build: |spec, fleet, rng| Tallied::new(spec, fleet.servers(), rng),
+    pub struct ThompsonSpec {
+        /// successes that the prior counts for
+        prior_successes: f64 = 1.0, Range::number(1.0, 1e6, (1.0, 10.0));
+        /// failures that the prior counts for
+        prior_failures: f64 = 1.0, Range::number(1.0, 1e6, (1.0, 10.0));
+        /// leave out servers that the request has tried, in free attempts
+        exclude_tried: bool = true, Range::Switch;
     }
 }
 
-impl Declared for ThompsonSpec {
-    const ENTRY: Entry = Entry {
-        name: "thompson",
-        alias: Some("v4"),
-        group: Group::Five,
-        idea: "each server as often as it is believed best; the best where attempts cost",
-        parameters: &[
-            Parameter {
-                key: "prior_successes",
-                meaning: "successes that the prior counts for",
-                range: Range::number(1.0, 1e6, (1.0, 10.0)),
-            },
-            Parameter {
-                key: "prior_failures",
-                meaning: "failures that the prior counts for",
-                range: Range::number(1.0, 1e6, (1.0, 10.0)),
-            },
-            EXCLUDE_TRIED,
-        ],
-    };
-
-    fn build(self, fleet: &Fleet, rng: ChaCha8Rng) -> Box<dyn Strategy> {
-        Box::new(Thompson::new(self, fleet.servers(), rng))
-    }
-}
-
-/// Thompson sampling.
-#[derive(Debug)]
-pub struct Thompson {
-    spec: ThompsonSpec,
-    tallies: Tallies,
-    rng: ChaCha8Rng,
-}
-
-impl Thompson {
-    /// A fresh memory of `servers` servers.
-    pub fn new(spec: ThompsonSpec, servers: usize, rng: ChaCha8Rng) -> Self {
-        Self { spec, tallies: Tallies::new(servers), rng }
-    }
-}
-
-impl Strategy for Thompson {
-    fn decide(&mut self, _now: Timestamp, request: &PendingRequest) -> Decision {
-        let Self { spec, tallies, rng } = self;
+impl Rule for ThompsonSpec {
+    #[inline]
+    fn choose(
+        &self,
+        tallies: &Tallies,
+        request: &PendingRequest,
+        rng: &mut ChaCha8Rng,
+    ) -> ServerId {
         if !request.is_free() {
-            return Decision::Send(tallies.best());
+            return tallies.best();
         }
-        let excluded = candidates(tallies.servers(), spec.exclude_tried, request);
-        Decision::Send(first_max_by(tallies.servers(), excluded, |server| {
-            let a = tallies.successes_of(server) + spec.prior_successes;
-            let b = tallies.failures_of(server) + spec.prior_failures;
-            sample::beta(rng, a, b)
-        }))
-    }
-
-    fn on_outcome(&mut self, _now: Timestamp, attempt: &Attempt, outcome: Outcome) {
-        self.tallies.record(attempt, outcome);
-    }
-
-    fn estimates(&self) -> Vec<ServerEstimate> {
-        self.tallies.estimates()
+        let excluded = candidates(tallies.servers(), self.exclude_tried, request);
+        first_max_by(tallies.servers(), excluded, |server| {
+            let (s, f) = tallies.counts(server);
+            sample::beta(rng, s + self.prior_successes, f + self.prior_failures)
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Purpose, Streams};
-    use crate::strategy::parts::testing::{decide, observe};
-
-    fn thompson(servers: usize) -> Thompson {
-        let rng = Streams::new(1).stream(Purpose::Strategy, 0, 0);
-        Thompson::new(ThompsonSpec::default(), servers, rng)
-    }
+    use crate::domain::Outcome;
+    use crate::strategy::parts::testing::{decide, observe, tallied};
 
     #[test]
     fn settles_on_a_server_that_is_clearly_better() {
-        let mut strategy = thompson(2);
+        let mut strategy = tallied(ThompsonSpec::default(), 2);
         for _ in 0..200 {
             observe(&mut strategy, 0, Outcome::Failure);
             observe(&mut strategy, 1, Outcome::Success);
@@ -127,7 +70,7 @@ mod tests {
     /// 4 standard errors: false alarm 6e-5, and the seed is fixed.
     #[test]
     fn plays_a_server_as_often_as_it_is_believed_best() {
-        let mut strategy = thompson(2);
+        let mut strategy = tallied(ThompsonSpec::default(), 2);
         observe(&mut strategy, 0, Outcome::Success);
         observe(&mut strategy, 1, Outcome::Failure);
         let n = 20_000;

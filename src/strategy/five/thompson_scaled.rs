@@ -8,96 +8,44 @@
 //! Limits: those of `thompson`; raising to at least 1 moves the mean of strong beliefs.
 
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
-use super::EXCLUDE_TRIED;
-use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, Timestamp};
+use crate::domain::{PendingRequest, ServerId};
 use crate::stats::sample;
-use crate::strategy::declared::{Declared, Entry, Group, Parameter, Range};
-use crate::strategy::parts::{Tallies, candidates, first_max_by};
-use crate::strategy::{Decision, ServerEstimate, Strategy};
+use crate::strategy::declared::{Range, declared};
+use crate::strategy::parts::{Rule, Tallied, Tallies, candidates, first_max_by};
 
-/// Parameters of V5.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ThompsonScaledSpec {
-    /// Scale in the first attempt (default 4, above 0).
-    pub initial_scale: f64,
-    /// Factor from each attempt to the next (default 0.5, above 0).
-    pub decay: f64,
-    /// Leave out servers that the request has tried, in free attempts (default true).
-    pub exclude_tried: bool,
-}
-
-impl Default for ThompsonScaledSpec {
-    fn default() -> Self {
-        Self { initial_scale: 4.0, decay: 0.5, exclude_tried: true }
+declared! {
+    name: "thompson-scaled", alias: "v5", group: Five,
+    idea: "Thompson, bold in the first attempt and careful in later ones",
+    build: |spec, fleet, rng| Tallied::new(spec, fleet.servers(), rng),
+    pub struct ThompsonScaledSpec {
+        /// scale of the belief in the first attempt; above 1 explores more
+        initial_scale: f64 = 4.0, Range::number(1e-6, 1e6, (0.1, 16.0));
+        /// factor of the scale from each attempt to the next
+        decay: f64 = 0.5, Range::number(1e-6, 1e6, (0.05, 2.0));
+        /// leave out servers that the request has tried, in free attempts
+        exclude_tried: bool = true, Range::Switch;
     }
 }
 
-impl Declared for ThompsonScaledSpec {
-    const ENTRY: Entry = Entry {
-        name: "thompson-scaled",
-        alias: Some("v5"),
-        group: Group::Five,
-        idea: "Thompson, bold in the first attempt and careful in later ones",
-        parameters: &[
-            Parameter {
-                key: "initial_scale",
-                meaning: "scale of the belief in the first attempt; above 1 explores more",
-                range: Range::number(1e-6, 1e6, (0.1, 16.0)),
-            },
-            Parameter {
-                key: "decay",
-                meaning: "factor of the scale from each attempt to the next",
-                range: Range::number(1e-6, 1e6, (0.05, 2.0)),
-            },
-            EXCLUDE_TRIED,
-        ],
-    };
-
-    fn build(self, fleet: &Fleet, rng: ChaCha8Rng) -> Box<dyn Strategy> {
-        Box::new(ThompsonScaled::new(self, fleet.servers(), rng))
-    }
-}
-
-/// Thompson sampling with a scale that decays over a request's attempts.
-#[derive(Debug)]
-pub struct ThompsonScaled {
-    spec: ThompsonScaledSpec,
-    tallies: Tallies,
-    rng: ChaCha8Rng,
-}
-
-impl ThompsonScaled {
-    /// A fresh memory of `servers` servers.
-    pub fn new(spec: ThompsonScaledSpec, servers: usize, rng: ChaCha8Rng) -> Self {
-        Self { spec, tallies: Tallies::new(servers), rng }
-    }
-}
-
-impl Strategy for ThompsonScaled {
-    fn decide(&mut self, _now: Timestamp, request: &PendingRequest) -> Decision {
-        let Self { spec, tallies, rng } = self;
+impl Rule for ThompsonScaledSpec {
+    #[inline]
+    fn choose(
+        &self,
+        tallies: &Tallies,
+        request: &PendingRequest,
+        rng: &mut ChaCha8Rng,
+    ) -> ServerId {
         if !request.is_free() {
-            return Decision::Send(tallies.best());
+            return tallies.best();
         }
-        let scale = spec.initial_scale * libm::pow(spec.decay, f64::from(request.attempts));
-        let excluded = candidates(tallies.servers(), spec.exclude_tried, request);
-        Decision::Send(first_max_by(tallies.servers(), excluded, |server| {
-            let a = tallies.successes_of(server) + 1.0;
-            let b = tallies.failures_of(server) + 1.0;
-            let (a, b) = scaled(a, b, scale);
+        let scale = self.initial_scale * libm::pow(self.decay, f64::from(request.attempts));
+        let excluded = candidates(tallies.servers(), self.exclude_tried, request);
+        first_max_by(tallies.servers(), excluded, |server| {
+            let (s, f) = tallies.counts(server);
+            let (a, b) = scaled(s + 1.0, f + 1.0, scale);
             sample::beta(rng, a, b)
-        }))
-    }
-
-    fn on_outcome(&mut self, _now: Timestamp, attempt: &Attempt, outcome: Outcome) {
-        self.tallies.record(attempt, outcome);
-    }
-
-    fn estimates(&self) -> Vec<ServerEstimate> {
-        self.tallies.estimates()
+        })
     }
 }
 
@@ -115,8 +63,8 @@ fn scaled(a: f64, b: f64, k: f64) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Purpose, Streams};
-    use crate::strategy::parts::testing::{decide, observe};
+    use crate::domain::Outcome;
+    use crate::strategy::parts::testing::{decide, observe, tallied};
 
     #[test]
     fn scale_one_and_an_empty_memory_change_nothing() {
@@ -143,8 +91,7 @@ mod tests {
     fn the_first_attempt_explores_more_with_a_larger_scale() {
         let share = |initial_scale| {
             let spec = ThompsonScaledSpec { initial_scale, ..ThompsonScaledSpec::default() };
-            let rng = Streams::new(1).stream(Purpose::Strategy, 0, 0);
-            let mut strategy = ThompsonScaled::new(spec, 2, rng);
+            let mut strategy = tallied(spec, 2);
             for _ in 0..10 {
                 observe(&mut strategy, 0, Outcome::Success);
                 observe(&mut strategy, 1, Outcome::Success);

@@ -7,66 +7,31 @@
 //! Limits: assumes fixed rates, and explores more than a few hundred requests repay.
 
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
-use super::EXCLUDE_TRIED;
-use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, ServerId, ServerSet, Timestamp};
-use crate::strategy::declared::{Declared, Entry, Group};
-use crate::strategy::parts::{Tallies, candidates, first_max_by};
-use crate::strategy::{Decision, ServerEstimate, Strategy};
+use crate::domain::{PendingRequest, ServerId, ServerSet};
+use crate::strategy::declared::{Range, declared};
+use crate::strategy::parts::{Rule, Tallied, Tallies, candidates, first_max_by};
 
-/// Parameters of V2.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Ucb1Spec {
-    /// When true, free attempts leave out servers that the request has tried, and attempts
-    /// that cost go to the server with the highest s/n (default false).
-    pub exclude_tried: bool,
-}
-
-impl Declared for Ucb1Spec {
-    const ENTRY: Entry = Entry {
-        name: "ucb1",
-        alias: Some("v2"),
-        group: Group::Five,
-        idea: "the server whose success rate could plausibly be highest",
-        parameters: &[EXCLUDE_TRIED],
-    };
-
-    fn build(self, fleet: &Fleet, _rng: ChaCha8Rng) -> Box<dyn Strategy> {
-        Box::new(Ucb1::new(self, fleet.servers()))
+declared! {
+    name: "ucb1", alias: "v2", group: Five,
+    idea: "the server whose success rate could plausibly be highest",
+    build: |spec, fleet, rng| Tallied::new(spec, fleet.servers(), rng),
+    pub struct Ucb1Spec {
+        /// leave out servers that the request has tried, in free attempts
+        ///
+        /// and send attempts that cost to the server with the highest s/n
+        exclude_tried: bool = false, Range::Switch;
     }
 }
 
-/// UCB1.
-#[derive(Debug)]
-pub struct Ucb1 {
-    spec: Ucb1Spec,
-    tallies: Tallies,
-}
-
-impl Ucb1 {
-    /// A fresh memory of `servers` servers.
-    pub fn new(spec: Ucb1Spec, servers: usize) -> Self {
-        Self { spec, tallies: Tallies::new(servers) }
-    }
-}
-
-impl Strategy for Ucb1 {
-    fn decide(&mut self, _now: Timestamp, request: &PendingRequest) -> Decision {
-        if self.spec.exclude_tried && !request.is_free() {
-            return Decision::Send(self.tallies.best());
+impl Rule for Ucb1Spec {
+    #[inline]
+    fn choose(&self, tallies: &Tallies, request: &PendingRequest, _: &mut ChaCha8Rng) -> ServerId {
+        if self.exclude_tried && !request.is_free() {
+            return tallies.best();
         }
-        let excluded = candidates(self.tallies.servers(), self.spec.exclude_tried, request);
-        Decision::Send(highest_index(&self.tallies, excluded, 2.0, 1.0))
-    }
-
-    fn on_outcome(&mut self, _now: Timestamp, attempt: &Attempt, outcome: Outcome) {
-        self.tallies.record(attempt, outcome);
-    }
-
-    fn estimates(&self) -> Vec<ServerEstimate> {
-        self.tallies.estimates()
+        let excluded = candidates(tallies.servers(), self.exclude_tried, request);
+        highest_index(tallies, excluded, 2.0, 1.0)
     }
 }
 
@@ -80,7 +45,7 @@ pub(super) fn highest_index(
 ) -> ServerId {
     if !tallies.all_tried() {
         let untried = ServerId::all(tallies.servers())
-            .find(|s| !excluded.contains(*s) && tallies.attempts_of(*s) == 0.0);
+            .find(|s| !excluded.contains(*s) && tallies.attempts()[s.index()] == 0.0);
         if let Some(server) = untried {
             return server;
         }
@@ -96,11 +61,12 @@ pub(super) fn highest_index(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::strategy::parts::testing::{decide, observe};
+    use crate::domain::Outcome;
+    use crate::strategy::parts::testing::{decide, observe, tallied};
 
     #[test]
     fn tries_every_server_once_before_repeating() {
-        let mut ucb1 = Ucb1::new(Ucb1Spec::default(), 3);
+        let mut ucb1 = tallied(Ucb1Spec::default(), 3);
         for expected in [0, 1, 2] {
             assert_eq!(decide(&mut ucb1, 0, &[]), expected);
             observe(&mut ucb1, expected, Outcome::Success);
@@ -109,7 +75,7 @@ mod tests {
 
     #[test]
     fn prefers_the_uncertain_server_when_means_are_equal() {
-        let mut ucb1 = Ucb1::new(Ucb1Spec::default(), 2);
+        let mut ucb1 = tallied(Ucb1Spec::default(), 2);
         for server in [0, 0, 0, 0, 1, 1] {
             observe(&mut ucb1, server, Outcome::Success);
         }
@@ -119,7 +85,7 @@ mod tests {
 
     #[test]
     fn with_exclusion_a_paid_attempt_goes_to_the_best() {
-        let mut ucb1 = Ucb1::new(Ucb1Spec { exclude_tried: true }, 2);
+        let mut ucb1 = tallied(Ucb1Spec { exclude_tried: true }, 2);
         observe(&mut ucb1, 0, Outcome::Failure);
         observe(&mut ucb1, 1, Outcome::Success);
         assert_eq!(decide(&mut ucb1, 0, &[1]), 0);

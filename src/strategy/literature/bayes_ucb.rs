@@ -12,69 +12,31 @@
 //! tail there is lighter than 1/t, which takes one incomplete beta function instead of an inverse.
 
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
-use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, ServerId, Timestamp};
+use crate::domain::{PendingRequest, ServerId};
 use crate::stats::special::{inc_beta, inv_inc_beta};
-use crate::strategy::declared::{Declared, Entry, Group, Parameter, Range};
-use crate::strategy::parts::Tallies;
-use crate::strategy::{Decision, ServerEstimate, Strategy};
+use crate::strategy::declared::{Range, declared};
+use crate::strategy::parts::{Rule, Tallied, Tallies};
 
-/// Parameters of `bayes-ucb`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct BayesUcbSpec {
-    /// The upper tail is this over t (default 1, above 0).
-    pub quantile_factor: f64,
-}
-
-impl Default for BayesUcbSpec {
-    fn default() -> Self {
-        Self { quantile_factor: 1.0 }
+declared! {
+    name: "bayes-ucb", group: Literature,
+    idea: "the server whose belief has the highest upper quantile, 1 - 1/t",
+    build: |spec, fleet, rng| Tallied::new(spec, fleet.servers(), rng),
+    pub struct BayesUcbSpec {
+        /// the quantile is 1 - quantile_factor / t; above 1 explores less
+        quantile_factor: f64 = 1.0, Range::number(1e-3, 1e3, (0.1, 20.0));
     }
 }
 
-impl Declared for BayesUcbSpec {
-    const ENTRY: Entry = Entry {
-        name: "bayes-ucb",
-        alias: None,
-        group: Group::Literature,
-        idea: "the server whose belief has the highest upper quantile, 1 - 1/t",
-        parameters: &[Parameter {
-            key: "quantile_factor",
-            meaning: "the quantile is 1 - quantile_factor / t; above 1 explores less",
-            range: Range::number(1e-3, 1e3, (0.1, 20.0)),
-        }],
-    };
-
-    fn build(self, fleet: &Fleet, _rng: ChaCha8Rng) -> Box<dyn Strategy> {
-        Box::new(BayesUcb::new(self, fleet.servers()))
-    }
-}
-
-/// Bayes-UCB.
-#[derive(Debug)]
-pub struct BayesUcb {
-    spec: BayesUcbSpec,
-    tallies: Tallies,
-}
-
-impl BayesUcb {
-    /// A fresh memory of `servers` servers.
-    pub fn new(spec: BayesUcbSpec, servers: usize) -> Self {
-        Self { spec, tallies: Tallies::new(servers) }
-    }
-}
-
-impl Strategy for BayesUcb {
-    fn decide(&mut self, _now: Timestamp, _request: &PendingRequest) -> Decision {
-        let tallies = &self.tallies;
-        let tail = (self.spec.quantile_factor / (tallies.total() + 1) as f64).min(1.0);
+impl Rule for BayesUcbSpec {
+    fn choose(&self, tallies: &Tallies, _: &PendingRequest, _: &mut ChaCha8Rng) -> ServerId {
+        let tail = (self.quantile_factor / (tallies.total() + 1) as f64).min(1.0);
         // The lower quantile of the failure rate: 1 - index, which keeps its digits when the index
         // is close to 1.
         let (mut best, mut lowest) = (ServerId(0), f64::INFINITY);
         for server in ServerId::all(tallies.servers()) {
-            let (a, b) = (tallies.failures_of(server) + 1.0, tallies.successes_of(server) + 1.0);
+            let (s, f) = tallies.counts(server);
+            let (a, b) = (f + 1.0, s + 1.0);
             if lowest <= 1.0 && inc_beta(a, b, lowest) <= tail {
                 continue;
             }
@@ -83,22 +45,15 @@ impl Strategy for BayesUcb {
                 (best, lowest) = (server, quantile);
             }
         }
-        Decision::Send(best)
-    }
-
-    fn on_outcome(&mut self, _now: Timestamp, attempt: &Attempt, outcome: Outcome) {
-        self.tallies.record(attempt, outcome);
-    }
-
-    fn estimates(&self) -> Vec<ServerEstimate> {
-        self.tallies.estimates()
+        best
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::strategy::parts::testing::{decide, observe};
+    use crate::domain::Outcome;
+    use crate::strategy::parts::testing::{decide, observe, tallied};
 
     /// The quantiles are known where one parameter is 1: with f failures only it is
     /// 1 - (1/t)^(1/(f+1)), with s successes only (1 - 1/t)^(1/(s+1)).
@@ -107,7 +62,7 @@ mod tests {
         let of_failures = |f: i32, t: f64| 1.0 - (1.0 / t).powf(1.0 / f64::from(f + 1));
         let of_successes = |s: i32, t: f64| (1.0 - 1.0 / t).powf(1.0 / f64::from(s + 1));
         for (failures, successes) in [(1, 1), (1, 3), (2, 1), (5, 2), (3, 9)] {
-            let mut strategy = BayesUcb::new(BayesUcbSpec::default(), 3);
+            let mut strategy = tallied(BayesUcbSpec::default(), 3);
             (0..failures).for_each(|_| observe(&mut strategy, 0, Outcome::RateLimited));
             (0..successes).for_each(|_| observe(&mut strategy, 1, Outcome::Success));
             let t = f64::from(failures + successes + 1);
@@ -121,7 +76,7 @@ mod tests {
     #[test]
     fn a_lighter_tail_explores_more() {
         let chosen = |quantile_factor| {
-            let mut strategy = BayesUcb::new(BayesUcbSpec { quantile_factor }, 2);
+            let mut strategy = tallied(BayesUcbSpec { quantile_factor }, 2);
             for _ in 0..20 {
                 observe(&mut strategy, 0, Outcome::Success);
             }

@@ -10,43 +10,20 @@
 //! by default, over all servers together.
 
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
-use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, ServerId, ServerSet, Timestamp};
+use crate::domain::{Attempt, Outcome, PendingRequest, ServerId, ServerSet, Timestamp};
 use crate::stats::sample;
-use crate::strategy::declared::{Declared, Entry, Group, Parameter, Range};
+use crate::strategy::declared::{Range, declared};
 use crate::strategy::parts::{Tallies, first_max_by};
 use crate::strategy::{Decision, ServerEstimate, Strategy};
 
-/// Parameters of `discounted-thompson`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DiscountedThompsonSpec {
-    /// What an outcome keeps of its weight at each further one (default 0.99, 0 to 1).
-    pub gamma: f64,
-}
-
-impl Default for DiscountedThompsonSpec {
-    fn default() -> Self {
-        Self { gamma: 0.99 }
-    }
-}
-
-impl Declared for DiscountedThompsonSpec {
-    const ENTRY: Entry = Entry {
-        name: "discounted-thompson",
-        alias: None,
-        group: Group::Literature,
-        idea: "Thompson that forgets at a steady rate",
-        parameters: &[Parameter {
-            key: "gamma",
-            meaning: "what an outcome keeps of its weight at each further one; 1 forgets nothing",
-            range: Range::number(0.0, 1.0, (0.9, 1.0)),
-        }],
-    };
-
-    fn build(self, fleet: &Fleet, rng: ChaCha8Rng) -> Box<dyn Strategy> {
-        Box::new(DiscountedThompson::new(self, fleet.servers(), rng))
+declared! {
+    name: "discounted-thompson", group: Literature,
+    idea: "Thompson that forgets at a steady rate",
+    build: |spec, fleet, rng| DiscountedThompson::new(spec, fleet.servers(), rng),
+    pub struct DiscountedThompsonSpec {
+        /// what an outcome keeps of its weight at each further one; 1 forgets nothing
+        gamma: f64 = 0.99, Range::number(0.0, 1.0, (0.9, 1.0));
     }
 }
 
@@ -110,15 +87,13 @@ impl Strategy for DiscountedThompson {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Purpose, Streams};
-    use crate::strategy::parts::testing::observe;
+    use crate::strategy::parts::testing::{observe, rng};
 
     /// k successes in a row count (1 - gamma^k) / (1 - gamma), then everybody fades.
     #[test]
     fn counts_are_geometric_sums() {
-        let rng = Streams::new(1).stream(Purpose::Strategy, 0, 0);
         let spec = DiscountedThompsonSpec { gamma: 0.9 };
-        let mut strategy = DiscountedThompson::new(spec, 2, rng);
+        let mut strategy = DiscountedThompson::new(spec, 2, rng());
         (0..50).for_each(|_| observe(&mut strategy, 0, Outcome::Success));
         (0..7).for_each(|_| observe(&mut strategy, 1, Outcome::RateLimited));
         let sum = |k: i32| (1.0 - 0.9_f64.powi(k)) / (1.0 - 0.9);

@@ -10,100 +10,45 @@
 //! first that is not bad.
 
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
-use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, ServerId, ServerSet, Timestamp};
-use crate::strategy::declared::{Declared, Entry, Group, Parameter, Range};
-use crate::strategy::parts::{Tallies, first_max_by};
-use crate::strategy::{Decision, ServerEstimate, Strategy};
+use crate::domain::{PendingRequest, ServerId, ServerSet};
+use crate::strategy::declared::{Range, declared};
+use crate::strategy::parts::{Rule, Tallied, Tallies, first_max_by};
 
-/// Parameters of `greedy`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct GreedySpec {
-    /// Successes that the prior counts for (default 1, above 0).
-    pub prior_successes: f64,
-    /// Failures that the prior counts for (default 1, above 0).
-    pub prior_failures: f64,
-}
-
-impl Default for GreedySpec {
-    fn default() -> Self {
-        Self { prior_successes: 1.0, prior_failures: 1.0 }
+declared! {
+    name: "greedy", group: Literature,
+    idea: "always the server with the highest posterior mean",
+    build: |spec, fleet, rng| Tallied::new(spec, fleet.servers(), rng),
+    pub struct GreedySpec {
+        /// successes that the prior counts for
+        prior_successes: f64 = 1.0, Range::number(1e-3, 1e6, (0.1, 20.0));
+        /// failures that the prior counts for
+        prior_failures: f64 = 1.0, Range::number(1e-3, 1e6, (0.1, 20.0));
     }
 }
 
-impl Declared for GreedySpec {
-    const ENTRY: Entry = Entry {
-        name: "greedy",
-        alias: None,
-        group: Group::Literature,
-        idea: "always the server with the highest posterior mean",
-        parameters: &[
-            Parameter {
-                key: "prior_successes",
-                meaning: "successes that the prior counts for",
-                range: Range::number(1e-3, 1e6, (0.1, 20.0)),
-            },
-            Parameter {
-                key: "prior_failures",
-                meaning: "failures that the prior counts for",
-                range: Range::number(1e-3, 1e6, (0.1, 20.0)),
-            },
-        ],
-    };
-
-    fn build(self, fleet: &Fleet, _rng: ChaCha8Rng) -> Box<dyn Strategy> {
-        Box::new(Greedy::new(self, fleet.servers()))
-    }
-}
-
-/// The highest posterior mean.
-#[derive(Debug)]
-pub struct Greedy {
-    spec: GreedySpec,
-    tallies: Tallies,
-}
-
-impl Greedy {
-    /// A fresh memory of `servers` servers.
-    pub fn new(spec: GreedySpec, servers: usize) -> Self {
-        Self { spec, tallies: Tallies::new(servers) }
+impl Rule for GreedySpec {
+    fn choose(&self, tallies: &Tallies, _: &PendingRequest, _: &mut ChaCha8Rng) -> ServerId {
+        first_max_by(tallies.servers(), &ServerSet::EMPTY, |s| self.success_rate(tallies, s))
     }
 
-    fn mean(&self, server: ServerId) -> f64 {
-        let GreedySpec { prior_successes: a, prior_failures: b } = self.spec;
-        (self.tallies.successes_of(server) + a) / (self.tallies.attempts_of(server) + (a + b))
-    }
-}
-
-impl Strategy for Greedy {
-    fn decide(&mut self, _now: Timestamp, _request: &PendingRequest) -> Decision {
-        let servers = self.tallies.servers();
-        Decision::Send(first_max_by(servers, &ServerSet::EMPTY, |server| self.mean(server)))
-    }
-
-    fn on_outcome(&mut self, _now: Timestamp, attempt: &Attempt, outcome: Outcome) {
-        self.tallies.record(attempt, outcome);
-    }
-
-    fn estimates(&self) -> Vec<ServerEstimate> {
-        let with_prior =
-            |e: ServerEstimate| ServerEstimate { success_rate: self.mean(e.server), ..e };
-        self.tallies.estimates().into_iter().map(with_prior).collect()
+    /// The posterior mean.
+    fn success_rate(&self, tallies: &Tallies, server: ServerId) -> f64 {
+        let (a, b) = (self.prior_successes, self.prior_failures);
+        (tallies.counts(server).0 + a) / (tallies.attempts()[server.index()] + (a + b))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Purpose, Streams};
+    use crate::domain::{Outcome, Purpose, Streams};
     use crate::stats::sample;
-    use crate::strategy::parts::testing::{decide, observe};
+    use crate::strategy::parts::testing::{decide, observe, tallied};
 
     #[test]
     fn a_server_stays_until_its_mean_falls_below_the_prior() {
-        let mut greedy = Greedy::new(GreedySpec::default(), 2);
+        let mut greedy = tallied(GreedySpec::default(), 2);
         for outcome in [Outcome::Success, Outcome::Failure] {
             assert_eq!(decide(&mut greedy, 0, &[]), 0);
             observe(&mut greedy, 0, outcome);
@@ -123,7 +68,7 @@ mod tests {
         let mut coins = Streams::new(7).stream(Purpose::World, 0, 0);
         let mut left = 0;
         for _ in 0..runs {
-            let mut greedy = Greedy::new(GreedySpec::default(), 2);
+            let mut greedy = tallied(GreedySpec::default(), 2);
             let leaves = (0..400).any(|_| {
                 let success = sample::uniform01(&mut coins) < p;
                 observe(&mut greedy, 0, if success { Outcome::Success } else { Outcome::Failure });

@@ -13,95 +13,42 @@
 //! about log2(T) Beta draws for each server.
 
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
-use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, ServerSet, Timestamp};
+use crate::domain::{PendingRequest, ServerId, ServerSet};
 use crate::stats::{binomial::binomial, sample};
-use crate::strategy::declared::{Declared, Entry, Group, Parameter, Range};
-use crate::strategy::parts::{Tallies, first_max_by};
-use crate::strategy::{Decision, ServerEstimate, Strategy};
+use crate::strategy::declared::{Range, declared};
+use crate::strategy::parts::{Rule, Tallied, Tallies, first_max_by};
 
-/// Parameters of `irs-fh`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct IrsFhSpec {
-    /// Attempts of the run, as far as known beforehand (default 1000, at least 1).
-    pub horizon: u64,
-}
-
-impl Default for IrsFhSpec {
-    fn default() -> Self {
-        Self { horizon: 1000 }
+declared! {
+    name: "irs-fh", group: Literature,
+    idea: "Thompson that believes no more than the attempts left could teach it",
+    build: |spec, fleet, rng| Tallied::new(spec, fleet.servers(), rng),
+    pub struct IrsFhSpec {
+        /// attempts of the run, which the strategy must be told
+        horizon: u64 = 1000, Range::whole(1, 1_000_000_000, (2, 5000));
     }
 }
 
-impl Declared for IrsFhSpec {
-    const ENTRY: Entry = Entry {
-        name: "irs-fh",
-        alias: None,
-        group: Group::Literature,
-        idea: "Thompson that believes no more than the attempts left could teach it",
-        parameters: &[Parameter {
-            key: "horizon",
-            meaning: "attempts of the run, which the strategy must be told",
-            range: Range::whole(1, 1_000_000_000, (2, 5000)),
-        }],
-    };
-
-    fn build(self, fleet: &Fleet, rng: ChaCha8Rng) -> Box<dyn Strategy> {
-        Box::new(IrsFh::new(self, fleet.servers(), rng))
-    }
-}
-
-/// IRS.FH.
-#[derive(Debug)]
-pub struct IrsFh {
-    spec: IrsFhSpec,
-    tallies: Tallies,
-    rng: ChaCha8Rng,
-}
-
-impl IrsFh {
-    /// A fresh memory of `servers` servers.
-    pub fn new(spec: IrsFhSpec, servers: usize, rng: ChaCha8Rng) -> Self {
-        Self { spec, tallies: Tallies::new(servers), rng }
-    }
-}
-
-impl Strategy for IrsFh {
-    fn decide(&mut self, _now: Timestamp, _request: &PendingRequest) -> Decision {
-        let Self { spec, tallies, rng } = self;
-        let further = spec.horizon.saturating_sub(tallies.total() + 1);
-        Decision::Send(first_max_by(tallies.servers(), &ServerSet::EMPTY, |server| {
-            let a = tallies.successes_of(server) + 1.0;
-            let b = tallies.failures_of(server) + 1.0;
+impl Rule for IrsFhSpec {
+    fn choose(&self, tallies: &Tallies, _: &PendingRequest, rng: &mut ChaCha8Rng) -> ServerId {
+        let further = self.horizon.saturating_sub(tallies.total() + 1);
+        first_max_by(tallies.servers(), &ServerSet::EMPTY, |server| {
+            let (s, f) = tallies.counts(server);
+            let (a, b) = (s + 1.0, f + 1.0);
             if further == 0 {
                 return a / (a + b);
             }
             let rate = sample::beta(rng, a, b);
             (a + binomial(rng, further, rate) as f64) / (a + b + further as f64)
-        }))
-    }
-
-    fn on_outcome(&mut self, _now: Timestamp, attempt: &Attempt, outcome: Outcome) {
-        self.tallies.record(attempt, outcome);
-    }
-
-    fn estimates(&self) -> Vec<ServerEstimate> {
-        self.tallies.estimates()
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Purpose, Streams};
-    use crate::strategy::parts::testing::{decide, observe};
-
-    fn irs_fh(horizon: u64, servers: usize) -> IrsFh {
-        let rng = Streams::new(1).stream(Purpose::Strategy, 0, 0);
-        IrsFh::new(IrsFhSpec { horizon }, servers, rng)
-    }
+    use crate::domain::Outcome;
+    use crate::strategy::parts::testing::{decide, observe, tallied};
 
     /// Two unknown servers and m further attempts: each would show 0..=m successes, all equally
     /// likely, and a tie goes to the first, whose share is (1 + 1/(m+1)) / 2 exactly. 4 standard
@@ -109,7 +56,7 @@ mod tests {
     #[test]
     fn unknown_servers_get_the_share_that_can_be_counted() {
         for further in [1, 3, 40] {
-            let mut strategy = irs_fh(further + 1, 2);
+            let mut strategy = tallied(IrsFhSpec { horizon: further + 1 }, 2);
             let n = 20_000;
             let first = (0..n).filter(|_| decide(&mut strategy, 0, &[]) == 0).count() as f64;
             let p = 0.5 * (1.0 + 1.0 / (further + 1) as f64);
@@ -124,7 +71,7 @@ mod tests {
     #[test]
     fn near_the_end_it_does_not_explore_what_cannot_pay() {
         let second_of_20_000 = |horizon| {
-            let mut strategy = irs_fh(horizon, 2);
+            let mut strategy = tallied(IrsFhSpec { horizon }, 2);
             observe(&mut strategy, 0, Outcome::Success);
             observe(&mut strategy, 1, Outcome::Failure);
             (0..20_000).filter(|_| decide(&mut strategy, 0, &[]) == 1).count() as f64
@@ -138,7 +85,7 @@ mod tests {
     #[test]
     fn at_the_last_attempt_and_beyond_it_is_greedy() {
         for horizon in [1, 5, 6] {
-            let mut strategy = irs_fh(horizon, 3);
+            let mut strategy = tallied(IrsFhSpec { horizon }, 3);
             for server in [0, 0, 1, 1, 2] {
                 let outcome = if server == 2 { Outcome::Success } else { Outcome::Failure };
                 observe(&mut strategy, server, outcome);

@@ -11,68 +11,38 @@
 //! is largest, but a few hundred requests still repay less exploration.
 
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
-use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, ServerId, Timestamp};
+use crate::domain::{PendingRequest, ServerId};
 use crate::stats::kl::{bernoulli_kl, kl_upper_bound};
-use crate::strategy::declared::{Declared, Entry, Group, Parameter, Range};
-use crate::strategy::parts::Tallies;
-use crate::strategy::{Decision, ServerEstimate, Strategy};
+use crate::strategy::declared::{Range, declared};
+use crate::strategy::parts::{Rule, Tallied, Tallies};
 
-/// Parameters of `kl-ucb`.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct KlUcbSpec {
-    /// Weight of ln ln t (default 0, at least 0).
-    pub c: f64,
-}
-
-impl Declared for KlUcbSpec {
-    const ENTRY: Entry = Entry {
-        name: "kl-ucb",
-        alias: None,
-        group: Group::Literature,
-        idea: "UCB1 with the tightest bound that the data of a coin allow",
-        parameters: &[Parameter {
-            key: "c",
-            meaning: "weight of ln ln t; 3 in the proof, 0 in practice",
-            range: Range::number(0.0, 1000.0, (0.0, 3.0)),
-        }],
-    };
-
-    fn build(self, fleet: &Fleet, _rng: ChaCha8Rng) -> Box<dyn Strategy> {
-        Box::new(KlUcb::new(self, fleet.servers()))
+declared! {
+    name: "kl-ucb", group: Literature,
+    idea: "UCB1 with the tightest bound that the data of a coin allow",
+    build: |spec, fleet, rng| Tallied::new(spec, fleet.servers(), rng),
+    pub struct KlUcbSpec {
+        /// weight of ln ln t; 3 in the proof, 0 in practice
+        c: f64 = 0.0, Range::number(0.0, 1000.0, (0.0, 3.0));
     }
 }
 
-/// KL-UCB.
-#[derive(Debug)]
-pub struct KlUcb {
-    spec: KlUcbSpec,
-    tallies: Tallies,
-}
-
-impl KlUcb {
-    /// A fresh memory of `servers` servers.
-    pub fn new(spec: KlUcbSpec, servers: usize) -> Self {
-        Self { spec, tallies: Tallies::new(servers) }
-    }
-
-    /// ln t + c ln ln t.
-    fn level(&self) -> f64 {
-        let ln_t = libm::log((self.tallies.total() as f64).max(1.0));
-        ln_t + self.spec.c * libm::log(ln_t.max(1.0))
+impl KlUcbSpec {
+    /// ln t + c ln ln t after `t` attempts.
+    fn level(&self, t: u64) -> f64 {
+        let ln_t = libm::log((t as f64).max(1.0));
+        ln_t + self.c * libm::log(ln_t.max(1.0))
     }
 }
 
-impl Strategy for KlUcb {
-    fn decide(&mut self, _now: Timestamp, _request: &PendingRequest) -> Decision {
-        let (attempts, rates) = (self.tallies.attempts(), self.tallies.success_rates());
-        if !self.tallies.all_tried() {
+impl Rule for KlUcbSpec {
+    fn choose(&self, tallies: &Tallies, _: &PendingRequest, _: &mut ChaCha8Rng) -> ServerId {
+        let (attempts, rates) = (tallies.attempts(), tallies.success_rates());
+        if !tallies.all_tried() {
             let untried = attempts.iter().position(|n| *n == 0.0);
-            return Decision::Send(ServerId(untried.unwrap_or(0) as u16));
+            return ServerId(untried.unwrap_or(0) as u16);
         }
-        let level = self.level();
+        let level = self.level(tallies.total());
         let (mut best, mut highest) = (ServerId(0), f64::NEG_INFINITY);
         for (server, (n, rate)) in ServerId::all(attempts.len()).zip(attempts.iter().zip(rates)) {
             // The index exceeds the highest so far exactly if that one is still plausible here,
@@ -84,26 +54,19 @@ impl Strategy for KlUcb {
                 }
             }
         }
-        Decision::Send(best)
-    }
-
-    fn on_outcome(&mut self, _now: Timestamp, attempt: &Attempt, outcome: Outcome) {
-        self.tallies.record(attempt, outcome);
-    }
-
-    fn estimates(&self) -> Vec<ServerEstimate> {
-        self.tallies.estimates()
+        best
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::strategy::parts::testing::{decide, observe};
+    use crate::domain::Outcome;
+    use crate::strategy::parts::testing::{decide, observe, tallied};
 
     #[test]
     fn tries_every_server_once_before_repeating() {
-        let mut strategy = KlUcb::new(KlUcbSpec::default(), 3);
+        let mut strategy = tallied(KlUcbSpec::default(), 3);
         for expected in [0, 1, 2] {
             assert_eq!(decide(&mut strategy, 0, &[]), expected);
             observe(&mut strategy, expected, Outcome::Success);
@@ -114,7 +77,7 @@ mod tests {
     /// tried wins, the first on a tie.
     #[test]
     fn closed_forms_of_small_cases_decide() {
-        let mut strategy = KlUcb::new(KlUcbSpec::default(), 3);
+        let mut strategy = tallied(KlUcbSpec::default(), 3);
         for server in [0, 0, 1, 1, 1, 2, 2, 2, 2] {
             observe(&mut strategy, server, Outcome::Failure);
         }
@@ -128,7 +91,7 @@ mod tests {
     /// A flawless server has the index 1 whatever n and t are, which nothing exceeds.
     #[test]
     fn a_flawless_server_is_never_left() {
-        let mut strategy = KlUcb::new(KlUcbSpec::default(), 2);
+        let mut strategy = tallied(KlUcbSpec::default(), 2);
         observe(&mut strategy, 0, Outcome::Failure);
         for _ in 0..1000 {
             observe(&mut strategy, 1, Outcome::Success);
@@ -138,10 +101,9 @@ mod tests {
 
     #[test]
     fn the_level_is_that_of_the_paper() {
-        let mut strategy = KlUcb::new(KlUcbSpec { c: 3.0 }, 1);
-        assert_eq!(strategy.level(), 0.0);
-        (0..100).for_each(|_| observe(&mut strategy, 0, Outcome::Success));
+        let spec = KlUcbSpec { c: 3.0 };
+        assert_eq!(spec.level(0), 0.0);
         let expected = 100.0_f64.ln() + 3.0 * 100.0_f64.ln().ln();
-        assert!((strategy.level() - expected).abs() < 1e-12);
+        assert!((spec.level(100) - expected).abs() < 1e-12);
     }
 }

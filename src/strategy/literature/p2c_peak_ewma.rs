@@ -19,51 +19,21 @@
 //! differ in their error rates alone, it mostly takes the one of the two that failed less recently.
 
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
-use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, ServerId, Timestamp};
+use crate::domain::{Attempt, Outcome, PendingRequest, ServerId, Timestamp};
 use crate::stats::sample;
-use crate::strategy::declared::{Declared, Entry, Group, Parameter, Range};
+use crate::strategy::declared::{Range, declared};
 use crate::strategy::{Decision, Strategy};
 
-/// Parameters of `p2c-peak-ewma`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct P2cPeakEwmaSpec {
-    /// Time in which an estimate decays to 1/e, in seconds (default 10, above 0).
-    pub decay_s: f64,
-    /// The least latency that anything but a success counts for, in milliseconds (default 5000).
-    pub failure_latency_ms: f64,
-}
-
-impl Default for P2cPeakEwmaSpec {
-    fn default() -> Self {
-        Self { decay_s: 10.0, failure_latency_ms: 5000.0 }
-    }
-}
-
-impl Declared for P2cPeakEwmaSpec {
-    const ENTRY: Entry = Entry {
-        name: "p2c-peak-ewma",
-        alias: None,
-        group: Group::Literature,
-        idea: "of two random servers the one with less latency x load, failures counting as slow",
-        parameters: &[
-            Parameter {
-                key: "decay_s",
-                meaning: "time in which a latency estimate decays to 1/e, in seconds",
-                range: Range::number(1e-3, 1e6, (0.5, 100.0)),
-            },
-            Parameter {
-                key: "failure_latency_ms",
-                meaning: "least latency that anything but a success counts for, in milliseconds",
-                range: Range::number(0.0, 1e9, (1.0, 30_000.0)),
-            },
-        ],
-    };
-
-    fn build(self, fleet: &Fleet, rng: ChaCha8Rng) -> Box<dyn Strategy> {
-        Box::new(P2cPeakEwma::new(self, fleet.servers(), rng))
+declared! {
+    name: "p2c-peak-ewma", group: Literature,
+    idea: "of two random servers the one with less latency x load, failures counting as slow",
+    build: |spec, fleet, rng| P2cPeakEwma::new(spec, fleet.servers(), rng),
+    pub struct P2cPeakEwmaSpec {
+        /// time in which a latency estimate decays to 1/e, in seconds
+        decay_s: f64 = 10.0, Range::number(1e-3, 1e6, (0.5, 100.0));
+        /// least latency that anything but a success counts for, in milliseconds
+        failure_latency_ms: f64 = 5000.0, Range::number(0.0, 1e9, (1.0, 30_000.0));
     }
 }
 
@@ -71,13 +41,13 @@ impl Declared for P2cPeakEwmaSpec {
 #[derive(Debug)]
 pub struct P2cPeakEwma {
     spec: P2cPeakEwmaSpec,
-    paths: Vec<Path>,
+    peaks: Vec<Peak>,
     rng: ChaCha8Rng,
 }
 
 /// What is known of one server.
 #[derive(Debug, Clone, Copy)]
-struct Path {
+struct Peak {
     /// The estimate at `observed_at`, in milliseconds.
     latency_ms: f64,
     /// When the last outcome came; none before the first.
@@ -85,7 +55,7 @@ struct Path {
     in_flight: u32,
 }
 
-impl Path {
+impl Peak {
     const NEW: Self = Self { latency_ms: 0.0, observed_at: None, in_flight: 0 };
 
     /// The weight that an estimate of `observed_at` still has.
@@ -116,13 +86,13 @@ impl Path {
 impl P2cPeakEwma {
     /// A fresh memory of `servers` servers.
     pub fn new(spec: P2cPeakEwmaSpec, servers: usize, rng: ChaCha8Rng) -> Self {
-        Self { spec, paths: vec![Path::NEW; servers], rng }
+        Self { spec, peaks: vec![Peak::NEW; servers], rng }
     }
 }
 
 impl Strategy for P2cPeakEwma {
     fn decide(&mut self, now: Timestamp, _request: &PendingRequest) -> Decision {
-        let servers = self.paths.len();
+        let servers = self.peaks.len();
         if servers < 2 {
             return Decision::Send(ServerId(0));
         }
@@ -130,42 +100,35 @@ impl Strategy for P2cPeakEwma {
         let other = sample::index_below(&mut self.rng, servers - 1);
         // Skips the first, so that all pairs of different servers are equally likely.
         let second = other + usize::from(other >= first);
-        let cost = |i: usize| self.paths[i].cost(now, &self.spec);
+        let cost = |i: usize| self.peaks[i].cost(now, &self.spec);
         let chosen = if cost(second) < cost(first) { second } else { first };
         Decision::Send(ServerId(chosen as u16))
     }
 
     fn on_sent(&mut self, _now: Timestamp, attempt: &Attempt) {
-        self.paths[attempt.server.index()].in_flight += 1;
+        self.peaks[attempt.server.index()].in_flight += 1;
     }
 
     fn on_outcome(&mut self, now: Timestamp, attempt: &Attempt, outcome: Outcome) {
         let taken_ms = now.since(attempt.sent_at).as_millis_f64();
         let least_ms = if outcome.is_success() { 0.0 } else { self.spec.failure_latency_ms };
-        let path = &mut self.paths[attempt.server.index()];
-        path.in_flight = path.in_flight.saturating_sub(1);
-        path.observe(now, taken_ms.max(least_ms), self.spec.decay_s);
+        let peak = &mut self.peaks[attempt.server.index()];
+        peak.in_flight = peak.in_flight.saturating_sub(1);
+        peak.observe(now, taken_ms.max(least_ms), self.spec.decay_s);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{AttemptId, Purpose, Request, RequestId, Streams};
+    use crate::strategy::parts::testing::{self, decide_at, rng};
 
     fn p2c(servers: usize) -> P2cPeakEwma {
-        let rng = Streams::new(1).stream(Purpose::Strategy, 0, 0);
-        P2cPeakEwma::new(P2cPeakEwmaSpec::default(), servers, rng)
+        P2cPeakEwma::new(P2cPeakEwmaSpec::default(), servers, rng())
     }
 
     fn attempt(server: u16, sent_at_s: f64) -> Attempt {
-        Attempt {
-            id: AttemptId(0),
-            request: RequestId(0),
-            number: 0,
-            server: ServerId(server),
-            sent_at: Timestamp::from_secs_f64(sent_at_s),
-        }
+        testing::attempt(server, Timestamp::from_secs_f64(sent_at_s))
     }
 
     /// An attempt that takes `ms` and ends at `ends_at_s`.
@@ -177,7 +140,7 @@ mod tests {
 
     fn costs(strategy: &P2cPeakEwma, at_s: f64) -> Vec<f64> {
         let now = Timestamp::from_secs_f64(at_s);
-        strategy.paths.iter().map(|path| path.cost(now, &strategy.spec)).collect()
+        strategy.peaks.iter().map(|peak| peak.cost(now, &strategy.spec)).collect()
     }
 
     /// Of four servers with costs in order, the better of a random pair is the best with chance
@@ -188,15 +151,8 @@ mod tests {
         for (server, ms) in [(0, 40.0), (1, 10.0), (2, 30.0), (3, 20.0)] {
             ended(&mut strategy, server, 1.0, ms, Outcome::Success);
         }
-        let request = Request { id: RequestId(0), arrived_at: Timestamp::ZERO };
-        let pending = PendingRequest::new(request, 3);
         let mut counts = [0_u32; 4];
-        for _ in 0..30_000 {
-            match strategy.decide(Timestamp::from_secs_f64(1.0), &pending) {
-                Decision::Send(server) => counts[server.index()] += 1,
-                Decision::WaitUntil(at) => panic!("waits until {at:?}"),
-            }
-        }
+        (0..30_000).for_each(|_| counts[usize::from(decide_at(&mut strategy, 1.0, &[]))] += 1);
         assert_eq!(counts[0], 0);
         for (server, expected) in [(1, 15_000.0), (3, 10_000.0), (2, 5_000.0_f64)] {
             // 4.5 standard errors are at most 4.5 sqrt(7500): false alarm 2e-5, fixed seed.

@@ -21,69 +21,29 @@
 //! its request, which saves the penalties: it scores by answering 500, so mind its success rate.
 
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
-use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, ServerSet, Span, Timestamp};
+use crate::domain::{Attempt, Outcome, PendingRequest, ServerSet, Span, Timestamp};
 use crate::stats::sample;
-use crate::strategy::declared::{Declared, Entry, Group, Parameter, Range};
+use crate::strategy::declared::{Range, declared};
 use crate::strategy::parts::{Tallies, first_max_by};
 use crate::strategy::{Decision, ServerEstimate, Strategy};
 
 /// Sums of tenths must not withhold a token that is there.
 const TOKEN_SLACK: f64 = 1e-9;
 
-/// Parameters of `retry-budget`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RetryBudgetSpec {
-    /// Tokens that a success adds (default 0.1, at least 0).
-    pub per_success: f64,
-    /// Tokens that a second adds (default 1, at least 0).
-    pub per_second: f64,
-    /// Tokens that the bucket holds (default 10, at least 1).
-    pub capacity: f64,
-    /// Age of a request at which its retries go without a token, in milliseconds (default 1000).
-    pub patience_ms: f64,
-}
-
-impl Default for RetryBudgetSpec {
-    fn default() -> Self {
-        Self { per_success: 0.1, per_second: 1.0, capacity: 10.0, patience_ms: 1000.0 }
-    }
-}
-
-impl Declared for RetryBudgetSpec {
-    const ENTRY: Entry = Entry {
-        name: "retry-budget",
-        alias: None,
-        group: Group::Literature,
-        idea: "Thompson whose retries take tokens that successes and time earn, or wait",
-        parameters: &[
-            Parameter {
-                key: "per_success",
-                meaning: "tokens that a success adds; a retry takes one",
-                range: Range::number(0.0, 1e6, (0.01, 1.0)),
-            },
-            Parameter {
-                key: "per_second",
-                meaning: "tokens that a second adds",
-                range: Range::number(0.0, 1e6, (0.1, 10.0)),
-            },
-            Parameter {
-                key: "capacity",
-                meaning: "tokens that the bucket holds",
-                range: Range::number(1.0, 1e9, (1.0, 100.0)),
-            },
-            Parameter {
-                key: "patience_ms",
-                meaning: "age of a request whose retries need no token, in milliseconds",
-                range: Range::number(0.0, 1e9, (10.0, 2000.0)),
-            },
-        ],
-    };
-
-    fn build(self, fleet: &Fleet, rng: ChaCha8Rng) -> Box<dyn Strategy> {
-        Box::new(RetryBudget::new(self, fleet.servers(), rng))
+declared! {
+    name: "retry-budget", group: Literature,
+    idea: "Thompson whose retries take tokens that successes and time earn, or wait",
+    build: |spec, fleet, rng| RetryBudget::new(spec, fleet.servers(), rng),
+    pub struct RetryBudgetSpec {
+        /// tokens that a success adds; a retry takes one
+        per_success: f64 = 0.1, Range::number(0.0, 1e6, (0.01, 1.0));
+        /// tokens that a second adds
+        per_second: f64 = 1.0, Range::number(0.0, 1e6, (0.1, 10.0));
+        /// tokens that the bucket holds
+        capacity: f64 = 10.0, Range::number(1.0, 1e9, (1.0, 100.0));
+        /// age of a request whose retries need no token, in milliseconds
+        patience_ms: f64 = 1000.0, Range::number(0.0, 1e9, (10.0, 2000.0));
     }
 }
 
@@ -140,9 +100,8 @@ impl Strategy for RetryBudget {
         }
         let Self { tallies, rng, .. } = self;
         Decision::Send(first_max_by(tallies.servers(), &ServerSet::EMPTY, |server| {
-            let a = tallies.successes_of(server) + 1.0;
-            let b = tallies.failures_of(server) + 1.0;
-            sample::beta(rng, a, b)
+            let (s, f) = tallies.counts(server);
+            sample::beta(rng, s + 1.0, f + 1.0)
         }))
     }
 
@@ -169,10 +128,11 @@ impl Strategy for RetryBudget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{AttemptId, Purpose, Request, RequestId, ServerId, Streams};
+    use crate::domain::{Request, RequestId, ServerId};
+    use crate::strategy::parts::testing::{attempt, rng};
 
     fn budget(spec: RetryBudgetSpec) -> RetryBudget {
-        RetryBudget::new(spec, 2, Streams::new(1).stream(Purpose::Strategy, 0, 0))
+        RetryBudget::new(spec, 2, rng())
     }
 
     fn at(seconds: f64) -> Timestamp {
@@ -188,13 +148,7 @@ mod tests {
     }
 
     fn send(strategy: &mut RetryBudget, at_s: f64, number: u32, outcome: Outcome) {
-        let attempt = Attempt {
-            id: AttemptId(0),
-            request: RequestId(0),
-            number,
-            server: ServerId(0),
-            sent_at: at(at_s),
-        };
+        let attempt = Attempt { number, ..attempt(0, at(at_s)) };
         strategy.on_sent(at(at_s), &attempt);
         strategy.on_outcome(at(at_s), &attempt, outcome);
     }

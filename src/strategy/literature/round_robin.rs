@@ -7,30 +7,15 @@
 //! Limits: it learns nothing; its success rate is that of the average server. It is only here to
 //! show what learning is worth.
 
-use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
-
-use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, ServerId, Timestamp};
-use crate::strategy::declared::{Declared, Entry, Group};
+use crate::domain::{Attempt, Outcome, PendingRequest, ServerId, Timestamp};
+use crate::strategy::declared::declared;
 use crate::strategy::{Decision, Strategy};
 
-/// It has no parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RoundRobinSpec {}
-
-impl Declared for RoundRobinSpec {
-    const ENTRY: Entry = Entry {
-        name: "round-robin",
-        alias: None,
-        group: Group::Literature,
-        idea: "one server after the other, whatever happened",
-        parameters: &[],
-    };
-
-    fn build(self, fleet: &Fleet, _rng: ChaCha8Rng) -> Box<dyn Strategy> {
-        Box::new(RoundRobin::new(fleet.servers()))
-    }
+declared! {
+    name: "round-robin", group: Literature,
+    idea: "one server after the other, whatever happened",
+    build: |_, fleet, _| RoundRobin::new(fleet.servers()),
+    pub struct RoundRobinSpec {}
 }
 
 /// One after the other.

@@ -11,52 +11,20 @@
 
 use std::collections::VecDeque;
 
-use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
-
-use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, ServerId, ServerSet, Timestamp};
-use crate::strategy::declared::{Declared, Entry, Group, Parameter, Range};
+use crate::domain::{Attempt, Outcome, PendingRequest, ServerId, ServerSet, Timestamp};
+use crate::strategy::declared::{Range, declared};
 use crate::strategy::parts::first_max_by;
 use crate::strategy::{Decision, ServerEstimate, Strategy};
 
-/// Parameters of `sliding-window-ucb`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SlidingWindowUcbSpec {
-    /// Outcomes that are remembered, over all servers (default 1000, at least 1).
-    pub window: u32,
-    /// Weight of exploration (default 0.6, at least 0).
-    pub xi: f64,
-}
-
-impl Default for SlidingWindowUcbSpec {
-    fn default() -> Self {
-        Self { window: 1000, xi: 0.6 }
-    }
-}
-
-impl Declared for SlidingWindowUcbSpec {
-    const ENTRY: Entry = Entry {
-        name: "sliding-window-ucb",
-        alias: None,
-        group: Group::Literature,
-        idea: "UCB over the last 1000 attempts only",
-        parameters: &[
-            Parameter {
-                key: "window",
-                meaning: "outcomes that are remembered, over all servers",
-                range: Range::whole(1, 10_000_000, (50, 5000)),
-            },
-            Parameter {
-                key: "xi",
-                meaning: "weight of exploration; above 0.5 in the proof, 2 in UCB1",
-                range: Range::number(0.0, 1000.0, (0.0, 2.0)),
-            },
-        ],
-    };
-
-    fn build(self, fleet: &Fleet, _rng: ChaCha8Rng) -> Box<dyn Strategy> {
-        Box::new(SlidingWindowUcb::new(self, fleet.servers()))
+declared! {
+    name: "sliding-window-ucb", group: Literature,
+    idea: "UCB over the last 1000 attempts only",
+    build: |spec, fleet, _| SlidingWindowUcb::new(spec, fleet.servers()),
+    pub struct SlidingWindowUcbSpec {
+        /// outcomes that are remembered, over all servers
+        window: u32 = 1000, Range::whole(1, 10_000_000, (50, 5000));
+        /// weight of exploration; above 0.5 in the proof, 2 in UCB1
+        xi: f64 = 0.6, Range::number(0.0, 1000.0, (0.0, 2.0));
     }
 }
 
@@ -139,7 +107,7 @@ impl Strategy for SlidingWindowUcb {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::strategy::parts::testing::{decide, observe};
+    use crate::strategy::parts::testing::{decide, observe, tallied};
 
     #[test]
     fn a_server_that_left_the_window_is_unknown_again() {
@@ -158,10 +126,10 @@ mod tests {
     /// With xi = 2 and a window that holds everything it is UCB1.
     #[test]
     fn with_a_long_window_it_is_ucb1() {
-        use crate::strategy::five::{Ucb1, Ucb1Spec};
+        use crate::strategy::five::Ucb1Spec;
         let mut windowed =
             SlidingWindowUcb::new(SlidingWindowUcbSpec { window: 1_000_000, xi: 2.0 }, 4);
-        let mut ucb1 = Ucb1::new(Ucb1Spec::default(), 4);
+        let mut ucb1 = tallied(Ucb1Spec::default(), 4);
         for step in 0_u64..2000 {
             let server = decide(&mut ucb1, step, &[]);
             assert_eq!(decide(&mut windowed, step, &[]), server, "step {step}");

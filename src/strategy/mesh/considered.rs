@@ -10,38 +10,38 @@ const NOWHERE: u16 = u16::MAX;
 
 /// Servers that pass, of a fixed number of servers; at first all of them.
 #[derive(Debug, Clone)]
-pub(super) struct Passing {
+pub struct Passing {
     members: Vec<ServerId>,
     /// Place of each server in `members`.
     places: Vec<u16>,
 }
 
 impl Passing {
-    pub(super) fn all(servers: usize) -> Self {
+    pub fn all(servers: usize) -> Self {
         Self {
             members: ServerId::all(servers).collect(),
             places: ServerId::all(servers).map(|s| s.0).collect(),
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.members.len()
     }
 
     #[inline]
-    pub(super) fn contains(&self, server: ServerId) -> bool {
+    pub fn contains(&self, server: ServerId) -> bool {
         self.places[server.index()] != NOWHERE
     }
 
     /// The member at a place below [`len`](Self::len); places change with the set.
     #[inline]
-    pub(super) fn at(&self, place: usize) -> ServerId {
+    pub fn at(&self, place: usize) -> ServerId {
         self.members[place]
     }
 
     /// Puts the server in or takes it out.
     #[inline]
-    pub(super) fn set(&mut self, server: ServerId, passes: bool) {
+    pub fn set(&mut self, server: ServerId, passes: bool) {
         if passes == self.contains(server) {
             return;
         }

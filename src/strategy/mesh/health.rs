@@ -108,7 +108,7 @@ impl HealthRule {
 
 /// The weight of a new observation under which old ones have half their weight after `half_life`
 /// more.
-pub(super) fn weight_of_new(half_life: f64) -> f64 {
+pub fn weight_of_new(half_life: f64) -> f64 {
     1.0 - libm::exp2(-1.0 / half_life)
 }
 

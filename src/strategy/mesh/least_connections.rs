@@ -12,35 +12,21 @@
 use rand_chacha::ChaCha8Rng;
 
 use super::mesh_strategy::{Mesh, Pick};
-use super::spec::mesh_spec;
+use super::spec::mesh_declared;
 use super::view::View;
-use crate::domain::{Fleet, ServerId, ServerSet};
+use crate::domain::{ServerId, ServerSet};
 use crate::stats::sample::index_below;
-use crate::strategy::Strategy;
-use crate::strategy::declared::{Declared, Entry, Group, Range};
+use crate::strategy::declared::Range;
 
-mesh_spec! {
-    /// Parameters of `least-connections`.
-    LeastConnectionsSpec {
-        /// Whether the request to be sent counts as load (default false).
-        counts_itself: bool = false,
-            "the request to be sent counts as load, so that idle servers differ by health",
-            Range::Switch;
-    }
-}
-
-impl Declared for LeastConnectionsSpec {
-    const ENTRY: Entry = Entry {
-        name: "least-connections",
-        alias: None,
-        group: Group::Mesh,
-        idea: "the fewest requests in flight for its health and weight, ties at random",
-        parameters: Self::PARAMETERS,
-    };
-
-    fn build(self, fleet: &Fleet, rng: ChaCha8Rng) -> Box<dyn Strategy> {
-        let picker = LeastConnections::new(self.counts_itself);
-        Box::new(Mesh::new(self.watch(), picker, fleet, rng))
+mesh_declared! {
+    name: "least-connections",
+    idea: "the fewest requests in flight for its health and weight, ties at random",
+    build: |spec, fleet, rng| {
+        Mesh::new(spec.watch(), LeastConnections::new(spec.counts_itself), fleet, rng)
+    },
+    pub struct LeastConnectionsSpec {
+        /// the request to be sent counts as load, so that idle servers differ by health
+        counts_itself: bool = false, Range::Switch;
     }
 }
 
@@ -94,8 +80,8 @@ impl Pick for LeastConnections {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Endpoint, Outcome};
-    use crate::strategy::mesh::testing::{Bench, fleet};
+    use crate::domain::{Endpoint, Fleet, Outcome};
+    use crate::strategy::parts::testing::{Bench, fleet};
 
     #[test]
     fn the_least_load_for_its_weight_wins() {

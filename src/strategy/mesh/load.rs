@@ -8,7 +8,7 @@ use crate::domain::Timestamp;
 
 /// The variance of load, now and on average.
 #[derive(Debug, Clone)]
-pub(super) struct Load {
+pub struct Load {
     servers: u128,
     /// Requests in flight.
     sum: u128,
@@ -23,7 +23,7 @@ pub(super) struct Load {
 }
 
 impl Load {
-    pub(super) fn new(servers: usize) -> Self {
+    pub fn new(servers: usize) -> Self {
         Self {
             servers: servers as u128,
             sum: 0,
@@ -36,7 +36,7 @@ impl Load {
 
     /// The requests in flight at one server went from `before` to `after`.
     #[inline]
-    pub(super) fn change(&mut self, now: Timestamp, before: u32, after: u32) {
+    pub fn change(&mut self, now: Timestamp, before: u32, after: u32) {
         match self.since {
             None => self.since = Some(now),
             Some(_) => self.area_s += self.variance() * now.since(self.changed_at).as_secs_f64(),
@@ -49,13 +49,13 @@ impl Load {
 
     /// The variance now.
     #[inline]
-    pub(super) fn variance(&self) -> f64 {
+    pub fn variance(&self) -> f64 {
         let n = self.servers;
         (n * self.squares - self.sum * self.sum) as f64 / (n * n) as f64
     }
 
     /// The average over time, 0 before any time has passed.
-    pub(super) fn average(&self) -> f64 {
+    pub fn average(&self) -> f64 {
         let elapsed = self.changed_at.since(self.since.unwrap_or_default()).as_secs_f64();
         if elapsed > 0.0 { self.area_s / elapsed } else { 0.0 }
     }

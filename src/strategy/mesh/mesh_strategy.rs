@@ -11,6 +11,17 @@ use crate::strategy::{Decision, Notes, ServerEstimate, Strategy};
 pub trait Pick: Send {
     /// A server considered by `view`, of the least tier if it can find one.
     fn pick(&mut self, view: &View, tried: &ServerSet, rng: &mut ChaCha8Rng) -> ServerId;
+
+    /// An attempt was sent; `view` counts it already.
+    fn on_sent(&mut self, _view: &View) {}
+
+    /// An attempt ended.
+    fn on_outcome(&mut self, _now: Timestamp, _attempt: &Attempt, _outcome: Outcome) {}
+
+    /// What there is to tell, beyond `notes` of the view.
+    fn notes(&self, notes: Notes) -> Notes {
+        notes
+    }
 }
 
 /// A picker with eyes.
@@ -26,11 +37,6 @@ impl<P> Mesh<P> {
     pub fn new(watch: Watch, picker: P, fleet: &Fleet, rng: ChaCha8Rng) -> Self {
         Self { view: View::new(watch, fleet), picker, rng }
     }
-
-    /// What it knows of the servers.
-    pub fn view(&self) -> &View {
-        &self.view
-    }
 }
 
 impl<P: Pick> Strategy for Mesh<P> {
@@ -42,10 +48,12 @@ impl<P: Pick> Strategy for Mesh<P> {
 
     fn on_sent(&mut self, now: Timestamp, attempt: &Attempt) {
         self.view.on_sent(now, attempt);
+        self.picker.on_sent(&self.view);
     }
 
     fn on_outcome(&mut self, now: Timestamp, attempt: &Attempt, outcome: Outcome) {
         self.view.on_outcome(now, attempt, outcome);
+        self.picker.on_outcome(now, attempt, outcome);
     }
 
     fn estimates(&self) -> Vec<ServerEstimate> {
@@ -53,6 +61,6 @@ impl<P: Pick> Strategy for Mesh<P> {
     }
 
     fn notes(&self) -> Option<Notes> {
-        Some(self.view.notes())
+        Some(self.picker.notes(self.view.notes()))
     }
 }

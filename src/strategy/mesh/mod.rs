@@ -1,6 +1,6 @@
 //! Balancers as service meshes have them: they watch load and health, not success rates.
 //!
-//! All four share one [`View`] of the servers: declared weights and capacities, requests in
+//! All four share one view of the servers: declared weights and capacities, requests in
 //! flight, a health score with a threshold. Each adds a way to pick among the servers considered.
 //! An attempt is an attempt to them, the first of a request or its fifth; only that servers the
 //! request has tried are avoided, as meshes do for retries.
@@ -22,17 +22,11 @@ mod mesh_strategy;
 mod power_of_two;
 mod server;
 mod spec;
-#[cfg(test)]
-mod testing;
 mod view;
 mod weighted_round_robin;
 
-pub use adaptive::{Adaptive, AdaptiveSpec};
-pub use health::{Health, HealthRule};
-pub use least_connections::{LeastConnections, LeastConnectionsSpec};
-pub use mesh_strategy::Mesh;
-pub use power_of_two::{PowerOfTwo, PowerOfTwoSpec};
-pub use server::Server;
+pub use adaptive::AdaptiveSpec;
+pub use least_connections::LeastConnectionsSpec;
+pub use power_of_two::PowerOfTwoSpec;
 pub use spec::Watch;
-pub use view::View;
-pub use weighted_round_robin::{WeightedRoundRobin, WeightedRoundRobinSpec};
+pub use weighted_round_robin::WeightedRoundRobinSpec;

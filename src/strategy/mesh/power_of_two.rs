@@ -18,12 +18,11 @@
 use rand_chacha::ChaCha8Rng;
 
 use super::mesh_strategy::{Mesh, Pick};
-use super::spec::mesh_spec;
+use super::spec::mesh_declared;
 use super::view::View;
-use crate::domain::{Fleet, ServerId, ServerSet};
+use crate::domain::{ServerId, ServerSet};
 use crate::stats::sample::index_below;
-use crate::strategy::Strategy;
-use crate::strategy::declared::{Declared, Entry, Group, Range};
+use crate::strategy::declared::Range;
 
 /// Up to so many servers considered, all of them are looked at.
 const FEW: usize = 32;
@@ -31,28 +30,15 @@ const FEW: usize = 32;
 /// Draws for one of the two servers, above that.
 const DRAWS: u32 = 16;
 
-mesh_spec! {
-    /// Parameters of `power-of-two`.
-    PowerOfTwoSpec {
-        /// Whether the request to be sent counts as load (default true).
-        counts_itself: bool = true,
-            "the request to be sent counts as load, so that idle servers differ by health",
-            Range::Switch;
-    }
-}
-
-impl Declared for PowerOfTwoSpec {
-    const ENTRY: Entry = Entry {
-        name: "power-of-two",
-        alias: None,
-        group: Group::Mesh,
-        idea: "two servers at random, the less loaded for its health and weight",
-        parameters: Self::PARAMETERS,
-    };
-
-    fn build(self, fleet: &Fleet, rng: ChaCha8Rng) -> Box<dyn Strategy> {
-        let picker = PowerOfTwo::new(self.counts_itself);
-        Box::new(Mesh::new(self.watch(), picker, fleet, rng))
+mesh_declared! {
+    name: "power-of-two",
+    idea: "two servers at random, the less loaded for its health and weight",
+    build: |spec, fleet, rng| {
+        Mesh::new(spec.watch(), PowerOfTwo::new(spec.counts_itself), fleet, rng)
+    },
+    pub struct PowerOfTwoSpec {
+        /// the request to be sent counts as load, so that idle servers differ by health
+        counts_itself: bool = true, Range::Switch;
     }
 }
 
@@ -143,13 +129,12 @@ mod tests {
     use rand::SeedableRng;
 
     use super::*;
-    use crate::domain::{Endpoint, Outcome};
-    use crate::strategy::mesh::spec::Watch;
-    use crate::strategy::mesh::testing::{Bench, fleet};
+    use crate::domain::{Endpoint, Fleet, Outcome};
+    use crate::strategy::parts::testing::{Bench, fleet};
 
     /// All ordered pairs, and how often each of 30,000 draws gave them.
     fn pairs(servers: usize, tried: &[u16]) -> Vec<Vec<f64>> {
-        let view = View::new(Watch::DEFAULT, &Fleet::uniform(servers));
+        let view = View::new(PowerOfTwoSpec::default().watch(), &Fleet::uniform(servers));
         let mut rng = ChaCha8Rng::seed_from_u64(2);
         let mut set = ServerSet::EMPTY;
         tried.iter().for_each(|s| set.insert(ServerId(*s)));

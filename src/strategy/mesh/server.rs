@@ -10,21 +10,21 @@ use crate::domain::{Fleet, ServerId, Timestamp};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Server {
     /// Declared share of the load relative to the others; above 0 and finite.
-    weight: f64,
+    pub weight: f64,
     /// Requests that it can work on at a time, at least 1; `u32::MAX` where that is not declared.
-    capacity: u32,
+    pub capacity: u32,
     /// Attempts sent whose outcome is not known.
-    in_flight: u32,
+    pub in_flight: u32,
     /// Health below which it is left out, where that is declared for it.
-    threshold: Option<Health>,
+    pub threshold: Option<Health>,
     /// Health as of `settled_at`.
-    pub(super) health: Health,
+    pub health: Health,
     /// When the health was last computed.
-    pub(super) settled_at: Timestamp,
+    pub settled_at: Timestamp,
     /// Attempts whose outcome is known.
-    pub(super) attempts: u64,
+    pub attempts: u64,
     /// Successes among them.
-    pub(super) successes: u64,
+    pub successes: u64,
 }
 
 impl Server {
@@ -43,30 +43,6 @@ impl Server {
         }
     }
 
-    /// Declared share of the load relative to the others.
-    #[inline]
-    pub const fn weight(&self) -> f64 {
-        self.weight
-    }
-
-    /// Health, 0 to 1, as of the last time that it was looked at.
-    #[inline]
-    pub const fn health(&self) -> Health {
-        self.health
-    }
-
-    /// The threshold that is declared for this server.
-    #[inline]
-    pub const fn threshold(&self) -> Option<Health> {
-        self.threshold
-    }
-
-    /// Attempts sent whose outcome is not known.
-    #[inline]
-    pub const fn in_flight(&self) -> u32 {
-        self.in_flight
-    }
-
     /// Whether it works on as many requests as it can, as far as this balancer knows.
     #[inline]
     pub const fn is_full(&self) -> bool {
@@ -82,13 +58,13 @@ impl Server {
 
     /// An attempt was sent to it.
     #[inline]
-    pub(super) fn take_up(&mut self) {
+    pub fn take_up(&mut self) {
         self.in_flight = self.in_flight.saturating_add(1);
     }
 
     /// The outcome of an attempt is known. One that was never sent changes nothing.
     #[inline]
-    pub(super) fn put_down(&mut self) {
+    pub fn put_down(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 }
@@ -106,7 +82,7 @@ mod tests {
         let declared = Endpoint { weight: 2.0, capacity: Some(3), ..Endpoint::default() };
         let fleet = Fleet::new(vec![declared]).unwrap();
         let mut server = Server::new(&fleet, ServerId(0));
-        assert_eq!((server.health(), server.in_flight()), (Health::FULL, 0));
+        assert_eq!((server.health, server.in_flight), (Health::FULL, 0));
         server.take_up();
         server.take_up();
         assert_eq!((server.load(0), server.load(1)), (1.0, 1.5));
@@ -119,7 +95,7 @@ mod tests {
     fn an_outcome_of_nothing_sent_changes_nothing() {
         let mut server = Server::new(&Fleet::uniform(1), ServerId(0));
         server.put_down();
-        assert_eq!(server.in_flight(), 0);
+        assert_eq!(server.in_flight, 0);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The parameters that all strategies of the family have: how they watch health.
 
 use super::health::HealthRule;
-use crate::strategy::declared::{Parameter, Range};
 
 /// How health is watched, and what follows for the choice.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,115 +20,46 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub(super) const DEFAULT: Self = Self {
-        half_life: 10.0,
-        recovery_s: 10.0,
-        health_threshold: 0.5,
-        relative_threshold: false,
-        slow_factor: 3.0,
-        exclude_tried: true,
-    };
-
     /// The rule by which health changes.
     pub fn rule(&self) -> HealthRule {
         HealthRule::new(self.half_life, self.recovery_s, self.slow_factor)
     }
 }
 
-pub(super) const HALF_LIFE: Parameter = Parameter {
-    key: "half_life",
-    meaning: "outcomes after which half of the older evidence on a server's health is gone",
-    range: Range::number(0.1, 1e6, (2.0, 100.0)),
-};
-
-pub(super) const RECOVERY_S: Parameter = Parameter {
-    key: "recovery_s",
-    meaning: "seconds in which half of what is held against a server fades",
-    range: Range::number(1e-3, 1e9, (1.0, 1000.0)),
-};
-
-pub(super) const HEALTH_THRESHOLD: Parameter = Parameter {
-    key: "health_threshold",
-    meaning: "health below which a server is left out while another passes",
-    range: Range::number(0.0, 1.0, (0.0, 1.0)),
-};
-
-pub(super) const RELATIVE_THRESHOLD: Parameter = Parameter {
-    key: "relative_threshold",
-    meaning: "the threshold is a share of the health of the healthiest server",
-    range: Range::Switch,
-};
-
-pub(super) const SLOW_FACTOR: Parameter = Parameter {
-    key: "slow_factor",
-    meaning: "a success slower than so many times the usual latency counts less",
-    range: Range::number(1.0, 1e6, (1.0, 10.0)),
-};
-
-pub(super) const EXCLUDE_TRIED: Parameter = Parameter {
-    key: "exclude_tried",
-    meaning: "avoid servers that the request has tried, while another passes",
-    range: Range::Switch,
-};
-
-/// A strategy's parameters: its own, then those of [`Watch`]. Gives the struct, its defaults, what
-/// it declares (`PARAMETERS`) and the common part (`watch`).
-macro_rules! mesh_spec {
-    ($(#[$doc:meta])* $name:ident {
-        $($(#[$field_doc:meta])* $key:ident: $type:ty = $default:expr, $meaning:expr, $range:expr;)*
-    }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-        #[serde(deny_unknown_fields, default)]
-        pub struct $name {
-            $($(#[$field_doc])* pub $key: $type,)*
-            /// Outcomes after which half of the older evidence is gone (default 10).
-            pub half_life: f64,
-            /// Seconds in which half of what is held against a server fades (default 10).
-            pub recovery_s: f64,
-            /// Health below which a server is left out, 0 to 1 (default 0.5).
-            pub health_threshold: f64,
-            /// The threshold is a share of the healthiest's health (default false).
-            pub relative_threshold: bool,
-            /// A success slower than so many times the usual latency counts less (default 3).
-            pub slow_factor: f64,
-            /// Avoid servers that the request has tried (default true).
-            pub exclude_tried: bool,
-        }
-
-        impl Default for $name {
-            fn default() -> Self {
-                let watch = $crate::strategy::mesh::spec::Watch::DEFAULT;
-                Self {
-                    $($key: $default,)*
-                    half_life: watch.half_life,
-                    recovery_s: watch.recovery_s,
-                    health_threshold: watch.health_threshold,
-                    relative_threshold: watch.relative_threshold,
-                    slow_factor: watch.slow_factor,
-                    exclude_tried: watch.exclude_tried,
-                }
+/// [`declared!`](crate::strategy::declared::declared) for this family: to a strategy's own
+/// parameters come those of [`Watch`], and `watch` for these.
+macro_rules! mesh_declared {
+    (
+        name: $name:literal,
+        idea: $idea:literal,
+        build: |$self:tt, $fleet:tt, $rng:tt| $build:expr,
+        pub struct $spec:ident { $($own:tt)* }
+    ) => {
+        $crate::strategy::declared::declared! {
+            name: $name, group: Mesh,
+            idea: $idea,
+            build: |$self, $fleet, $rng| $build,
+            pub struct $spec {
+                $($own)*
+                /// outcomes after which half of the older evidence on a server's health is gone
+                half_life: f64 = 10.0, Range::number(0.1, 1e6, (2.0, 100.0));
+                /// seconds in which half of what is held against a server fades
+                recovery_s: f64 = 10.0, Range::number(1e-3, 1e9, (1.0, 1000.0));
+                /// health below which a server is left out while another passes
+                health_threshold: f64 = 0.5, Range::number(0.0, 1.0, (0.0, 1.0));
+                /// the threshold is a share of the health of the healthiest server
+                relative_threshold: bool = false, Range::Switch;
+                /// a success slower than so many times the usual latency counts less
+                slow_factor: f64 = 3.0, Range::number(1.0, 1e6, (1.0, 10.0));
+                /// avoid servers that the request has tried, while another passes
+                exclude_tried: bool = true, Range::Switch;
             }
         }
 
-        impl $name {
-            const PARAMETERS: &'static [$crate::strategy::declared::Parameter] = &[
-                $($crate::strategy::declared::Parameter {
-                    key: stringify!($key),
-                    meaning: $meaning,
-                    range: $range,
-                },)*
-                $crate::strategy::mesh::spec::HALF_LIFE,
-                $crate::strategy::mesh::spec::RECOVERY_S,
-                $crate::strategy::mesh::spec::HEALTH_THRESHOLD,
-                $crate::strategy::mesh::spec::RELATIVE_THRESHOLD,
-                $crate::strategy::mesh::spec::SLOW_FACTOR,
-                $crate::strategy::mesh::spec::EXCLUDE_TRIED,
-            ];
-
+        impl $spec {
             /// How it watches health.
-            pub fn watch(&self) -> $crate::strategy::mesh::spec::Watch {
-                $crate::strategy::mesh::spec::Watch {
+            pub fn watch(&self) -> $crate::strategy::mesh::Watch {
+                $crate::strategy::mesh::Watch {
                     half_life: self.half_life,
                     recovery_s: self.recovery_s,
                     health_threshold: self.health_threshold,
@@ -142,4 +72,4 @@ macro_rules! mesh_spec {
     };
 }
 
-pub(super) use mesh_spec;
+pub(super) use mesh_declared;

@@ -17,6 +17,7 @@ use super::load::Load;
 use super::server::Server;
 use super::spec::Watch;
 use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, ServerId, ServerSet, Timestamp};
+use crate::strategy::parts::NOBODY;
 use crate::strategy::{Notes, ServerEstimate};
 
 /// Servers that a decision looks at in passing.
@@ -45,8 +46,6 @@ pub struct View {
     /// Server-decisions that health kept out.
     filtered: u64,
 }
-
-static NOBODY: ServerSet = ServerSet::EMPTY;
 
 impl View {
     /// Servers as declared, all of them healthy and idle.
@@ -79,9 +78,9 @@ impl View {
     #[inline]
     pub fn on_sent(&mut self, now: Timestamp, attempt: &Attempt) {
         let server = &mut self.servers[attempt.server.index()];
-        let before = server.in_flight();
+        let before = server.in_flight;
         server.take_up();
-        self.load.change(now, before, server.in_flight());
+        self.load.change(now, before, server.in_flight);
     }
 
     /// To be called once for each outcome.
@@ -89,9 +88,9 @@ impl View {
         let i = attempt.server.index();
         let latency = now.since(attempt.sent_at);
         let server = &mut self.servers[i];
-        let before = server.in_flight();
+        let before = server.in_flight;
         server.put_down();
-        self.load.change(now, before, server.in_flight());
+        self.load.change(now, before, server.in_flight);
         server.attempts += 1;
         server.successes += u64::from(outcome.is_success());
         let Some(worth) = self.rule.worth(outcome, latency) else { return };
@@ -232,7 +231,7 @@ impl View {
     fn judge(&mut self, i: usize) {
         let server = &self.servers[i];
         let common = self.watch.health_threshold;
-        let threshold = match server.threshold() {
+        let threshold = match server.threshold {
             Some(own) => own.value(),
             None if self.watch.relative_threshold => common * self.best,
             None => common,

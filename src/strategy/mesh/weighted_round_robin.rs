@@ -23,34 +23,20 @@
 use rand_chacha::ChaCha8Rng;
 
 use super::mesh_strategy::{Mesh, Pick};
-use super::spec::mesh_spec;
+use super::spec::mesh_declared;
 use super::view::View;
 use crate::domain::{Fleet, ServerId, ServerSet};
-use crate::strategy::Strategy;
-use crate::strategy::declared::{Declared, Entry, Group, Range};
+use crate::strategy::declared::Range;
 
-mesh_spec! {
-    /// Parameters of `weighted-round-robin`.
-    WeightedRoundRobinSpec {
-        /// Picks per server between two adjustments of the weights to health (default 1).
-        adjust_after: u32 = 1,
-            "picks per server between two adjustments of the weights to health",
-            Range::whole(1, 1_000_000, (1, 100));
-    }
-}
-
-impl Declared for WeightedRoundRobinSpec {
-    const ENTRY: Entry = Entry {
-        name: "weighted-round-robin",
-        alias: None,
-        group: Group::Mesh,
-        idea: "in turns, in proportion to weight and health, evenly spread",
-        parameters: Self::PARAMETERS,
-    };
-
-    fn build(self, fleet: &Fleet, rng: ChaCha8Rng) -> Box<dyn Strategy> {
-        let picker = WeightedRoundRobin::new(self.adjust_after, fleet);
-        Box::new(Mesh::new(self.watch(), picker, fleet, rng))
+mesh_declared! {
+    name: "weighted-round-robin",
+    idea: "in turns, in proportion to weight and health, evenly spread",
+    build: |spec, fleet, rng| {
+        Mesh::new(spec.watch(), WeightedRoundRobin::new(spec.adjust_after, fleet), fleet, rng)
+    },
+    pub struct WeightedRoundRobinSpec {
+        /// picks per server between two adjustments of the weights to health
+        adjust_after: u32 = 1, Range::whole(1, 1_000_000, (1, 100));
     }
 }
 
@@ -100,7 +86,7 @@ impl WeightedRoundRobin {
     fn adjust(&mut self, view: &View) {
         self.left = self.period;
         for (i, server) in view.servers().iter().enumerate() {
-            self.weights[i] = self.effective(server.weight() * server.health().value());
+            self.weights[i] = self.effective(server.weight * server.health.value());
         }
         let before = self.total;
         self.total = self.weights.iter().sum();
@@ -157,7 +143,7 @@ mod tests {
     use super::*;
     use crate::domain::{Endpoint, Outcome, Purpose, Streams};
     use crate::stats::sample::uniform01;
-    use crate::strategy::mesh::testing::{Bench, fleet};
+    use crate::strategy::parts::testing::{Bench, fleet};
 
     fn picks(wrr: &mut WeightedRoundRobin, n: usize) -> Vec<u16> {
         (0..n).map(|_| wrr.turn(|_| true).0).collect()

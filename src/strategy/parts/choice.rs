@@ -54,7 +54,8 @@ pub fn first_max_where(
     best
 }
 
-static NOBODY: ServerSet = ServerSet::EMPTY;
+/// No server.
+pub static NOBODY: ServerSet = ServerSet::EMPTY;
 
 /// The servers to leave out for this attempt: those that the request has tried, if
 /// `exclude_tried` and not all of them are; when every server is excluded, exclusion is dropped.

@@ -1,10 +1,62 @@
-//! How often each server was attempted, and how often it succeeded.
+//! How often each server was attempted and how often it succeeded, and strategies to which that is
+//! all there is to remember.
 //!
 //! Counts are kept as `f64` (exact up to 2^53), one array a quantity, so that index formulas
 //! run over them without conversions. A rate-limited or timed-out attempt counts as a failure.
+//!
+//! A [`Rule`] that tells refusals from failures, forgets, or waits does not fit: it needs memory of
+//! its own.
 
-use crate::domain::{Attempt, Outcome, ServerId};
-use crate::strategy::ServerEstimate;
+use rand_chacha::ChaCha8Rng;
+
+use crate::domain::{Attempt, Outcome, PendingRequest, ServerId, Timestamp};
+use crate::strategy::{Decision, ServerEstimate, Strategy};
+
+/// How to choose by tallies; the parameters are all that it consists of.
+pub trait Rule: Send {
+    /// The server for the next attempt of `request`. All randomness is drawn from `rng`.
+    fn choose(&self, tallies: &Tallies, request: &PendingRequest, rng: &mut ChaCha8Rng)
+    -> ServerId;
+
+    /// The success rate of a server that the rule would bet on, for reports; s/n unless it knows
+    /// better.
+    fn success_rate(&self, tallies: &Tallies, server: ServerId) -> f64 {
+        tallies.success_rates()[server.index()]
+    }
+}
+
+/// The strategy that a rule becomes with tallies of every outcome.
+#[derive(Debug)]
+pub struct Tallied<R> {
+    rule: R,
+    tallies: Tallies,
+    rng: ChaCha8Rng,
+}
+
+impl<R> Tallied<R> {
+    /// A fresh memory of `servers` servers.
+    pub fn new(rule: R, servers: usize, rng: ChaCha8Rng) -> Self {
+        Self { rule, tallies: Tallies::new(servers), rng }
+    }
+}
+
+impl<R: Rule> Strategy for Tallied<R> {
+    fn decide(&mut self, _now: Timestamp, request: &PendingRequest) -> Decision {
+        Decision::Send(self.rule.choose(&self.tallies, request, &mut self.rng))
+    }
+
+    fn on_outcome(&mut self, _now: Timestamp, attempt: &Attempt, outcome: Outcome) {
+        self.tallies.record(attempt, outcome);
+    }
+
+    fn estimates(&self) -> Vec<ServerEstimate> {
+        let mut estimates = self.tallies.estimates();
+        for estimate in &mut estimates {
+            estimate.success_rate = self.rule.success_rate(&self.tallies, estimate.server);
+        }
+        estimates
+    }
+}
 
 /// Attempts and successes of every server since the start of the run.
 #[derive(Debug, Clone)]
@@ -58,22 +110,11 @@ impl Tallies {
         &self.attempts
     }
 
-    /// Attempts of one server.
+    /// Successes and failures of one server.
     #[inline]
-    pub fn attempts_of(&self, server: ServerId) -> f64 {
-        self.attempts[server.index()]
-    }
-
-    /// Successes of one server.
-    #[inline]
-    pub fn successes_of(&self, server: ServerId) -> f64 {
-        self.successes[server.index()]
-    }
-
-    /// Failures of one server.
-    #[inline]
-    pub fn failures_of(&self, server: ServerId) -> f64 {
-        self.attempts[server.index()] - self.successes[server.index()]
+    pub fn counts(&self, server: ServerId) -> (f64, f64) {
+        let (attempts, successes) = (self.attempts[server.index()], self.successes[server.index()]);
+        (successes, attempts - successes)
     }
 
     /// Observed success rate of each server, an untried one counting 0.
@@ -105,8 +146,8 @@ impl Tallies {
         ServerId::all(self.servers())
             .map(|server| ServerEstimate {
                 server,
-                attempts: self.attempts_of(server) as u64,
-                successes: self.successes_of(server) as u64,
+                attempts: self.attempts[server.index()] as u64,
+                successes: self.successes[server.index()] as u64,
                 success_rate: self.success_rates[server.index()],
             })
             .collect()
@@ -116,17 +157,10 @@ impl Tallies {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{AttemptId, RequestId, Timestamp};
+    use crate::strategy::parts::testing::attempt;
 
     fn record(tallies: &mut Tallies, server: u16, outcome: Outcome) {
-        let attempt = Attempt {
-            id: AttemptId(0),
-            request: RequestId(0),
-            number: 0,
-            server: ServerId(server),
-            sent_at: Timestamp::ZERO,
-        };
-        tallies.record(&attempt, outcome);
+        tallies.record(&attempt(server, Timestamp::ZERO), outcome);
     }
 
     #[test]
@@ -137,8 +171,7 @@ mod tests {
         for outcome in outcomes {
             record(&mut tallies, 1, outcome);
         }
-        assert_eq!(tallies.successes_of(ServerId(1)), 1.0);
-        assert_eq!(tallies.failures_of(ServerId(1)), 3.0);
+        assert_eq!(tallies.counts(ServerId(1)), (1.0, 3.0));
         assert_eq!(tallies.total(), 4);
         assert!(!tallies.all_tried());
     }

@@ -13,56 +13,24 @@
 //! unused. Where all servers are limited, it settles on asking the one blocked least.
 
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
 use super::closures::Closures;
-use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, Span, Timestamp};
-use crate::strategy::declared::{Declared, Entry, Group, Parameter, Range};
-use crate::strategy::five::EXCLUDE_TRIED;
+use crate::domain::{Attempt, Outcome, PendingRequest, Span, Timestamp};
+use crate::strategy::declared::{Range, declared};
 use crate::strategy::parts::Tallies;
 use crate::strategy::{Decision, ServerEstimate, Strategy};
 
-/// Parameters of `blocking`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct BlockingSpec {
-    /// How long the first refusal blocks its server, in seconds (default 5, at least 0).
-    pub block_s: f64,
-    /// The largest multiple of it that further refusals lead to (default 4, at least 1).
-    pub most_multiplier: f64,
-    /// Leave out servers that the request has tried, in free attempts (default true).
-    pub exclude_tried: bool,
-}
-
-impl Default for BlockingSpec {
-    fn default() -> Self {
-        Self { block_s: 5.0, most_multiplier: 4.0, exclude_tried: true }
-    }
-}
-
-impl Declared for BlockingSpec {
-    const ENTRY: Entry = Entry {
-        name: "blocking",
-        alias: None,
-        group: Group::RateLimit,
-        idea: "Thompson; refusals in a row block the server for longer and longer",
-        parameters: &[
-            Parameter {
-                key: "block_s",
-                meaning: "how long the first refusal (429) blocks its server, in seconds",
-                range: Range::number(0.0, 3600.0, (0.1, 20.0)),
-            },
-            Parameter {
-                key: "most_multiplier",
-                meaning: "the largest multiple of block_s that refusals in a row lead to",
-                range: Range::number(1.0, 1e6, (1.0, 16.0)),
-            },
-            EXCLUDE_TRIED,
-        ],
-    };
-
-    fn build(self, fleet: &Fleet, rng: ChaCha8Rng) -> Box<dyn Strategy> {
-        Box::new(Blocking::new(self, fleet.servers(), rng))
+declared! {
+    name: "blocking", group: RateLimit,
+    idea: "Thompson; refusals in a row block the server for longer and longer",
+    build: |spec, fleet, rng| Blocking::new(spec, fleet.servers(), rng),
+    pub struct BlockingSpec {
+        /// how long the first refusal (429) blocks its server, in seconds
+        block_s: f64 = 5.0, Range::number(0.0, 3600.0, (0.1, 20.0));
+        /// the largest multiple of block_s that refusals in a row lead to
+        most_multiplier: f64 = 4.0, Range::number(1.0, 1e6, (1.0, 16.0));
+        /// leave out servers that the request has tried, in free attempts
+        exclude_tried: bool = true, Range::Switch;
     }
 }
 
@@ -94,9 +62,9 @@ impl Blocking {
 impl Strategy for Blocking {
     fn decide(&mut self, now: Timestamp, request: &PendingRequest) -> Decision {
         let Self { spec, blocks, tallies, rng, .. } = self;
-        Decision::Send(blocks.thompson(now, request, spec.exclude_tried, rng, |server| {
-            (tallies.successes_of(server), tallies.failures_of(server))
-        }))
+        Decision::Send(
+            blocks.thompson(now, request, spec.exclude_tried, rng, |server| tallies.counts(server)),
+        )
     }
 
     fn on_outcome(&mut self, now: Timestamp, attempt: &Attempt, outcome: Outcome) {
@@ -120,13 +88,11 @@ impl Strategy for Blocking {
 
 #[cfg(test)]
 mod tests {
-    use super::super::closures::testing::{decide_at, observe_at};
     use super::*;
-    use crate::domain::{Purpose, Streams};
+    use crate::strategy::parts::testing::{decide_at, observe_at, rng};
 
     fn blocking(servers: usize) -> Blocking {
-        let rng = Streams::new(1).stream(Purpose::Strategy, 0, 0);
-        Blocking::new(BlockingSpec::default(), servers, rng)
+        Blocking::new(BlockingSpec::default(), servers, rng())
     }
 
     /// Whether server 0 is taken at some of many decisions.

@@ -72,38 +72,3 @@ fn success_rate((successes, failures): (f64, f64)) -> f64 {
     let attempts = successes + failures;
     if attempts == 0.0 { 0.0 } else { successes / attempts }
 }
-
-#[cfg(test)]
-pub(super) mod testing {
-    //! Tests at times other than 0.
-
-    use crate::domain::{
-        Attempt, AttemptId, Outcome, PendingRequest, Request, RequestId, ServerId, Timestamp,
-    };
-    use crate::strategy::{Decision, Strategy};
-
-    /// The server chosen `at_s` seconds after the start for a request that has been to `tried`.
-    pub fn decide_at(strategy: &mut dyn Strategy, at_s: f64, tried: &[u16]) -> u16 {
-        let request = Request { id: RequestId(0), arrived_at: Timestamp::ZERO };
-        let mut pending = PendingRequest::new(request, 3);
-        tried.iter().for_each(|server| pending.record_attempt(ServerId(*server)));
-        match strategy.decide(Timestamp::from_secs_f64(at_s), &pending) {
-            Decision::Send(server) => server.0,
-            Decision::WaitUntil(at) => panic!("waits until {at:?}"),
-        }
-    }
-
-    /// An attempt at `server` ends `at_s` seconds after the start.
-    pub fn observe_at(strategy: &mut dyn Strategy, at_s: f64, server: u16, outcome: Outcome) {
-        let at = Timestamp::from_secs_f64(at_s);
-        let attempt = Attempt {
-            id: AttemptId(0),
-            request: RequestId(0),
-            number: 0,
-            server: ServerId(server),
-            sent_at: at,
-        };
-        strategy.on_sent(at, &attempt);
-        strategy.on_outcome(at, &attempt, outcome);
-    }
-}

@@ -9,6 +9,6 @@ mod closures;
 mod thompson_masked;
 mod thompson_window;
 
-pub use blocking::{Blocking, BlockingSpec};
-pub use thompson_masked::{ThompsonMasked, ThompsonMaskedSpec};
-pub use thompson_window::{ThompsonWindow, ThompsonWindowSpec};
+pub use blocking::BlockingSpec;
+pub use thompson_masked::ThompsonMaskedSpec;
+pub use thompson_window::ThompsonWindowSpec;

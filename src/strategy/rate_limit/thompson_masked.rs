@@ -9,49 +9,22 @@
 //! server needs a shorter one, a long window a longer one, or every end of a mask costs a refusal.
 
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
 use super::closures::Closures;
-use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, Span, Timestamp};
-use crate::strategy::declared::{Declared, Entry, Group, Parameter, Range};
-use crate::strategy::five::EXCLUDE_TRIED;
+use crate::domain::{Attempt, Outcome, PendingRequest, Span, Timestamp};
+use crate::strategy::declared::{Range, declared};
 use crate::strategy::parts::Tallies;
 use crate::strategy::{Decision, ServerEstimate, Strategy};
 
-/// The parameter that both masking strategies have.
-pub(super) const COOLDOWN: Parameter = Parameter {
-    key: "cooldown_s",
-    meaning: "how long a refusal (429) masks its server, in seconds",
-    range: Range::number(0.0, 3600.0, (0.05, 10.0)),
-};
-
-/// Parameters of `thompson-masked`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ThompsonMaskedSpec {
-    /// How long a refusal masks its server, in seconds (default 1, at least 0).
-    pub cooldown_s: f64,
-    /// Leave out servers that the request has tried, in free attempts (default true).
-    pub exclude_tried: bool,
-}
-
-impl Default for ThompsonMaskedSpec {
-    fn default() -> Self {
-        Self { cooldown_s: 1.0, exclude_tried: true }
-    }
-}
-
-impl Declared for ThompsonMaskedSpec {
-    const ENTRY: Entry = Entry {
-        name: "thompson-masked",
-        alias: None,
-        group: Group::RateLimit,
-        idea: "Thompson; a refusal masks the server for a second and says nothing of its rate",
-        parameters: &[COOLDOWN, EXCLUDE_TRIED],
-    };
-
-    fn build(self, fleet: &Fleet, rng: ChaCha8Rng) -> Box<dyn Strategy> {
-        Box::new(ThompsonMasked::new(self, fleet.servers(), rng))
+declared! {
+    name: "thompson-masked", group: RateLimit,
+    idea: "Thompson; a refusal masks the server for a second and says nothing of its rate",
+    build: |spec, fleet, rng| ThompsonMasked::new(spec, fleet.servers(), rng),
+    pub struct ThompsonMaskedSpec {
+        /// how long a refusal (429) masks its server, in seconds
+        cooldown_s: f64 = 1.0, Range::number(0.0, 3600.0, (0.05, 10.0));
+        /// leave out servers that the request has tried, in free attempts
+        exclude_tried: bool = true, Range::Switch;
     }
 }
 
@@ -82,9 +55,9 @@ impl ThompsonMasked {
 impl Strategy for ThompsonMasked {
     fn decide(&mut self, now: Timestamp, request: &PendingRequest) -> Decision {
         let Self { masks, tallies, rng, .. } = self;
-        Decision::Send(masks.thompson(now, request, self.exclude_tried, rng, |server| {
-            (tallies.successes_of(server), tallies.failures_of(server))
-        }))
+        Decision::Send(
+            masks.thompson(now, request, self.exclude_tried, rng, |server| tallies.counts(server)),
+        )
     }
 
     fn on_outcome(&mut self, now: Timestamp, attempt: &Attempt, outcome: Outcome) {
@@ -102,18 +75,12 @@ impl Strategy for ThompsonMasked {
 
 #[cfg(test)]
 mod tests {
-    use super::super::closures::testing::{decide_at, observe_at};
     use super::*;
-    use crate::domain::{Purpose, Streams};
-
-    fn masked(servers: usize) -> ThompsonMasked {
-        let rng = Streams::new(1).stream(Purpose::Strategy, 0, 0);
-        ThompsonMasked::new(ThompsonMaskedSpec::default(), servers, rng)
-    }
+    use crate::strategy::parts::testing::{decide_at, observe_at, rng};
 
     /// Server 0 is good beyond doubt.
     fn learned() -> ThompsonMasked {
-        let mut strategy = masked(3);
+        let mut strategy = ThompsonMasked::new(ThompsonMaskedSpec::default(), 3, rng());
         for _ in 0..300 {
             observe_at(&mut strategy, 0.0, 0, Outcome::Success);
             observe_at(&mut strategy, 0.0, 1, Outcome::Failure);

@@ -12,52 +12,23 @@
 use std::collections::VecDeque;
 
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
 use super::closures::Closures;
-use super::thompson_masked::COOLDOWN;
-use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, ServerId, Span, Timestamp};
-use crate::strategy::declared::{Declared, Entry, Group, Parameter, Range};
-use crate::strategy::five::EXCLUDE_TRIED;
+use crate::domain::{Attempt, Outcome, PendingRequest, ServerId, Span, Timestamp};
+use crate::strategy::declared::{Range, declared};
 use crate::strategy::{Decision, ServerEstimate, Strategy};
 
-/// Parameters of `thompson-window`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ThompsonWindowSpec {
-    /// Outcomes of each server that are remembered (default 30, at least 1).
-    pub window: u32,
-    /// How long a refusal masks its server, in seconds (default 1, at least 0).
-    pub cooldown_s: f64,
-    /// Leave out servers that the request has tried, in free attempts (default true).
-    pub exclude_tried: bool,
-}
-
-impl Default for ThompsonWindowSpec {
-    fn default() -> Self {
-        Self { window: 30, cooldown_s: 1.0, exclude_tried: true }
-    }
-}
-
-impl Declared for ThompsonWindowSpec {
-    const ENTRY: Entry = Entry {
-        name: "thompson-window",
-        alias: None,
-        group: Group::RateLimit,
-        idea: "thompson-masked that believes the last 30 outcomes of each server only",
-        parameters: &[
-            Parameter {
-                key: "window",
-                meaning: "outcomes of each server that are remembered",
-                range: Range::whole(1, 1_000_000, (5, 500)),
-            },
-            COOLDOWN,
-            EXCLUDE_TRIED,
-        ],
-    };
-
-    fn build(self, fleet: &Fleet, rng: ChaCha8Rng) -> Box<dyn Strategy> {
-        Box::new(ThompsonWindow::new(self, fleet.servers(), rng))
+declared! {
+    name: "thompson-window", group: RateLimit,
+    idea: "thompson-masked that believes the last 30 outcomes of each server only",
+    build: |spec, fleet, rng| ThompsonWindow::new(spec, fleet.servers(), rng),
+    pub struct ThompsonWindowSpec {
+        /// outcomes of each server that are remembered
+        window: u32 = 30, Range::whole(1, 1_000_000, (5, 500));
+        /// how long a refusal (429) masks its server, in seconds
+        cooldown_s: f64 = 1.0, Range::number(0.0, 3600.0, (0.05, 10.0));
+        /// leave out servers that the request has tried, in free attempts
+        exclude_tried: bool = true, Range::Switch;
     }
 }
 
@@ -148,14 +119,12 @@ impl Strategy for ThompsonWindow {
 
 #[cfg(test)]
 mod tests {
-    use super::super::closures::testing::{decide_at, observe_at};
     use super::*;
-    use crate::domain::{Purpose, Streams};
+    use crate::strategy::parts::testing::{decide_at, observe_at, rng};
 
     fn windowed(window: u32) -> ThompsonWindow {
-        let rng = Streams::new(1).stream(Purpose::Strategy, 0, 0);
         let spec = ThompsonWindowSpec { window, ..ThompsonWindowSpec::default() };
-        ThompsonWindow::new(spec, 2, rng)
+        ThompsonWindow::new(spec, 2, rng())
     }
 
     #[test]

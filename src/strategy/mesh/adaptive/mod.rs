@@ -26,48 +26,28 @@ use rand_chacha::ChaCha8Rng;
 use self::signal::{Bounds, Signal};
 use self::window::{Window, Windowed};
 use super::least_connections::LeastConnections;
-use super::mesh_strategy::Pick;
+use super::mesh_strategy::{Mesh, Pick};
 use super::power_of_two::PowerOfTwo;
-use super::spec::mesh_spec;
+use super::spec::mesh_declared;
 use super::view::View;
 use super::weighted_round_robin::WeightedRoundRobin;
-use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, Timestamp};
-use crate::strategy::declared::{Declared, Entry, Group, Range};
-use crate::strategy::{Decision, Notes, SWITCHES_KEPT, ServerEstimate, Strategy, Switch};
+use crate::domain::{Attempt, Fleet, Outcome, ServerId, ServerSet, Timestamp};
+use crate::strategy::declared::Range;
+use crate::strategy::{Notes, SWITCHES_KEPT, Switch};
 
-mesh_spec! {
-    /// Parameters of `adaptive`.
-    AdaptiveSpec {
-        /// Outcomes in a window (default 32).
-        window: u32 = 32,
-            "outcomes over which signals are measured",
-            Range::whole(1, 1_000_000, (8, 256));
-        /// Windows that a choice is kept at least (default 5).
-        dwell: u32 = 5,
-            "windows that a choice is kept at least",
-            Range::whole(0, 1_000_000, (0, 50));
-        /// Standard deviations above its mean at which a signal rises (default 3).
-        enter: f64 = 3.0,
-            "standard deviations above its own mean at which a signal counts as high",
-            Range::number(0.0, 1e3, (1.0, 6.0));
-        /// Standard deviations above its mean at which it falls again (default 1).
-        leave: f64 = 1.0,
-            "standard deviations above its own mean at which it no longer does",
-            Range::number(-1e3, 1e3, (0.0, 3.0));
-    }
-}
-
-impl Declared for AdaptiveSpec {
-    const ENTRY: Entry = Entry {
-        name: "adaptive",
-        alias: None,
-        group: Group::Mesh,
-        idea: "switches between the three by uneven load, failures and latency, as learned",
-        parameters: Self::PARAMETERS,
-    };
-
-    fn build(self, fleet: &Fleet, rng: ChaCha8Rng) -> Box<dyn Strategy> {
-        Box::new(Adaptive::new(self, fleet, rng))
+mesh_declared! {
+    name: "adaptive",
+    idea: "switches between the three by uneven load, failures and latency, as learned",
+    build: |spec, fleet, rng| Mesh::new(spec.watch(), Adaptive::new(spec, fleet), fleet, rng),
+    pub struct AdaptiveSpec {
+        /// outcomes over which signals are measured
+        window: u32 = 32, Range::whole(1, 1_000_000, (8, 256));
+        /// windows that a choice is kept at least
+        dwell: u32 = 5, Range::whole(0, 1_000_000, (0, 50));
+        /// standard deviations above its own mean at which a signal counts as high
+        enter: f64 = 3.0, Range::number(0.0, 1e3, (1.0, 6.0));
+        /// standard deviations above its own mean at which it no longer does
+        leave: f64 = 1.0, Range::number(-1e3, 1e3, (0.0, 3.0));
     }
 }
 
@@ -92,8 +72,6 @@ impl Way {
 /// Switches between balancers.
 #[derive(Debug)]
 pub struct Adaptive {
-    view: View,
-    rng: ChaCha8Rng,
     round_robin: WeightedRoundRobin,
     least_connections: LeastConnections,
     power_of_two: PowerOfTwo,
@@ -112,10 +90,8 @@ pub struct Adaptive {
 
 impl Adaptive {
     /// Begins with round robin.
-    pub fn new(spec: AdaptiveSpec, fleet: &Fleet, rng: ChaCha8Rng) -> Self {
+    pub fn new(spec: AdaptiveSpec, fleet: &Fleet) -> Self {
         Self {
-            view: View::new(spec.watch(), fleet),
-            rng,
             round_robin: WeightedRoundRobin::new(1, fleet),
             least_connections: LeastConnections::new(false),
             power_of_two: PowerOfTwo::new(true),
@@ -182,37 +158,27 @@ impl Adaptive {
 /// The trend of latency is not told from none below this standard deviation: 5 %.
 const LEAST_TREND_SD: f64 = 0.05;
 
-impl Strategy for Adaptive {
-    fn decide(&mut self, now: Timestamp, request: &PendingRequest) -> Decision {
-        self.view.before_choice(now);
-        let tried = self.view.tried(request);
-        let picker: &mut dyn Pick = match self.way {
-            Way::RoundRobin => &mut self.round_robin,
-            Way::LeastConnections => &mut self.least_connections,
-            Way::PowerOfTwo => &mut self.power_of_two,
-        };
-        Decision::Send(picker.pick(&self.view, tried, &mut self.rng))
+impl Pick for Adaptive {
+    fn pick(&mut self, view: &View, tried: &ServerSet, rng: &mut ChaCha8Rng) -> ServerId {
+        match self.way {
+            Way::RoundRobin => self.round_robin.pick(view, tried, rng),
+            Way::LeastConnections => self.least_connections.pick(view, tried, rng),
+            Way::PowerOfTwo => self.power_of_two.pick(view, tried, rng),
+        }
     }
 
-    fn on_sent(&mut self, now: Timestamp, attempt: &Attempt) {
-        self.view.on_sent(now, attempt);
-        self.window.add_load(self.view.load_variance());
+    fn on_sent(&mut self, view: &View) {
+        self.window.add_load(view.load_variance());
     }
 
     fn on_outcome(&mut self, now: Timestamp, attempt: &Attempt, outcome: Outcome) {
-        self.view.on_outcome(now, attempt, outcome);
         if let Some(seen) = self.window.add_outcome(outcome, now.since(attempt.sent_at)) {
             self.judge(now, &seen);
         }
     }
 
-    fn estimates(&self) -> Vec<ServerEstimate> {
-        self.view.estimates()
-    }
-
-    fn notes(&self) -> Option<Notes> {
-        let (switched, switches) = (self.switched, self.switches.clone());
-        Some(Notes { switched, switches, ..self.view.notes() })
+    fn notes(&self, notes: Notes) -> Notes {
+        Notes { switched: self.switched, switches: self.switches.clone(), ..notes }
     }
 }
 

@@ -23,15 +23,15 @@ const LEAST_RELATIVE_SD: f64 = 0.05;
 
 /// Where a signal rises and falls, in standard deviations above its mean.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
-    pub(super) enter: f64,
+pub struct Bounds {
+    pub enter: f64,
     /// At most `enter`.
-    pub(super) leave: f64,
+    pub leave: f64,
 }
 
 /// One signal.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Signal {
+pub struct Signal {
     seen: u32,
     mean: f64,
     variance: f64,
@@ -44,7 +44,7 @@ pub(super) struct Signal {
 
 impl Signal {
     /// The next window's value; `least_sd` is the least noise that it is known to have.
-    pub(super) fn observe(&mut self, value: f64, least_sd: f64, bounds: Bounds) {
+    pub fn observe(&mut self, value: f64, least_sd: f64, bounds: Bounds) {
         let sd = self.variance.sqrt().max(least_sd).max(LEAST_RELATIVE_SD * self.mean.abs());
         self.last = (value, self.mean, sd);
         let known = self.seen >= WARM_UP;
@@ -59,12 +59,12 @@ impl Signal {
         self.learn(value, beyond || self.high);
     }
 
-    pub(super) fn is_high(&self) -> bool {
+    pub fn is_high(&self) -> bool {
         self.high
     }
 
     /// The newest value against the bound that it rose over.
-    pub(super) fn in_words(&self, bounds: Bounds) -> String {
+    pub fn in_words(&self, bounds: Bounds) -> String {
         let (value, mean, sd) = self.last;
         let high_above = mean + bounds.enter * sd;
         format!("{value:.4} (usual {mean:.4}, high above {high_above:.4})")

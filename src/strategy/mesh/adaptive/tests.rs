@@ -4,7 +4,7 @@ use rand::SeedableRng;
 
 use super::*;
 use crate::stats::sample::uniform01;
-use crate::strategy::mesh::testing::Bench;
+use crate::strategy::parts::testing::Bench;
 
 /// What the world does in one stretch.
 struct Weather {

@@ -8,21 +8,21 @@ const PAST_HALF_LIFE: f64 = 8.0;
 
 /// What a full window says.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Windowed {
+pub struct Windowed {
     /// Mean over the attempts sent of the variance of load just after.
-    pub(super) load_variance: f64,
+    pub load_variance: f64,
     /// Failures and timeouts among the outcomes.
-    pub(super) failure_share: f64,
+    pub failure_share: f64,
     /// Log of the mean success latency over that of the windows before; none without successes
     /// or without a past.
-    pub(super) latency_trend: Option<f64>,
+    pub latency_trend: Option<f64>,
     outcomes: u32,
 }
 
 impl Windowed {
     /// The binomial standard deviation that a share of so many outcomes has by chance, with one
     /// success and one failure added so that it is never 0.
-    pub(super) fn failure_noise(&self) -> f64 {
+    pub fn failure_noise(&self) -> f64 {
         let n = f64::from(self.outcomes);
         let p = (self.failure_share * n + 1.0) / (n + 2.0);
         (p * (1.0 - p) / n).sqrt()
@@ -31,7 +31,7 @@ impl Windowed {
 
 /// Collects.
 #[derive(Debug, Clone)]
-pub(super) struct Window {
+pub struct Window {
     length: u32,
     outcomes: u32,
     failures: u32,
@@ -44,7 +44,7 @@ pub(super) struct Window {
 }
 
 impl Window {
-    pub(super) fn new(length: u32) -> Self {
+    pub fn new(length: u32) -> Self {
         Self {
             length,
             outcomes: 0,
@@ -56,13 +56,13 @@ impl Window {
         }
     }
 
-    pub(super) fn add_load(&mut self, variance: f64) {
+    pub fn add_load(&mut self, variance: f64) {
         self.sent += 1;
         self.load_variance += variance;
     }
 
     /// The window's content if this outcome fills it; a new one begins then.
-    pub(super) fn add_outcome(&mut self, outcome: Outcome, latency: Span) -> Option<Windowed> {
+    pub fn add_outcome(&mut self, outcome: Outcome, latency: Span) -> Option<Windowed> {
         match outcome {
             Outcome::RateLimited => return None,
             Outcome::Success => self.latency_ms += latency.as_millis_f64(),

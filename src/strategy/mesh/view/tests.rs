@@ -7,7 +7,7 @@ use super::*;
 use crate::domain::Endpoint;
 use crate::stats::sample::{index_below, uniform01};
 use crate::strategy::mesh::LeastConnectionsSpec;
-use crate::strategy::mesh::testing::Bench;
+use crate::strategy::parts::testing::{Bench, attempt};
 
 fn quick(spec: LeastConnectionsSpec) -> LeastConnectionsSpec {
     LeastConnectionsSpec { half_life: 1.0, ..spec }
@@ -121,8 +121,9 @@ impl Slow {
 
 #[test]
 fn up_to_eight_servers_it_equals_the_rule_written_out() {
+    let common = LeastConnectionsSpec::default().watch();
     for relative in [false, true] {
-        let watch = Watch { half_life: 3.0, relative_threshold: relative, ..Watch::DEFAULT };
+        let watch = Watch { half_life: 3.0, relative_threshold: relative, ..common };
         let mut view = View::new(watch, &Fleet::uniform(6));
         let mut slow = Slow { health: vec![1.0; 6], at: vec![0.0; 6], relative };
         let mut rng = ChaCha8Rng::seed_from_u64(8);
@@ -138,13 +139,7 @@ fn up_to_eight_servers_it_equals_the_rule_written_out() {
             left_out += found.iter().filter(|f| !**f).count();
             let server = ServerId(index_below(&mut rng, 6) as u16);
             let success = uniform01(&mut rng) < [0.9, 0.6, 0.5, 0.3, 0.1, 0.05][server.index()];
-            let attempt = Attempt {
-                id: crate::domain::AttemptId(0),
-                request: crate::domain::RequestId(0),
-                number: 0,
-                server,
-                sent_at: now,
-            };
+            let attempt = attempt(server.0, now);
             view.on_sent(now, &attempt);
             let outcome = if success { Outcome::Success } else { Outcome::Failure };
             view.on_outcome(now, &attempt, outcome);
