@@ -19,7 +19,7 @@ mod sweep;
 mod tally;
 pub mod tune;
 
-pub use contender::{Contender, Player};
+pub use contender::{Contender, Factory, Player};
 pub use experiment_file::{ExperimentFile, ModelSource, ScenarioEntry, ScenarioModel, Settings};
 pub use parameters::{ParameterSd, Parameters};
 pub use plan::{Plan, PlanError};

@@ -3,7 +3,7 @@
 
 use super::SweepArguments;
 use crate::cli::quote::quoted;
-use crate::experiment::{Contender, Plan, Player, Summary};
+use crate::experiment::{Contender, Plan, Summary};
 use crate::report;
 
 /// More replications for those that could not be told apart, else all configs, else a check.
@@ -79,6 +79,6 @@ impl Next {
 /// The text that `--strategy` knows a contender by, if it has no label or stream of its own.
 fn command_name(plan: &Plan, label: &str) -> Option<String> {
     let contender = plan.contenders.iter().find(|c| c.label == label)?;
-    let Player::Strategy(spec) = contender.player else { return None };
+    let spec = contender.spec()?;
     (*contender == Contender::new(spec)).then(|| spec.text())
 }
