@@ -1,10 +1,14 @@
-//! The calendar: names of folders, times in files, seeds of runs that nobody gave a seed.
+//! The calendar: names of folders, times in files, seeds of runs that nobody gave a seed; and the
+//! clock of a run, which reads the calendar once.
 //!
-//! When not to use it: to measure how long something took; the calendar may be set back.
+//! A calendar that is set back in the middle of a run would make attempts overtake each other in
+//! the trace; time that only the monotonic clock tells cannot.
+//!
+//! When not to use it: to compare runs of different processes to better than a millisecond.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::domain::day;
+use crate::domain::{Timestamp, day};
 
 /// Now, in Unix seconds.
 #[must_use]
@@ -29,9 +33,54 @@ pub fn name(unix_seconds: f64) -> String {
     format!("{}-{hour:02}{minute:02}{:02}", day(unix_seconds.max(0.0)), second % 60)
 }
 
+/// Tells moments of a run, as the balancer and as files have them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    epoch: Instant,
+    epoch_unix_s: f64,
+}
+
+impl Clock {
+    /// A run begins after `lead`.
+    pub(super) fn start_in(lead: Duration) -> Self {
+        Self { epoch: Instant::now() + lead, epoch_unix_s: unix_seconds() + lead.as_secs_f64() }
+    }
+
+    /// The moment when the run begins.
+    pub(super) fn epoch(&self) -> Instant {
+        self.epoch
+    }
+
+    /// Nanoseconds since the run began.
+    pub(super) fn at(&self, moment: Instant) -> Timestamp {
+        let since = moment.saturating_duration_since(self.epoch).as_nanos();
+        Timestamp::from_nanos(u64::try_from(since).unwrap_or(u64::MAX))
+    }
+
+    /// The moment of a timestamp; `None` for one that the system's clock does not reach.
+    pub(super) fn instant(&self, at: Timestamp) -> Option<Instant> {
+        self.epoch.checked_add(Duration::from_nanos(at.as_nanos()))
+    }
+
+    /// Unix time in seconds.
+    pub(super) fn unix_s(&self, at: Timestamp) -> f64 {
+        self.epoch_unix_s + at.as_secs_f64()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments_and_timestamps_are_the_same_to_the_nanosecond() {
+        let clock = Clock::start_in(Duration::ZERO);
+        let later = clock.epoch + Duration::from_nanos(1_234_567_891);
+        assert_eq!(clock.at(later), Timestamp::from_nanos(1_234_567_891));
+        assert_eq!(clock.instant(clock.at(later)), Some(later));
+        assert_eq!(clock.at(clock.epoch - Duration::from_secs(1)), Timestamp::ZERO);
+        assert!(clock.unix_s(Timestamp::ZERO) > 1.7e9);
+    }
 
     #[test]
     fn dates_are_those_of_the_calendar() {

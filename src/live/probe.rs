@@ -14,10 +14,11 @@
 //! When not to use it: on servers that carry somebody's traffic.
 
 use std::thread::sleep;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use rand::Rng;
 
+use super::calendar::unix_seconds;
 use super::{Client, Target};
 use crate::domain::{Identifier, Outcome};
 use crate::trace::{Config, PROBE, Row};
@@ -117,7 +118,7 @@ pub fn probe_server(
     let mut rows: Vec<Row> = Vec::new();
     let mut request_number = probe.requests_before;
     // One reading of the calendar; everything after it by the steady clock.
-    let epoch_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let epoch_s = unix_seconds();
     let epoch = Instant::now();
     for (part, attempts) in ladder.parts().iter().enumerate() {
         let begin = Instant::now();

@@ -11,7 +11,7 @@ mod live;
 mod manifest;
 mod markdown;
 mod notes;
-mod numbers;
+pub(crate) mod numbers;
 mod parquet;
 mod results;
 mod robustness;

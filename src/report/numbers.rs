@@ -54,7 +54,7 @@ pub(super) fn probability(p: f64) -> String {
 }
 
 /// A whole number with a comma every three digits, as in `12,500`.
-pub(super) fn thousands(n: u64) -> String {
+pub(crate) fn thousands(n: u64) -> String {
     separated(&n.to_string())
 }
 

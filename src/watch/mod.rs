@@ -15,7 +15,6 @@
 mod compare;
 mod figures;
 mod follow;
-mod picture;
 mod plain;
 mod screen;
 mod seen;

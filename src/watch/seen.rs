@@ -3,7 +3,7 @@
 use crate::metrics::Metrics;
 use crate::validate::forecast::PredictionFile;
 
-use super::figures::clean;
+use super::figures::{clean, count, ms, percent, points};
 
 /// The newest state of both files.
 #[derive(Debug, Default)]
@@ -74,4 +74,27 @@ pub(super) fn title(metrics: &Metrics) -> String {
         (false, true) => strategy,
         (false, false) => format!("{strategy}, {config}"),
     }
+}
+
+/// Names and values of the headline numbers, the most important first.
+pub(super) fn headline(metrics: &Metrics) -> Vec<(&'static str, String)> {
+    let latency = |x: f64| match metrics.latencies.is_empty() {
+        true => "-".to_owned(),
+        false => format!("{} ms", ms(x)),
+    };
+    let success = success_rate(metrics).map_or("-".to_owned(), |r| percent(r) + " %");
+    vec![
+        ("score", points(metrics.best_guess_score)),
+        ("success", success),
+        ("regret", points(metrics.global_regret)),
+        ("penalty", points(metrics.total_penalty)),
+        ("p50", latency(metrics.latency_p50)),
+        ("p99", latency(metrics.latency_p99)),
+        ("attempts", count(metrics.total_attempts)),
+        ("retries", count(metrics.total_retries)),
+        ("429s", count(metrics.total_rate_limited)),
+        ("timed out", count(metrics.total_timed_out)),
+        ("waiting", count(metrics.waiting as u64)),
+        ("in service", count(metrics.in_service as u64)),
+    ]
 }

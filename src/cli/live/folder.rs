@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use super::Plan;
-use super::play::ProxySetup;
 use crate::live::calendar;
 use crate::live::load::{self, LoadLog};
 use crate::metrics::Metrics;
@@ -165,19 +164,6 @@ impl Folder {
         let path = self.path().join("path").join(file);
         write_atomically(&path, model.to_toml().as_bytes())?;
         Ok(path)
-    }
-
-    /// Writes what a replay of a proxy's events needs beside them.
-    pub(super) fn write_setup(&self, setup: &ProxySetup, plan: &Plan) -> anyhow::Result<()> {
-        let json = serde_json::json!({
-            "strategy": setup.strategy,
-            "seed": setup.seed,
-            "requests_per_second": plan.arguments.rps,
-            "rules": plan.rules,
-            "servers": setup.targets.len(),
-        });
-        write_atomically(&setup.files.setup, json.to_string().as_bytes())?;
-        Ok(())
     }
 
     /// Writes what the load generator saw.

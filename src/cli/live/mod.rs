@@ -28,10 +28,9 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 use clap::Args;
 
-use self::children::PATIENCE;
 use self::finish::{OfConfig, finish, predict, write_prediction};
 use self::folder::Folder;
-use self::path::Path;
+use self::path::NullServer;
 use self::play::play;
 use self::servers::Servers;
 use self::viewer::Viewer;
@@ -276,24 +275,23 @@ fn run_in(plan: &Plan, folder: &Folder) -> anyhow::Result<Option<Ending>> {
     plan.say(&format!("seed {}, results in {}", plan.seed, folder.path().display()));
     // Its ports may be taken, which had better be known before four seconds are over.
     let mut servers = Servers::start(plan, folder, 0)?;
-    let path = match plan.arguments.no_overhead {
+    let mut null_server = match plan.arguments.no_overhead {
         true => None,
-        false => Some(Path::start(plan, folder)?),
+        false => Some(NullServer::start(plan, folder)?),
     };
-    let (path, mut null_server) = path.unzip();
-    let overhead = path.as_ref().map(|path| path.before(plan, folder)).transpose()?;
+    let overhead = null_server.as_ref().map(|server| server.before(plan, folder)).transpose()?;
     if plan.is_interrupted() {
         return Ok(None);
     }
     let viewer = Viewer::start(plan, folder)?;
     plan.say("predicting: every strategy in thousands of simulated runs (--replications)");
     let mut configs = predict(plan, &servers, overhead.as_ref());
-    let played =
-        play_all(plan, folder, &mut servers, path.as_ref(), overhead.as_ref(), &mut configs);
+    let (server, before) = (null_server.as_ref(), overhead.as_ref());
+    let played = play_all(plan, folder, &mut servers, server, before, &mut configs);
     // Side by side, because Ctrl-C must end all of them soon.
     thread::scope(|scope| {
         scope.spawn(|| servers.stop());
-        scope.spawn(|| null_server.as_mut().map(|server| server.stop(PATIENCE)));
+        scope.spawn(|| null_server.as_mut().map(NullServer::stop));
         scope.spawn(|| viewer.stop());
     });
     // What was played is kept, whatever ended the rest.
@@ -309,7 +307,7 @@ fn play_all(
     plan: &Plan,
     folder: &Folder,
     servers: &mut Servers,
-    path: Option<&Path>,
+    null_server: Option<&NullServer>,
     overhead: Option<&Overhead>,
     configs: &mut [OfConfig],
 ) -> anyhow::Result<()> {
@@ -336,7 +334,7 @@ fn play_all(
             if plan.is_interrupted() {
                 return Ok(());
             }
-            let played = play(plan, folder, servers, path, (position, number))?;
+            let played = play(plan, folder, servers, null_server, (position, number))?;
             let fault = played.faults.first().cloned();
             configs[position].played.push(played);
             // Whatever comes after would be played against, or by, what is not there.

@@ -13,9 +13,8 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::Plan;
-use super::children::{Listening, start_own};
+use super::children::{Listening, PATIENCE, ProxySetup, send, start_own, start_proxy};
 use super::folder::{Folder, RunFiles};
-use super::play::{ProxySetup, send, start_proxy};
 use super::progress::RunBar;
 use crate::domain::RequestId;
 use crate::live::emulator::null_model;
@@ -38,41 +37,43 @@ const MOST_BESIDE_A_RUN: u64 = 2000;
 /// A median of fewer requests says too little of the path.
 const FEWEST: usize = 20;
 
-/// The way to the null server.
-pub(super) struct Path {
+/// The server that takes a known time, and the model of it.
+pub(super) struct NullServer {
     target: Target,
     model: PathBuf,
+    process: Child,
 }
 
-impl Path {
-    /// Starts the null server; the path is there as long as it runs.
-    pub(super) fn start(plan: &Plan, folder: &Folder) -> anyhow::Result<(Self, Child)> {
+impl NullServer {
+    /// Starts it; it is there as long as its process runs.
+    pub(super) fn start(plan: &Plan, folder: &Folder) -> anyhow::Result<Self> {
         let arguments = ["failingserver", "--null", "--port-base=0", "--supervised"];
         let arguments = arguments.map(str::to_owned).to_vec();
         let server = start_own(plan, "the null server", arguments, folder.log("null-server"))?;
         let address = server.addresses.first().context("the null server says no address")?.1;
         let target = Target { name: address.to_string(), address };
         let model = folder.write_model("null.toml", &null_model())?;
-        Ok((Self { target, model }, server.child))
+        Ok(Self { target, model, process: server.child })
     }
 
-    /// Measures before the run.
+    /// Ends it.
+    pub(super) fn stop(&mut self) {
+        // What cannot be stopped is ended when it is dropped.
+        let _ = self.process.stop(PATIENCE);
+    }
+
+    /// Measures the path before the run.
     pub(super) fn before(&self, plan: &Plan, folder: &Folder) -> anyhow::Result<Overhead> {
         let rate = plan.arguments.rps.min(MOST_PER_SECOND);
         let requests = (plan.arguments.path_seconds * rate).clamp(REQUESTS.0, REQUESTS.1) as u64;
         let bar = RunBar::new(plan, requests, "measuring the path");
-        let measured = self.open(plan, folder, "before", (requests, rate), 1)?.measure(
-            plan,
-            folder,
-            |sent| {
-                bar.count(sent);
-            },
-        )?;
+        let ready = self.open(plan, folder, "before", (requests, rate), 1)?;
+        let measured = ready.measure(plan, folder, |sent| bar.count(sent))?;
         bar.clear();
         Ok(measured)
     }
 
-    /// Makes ready to measure while a run lasts. None where the path of the run would not be that
+    /// Makes ready to measure the path while a run lasts. None where the path of the run would not be that
     /// of the measurement: several requests in service, or more a second than a measurement may
     /// have.
     pub(super) fn beside(

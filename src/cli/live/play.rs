@@ -4,26 +4,16 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Context;
-
 use super::Plan;
-use super::children::{Listening, start_own};
-use super::folder::{Folder, RunFiles};
-use super::path::{Path, says_too_little};
+use super::children::{ProxySetup, send, start_proxy};
+use super::folder::Folder;
+use super::path::{NullServer, says_too_little};
 use super::progress::RunBar;
 use super::servers::Servers;
-use crate::live::Target;
-use crate::live::load::{self, End, LoadLog, Schedule};
-use crate::metrics::Metrics;
+use crate::live::load::{self, End, LoadLog};
 use crate::strategy::StrategySpec;
 use crate::validate::forecast::{LiveRequest, LiveRun, RequestEnd};
 use crate::world::{Model, Overhead};
-
-/// Requests have this long to be answered; longer than any queue of a run that is not lost.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How long a proxy may take to end: attempts in flight are waited for.
-const PROXY_PATIENCE: Duration = Duration::from_millis(800);
 
 /// A finished run, or as much of it as there was before an interrupt.
 pub(super) struct Played {
@@ -39,24 +29,6 @@ pub(super) struct Played {
     pub(super) faults: Vec<String>,
 }
 
-/// A proxy that is to be started.
-pub(super) struct ProxySetup<'a> {
-    /// Its name in logs.
-    pub(super) name: &'a str,
-    /// Its files.
-    pub(super) files: &'a RunFiles,
-    /// The strategy.
-    pub(super) strategy: StrategySpec,
-    /// The flag that names the model, as in `--config=0`.
-    pub(super) model: String,
-    /// The servers, in the model's order.
-    pub(super) targets: &'a [Target],
-    /// The seed of the strategy's coins.
-    pub(super) seed: u64,
-    /// Where it listens; 0: anywhere.
-    pub(super) port: u16,
-}
-
 /// The name of a strategy in files: `v4`, `explore-first`, `larkin-discover_limit-30`.
 pub(super) fn short_name(strategy: &StrategySpec) -> String {
     let text = strategy.text();
@@ -66,43 +38,12 @@ pub(super) fn short_name(strategy: &StrategySpec) -> String {
     }
 }
 
-/// Starts a proxy.
-pub(super) fn start_proxy(
-    plan: &Plan,
-    folder: &Folder,
-    setup: &ProxySetup,
-) -> anyhow::Result<Listening> {
-    let targets: Vec<String> = setup.targets.iter().map(|t| t.address.to_string()).collect();
-    // With the strategy's coins, the rate and the rules, the events can be replayed.
-    folder.write_setup(setup, plan)?;
-    let mut arguments = vec![
-        "proxy".to_owned(),
-        "--supervised".to_owned(),
-        "--force".to_owned(),
-        format!("--strategy={}", setup.strategy.text()),
-        setup.model.clone(),
-        format!("--targets={}", targets.join(",")),
-        format!("--port={}", setup.port),
-        format!("--rps={}", plan.arguments.rps),
-        format!("--seed={}", setup.seed),
-        format!("--session={}", folder.name()),
-        format!("--metrics={}", setup.files.metrics.display()),
-        format!("--trace={}", setup.files.trace.display()),
-        format!("--events={}", setup.files.events.display()),
-    ];
-    arguments.extend(plan.arguments.rules.flags());
-    if plan.arguments.allow_remote {
-        arguments.push("--allow-remote".to_owned());
-    }
-    start_own(plan, "the proxy", arguments, folder.log(&format!("proxy-{}", setup.name)))
-}
-
 /// Plays the strategy at `number` against the servers of the config at `position`.
 pub(super) fn play(
     plan: &Plan,
     folder: &Folder,
     servers: &mut Servers,
-    path: Option<&Path>,
+    null_server: Option<&NullServer>,
     (position, number): (usize, usize),
 ) -> anyhow::Result<Played> {
     let strategy = plan.strategies[number];
@@ -121,8 +62,8 @@ pub(super) fn play(
     };
     let bar = RunBar::new(plan, plan.requests, &format!("config {config}, {}", strategy.label()));
     let proxy = start_proxy(plan, folder, &setup)?;
-    let beside = match path {
-        Some(path) => path.beside(plan, folder, &name, purpose + 1)?,
+    let beside = match null_server {
+        Some(server) => server.beside(plan, folder, &name, purpose + 1)?,
         None => None,
     };
     let pace = (plan.requests, plan.arguments.rps);
@@ -153,47 +94,6 @@ pub(super) fn play(
     let faults = sent.fault.into_iter().chain(servers.fault()).collect();
     let path = path.filter(|path| !says_too_little(path));
     Ok(Played { run, log: sent.log, path, truth: servers.truth(position).cloned(), faults })
-}
-
-/// What came of a load.
-pub(super) struct Loaded {
-    /// The load generator's log.
-    pub(super) log: LoadLog,
-    /// The proxy's last metrics.
-    pub(super) metrics: Metrics,
-    /// What is wrong with how the proxy ended.
-    pub(super) fault: Option<String>,
-}
-
-/// Sends so many requests, at so many per second, through a proxy, ends it, and reads its last
-/// metrics.
-pub(super) fn send(
-    plan: &Plan,
-    folder: &Folder,
-    files: &RunFiles,
-    mut proxy: Listening,
-    (requests, requests_per_second): (u64, f64),
-    purpose: u64,
-    on_end: impl FnMut(&load::Sent),
-) -> anyhow::Result<Loaded> {
-    let target = proxy.addresses.first().context("the proxy says no address")?.1;
-    let schedule = Schedule {
-        requests,
-        requests_per_second,
-        timeout: ANSWER_TIMEOUT,
-        seed: plan.seed,
-        replication: purpose,
-        ..Schedule::new(target)
-    };
-    let log = load::run(&schedule, &plan.interrupt, on_end)?;
-    let status = proxy.child.stop(PROXY_PATIENCE).context("the proxy cannot be stopped")?;
-    let fault = (!status.success()).then(|| {
-        let said = proxy.child.last_messages();
-        format!("The proxy did not end well ({status}), so its counts may not be complete{said}")
-    });
-    folder.write_requests(files, &log)?;
-    let metrics = folder.keep_metrics(files)?;
-    Ok(Loaded { log, metrics, fault })
 }
 
 fn request(sent: &load::Sent) -> LiveRequest {

@@ -7,8 +7,7 @@
 //!
 //! When not to use it: for times where a millisecond does not matter.
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
@@ -30,15 +29,10 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Queue {
-    waiting: BinaryHeap<Reverse<Sleeper>>,
+    /// Tasks that wait, by when they are due; numbers tell those of one moment apart.
+    waiting: BTreeMap<(Instant, u64), oneshot::Sender<()>>,
+    numbered: u64,
     ended: bool,
-}
-
-/// A task that waits.
-#[derive(Debug)]
-struct Sleeper {
-    due: Instant,
-    wake: oneshot::Sender<()>,
 }
 
 impl Alarm {
@@ -62,8 +56,10 @@ impl Alarm {
     fn register(&self, due: Instant) -> oneshot::Receiver<()> {
         let (wake, woken) = oneshot::channel();
         let mut queue = self.shared.lock();
-        let earliest = queue.waiting.peek().is_none_or(|Reverse(first)| due < first.due);
-        queue.waiting.push(Reverse(Sleeper { due, wake }));
+        queue.numbered += 1;
+        let place = (due, queue.numbered);
+        queue.waiting.insert(place, wake);
+        let earliest = queue.waiting.first_key_value().is_some_and(|(first, _)| *first == place);
         drop(queue);
         if earliest {
             self.shared.changed.notify_one();
@@ -93,12 +89,12 @@ impl Shared {
         let mut queue = self.lock();
         while !queue.ended {
             let now = Instant::now();
-            let due = queue.waiting.peek().map(|Reverse(first)| first.due);
+            let due = queue.waiting.first_key_value().map(|((due, _), _)| *due);
             queue = match due {
                 Some(due) if due <= now => {
-                    if let Some(Reverse(first)) = queue.waiting.pop() {
+                    if let Some((_, wake)) = queue.waiting.pop_first() {
                         // Nobody waits any more when the connection was given up.
-                        let _ = first.wake.send(());
+                        let _ = wake.send(());
                     }
                     queue
                 }
@@ -121,26 +117,6 @@ fn no_timer_slack() {
 
 #[cfg(not(target_os = "linux"))]
 fn no_timer_slack() {}
-
-impl PartialEq for Sleeper {
-    fn eq(&self, other: &Self) -> bool {
-        self.due == other.due
-    }
-}
-
-impl Eq for Sleeper {}
-
-impl PartialOrd for Sleeper {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Sleeper {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.due.cmp(&other.due)
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use super::Servers;
-use crate::live::processes::{PortsTaken, TakenPort};
+use crate::live::processes::PortsTaken;
 
 /// Where servers listen, on 127.0.0.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,14 +118,14 @@ impl Listeners {
                 match bound {
                     Ok(listener) => sockets.push(listener),
                     Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-                        taken.push(TakenPort::find(wanted));
+                        taken.push(wanted);
                     }
                     Err(source) => return Err(BindError::Refused { address: wanted, source }),
                 }
             }
         }
         if !taken.is_empty() {
-            return Err(PortsTaken { ports: taken }.into());
+            return Err(PortsTaken { addresses: taken }.into());
         }
         Ok(Self { sockets })
     }

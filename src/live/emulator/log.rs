@@ -111,20 +111,15 @@ fn write(mut file: BufWriter<File>, entries: &Receiver<Entry>) -> std::io::Resul
 const FOREVER: Duration = Duration::from_secs(3600);
 
 fn line(file: &mut impl Write, entry: &Entry) -> std::io::Result<()> {
-    let outcome = match entry.outcome {
-        Outcome::Success => "success",
-        Outcome::Failure => "failure",
-        Outcome::RateLimited => "rate_limited",
-        Outcome::TimedOut => "timed_out",
-    };
-    let Entry { at, port, identifier, latency, .. } = entry;
+    let Entry { at, port, identifier, outcome, latency } = entry;
     // To the nanosecond, so that limiters can be asked again and say the same.
     let (at, latency) = (at.as_nanos(), latency.as_nanos());
     writeln!(
         file,
-        "{}.{:09},{port},{identifier},{outcome},{}.{:06}",
+        "{}.{:09},{port},{identifier},{},{}.{:06}",
         at / 1_000_000_000,
         at % 1_000_000_000,
+        outcome.name(),
         latency / 1_000_000,
         latency % 1_000_000
     )

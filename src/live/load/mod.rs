@@ -32,6 +32,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc as departures, watch};
 
+use super::calendar::Clock;
+use crate::domain::Timestamp;
+
 /// How long answers are waited for once the load is stopped: long enough for those that are on
 /// their way, short enough for a whole program to end within two seconds of Ctrl-C.
 const GRACE: Duration = Duration::from_millis(300);
@@ -116,7 +119,7 @@ pub fn run(
     let (depart, departing) = departures::unbounded_channel();
     let (end, ended) = mpsc::channel();
     let (abandon, abandoned) = watch::channel(false);
-    let clock = pacing::Clock::start();
+    let clock = Clock::start_in(pacing::LEAD);
     let mut sent = Vec::new();
     thread::scope(|scope| {
         let thread = |name: &str| thread::Builder::new().name(name.to_owned());
@@ -150,5 +153,5 @@ pub fn run(
     sent.sort_unstable_by_key(|one: &Sent| one.number);
     let whole = sent.len() as u64 == schedule.requests;
     let stopped = !whole || sent.iter().any(|one| one.end == End::Lost(Loss::Stopped));
-    Ok(LoadLog { started_unix_s: clock.unix_s(), stopped, sent })
+    Ok(LoadLog { started_unix_s: clock.unix_s(Timestamp::ZERO), stopped, sent })
 }

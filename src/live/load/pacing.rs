@@ -10,43 +10,19 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{LOOK, Schedule};
 use crate::domain::{Identifier, Purpose, Streams, Timestamp};
+use crate::live::calendar::Clock;
 
 /// How long before it is due a request is handed over, at low rates. With 0.3 ms one request in ten
 /// was still late by 0.05 ms, beside a compiler on two cores.
 const EARLY: Duration = Duration::from_millis(1);
 /// Between setting the clock and the first request: time for the threads to be there.
-const LEAD: Duration = Duration::from_millis(5);
-
-/// The start of the load on both clocks.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Clock {
-    start: Instant,
-    unix_s: f64,
-}
-
-impl Clock {
-    /// A clock that starts in a few milliseconds.
-    pub(super) fn start() -> Self {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { start: Instant::now() + LEAD, unix_s: (unix + LEAD).as_secs_f64() }
-    }
-
-    /// The start in Unix seconds.
-    pub(super) const fn unix_s(&self) -> f64 {
-        self.unix_s
-    }
-
-    /// The moment `due` after the start.
-    pub(super) fn at(&self, due: Duration) -> Instant {
-        self.start + due
-    }
-}
+pub(super) const LEAD: Duration = Duration::from_millis(5);
 
 /// A request on its way out.
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +55,7 @@ pub(super) fn pace(
     for number in 0..schedule.requests {
         let identifier = Identifier::random(&mut rng);
         let due = due(number, schedule.requests_per_second);
-        let due_at = clock.at(due);
+        let due_at = clock.epoch() + due;
         if !sleep_until(due_at - early, stop) {
             return;
         }
@@ -122,7 +98,7 @@ mod tests {
         let mut schedule = Schedule::new(([127, 0, 0, 1], 1).into());
         schedule.requests_per_second = 0.001;
         let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
-        pace(&schedule, Clock::start(), &AtomicBool::new(true), &sender);
+        pace(&schedule, Clock::start_in(LEAD), &AtomicBool::new(true), &sender);
         assert!(receiver.try_recv().is_err());
     }
 
@@ -131,9 +107,9 @@ mod tests {
         let mut schedule = Schedule::new(([127, 0, 0, 1], 1).into());
         (schedule.requests, schedule.requests_per_second) = (50, 5000.0);
         let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
-        let clock = Clock::start();
+        let clock = Clock::start_in(LEAD);
         pace(&schedule, clock, &AtomicBool::new(false), &sender);
-        assert!(Instant::now() >= clock.at(due(49, 5000.0)) - EARLY);
+        assert!(Instant::now() >= clock.epoch() + due(49, 5000.0) - EARLY);
         let mut numbers = Vec::new();
         while let Ok(departure) = receiver.try_recv() {
             assert_eq!(departure.due, due(departure.number, 5000.0));

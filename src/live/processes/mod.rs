@@ -14,7 +14,6 @@
 
 mod child;
 mod guard;
-mod holders;
 mod ports;
 mod ready;
 mod signals;
@@ -22,7 +21,6 @@ mod stdin;
 
 pub use child::{Child, Launch, StartError, stop_all};
 pub use guard::{GuardError, guard};
-pub use holders::Holder;
-pub use ports::{PortsClosed, PortsTaken, TakenPort, WaitError, check_free, wait_until_open};
+pub use ports::{PortsClosed, PortsTaken, WaitError, check_free, wait_until_open};
 pub use signals::ask_to_end;
 pub use stdin::when_stdin_ends;

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::Settings;
-use super::clock::Clock;
 use super::notes::Note;
 use crate::balancer::Answer;
-use crate::domain::{Attempt, AttemptId, Identifier, Outcome, RequestId};
+use crate::domain::{Attempt, Identifier, Outcome, RequestId};
+use crate::live::calendar::Clock;
 use crate::trace::{Config, Row, RowWriter};
 
 /// What every row of a run says.
@@ -41,7 +41,6 @@ pub(super) struct AttemptLog<W: Write> {
     out: RowWriter<W>,
     clock: Clock,
     labels: Labels,
-    in_flight: BTreeMap<AttemptId, Attempt>,
     open: BTreeMap<RequestId, Open>,
 }
 
@@ -54,8 +53,7 @@ struct Open {
 
 impl<W: Write> AttemptLog<W> {
     pub(super) fn new(out: W, clock: Clock, labels: Labels) -> io::Result<Self> {
-        let (in_flight, open) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { out: RowWriter::new(out)?, clock, labels, in_flight, open })
+        Ok(Self { out: RowWriter::new(out)?, clock, labels, open: BTreeMap::new() })
     }
 
     pub(super) fn take(&mut self, note: &Note) -> io::Result<()> {
@@ -64,16 +62,14 @@ impl<W: Write> AttemptLog<W> {
                 self.open.insert(request.id, Open { identifier: *identifier, held: None });
             }
             Note::Sent(attempt) => {
-                self.in_flight.insert(attempt.id, *attempt);
                 let held = self.open.get_mut(&attempt.request).and_then(|open| open.held.take());
                 return held.map_or(Ok(()), |row| self.out.write(&row));
             }
             Note::Finished { attempt, outcome, began, ended, .. } => {
-                let Some(attempt) = self.in_flight.remove(attempt) else { return Ok(()) };
                 let timestamp = self.clock.unix_s(*began);
                 let latency_ms = ended.since(*began).as_millis_f64();
                 if let Some(open) = self.open.get_mut(&attempt.request) {
-                    let row = row(&self.labels, open.identifier, &attempt, *outcome);
+                    let row = row(&self.labels, open.identifier, attempt, *outcome);
                     open.held = Some(Row { timestamp, latency_ms, ..row });
                 }
             }
@@ -120,8 +116,10 @@ fn row(labels: &Labels, identifier: Identifier, attempt: &Attempt, outcome: Outc
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::domain::{Request, ServerId, Span, Timestamp};
+    use crate::domain::{AttemptId, Request, ServerId, Span, Timestamp};
 
     fn at(ms: u64) -> Timestamp {
         Timestamp::from_nanos(ms * 1_000_000)
@@ -133,19 +131,18 @@ mod tests {
         Note::Arrived { at: at(1), request, identifier }
     }
 
-    fn sent(id: u64, request: u64, number: u32) -> Note {
-        Note::Sent(Attempt {
-            id: AttemptId(id),
-            request: RequestId(request),
-            number,
-            server: ServerId(1),
-            sent_at: at(2),
-        })
+    fn attempt(request: u64, number: u32) -> Attempt {
+        let (id, request) = (AttemptId(0), RequestId(request));
+        Attempt { id, request, number, server: ServerId(1), sent_at: at(2) }
     }
 
-    fn finished(id: u64, outcome: Outcome) -> Note {
-        let (began, ended) = (at(10), at(13));
-        Note::Finished { at: at(14), attempt: AttemptId(id), outcome, began, ended }
+    fn sent(request: u64, number: u32) -> Note {
+        Note::Sent(attempt(request, number))
+    }
+
+    fn finished(request: u64, number: u32, outcome: Outcome) -> Note {
+        let (began, ended, attempt) = (at(10), at(13), attempt(request, number));
+        Note::Finished { at: at(14), attempt, outcome, began, ended }
     }
 
     fn answered(request: u64, ok: bool) -> Note {
@@ -159,7 +156,7 @@ mod tests {
             ports: vec![5000, 5001],
         };
         let mut out = Vec::new();
-        let mut log = AttemptLog::new(&mut out, Clock::start(), labels).unwrap();
+        let mut log = AttemptLog::new(&mut out, Clock::start_in(Duration::ZERO), labels).unwrap();
         notes.iter().for_each(|note| log.take(note).unwrap());
         log.end().unwrap();
         drop(log);
@@ -177,14 +174,14 @@ mod tests {
     fn only_the_last_attempt_of_a_request_completes_it() {
         let notes = [
             arrived(0),
-            sent(0, 0, 0),
+            sent(0, 0),
             arrived(1),
-            finished(0, Outcome::RateLimited),
-            sent(1, 0, 1),
-            sent(2, 1, 0),
-            finished(1, Outcome::Success),
+            finished(0, 0, Outcome::RateLimited),
+            sent(0, 1),
+            sent(1, 0),
+            finished(0, 1, Outcome::Success),
             answered(0, true),
-            finished(2, Outcome::TimedOut),
+            finished(1, 0, Outcome::TimedOut),
             answered(1, false),
         ];
         let id = "abcdefghijklmnopqrstuvWX";
@@ -201,7 +198,7 @@ mod tests {
     #[test]
     fn an_attempt_is_the_last_one_even_if_giving_up_comes_later() {
         let waits = [Note::AlarmSet(at(20)), Note::WokeUp { at: at(21) }];
-        let mut notes = vec![arrived(0), sent(0, 0, 0), finished(0, Outcome::Failure)];
+        let mut notes = vec![arrived(0), sent(0, 0), finished(0, 0, Outcome::Failure)];
         notes.extend(waits);
         assert!(log(&notes).ends_with("False,3,False,False,False\n"), "nobody was answered");
         notes.push(answered(0, false));
@@ -210,6 +207,6 @@ mod tests {
 
     #[test]
     fn an_attempt_whose_end_nobody_saw_is_no_row() {
-        assert_eq!(log(&[arrived(0), sent(0, 0, 0)]), "");
+        assert_eq!(log(&[arrived(0), sent(0, 0)]), "");
     }
 }

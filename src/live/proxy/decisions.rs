@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::Message;
-use super::clock::Clock;
 use super::front::Reply;
 use super::notes::{Note, State};
 use super::senders::{Job, Report, Senders};
 use crate::balancer::{Answer, Balancer, Effects, Event, Ledger};
 use crate::domain::{Attempt, Identifier, Request, RequestId, Timestamp};
+use crate::live::calendar::Clock;
 
 /// The state is written down at most this often.
 const BETWEEN_STATES: Duration = Duration::from_millis(50);
@@ -66,8 +66,7 @@ impl Effects for Hands {
         self.note(Note::Sent(*attempt));
         // The balancer sends attempts of requests that are not answered yet, and these are open.
         if let Some(open) = self.open.get(&attempt.request) {
-            let Attempt { id, server, .. } = *attempt;
-            self.senders.send(Job { attempt: id, server, identifier: open.identifier });
+            self.senders.send(Job { attempt: *attempt, identifier: open.identifier });
         }
     }
 
@@ -167,7 +166,7 @@ impl Decisions {
         let now = self.clock.at(Instant::now());
         let (began, ended) = (self.clock.at(began), self.clock.at(ended));
         self.hands.note(Note::Finished { at: now, attempt, outcome, began, ended });
-        self.balancer.handle(now, Event::Finished(attempt, outcome), &mut self.hands);
+        self.balancer.handle(now, Event::Finished(attempt.id, outcome), &mut self.hands);
     }
 
     fn wake_up(&mut self, now: Timestamp) {
@@ -243,7 +242,7 @@ mod tests {
         let senders = Senders::new(client, vec![nobody].into(), sender.clone());
         let balancer = Balancer::new(Box::new(Hesitant(false)), rules, 10.0, 1);
         let hands = Hands::new(senders, notes);
-        let clock = Clock::start();
+        let clock = Clock::start_in(Duration::ZERO);
         let decisions = Decisions { balancer, clock, messages, hands, close_front: None };
         let deciding = thread::spawn(move || decisions.run());
         let answers: Vec<_> = (0..requests)

@@ -33,7 +33,7 @@ struct Line {
     attempt: Option<u64>,
     number: Option<u32>,
     server: Option<u16>,
-    outcome: Option<Word>,
+    outcome: Option<Outcome>,
     time_ns: Option<u64>,
 }
 
@@ -47,43 +47,6 @@ enum Kind {
     Send,
     Answer,
     WakeAt,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Word {
-    Success,
-    Failure,
-    RateLimited,
-    TimedOut,
-}
-
-/// What the metrics file and the events log call an outcome.
-pub(super) const fn outcome_name(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Success => "success",
-        Outcome::Failure => "failure",
-        Outcome::RateLimited => "rate_limited",
-        Outcome::TimedOut => "timed_out",
-    }
-}
-
-const fn word(outcome: Outcome) -> Word {
-    match outcome {
-        Outcome::Success => Word::Success,
-        Outcome::Failure => Word::Failure,
-        Outcome::RateLimited => Word::RateLimited,
-        Outcome::TimedOut => Word::TimedOut,
-    }
-}
-
-const fn outcome(word: Word) -> Outcome {
-    match word {
-        Word::Success => Outcome::Success,
-        Word::Failure => Outcome::Failure,
-        Word::RateLimited => Outcome::RateLimited,
-        Word::TimedOut => Outcome::TimedOut,
-    }
 }
 
 /// Writes a log.
@@ -123,7 +86,7 @@ fn line(at_ns: u64, note: &Note) -> Option<Line> {
             ..of(Kind::Arrived)
         },
         Note::Finished { attempt, outcome, .. } => {
-            Line { attempt: Some(attempt.0), outcome: Some(word(*outcome)), ..of(Kind::Finished) }
+            Line { attempt: Some(attempt.id.0), outcome: Some(*outcome), ..of(Kind::Finished) }
         }
         Note::WokeUp { .. } => of(Kind::WokeUp),
         Note::Sent(attempt) => Line {
@@ -136,7 +99,7 @@ fn line(at_ns: u64, note: &Note) -> Option<Line> {
         Note::Answered(request, answer) => Line {
             request: Some(request.0),
             number: Some(answer.attempts),
-            outcome: Some(if answer.ok { Word::Success } else { Word::Failure }),
+            outcome: Some(if answer.ok { Outcome::Success } else { Outcome::Failure }),
             time_ns: Some(answer.latency.as_nanos()),
             ..of(Kind::Answer)
         },
@@ -210,9 +173,7 @@ fn entry(line: &Line) -> Option<Entry> {
         Kind::Arrived => {
             Entry::Event(Event::Arrived(Request { id: request()?, arrived_at: time()? }))
         }
-        Kind::Finished => {
-            Entry::Event(Event::Finished(AttemptId(line.attempt?), outcome(line.outcome?)))
-        }
+        Kind::Finished => Entry::Event(Event::Finished(AttemptId(line.attempt?), line.outcome?)),
         Kind::WokeUp => Entry::Event(Event::WakeUp),
         Kind::Send => Entry::Command(Command::Send(Attempt {
             id: AttemptId(line.attempt?),
@@ -223,7 +184,7 @@ fn entry(line: &Line) -> Option<Entry> {
         })),
         Kind::Answer => {
             let answer = Answer {
-                ok: line.outcome? == Word::Success,
+                ok: line.outcome?.is_success(),
                 attempts: line.number?,
                 latency: Span::from_nanos(line.time_ns?),
             };
@@ -257,7 +218,7 @@ mod tests {
         for note in [
             Note::Arrived { at: at(11), request, identifier },
             Note::Sent(attempt),
-            Note::Finished { at: at(12), attempt: AttemptId(3), outcome, began, ended },
+            Note::Finished { at: at(12), attempt, outcome, began, ended },
             Note::Answered(RequestId(7), answer),
             Note::AlarmSet(at(99)),
             Note::WokeUp { at: at(100) },

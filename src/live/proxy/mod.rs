@@ -14,7 +14,6 @@
 //! When not to use it: in front of anything that matters; it forwards identifiers, no requests.
 
 mod attempts;
-mod clock;
 mod decisions;
 mod events;
 mod files;
@@ -31,11 +30,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use self::clock::Clock;
 use self::decisions::{Decisions, Hands};
 use self::front::{Door, Listening, Newest, Reply};
 use self::recorder::Recorder;
 use self::senders::{Report, Senders};
+use super::calendar::Clock;
 use super::{Client, ClientError, Target};
 use crate::balancer::{Balancer, Ledger};
 use crate::domain::{Fleet, Identifier, Purpose, Rules, Streams};
@@ -166,7 +165,7 @@ impl Proxy {
         };
         let listening = Listening::on(port).map_err(failed)?;
         let address = listening.address().map_err(failed)?;
-        let clock = Clock::start();
+        let clock = Clock::start_in(Duration::ZERO);
         let timeout = Duration::from_nanos(settings.rules.attempt_timeout().as_nanos());
         let client = Client::new(timeout)?;
         let newest = Newest::default();

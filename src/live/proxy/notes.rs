@@ -4,7 +4,7 @@
 //! Notes come in the order in which things were decided; the effects of an event follow it.
 
 use crate::balancer::{Answer, Ledger};
-use crate::domain::{Attempt, AttemptId, Identifier, Outcome, Request, RequestId, Timestamp};
+use crate::domain::{Attempt, Identifier, Outcome, Request, RequestId, Timestamp};
 use crate::strategy;
 
 /// Something to write down.
@@ -16,7 +16,7 @@ pub(super) enum Note {
     /// the balancer was told at `at`.
     Finished {
         at: Timestamp,
-        attempt: AttemptId,
+        attempt: Attempt,
         outcome: Outcome,
         began: Timestamp,
         ended: Timestamp,

@@ -12,12 +12,12 @@ use std::thread::{self, JoinHandle};
 
 use super::Settings;
 use super::attempts::{AttemptLog, Labels};
-use super::clock::Clock;
 use super::events::EventWriter;
 use super::files::{Begun, FileError, Files, replace};
 use super::front::Newest;
 use super::notes::{Note, State};
-use super::tally::Tally;
+use super::tally::Collector;
+use crate::live::calendar::Clock;
 
 /// A recorder at work; it ends with the first error, if there was one.
 pub(super) type Recording = JoinHandle<Result<(), FileError>>;
@@ -25,7 +25,7 @@ pub(super) type Recording = JoinHandle<Result<(), FileError>>;
 /// Where things are written.
 #[derive(Debug)]
 pub(super) struct Recorder {
-    tally: Tally,
+    collector: Collector,
     newest: Newest,
     metrics: Option<PathBuf>,
     trace: Option<(PathBuf, AttemptLog<File>)>,
@@ -45,8 +45,8 @@ impl Recorder {
             path.as_deref().map(|path| Begun::create(path, files.force)).transpose()
         };
         let (trace, events) = (begin(&files.trace)?, begin(&files.events)?);
-        let tally = Tally::new(settings, clock);
-        let nothing = tally.metrics(&State::before_all(settings.ports.len()), false);
+        let collector = Collector::new(settings, clock);
+        let nothing = collector.metrics(&State::before_all(settings.ports.len()), false);
         if let Some(path) = &files.metrics {
             replace(path, &nothing).map_err(|source| FileError::begin(path, source))?;
         }
@@ -62,7 +62,7 @@ impl Recorder {
         let events = events.and_then(Begun::keep);
         let events = events.map(|(path, file)| (path, EventWriter::new(BufWriter::new(file))));
         let metrics = files.metrics.clone();
-        Ok(Self { tally, newest, metrics, trace, events, failed: None })
+        Ok(Self { collector, newest, metrics, trace, events, failed: None })
     }
 
     /// Records from a thread of its own until the notes end.
@@ -90,7 +90,7 @@ impl Recorder {
     }
 
     fn take(&mut self, note: &Note) {
-        self.tally.take(note);
+        self.collector.take(note);
         let trace = self.trace.as_mut().map_or(Ok(()), |(_, log)| log.take(note));
         self.check(trace, |recorder| recorder.trace.take().map(|(path, _)| path));
         let events = self.events.as_mut().map_or(Ok(()), |(_, log)| log.write(note));
@@ -99,7 +99,7 @@ impl Recorder {
 
     /// Shows a state to those who look at the metrics.
     fn show(&mut self, state: &State, ended: bool) {
-        let metrics = self.tally.metrics(state, ended);
+        let metrics = self.collector.metrics(state, ended);
         let replaced = self.metrics.as_ref().map_or(Ok(()), |path| replace(path, &metrics));
         // The next time it may be possible again, so it is not given up.
         self.check(replaced, |recorder| recorder.metrics.clone());

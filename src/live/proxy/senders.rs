@@ -12,21 +12,20 @@ use std::thread;
 use std::time::Instant;
 
 use super::Message;
-use crate::domain::{AttemptId, Identifier, Outcome, ServerId};
+use crate::domain::{Attempt, Identifier, Outcome};
 use crate::live::{Client, Target};
 
 /// An attempt to send.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Job {
-    pub(super) attempt: AttemptId,
-    pub(super) server: ServerId,
+    pub(super) attempt: Attempt,
     pub(super) identifier: Identifier,
 }
 
 /// How an attempt went.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Report {
-    pub(super) attempt: AttemptId,
+    pub(super) attempt: Attempt,
     pub(super) outcome: Outcome,
     /// When it was sent, and when its outcome was known.
     pub(super) began: Instant,
@@ -37,7 +36,7 @@ pub(super) struct Report {
 
 impl Report {
     /// An attempt that begins now, as if it failed at once.
-    fn failed(attempt: AttemptId, sender: Option<usize>) -> Self {
+    fn failed(attempt: Attempt, sender: Option<usize>) -> Self {
         let now = Instant::now();
         Self { attempt, outcome: Outcome::Failure, began: now, ended: now, sender }
     }
@@ -109,10 +108,10 @@ fn run(
     jobs: &Receiver<Job>,
     reports: &Sender<Message>,
 ) {
-    for Job { attempt, server, identifier } in jobs {
+    for Job { attempt, identifier } in jobs {
         let mut owed = Owed { reports, report: Report::failed(attempt, Some(sender)) };
         // There are as many targets as servers.
-        if let Some(target) = targets.get(server.index()) {
+        if let Some(target) = targets.get(attempt.server.index()) {
             let (outcome, took) = client.attempt(target, identifier.as_str());
             owed.report.outcome = outcome;
             owed.report.ended = owed.report.began + took;
@@ -128,6 +127,7 @@ mod tests {
     use tokio::net::TcpSocket;
 
     use super::*;
+    use crate::domain::{AttemptId, RequestId, ServerId, Timestamp};
 
     #[test]
     fn every_attempt_is_reported_and_threads_are_used_again() {
@@ -149,12 +149,14 @@ mod tests {
             // Of a server that is not there too: its attempt fails, and is not lost.
             let ids = (0..in_flight).map(|i| AttemptId(10 * round + i));
             for (id, server) in ids.clone().zip([0, 7, 0]) {
-                senders.send(Job { attempt: id, server: ServerId(server), identifier });
+                let (request, server) = (RequestId(0), ServerId(server));
+                let attempt = Attempt { id, request, number: 0, server, sent_at: Timestamp::ZERO };
+                senders.send(Job { attempt, identifier });
             }
             let mut seen: Vec<AttemptId> = Vec::new();
             for _ in 0..in_flight {
                 let report = next();
-                seen.push(report.attempt);
+                seen.push(report.attempt.id);
                 senders.is_idle_again(report.sender.unwrap());
             }
             seen.sort();

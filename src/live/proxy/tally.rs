@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::Settings;
-use super::clock::Clock;
-use super::events::outcome_name;
 use super::notes::{Note, State};
 use crate::balancer::ServerCounts;
-use crate::domain::{Attempt, AttemptId, Outcome, RequestId, Rules, Span, Timestamp};
+use crate::domain::{Attempt, Outcome, RequestId, Rules, Span, Timestamp};
+use crate::live::calendar::Clock;
 use crate::metrics::{
     EVENTS_KEPT, LATENCIES_KEPT, MeshMetrics, Metrics, RecentEvent, SWITCHES_SHOWN, ServerMetrics,
     SwitchMetrics,
@@ -17,7 +16,7 @@ use crate::strategy::Switch;
 
 /// Collects, and says it as [`Metrics`].
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(super) struct Collector {
     clock: Clock,
     rules: Rules,
     strategy: String,
@@ -25,7 +24,6 @@ pub(super) struct Tally {
     ports: Vec<u16>,
     /// The moment of the newest event.
     now: Timestamp,
-    in_flight: BTreeMap<AttemptId, Attempt>,
     /// The ports and outcomes of requests that are not answered yet.
     open: BTreeMap<RequestId, Vec<(u16, String)>>,
     /// Attempts that ended, and their milliseconds together, one pair a server.
@@ -34,7 +32,7 @@ pub(super) struct Tally {
     events: VecDeque<RecentEvent>,
 }
 
-impl Tally {
+impl Collector {
     pub(super) fn new(settings: &Settings, clock: Clock) -> Self {
         Self {
             clock,
@@ -43,7 +41,6 @@ impl Tally {
             config: settings.config.clone(),
             ports: settings.ports.clone(),
             now: Timestamp::ZERO,
-            in_flight: BTreeMap::new(),
             open: BTreeMap::new(),
             took: vec![(0, 0.0); settings.ports.len()],
             latencies: VecDeque::new(),
@@ -59,13 +56,8 @@ impl Tally {
             Note::Arrived { request, .. } => {
                 self.open.insert(request.id, Vec::new());
             }
-            Note::Sent(attempt) => {
-                self.in_flight.insert(attempt.id, *attempt);
-            }
             Note::Finished { attempt, outcome, began, ended, .. } => {
-                if let Some(attempt) = self.in_flight.remove(attempt) {
-                    self.attempt_ended(&attempt, *outcome, ended.since(*began));
-                }
+                self.attempt_ended(attempt, *outcome, ended.since(*began));
             }
             Note::Answered(request, answer) => {
                 push(&mut self.latencies, answer.latency, LATENCIES_KEPT);
@@ -78,7 +70,7 @@ impl Tally {
                 };
                 push(&mut self.events, event, EVENTS_KEPT);
             }
-            Note::WokeUp { .. } | Note::AlarmSet(_) | Note::State(_) => {}
+            Note::WokeUp { .. } | Note::Sent(_) | Note::AlarmSet(_) | Note::State(_) => {}
         }
     }
 
@@ -90,7 +82,7 @@ impl Tally {
         }
         let port = self.ports.get(server).copied().unwrap_or_default();
         if let Some(attempts) = self.open.get_mut(&attempt.request) {
-            attempts.push((port, outcome_name(outcome).to_owned()));
+            attempts.push((port, outcome.name().to_owned()));
         }
     }
 
@@ -175,12 +167,14 @@ fn push<T>(kept: &mut VecDeque<T>, new: T, most: usize) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::balancer::{Answer, Ledger};
-    use crate::domain::{Fleet, Request, ServerId};
+    use crate::domain::{AttemptId, Fleet, Request, ServerId};
     use crate::strategy::{Notes, StrategySpec};
 
-    fn tally() -> Tally {
+    fn collector() -> Collector {
         let settings = Settings {
             fleet: Fleet::uniform(2),
             strategy: StrategySpec::from_name("v4").unwrap(),
@@ -192,7 +186,7 @@ mod tests {
             targets: Vec::new(),
             session: None,
         };
-        Tally::new(&settings, Clock::start())
+        Collector::new(&settings, Clock::start_in(Duration::ZERO))
     }
 
     fn ms(ms: u64) -> Timestamp {
@@ -200,7 +194,7 @@ mod tests {
     }
 
     /// One request with one attempt of `took` milliseconds, answered after `latency`.
-    fn serve(tally: &mut Tally, number: u64, took: u64, latency: u64, outcome: Outcome) {
+    fn serve(collector: &mut Collector, number: u64, took: u64, latency: u64, outcome: Outcome) {
         let (id, attempt) = (RequestId(number), AttemptId(number));
         let identifier = "abcdefghijklmnopqrstuvWX".parse().unwrap();
         let request = Request { id, arrived_at: ms(0) };
@@ -211,18 +205,18 @@ mod tests {
         for note in [
             Note::Arrived { at: ms(1), request, identifier },
             Note::Sent(sent),
-            Note::Finished { at: ms(9), attempt, outcome, began: ms(1), ended: ms(1 + took) },
+            Note::Finished { at: ms(9), attempt: sent, outcome, began: ms(1), ended: ms(1 + took) },
             Note::Answered(id, Answer { ok, attempts: 1, latency }),
         ] {
-            tally.take(&note);
+            collector.take(&note);
         }
     }
 
     #[test]
     fn the_ledgers_counts_are_shown_by_their_names() {
-        let mut tally = tally();
-        serve(&mut tally, 0, 2, 4, Outcome::Success);
-        serve(&mut tally, 1, 5, 8, Outcome::TimedOut);
+        let mut collector = collector();
+        serve(&mut collector, 0, 2, 4, Outcome::Success);
+        serve(&mut collector, 1, 5, 8, Outcome::TimedOut);
         let counts = |successes, failures, rate_limited, timed_out| ServerCounts {
             attempts: 10,
             successes,
@@ -252,7 +246,7 @@ mod tests {
                 switches: vec![Switch { at: ms(50), from: "a", to: "b", reason: "c".to_owned() }],
             }),
         };
-        let metrics = tally.metrics(&state, true);
+        let metrics = collector.metrics(&state, true);
         assert_eq!(metrics.ledger(), ledger);
         assert_eq!((metrics.total_penalty, metrics.best_guess_score), (2.0, 5.0));
         assert_eq!((metrics.global_regret, metrics.total_rate_limited), (3.0, 2));
@@ -275,13 +269,13 @@ mod tests {
 
     #[test]
     fn only_the_last_latencies_and_answers_are_kept() {
-        let mut tally = tally();
+        let mut collector = collector();
         for number in 0..LATENCIES_KEPT as u64 + 5 {
-            serve(&mut tally, number, 1, number, Outcome::Success);
+            serve(&mut collector, number, 1, number, Outcome::Success);
         }
-        let metrics = tally.metrics(&State::before_all(2), false);
+        let metrics = collector.metrics(&State::before_all(2), false);
         assert_eq!((metrics.latencies.len(), metrics.latencies[0]), (LATENCIES_KEPT, 5.0));
         assert_eq!((metrics.events.len(), metrics.events[0].request), (EVENTS_KEPT, 986));
-        assert!(tally.open.is_empty() && tally.in_flight.is_empty());
+        assert!(collector.open.is_empty());
     }
 }

@@ -3,11 +3,11 @@
 use super::lettering::{fitted, width};
 use super::number::{fixed, percent};
 use super::page::{MARGIN, Page, SMALL, WIDTH};
-use super::palette::{TEXT, looks, ramp, readable_on};
-use super::rows::{Row, left_of_plot, names};
+use super::palette::{TEXT, ramp};
+use super::rows::{contenders, left_of_plot, names};
 use super::scene::Anchor;
-use super::share_scale::share_scale;
-use super::{Chart, ChartError, ranked_first};
+use super::share_scale::{cell, share_scale};
+use super::{Chart, ChartError};
 use crate::experiment::{ContenderSummary, ScenarioSummary};
 
 const ROW: f64 = 44.0;
@@ -19,16 +19,7 @@ const MOST_COLUMNS: usize = 50;
 pub(super) fn chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
     let reading = "Share of a strategy's attempts in %; servers ranked by true error rate in each replication";
     let mut page = Page::new("Where the attempts went", scenario, reading);
-    let looks = looks(&scenario.contenders);
-    let order = ranked_first(scenario);
-    let rows: Vec<Row> = order
-        .iter()
-        .map(|i| {
-            let c = &scenario.contenders[*i];
-            let reference = c.ranking.is_none();
-            Row { label: &c.strategy, look: looks[*i], cells: Vec::new(), reference }
-        })
-        .collect();
+    let (listed, rows) = contenders(scenario, |_| Some(Vec::new()));
     let servers =
         scenario.contenders.iter().map(|c| c.attempt_share_by_rank.len()).max().unwrap_or(0);
     if servers == 0 {
@@ -38,33 +29,26 @@ pub(super) fn chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
     let together = servers.div_ceil(MOST_COLUMNS);
     let columns = servers.div_ceil(together);
     let shares: Vec<Vec<f64>> =
-        scenario.contenders.iter().map(|c| grouped(&c.attempt_share_by_rank, together)).collect();
+        listed.iter().map(|c| grouped(&c.attempt_share_by_rank, together)).collect();
     let finite = shares.iter().flatten().copied().filter(|s| s.is_finite());
     let highest = finite.fold(0.0, f64::max).max(1e-9);
     let left = left_of_plot(&rows);
     let right = WIDTH - MARGIN;
-    let cell = (right - left) / columns as f64;
-    let gap = if cell > 12.0 { 1.5 } else { 0.0 };
+    let width = (right - left) / columns as f64;
     let name = match together {
         1 => "server by true error rate".to_owned(),
         _ => format!("servers by true error rate, {together} together"),
     };
     page.centred(&name, (left + right) / 2.0, page.y + 12.0);
     page.y += 16.0;
-    ranks(&mut page, columns, left, cell);
+    ranks(&mut page, columns, left, width);
     page.y += 26.0;
     let (centres, bottom) = names(&mut page, &rows, ROW, right);
-    for (i, y) in order.iter().zip(&centres) {
-        for (rank, share) in shares[*i].iter().enumerate() {
-            let ink = ramp(share / highest);
-            let from = left + rank as f64 * cell;
-            let (top, low) = (y - ROW / 2.0 + 1.5, y + ROW / 2.0 - 1.5);
-            page.scene.rectangle((from + gap, top), (from + cell - gap, low), ink);
-            let text = in_cell(*share);
-            if width(&text, SMALL) <= cell - 2.0 * gap {
-                let at = (from + cell / 2.0, y + 5.5);
-                page.scene.text(&text, at, Anchor::Middle, SMALL, readable_on(ink));
-            }
+    for (shares, y) in shares.iter().zip(&centres) {
+        for (rank, share) in shares.iter().enumerate() {
+            let from = left + rank as f64 * width;
+            let texts = [(in_cell(*share), y + 5.5)];
+            cell(&mut page, (from, width), (*y, ROW), ramp(share / highest), &texts);
         }
     }
     page.y = bottom + 14.0;

@@ -9,7 +9,7 @@ const LARGEST: f64 = 1e15;
 
 /// A range of values, its name with unit, and its ticks.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Axis {
+pub(crate) struct Axis {
     pub name: String,
     pub low: f64,
     pub high: f64,
@@ -22,13 +22,13 @@ pub(super) struct Axis {
 
 /// A round value and how to write it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Tick {
+pub(crate) struct Tick {
     pub value: f64,
     pub label: String,
 }
 
 /// The smallest and largest finite value.
-pub(super) fn range(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
+pub(crate) fn range(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
     values.into_iter().filter(|v| v.is_finite()).fold(None, |range, v| match range {
         None => Some((v, v)),
         Some((low, high)) => Some((low.min(v), high.max(v))),

@@ -5,11 +5,11 @@
 use super::axis::{Axis, range};
 use super::number::{decimals_of, fixed, list};
 use super::page::Page;
-use super::palette::{Mark, QUIET, looks};
-use super::rows::{Row, frame};
+use super::palette::{Mark, QUIET};
+use super::rows::{contenders, frame};
 use super::score::whiskers;
 use super::verdict::{spread_is_known, verdict};
-use super::{Chart, ChartError, ranked_first};
+use super::{Chart, ChartError};
 use crate::experiment::{Ranking, ScenarioSummary};
 use crate::report::numbers::{round_up, thousands};
 use crate::stats::comparison::Separation;
@@ -26,30 +26,19 @@ pub(super) fn chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
         "One replication: no intervals"
     };
     let mut page = Page::new("Difference from the best strategy", scenario, reading);
-    let looks = looks(&scenario.contenders);
-    let ranked: Vec<(usize, Ranking)> = ranked_first(scenario)
-        .into_iter()
-        .filter_map(|i| scenario.contenders[i].ranking.map(|r| (i, r)))
-        .collect();
-    let others = ranked.iter().map(|(_, r)| r).filter(|r| r.rank > 1);
-    let decimals = decimals_of(others.clone().map(|r| (r.delta, r.delta_interval.width())));
-    let rows: Vec<Row> = ranked
-        .iter()
-        .map(|(i, ranking)| Row {
-            label: &scenario.contenders[*i].strategy,
-            look: looks[*i],
-            cells: written(ranking, decimals, known),
-            reference: false,
-        })
-        .collect();
-    let ends = others.flat_map(|r| [r.delta, r.delta_interval.low, r.delta_interval.high]);
+    let others = || scenario.ranked().map(|(_, r)| r).filter(|r| r.rank > 1);
+    let decimals = decimals_of(others().map(|r| (r.delta, r.delta_interval.width())));
+    let (listed, rows) =
+        contenders(scenario, |c| c.ranking.map(|ranking| written(&ranking, decimals, known)));
+    let ends = others().flat_map(|r| [r.delta, r.delta_interval.low, r.delta_interval.high]);
     let name = "mean score minus that of the best (points)";
     let axis = Axis::linear(name, range(ends.chain([0.0])));
     let header = if known { "difference (joint 95 %)" } else { "difference" };
-    let plot = frame(&mut page, &rows, ROW, &[header, ""], &axis);
+    let (plot, centres) = frame(&mut page, &rows, ROW, &[header, ""], &axis);
     let zero = plot.x(&axis, 0.0);
     page.scene.line((zero, plot.top), (zero, plot.bottom), QUIET, 2.5);
-    for (((_, ranking), row), y) in ranked.iter().zip(&rows).zip(&plot.centres) {
+    for ((c, row), y) in listed.iter().zip(&rows).zip(&centres) {
+        let Some(ranking) = c.ranking else { continue };
         let ink = row.look.ink;
         if ranking.rank == 1 {
             Mark::Diamond.draw(&mut page.scene, (zero, *y), 8.0, ink);
@@ -61,8 +50,8 @@ pub(super) fn chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
         let interval = ranking.delta_interval;
         let at = (plot.x(&axis, ranking.delta), *y);
         if known {
-            let (low, high) = (plot.x(&axis, interval.low), plot.x(&axis, interval.high));
-            whiskers(&mut page.scene, low, high, *y, ink);
+            let ends = [interval.low, interval.high].map(|end| plot.x(&axis, end));
+            whiskers(&mut page.scene, ends, *y, ink);
         }
         if ranking.tied_with_best {
             Mark::Circle.draw_hollow(&mut page.scene, at, 7.0, ink);

@@ -5,10 +5,11 @@ use super::axis::{Axis, range};
 use super::lettering::width;
 use super::number::significant;
 use super::page::{Page, SMALL};
-use super::palette::{QUIET, looks};
-use super::rows::{Plot, Row, frame};
+use super::palette::QUIET;
+use super::panel::Plot;
+use super::rows::{contenders, frame};
 use super::scene::Anchor;
-use super::{Chart, ChartError, ranked_first};
+use super::{Chart, ChartError};
 use crate::experiment::{ContenderSummary, ScenarioSummary};
 
 const ROW: f64 = 58.0;
@@ -21,27 +22,14 @@ pub(super) fn chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
     let reading = "From arrival to answer, with waiting and retries. Mark: p50; the line thins at p90 \
                    and p99, ends at p99.9";
     let mut page = Page::new("Request latency", scenario, reading);
-    let looks = looks(&scenario.contenders);
-    let order = ranked_first(scenario);
-    let rows: Vec<Row> = order
-        .iter()
-        .map(|i| {
-            let c = &scenario.contenders[*i];
-            Row {
-                label: &c.strategy,
-                look: looks[*i],
-                cells: quantiles(c).iter().map(|q| significant(*q)).collect(),
-                reference: c.ranking.is_none(),
-            }
-        })
-        .collect();
+    let (listed, rows) = contenders(scenario, |c| Some(quantiles(c).map(significant).to_vec()));
     let positive = |q: &f64| *q > 0.0;
     let values = scenario.contenders.iter().flat_map(|c| quantiles(c).into_iter().filter(positive));
     let axis = Axis::log("request latency (ms, log scale)", range(values));
     let headers = ["p50 ms", "p90 ms", "p99 ms", "p99.9 ms"];
-    let plot = frame(&mut page, &rows, ROW, &headers, &axis);
-    for ((i, row), y) in order.iter().zip(&rows).zip(&plot.centres) {
-        let quantiles = quantiles(&scenario.contenders[*i]);
+    let (plot, centres) = frame(&mut page, &rows, ROW, &headers, &axis);
+    for ((c, row), y) in listed.into_iter().zip(&rows).zip(&centres) {
+        let quantiles = quantiles(c);
         if quantiles.iter().any(|q| !q.is_finite()) {
             continue;
         }

@@ -23,7 +23,7 @@ const WIDER: f64 = 1.16;
 const WIDER_IN_BOLD: f64 = 1.30;
 
 /// Makes the carried font known; every chart starts with it.
-pub(super) fn ready() -> Result<(), ChartError> {
+pub(crate) fn ready() -> Result<(), ChartError> {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
     let font = epaint_default_fonts::UBUNTU_LIGHT;
     let registered =
@@ -32,7 +32,7 @@ pub(super) fn ready() -> Result<(), ChartError> {
 }
 
 /// At most so many pixels wide in any usual font.
-pub(super) fn width(text: &str, font: Type) -> f64 {
+pub(crate) fn width(text: &str, font: Type) -> f64 {
     const EM: f64 = 1000.0;
     let family = FontFamily::Name(FAMILY);
     let carried = FontDesc::new(family, EM * HEIGHT_PER_EM, FontStyle::Normal)
@@ -44,7 +44,7 @@ pub(super) fn width(text: &str, font: Type) -> f64 {
 }
 
 /// The text, or as much of it as fits with an ellipsis.
-pub(super) fn fitted(text: &str, font: Type, room: f64) -> String {
+pub(crate) fn fitted(text: &str, font: Type, room: f64) -> String {
     if width(text, font) <= room {
         return text.to_owned();
     }

@@ -10,7 +10,7 @@
 //! | `latency` | request latency quantiles |
 //!
 //! Over all scenarios, `robustness`: who is never far behind. Beside them the charts of a fit, the
-//! picture of a search, and one page of a run that is going on.
+//! picture of a search. (The page of a run that is going on is drawn by the viewer, `watch`.)
 //!
 //! Every chart is laid out once as a list of shapes and painted by plotters' backends
 //! with a font that the program carries; nothing depends on the system's fonts, the clock or a
@@ -18,33 +18,31 @@
 //! them means anything by colour alone.
 
 mod attempt_share;
-mod axis;
+pub(crate) mod axis;
 mod differences;
 pub mod fit;
 mod latency;
-mod lettering;
+pub(crate) mod lettering;
 pub mod live;
-mod number;
-mod ongoing;
+pub(crate) mod number;
 mod oracle_regret;
-mod page;
+pub(crate) mod page;
 mod paint;
-mod palette;
-mod panel;
+pub(crate) mod palette;
+pub(crate) mod panel;
 mod robustness;
-mod rows;
+pub(crate) mod rows;
 #[cfg(test)]
 mod sample;
-mod scene;
+pub(crate) mod scene;
 mod score;
 mod score_distribution;
 mod search;
 mod share_scale;
 #[cfg(test)]
-pub(in crate::report) mod tests;
+pub(crate) mod tests;
 mod verdict;
 
-pub use ongoing::{OngoingMetric, OngoingPicture, OngoingPlace, OngoingServer, draw_ongoing};
 pub use robustness::draw_robustness;
 pub use search::draw_search;
 
@@ -138,11 +136,4 @@ pub fn draw(scenario: &ScenarioSummary) -> Result<Vec<Chart>, ChartError> {
     .into_iter()
     .map(|chart| chart(scenario))
     .collect()
-}
-
-/// Positions of the contenders as charts list them: ranked ones from the best, then references.
-fn ranked_first(scenario: &ScenarioSummary) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..scenario.contenders.len()).collect();
-    order.sort_by_key(|i| scenario.contenders[*i].ranking.map_or(usize::MAX, |r| r.rank));
-    order
 }

@@ -18,7 +18,7 @@ pub(super) fn fixed(x: f64, decimals: usize) -> String {
 }
 
 /// Three significant digits.
-pub(super) fn significant(x: f64) -> String {
+pub(crate) fn significant(x: f64) -> String {
     let size = x.abs();
     let decimals = match size {
         _ if !x.is_finite() || size >= 99.95 || size == 0.0 => 0,
@@ -63,7 +63,7 @@ pub(super) fn decimals_of(values: impl Iterator<Item = (f64, f64)>) -> usize {
 }
 
 /// A share as a percentage; two digits below 10 %.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     let decimals = usize::from(percent.abs() < 9.95 && percent != 0.0);
     format!("{} %", fixed(percent, decimals))
@@ -77,7 +77,7 @@ pub(super) fn points(x: f64, decimals: usize) -> String {
 }
 
 /// `1 run`, `1,000 runs`.
-pub(super) fn counted(n: u64, noun: &str) -> String {
+pub(crate) fn counted(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", thousands(n), if n == 1 { "" } else { "s" })
 }
 

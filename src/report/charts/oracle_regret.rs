@@ -8,10 +8,11 @@ use super::lettering::{fitted, width};
 use super::number::{counted, fixed, list};
 use super::page::{LABEL, MARGIN, Page, SMALL, WIDTH};
 use super::palette::{GRID, Look, RULE, TEXT, looks};
-use super::rows::{LABEL_ROOM, name_font};
-use super::scene::{Anchor, Point};
+use super::panel::Plot;
+use super::rows::{LABEL_ROOM, name_font, ranked_first};
+use super::scene::{Anchor, Ink, Point, Type};
 use super::verdict::spread_is_known;
-use super::{Chart, ChartError, ranked_first};
+use super::{Chart, ChartError};
 use crate::experiment::{ContenderSummary, CurvePoint, ScenarioSummary};
 use crate::report::numbers::thousands;
 
@@ -71,50 +72,20 @@ fn plot(page: &mut Page, scenario: &ScenarioSummary, drawn: &[usize]) {
     let ends = curves.iter().flatten().flat_map(|p| [p.mean, p.interval.low, p.interval.high]);
     let mut y_axis = Axis::linear("oracle regret (points)", range(ends));
     let x_axis = Axis::counts("requests so far", scenario.requests);
-
-    let names = drawn.iter().map(|i| scenario.contenders[*i].strategy.as_str());
-    let font = name_font(names);
-    let labels: Vec<(String, String)> = drawn
-        .iter()
-        .zip(&curves)
-        .map(|(i, curve)| {
-            let last = curve.last().map_or(f64::NAN, |p| p.mean);
-            let name = fitted(&scenario.contenders[*i].strategy, font, LABEL_ROOM);
-            (name, points(last))
-        })
-        .collect();
-    let widest = |widths: &mut dyn Iterator<Item = f64>| widths.fold(0.0, f64::max);
-    let label_room = widest(&mut labels.iter().map(|(name, _)| width(name, font)))
-        + widest(&mut labels.iter().map(|(_, value)| width(value, LABEL)))
-        + 14.0;
-    let height = HEIGHT.max(labels.len() as f64 * LABEL_STEP + 20.0);
     if y_axis.low > -0.05 * (y_axis.high - y_axis.low) {
         y_axis.low = y_axis.low.min(0.0);
     }
-    let y_ticks = y_axis.ticks((height / 60.0) as usize);
-    let tick_room = y_ticks.iter().map(|t| width(&t.label, SMALL)).fold(0.0, f64::max);
-
-    page.y += 6.0;
-    page.scene.text(&y_axis.name, (MARGIN, page.y + 12.0), Anchor::Start, SMALL, TEXT);
-    let (top, bottom) = (page.y + 26.0, page.y + 26.0 + height);
-    let left = MARGIN + tick_room + 10.0;
-    let right = WIDTH - MARGIN - label_room - 62.0;
-    let x = |v: f64| left + x_axis.share(v) * (right - left);
-    let y = |v: f64| bottom - y_axis.share(v) * (bottom - top);
-    for tick in &y_ticks {
-        let level = y(tick.value);
-        let ink = if tick.value == 0.0 { RULE } else { GRID };
-        page.scene.line((left, level), (right, level), ink, 1.5);
-        let at = (left - 10.0, level + 5.5);
-        page.scene.text(&tick.label, at, Anchor::End, SMALL, TEXT);
-    }
-    for tick in x_axis.ticks_along(right - left, 8, SMALL) {
-        let place = x(tick.value);
-        page.scene.line((place, bottom), (place, bottom + 6.0), RULE, 1.5);
-        page.scene.text(&tick.label, (place, bottom + 24.0), Anchor::Middle, SMALL, TEXT);
-    }
-    page.scene.line((left, bottom), (right, bottom), RULE, 1.5);
-
+    let lines: Vec<NamedLine> = drawn
+        .iter()
+        .zip(&curves)
+        .map(|(i, curve)| {
+            let (look, last) = (looks[*i], curve.last().map_or(f64::NAN, |p| p.mean));
+            let name = scenario.contenders[*i].strategy.clone();
+            NamedLine { name, look, value: points(last), end: last }
+        })
+        .collect();
+    let (plot, _) = frame_of_lines(page, &lines, (&x_axis, &y_axis), ("", 0.0), RULE);
+    let (x, y) = (|v: f64| plot.x(&x_axis, v), |v: f64| plot.y(&y_axis, v));
     for (i, curve) in drawn.iter().zip(&curves) {
         let along = |value: fn(&CurvePoint) -> f64| -> Vec<Point> {
             curve.iter().map(|p| (x(p.requests as f64), y(value(p)))).collect()
@@ -135,31 +106,99 @@ fn plot(page: &mut Page, scenario: &ScenarioSummary, drawn: &[usize]) {
             }
         }
     }
-    let wanted: Vec<f64> = curves.iter().map(|c| y(c.last().map_or(0.0, |p| p.mean))).collect();
-    for (((i, (name, value)), level), from) in
-        drawn.iter().zip(&labels).zip(apart(&wanted, LABEL_STEP, top, bottom)).zip(&wanted)
-    {
-        let look = looks[*i];
-        let leader = [
-            (right + 3.0, *from),
-            (right + 8.0, *from),
-            (right + 26.0, level),
-            (right + 34.0, level),
-        ];
-        page.scene.stroke(leader.to_vec(), look.ink, 2.0);
-        look.mark.draw(&mut page.scene, (right + 42.0, level), 7.0, look.ink);
-        let at = (right + 58.0, level + 6.0);
-        page.scene.text(name, at, Anchor::Start, font, TEXT);
-        let at = (WIDTH - MARGIN, level + 6.0);
-        page.scene.text(value, at, Anchor::End, LABEL, TEXT);
+    name_lines(page, &lines, &plot, &y_axis, plot.right);
+    plot.name_below(page, &x_axis);
+    page.y = plot.bottom + 54.0;
+}
+
+/// A line over requests that is named at its right end.
+pub(super) struct NamedLine {
+    pub name: String,
+    pub look: Look,
+    /// What is written behind the name.
+    pub value: String,
+    /// The value where the line ends.
+    pub end: f64,
+}
+
+impl NamedLine {
+    /// The lettering of these lines' names, and the room of the widest name and value.
+    fn room(lines: &[Self]) -> (Type, f64, f64) {
+        let font = name_font(lines.iter().map(|line| line.name.as_str()));
+        let widest = |widths: &mut dyn Iterator<Item = f64>| widths.fold(0.0, f64::max);
+        let names =
+            widest(&mut lines.iter().map(|l| width(&fitted(&l.name, font, LABEL_ROOM), font)));
+        let values = widest(&mut lines.iter().map(|line| width(&line.value, LABEL)));
+        (font, names, values)
     }
-    page.centred(&x_axis.name, (left + right) / 2.0, bottom + 48.0);
-    page.y = bottom + 54.0;
+}
+
+/// Draws the axes of a plot of lines with room for their names at the right, under `header`, and
+/// before them for something else that is so wide; gives the plot, and where that ends.
+pub(super) fn frame_of_lines(
+    page: &mut Page,
+    lines: &[NamedLine],
+    (x_axis, y_axis): (&Axis, &Axis),
+    (header, between): (&str, f64),
+    zero: Ink,
+) -> (Plot, f64) {
+    let (_, names, values) = NamedLine::room(lines);
+    let header_room = if header.is_empty() { 0.0 } else { width(header, SMALL) };
+    let label_room = names + values.max(header_room) + 14.0;
+    let height = HEIGHT.max(lines.len() as f64 * LABEL_STEP + 20.0);
+    let y_ticks = y_axis.ticks((height / 60.0) as usize);
+    let tick_room = y_ticks.iter().map(|t| width(&t.label, SMALL)).fold(0.0, f64::max);
+    page.y += 6.0;
+    page.scene.text(&y_axis.name, (MARGIN, page.y + 12.0), Anchor::Start, SMALL, TEXT);
+    if !header.is_empty() {
+        page.scene.text(header, (WIDTH - MARGIN, page.y + 12.0), Anchor::End, SMALL, TEXT);
+    }
+    let (top, bottom) = (page.y + 26.0, page.y + 26.0 + height);
+    let edge = WIDTH - MARGIN - label_room - 62.0;
+    let plot = Plot { left: MARGIN + tick_room + 10.0, right: edge - between, top, bottom };
+    for tick in &y_ticks {
+        let level = plot.y(y_axis, tick.value);
+        let ink = if tick.value == 0.0 { zero } else { GRID };
+        page.scene.line((plot.left, level), (edge, level), ink, 1.5);
+        let at = (plot.left - 10.0, level + 5.5);
+        page.scene.text(&tick.label, at, Anchor::End, SMALL, TEXT);
+    }
+    for tick in x_axis.ticks_along(plot.right - plot.left, 8, SMALL) {
+        let place = plot.x(x_axis, tick.value);
+        page.scene.line((place, bottom), (place, bottom + 6.0), RULE, 1.5);
+        page.scene.text(&tick.label, (place, bottom + 24.0), Anchor::Middle, SMALL, TEXT);
+    }
+    page.scene.line((plot.left, bottom), (edge, bottom), RULE, 1.5);
+    (plot, edge)
+}
+
+/// Names lines at the right of `edge`, each joined to its end.
+pub(super) fn name_lines(
+    page: &mut Page,
+    lines: &[NamedLine],
+    plot: &Plot,
+    y_axis: &Axis,
+    edge: f64,
+) {
+    let (font, ..) = NamedLine::room(lines);
+    let ends: Vec<f64> = lines.iter().map(|line| plot.y(y_axis, line.end)).collect();
+    let levels = apart(&ends, LABEL_STEP, plot.top, plot.bottom);
+    for ((line, from), level) in lines.iter().zip(ends).zip(levels) {
+        let Look { ink, mark, .. } = line.look;
+        let leader =
+            [(edge + 3.0, from), (edge + 8.0, from), (edge + 26.0, level), (edge + 34.0, level)];
+        page.scene.stroke(leader.to_vec(), ink, 2.0);
+        mark.draw(&mut page.scene, (edge + 42.0, level), 7.0, ink);
+        let name = fitted(&line.name, font, LABEL_ROOM);
+        page.scene.text(&name, (edge + 58.0, level + 6.0), Anchor::Start, font, TEXT);
+        let at = (WIDTH - MARGIN, level + 6.0);
+        page.scene.text(&line.value, at, Anchor::End, LABEL, TEXT);
+    }
 }
 
 /// Moves positions apart to at least `step`, in their order, within `top` and `bottom` if they
 /// fit there.
-pub(super) fn apart(wanted: &[f64], step: f64, top: f64, bottom: f64) -> Vec<f64> {
+fn apart(wanted: &[f64], step: f64, top: f64, bottom: f64) -> Vec<f64> {
     let mut order: Vec<usize> = (0..wanted.len()).collect();
     order.sort_by(|a, b| wanted[*a].total_cmp(&wanted[*b]));
     // Neighbours that touch become a block centred on what its members wanted.

@@ -8,14 +8,14 @@ use super::{Chart, ChartError, paint};
 use crate::experiment::ScenarioSummary;
 
 /// Width of every chart.
-pub(super) const WIDTH: f64 = 1000.0;
+pub(crate) const WIDTH: f64 = 1000.0;
 /// White on all sides.
-pub(super) const MARGIN: f64 = 24.0;
+pub(crate) const MARGIN: f64 = 24.0;
 
 /// Strategy names.
 pub(super) const LABEL: Type = Type { size: 18.0, bold: false };
 /// Everything else, still legible at half size.
-pub(super) const SMALL: Type = Type { size: 16.0, bold: false };
+pub(crate) const SMALL: Type = Type { size: 16.0, bold: false };
 const HEADING: Type = Type { size: 25.0, bold: true };
 const LINE: f64 = 22.0;
 
@@ -30,7 +30,7 @@ pub(super) fn config_name(config: &str) -> String {
 
 /// A chart in the making; `y` is where the next part goes.
 #[derive(Debug)]
-pub(super) struct Page {
+pub(crate) struct Page {
     pub scene: Scene,
     pub y: f64,
     title: String,
@@ -47,6 +47,13 @@ impl Page {
         let rate = fixed(rate, if rate.fract() == 0.0 { 0 } else { 2 });
         let run = format!("{config} · {requests} per run at {rate} per second · {replications}");
         Self::headed(heading, title, &run, reading)
+    }
+
+    /// A sheet of one config with its heading, what it rests on, and how to read the marks.
+    pub fn of_config(heading: &str, config: &str, data: &str, reading: &str) -> Self {
+        let config = config_name(config);
+        let title = format!("{heading}: {config}, {data}");
+        Self::headed(heading, title, &format!("{config} · {data}"), reading)
     }
 
     /// A sheet with its heading, what it shows, and how to read the marks.

@@ -9,8 +9,8 @@ use plotters::style::{FontFamily, FontStyle, RGBAColor, ShapeStyle, TextStyle};
 
 use super::ChartError;
 use super::lettering::{self, FAMILY, HEIGHT_PER_EM};
-use super::palette::{Ink, WHITE};
-use super::scene::{Anchor, Point, Scene, Shape};
+use super::palette::WHITE;
+use super::scene::{Anchor, Ink, Point, Scene, Shape};
 
 const UNITS_PER_PIXEL: f64 = 10.0;
 /// Most pixels of a PNG (three bytes each).

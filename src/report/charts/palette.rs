@@ -6,42 +6,24 @@
 //! on white; the numbers of colours, marks and patterns have no common factor, so that
 //! combinations repeat as late as possible.
 
-use super::scene::{Point, Scene};
+use super::scene::{Ink, Point, Scene};
 use crate::experiment::ContenderSummary;
 
-/// A colour and how much it covers.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Ink {
-    pub rgb: (u8, u8, u8),
-    /// From 0, invisible, to 1.
-    pub alpha: f64,
-}
-
-impl Ink {
-    pub const fn solid(r: u8, g: u8, b: u8) -> Self {
-        Self { rgb: (r, g, b), alpha: 1.0 }
-    }
-
-    pub const fn faint(self, alpha: f64) -> Self {
-        Self { alpha, ..self }
-    }
-}
-
-pub(super) const WHITE: Ink = Ink::solid(255, 255, 255);
+pub(crate) const WHITE: Ink = Ink::solid(255, 255, 255);
 /// Text.
-pub(super) const TEXT: Ink = Ink::solid(0x22, 0x22, 0x22);
+pub(crate) const TEXT: Ink = Ink::solid(0x22, 0x22, 0x22);
 /// Text of second importance; contrast 7:1 on white.
-pub(super) const QUIET: Ink = Ink::solid(0x55, 0x55, 0x55);
+pub(crate) const QUIET: Ink = Ink::solid(0x55, 0x55, 0x55);
 /// Axes and separators.
-pub(super) const RULE: Ink = Ink::solid(0x99, 0x99, 0x99);
+pub(crate) const RULE: Ink = Ink::solid(0x99, 0x99, 0x99);
 /// Grid lines.
-pub(super) const GRID: Ink = Ink::solid(0xE2, 0xE2, 0xE2);
+pub(crate) const GRID: Ink = Ink::solid(0xE2, 0xE2, 0xE2);
 
 const BLACK: Ink = Ink::solid(0, 0, 0);
 const GREY: Ink = Ink::solid(0x77, 0x77, 0x77);
 
 /// The colour of what a chart is about, where there is only one such thing.
-pub(super) const ACCENT: Ink = COLOURS[0];
+pub(crate) const ACCENT: Ink = COLOURS[0];
 
 const COLOURS: [Ink; 6] = [
     Ink::solid(0x00, 0x72, 0xB2), // blue
@@ -67,7 +49,7 @@ const DASHES: [&[f64]; 5] =
 
 /// The outline of a data point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mark {
+pub(crate) enum Mark {
     Circle,
     Square,
     TriangleUp,
@@ -158,7 +140,7 @@ impl Mark {
 
 /// How a contender looks in every chart.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Look {
+pub(crate) struct Look {
     pub ink: Ink,
     pub mark: Mark,
     pub dash: &'static [f64],
@@ -191,7 +173,7 @@ pub(super) fn looks_of(labels: &[(&str, bool)]) -> Vec<Look> {
 }
 
 /// The colour of the n-th of several things; colours repeat.
-pub(super) fn colour(n: usize) -> Ink {
+pub(crate) fn colour(n: usize) -> Ink {
     COLOURS[n % COLOURS.len()]
 }
 

@@ -3,9 +3,10 @@
 use super::axis::Axis;
 use super::lettering::{fitted, width};
 use super::page::{LABEL, MARGIN, Page, SMALL, WIDTH};
-use super::palette::{GRID, Look, QUIET, RULE, TEXT};
-use super::scene::Anchor;
-use super::scene::Type;
+use super::palette::{GRID, Look, QUIET, TEXT, looks};
+use super::panel::Plot;
+use super::scene::{Anchor, Type};
+use crate::experiment::{ContenderSummary, ScenarioSummary};
 
 /// Most pixels of a strategy's name, enough for about 30 characters.
 pub(super) const LABEL_ROOM: f64 = 300.0;
@@ -18,7 +19,7 @@ const REFERENCE_GAP: f64 = 22.0;
 
 /// One strategy.
 #[derive(Debug)]
-pub(super) struct Row<'a> {
+pub(crate) struct NamedRow<'a> {
     pub label: &'a str,
     pub look: Look,
     /// Cells of the columns at the right.
@@ -27,22 +28,25 @@ pub(super) struct Row<'a> {
     pub reference: bool,
 }
 
-/// Where the plot is.
-#[derive(Debug)]
-pub(super) struct Plot {
-    pub left: f64,
-    pub right: f64,
-    pub top: f64,
-    pub bottom: f64,
-    /// The middle of each row.
-    pub centres: Vec<f64>,
+/// Positions of the contenders as charts list them: ranked ones from the best, then references.
+pub(super) fn ranked_first(scenario: &ScenarioSummary) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..scenario.contenders.len()).collect();
+    order.sort_by_key(|i| scenario.contenders[*i].ranking.map_or(usize::MAX, |r| r.rank));
+    order
 }
 
-impl Plot {
-    /// The x of a value.
-    pub fn x(&self, axis: &Axis, value: f64) -> f64 {
-        self.left + axis.share(value) * (self.right - self.left)
-    }
+/// The contenders as charts list them, with rows of these cells; those without cells are left out.
+pub(super) fn contenders<'a>(
+    scenario: &'a ScenarioSummary,
+    cells: impl Fn(&ContenderSummary) -> Option<Vec<String>>,
+) -> (Vec<&'a ContenderSummary>, Vec<NamedRow<'a>>) {
+    let looks = looks(&scenario.contenders);
+    let row = |i: usize| {
+        let c = &scenario.contenders[i];
+        let (look, reference) = (looks[i], c.ranking.is_none());
+        Some((c, NamedRow { label: &c.strategy, look, cells: cells(c)?, reference }))
+    };
+    ranked_first(scenario).into_iter().filter_map(row).unzip()
 }
 
 /// The lettering of these names, smaller when one is long.
@@ -52,14 +56,19 @@ pub(super) fn name_font<'a>(names: impl IntoIterator<Item = &'a str>) -> Type {
 }
 
 /// The left end of a plot beside these names.
-pub(super) fn left_of_plot(rows: &[Row]) -> f64 {
+pub(super) fn left_of_plot(rows: &[NamedRow]) -> f64 {
     let font = name_font(rows.iter().map(|r| r.label));
     let widest = rows.iter().map(|r| width(r.label, font)).fold(60.0, f64::max);
     MARGIN + MARK_ROOM + widest.min(LABEL_ROOM) + GAP
 }
 
 /// Draws names with their marks beside rows of this height; returns the middles and the bottom.
-pub(super) fn names(page: &mut Page, rows: &[Row], height: f64, right: f64) -> (Vec<f64>, f64) {
+pub(super) fn names(
+    page: &mut Page,
+    rows: &[NamedRow],
+    height: f64,
+    right: f64,
+) -> (Vec<f64>, f64) {
     let font = name_font(rows.iter().map(|r| r.label));
     let mut y = page.y;
     let mut centres = Vec::new();
@@ -80,14 +89,15 @@ pub(super) fn names(page: &mut Page, rows: &[Row], height: f64, right: f64) -> (
     (centres, y)
 }
 
-/// Draws names, columns, grid and axis for rows of this height, and moves the page on.
-pub(super) fn frame(
+/// Draws names, columns, grid and axis for rows of this height, and moves the page on; returns the
+/// plot and the middles of the rows.
+pub(crate) fn frame(
     page: &mut Page,
-    rows: &[Row],
+    rows: &[NamedRow],
     height: f64,
     headers: &[&str],
     axis: &Axis,
-) -> Plot {
+) -> (Plot, Vec<f64>) {
     let left = left_of_plot(rows);
     let columns: Vec<f64> = headers
         .iter()
@@ -110,18 +120,15 @@ pub(super) fn frame(
     page.y += 20.0;
     let top = page.y;
     let (centres, bottom) = names(page, rows, height, WIDTH - MARGIN);
-    for tick in axis.ticks_along(right - left, 8, SMALL) {
-        let x = left + axis.share(tick.value) * (right - left);
-        page.scene.line((x, top), (x, bottom + 6.0), GRID, 1.5);
-        page.scene.text(&tick.label, (x, bottom + 24.0), Anchor::Middle, SMALL, TEXT);
-    }
-    page.scene.line((left, bottom), (right, bottom), RULE, 1.5);
+    let plot = Plot { left, right, top, bottom };
+    plot.grid(page, axis, 8);
+    plot.base(page);
     for (row, centre) in rows.iter().zip(&centres) {
         for (cell, end) in row.cells.iter().zip(&ends) {
             page.scene.text(cell, (*end, centre + 5.5), Anchor::End, SMALL, TEXT);
         }
     }
-    page.centred(&axis.name, (left + right) / 2.0, bottom + 48.0);
+    plot.name_below(page, axis);
     page.y = bottom + 54.0;
-    Plot { left, right, top, bottom, centres }
+    (plot, centres)
 }

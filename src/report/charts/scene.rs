@@ -3,14 +3,30 @@
 //! Charts are laid out once and then painted as SVG or PNG, so both show the same thing and a
 //! chart file knows nothing of backends.
 
-use super::palette::Ink;
-
 /// x to the right, y down, in pixels.
-pub(super) type Point = (f64, f64);
+pub(crate) type Point = (f64, f64);
+
+/// A colour and how much it covers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Ink {
+    pub rgb: (u8, u8, u8),
+    /// From 0, invisible, to 1.
+    pub alpha: f64,
+}
+
+impl Ink {
+    pub const fn solid(r: u8, g: u8, b: u8) -> Self {
+        Self { rgb: (r, g, b), alpha: 1.0 }
+    }
+
+    pub const fn faint(self, alpha: f64) -> Self {
+        Self { alpha, ..self }
+    }
+}
 
 /// Which point of a text is placed.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Anchor {
+pub(crate) enum Anchor {
     Start,
     Middle,
     End,
@@ -18,7 +34,7 @@ pub(super) enum Anchor {
 
 /// Size and weight of a text.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Type {
+pub(crate) struct Type {
     /// Pixels of an em.
     pub size: f64,
     pub bold: bool,
@@ -26,7 +42,7 @@ pub(super) struct Type {
 
 /// One thing to paint.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Shape {
+pub(crate) enum Shape {
     Rectangle { from: Point, to: Point, ink: Ink },
     Fill { points: Vec<Point>, ink: Ink },
     Stroke { points: Vec<Point>, ink: Ink, width: f64 },
@@ -35,7 +51,7 @@ pub(super) enum Shape {
 
 /// A picture; later shapes cover earlier ones.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Scene {
+pub(crate) struct Scene {
     pub width: f64,
     pub height: f64,
     pub shapes: Vec<Shape>,

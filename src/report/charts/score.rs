@@ -6,11 +6,12 @@
 use super::axis::{Axis, range};
 use super::number::{decimals_of, fixed, list};
 use super::page::{Page, SMALL};
-use super::palette::{Ink, TEXT, looks};
-use super::rows::{Plot, Row, frame};
-use super::scene::{Anchor, Scene};
+use super::palette::TEXT;
+use super::panel::Plot;
+use super::rows::{contenders, frame};
+use super::scene::{Anchor, Ink, Scene};
 use super::verdict::{spread_is_known, verdict};
-use super::{Chart, ChartError, ranked_first};
+use super::{Chart, ChartError};
 use crate::experiment::{ContenderSummary, Mean, ScenarioSummary};
 
 const ROW: f64 = 46.0;
@@ -24,28 +25,15 @@ pub(super) fn chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
         "One replication: no intervals"
     };
     let mut page = Page::new("Score of a run", scenario, reading);
-    let looks = looks(&scenario.contenders);
-    let order = ranked_first(scenario);
     let decimals =
         decimals_of(scenario.ranked().map(|(c, _)| (c.score.mean, c.score.interval.width())));
-    let rows: Vec<Row> = order
-        .iter()
-        .map(|i| {
-            let c = &scenario.contenders[*i];
-            Row {
-                label: &c.strategy,
-                look: looks[*i],
-                cells: vec![written(&c.score, decimals, known)],
-                reference: c.ranking.is_none(),
-            }
-        })
-        .collect();
+    let (listed, rows) = contenders(scenario, |c| Some(vec![written(&c.score, decimals, known)]));
     let axis = Axis::linear("score of a run (points)", shared_range(scenario));
     let header = if known { "mean (95 % interval)" } else { "score" };
-    let plot = frame(&mut page, &rows, ROW, &[header], &axis);
+    let (plot, centres) = frame(&mut page, &rows, ROW, &[header], &axis);
     let mut beyond = Vec::new();
-    for ((i, row), y) in order.iter().zip(&rows).zip(&plot.centres) {
-        let score = &scenario.contenders[*i].score;
+    for ((c, row), y) in listed.iter().zip(&rows).zip(&centres) {
+        let score = &c.score;
         if !score.mean.is_finite() {
             continue;
         }
@@ -55,14 +43,11 @@ pub(super) fn chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
             beyond.push(format!("{} ({})", row.label, fixed(score.mean, decimals)));
             continue;
         }
-        let x = plot.x(&axis, score.mean);
+        let at = (plot.x(&axis, score.mean), *y);
+        row.look.mark.draw(&mut page.scene, at, 7.0, row.look.ink);
         if known {
-            let (low, high) =
-                (plot.x(&axis, score.interval.low), plot.x(&axis, score.interval.high));
-            row.look.mark.draw(&mut page.scene, (x, *y), 7.0, row.look.ink);
-            whiskers(&mut page.scene, low, high, *y, row.look.ink);
-        } else {
-            row.look.mark.draw(&mut page.scene, (x, *y), 7.0, row.look.ink);
+            let ends = [score.interval.low, score.interval.high].map(|end| plot.x(&axis, end));
+            whiskers(&mut page.scene, ends, *y, row.look.ink);
         }
     }
     page.finish("score", caption(scenario, &beyond))
@@ -126,9 +111,9 @@ fn shared_range(scenario: &ScenarioSummary) -> Option<(f64, f64)> {
 
 /// An interval: a line and its ends. Over the mark, so that the ends of one narrower than the mark
 /// still stick out.
-pub(super) fn whiskers(scene: &mut Scene, low: f64, high: f64, y: f64, ink: Ink) {
-    scene.line((low, y), (high, y), ink, 4.0);
-    for end in [low, high] {
+pub(super) fn whiskers(scene: &mut Scene, ends: [f64; 2], y: f64, ink: Ink) {
+    scene.line((ends[0], y), (ends[1], y), ink, 4.0);
+    for end in ends {
         scene.line((end, y - 13.0), (end, y + 13.0), ink, 2.5);
     }
 }

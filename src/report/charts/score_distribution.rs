@@ -8,12 +8,13 @@
 use super::axis::{Axis, nice_step, range};
 use super::number::{fixed, percent, points};
 use super::page::{Page, SMALL};
-use super::palette::{GRID, Ink, QUIET, looks};
-use super::rows::{Plot, Row, frame};
-use super::scene::{Anchor, Point, Scene};
+use super::palette::{GRID, QUIET};
+use super::panel::Plot;
+use super::rows::{contenders, frame};
+use super::scene::{Anchor, Ink, Point, Scene};
 use super::score::point_outside;
 use super::verdict::spread_is_known;
-use super::{Chart, ChartError, ranked_first};
+use super::{Chart, ChartError};
 use crate::experiment::{ContenderSummary, ScenarioSummary, ScoreCount};
 
 const ROW: f64 = 76.0;
@@ -43,37 +44,23 @@ pub(super) fn chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
         "Bars: share of runs, to the height of the highest. Below: median (mark) and middle half (line).",
     );
     let known = spread_is_known(scenario);
-    let looks = looks(&scenario.contenders);
-    let order = ranked_first(scenario);
-    let quartiles: Vec<Option<Quartiles>> =
-        order.iter().map(|i| quartiles(&scenario.contenders[*i].score_counts)).collect();
-    let rows: Vec<Row> = order
-        .iter()
-        .zip(&quartiles)
-        .map(|(i, quartiles)| {
-            let c = &scenario.contenders[*i];
-            let cell = match quartiles {
-                Some(q) if known => {
-                    format!("{} ({} to {})", score(q.median), score(q.low), score(q.high))
-                }
-                Some(q) => score(q.median),
-                None => String::new(),
-            };
-            Row {
-                label: &c.strategy,
-                look: looks[*i],
-                cells: vec![cell],
-                reference: c.ranking.is_none(),
+    let (listed, rows) = contenders(scenario, |c| {
+        let cell = match quartiles(&c.score_counts) {
+            Some(q) if known => {
+                format!("{} ({} to {})", score(q.median), score(q.low), score(q.high))
             }
-        })
-        .collect();
+            Some(q) => score(q.median),
+            None => String::new(),
+        };
+        Some(vec![cell])
+    });
     let axis = axis(scenario);
     let header = if known { "median (middle half)" } else { "score" };
-    let plot = frame(&mut page, &rows, ROW, &[header], &axis);
+    let (plot, centres) = frame(&mut page, &rows, ROW, &[header], &axis);
     let bar = bar_width(scenario, &axis);
-    for (((i, row), quartiles), y) in order.iter().zip(&rows).zip(&quartiles).zip(&plot.centres) {
-        let Some(q) = quartiles else { continue };
-        let counts = &scenario.contenders[*i].score_counts;
+    for ((c, row), y) in listed.iter().zip(&rows).zip(&centres) {
+        let counts = &c.score_counts;
+        let Some(q) = quartiles(counts) else { continue };
         let below = share_below(counts, axis.low);
         let ink = row.look.ink;
         if below >= MOSTLY {

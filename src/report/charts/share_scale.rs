@@ -1,11 +1,31 @@
-//! The colour scale of charts that show shares, or losses, as colours.
+//! The cells and the colour scale of charts that show shares, or losses, as colours.
 //!
 //! When not to use it: for what has no natural zero.
 
 use super::lettering::width;
 use super::page::{Page, SMALL};
-use super::palette::{QUIET, ramp};
-use super::scene::Anchor;
+use super::palette::{QUIET, ramp, readable_on};
+use super::scene::{Anchor, Ink};
+
+/// A cell of a heat map, `left` and as wide, `middle` and as high, with as many of these texts as
+/// fit at their baselines.
+pub(super) fn cell(
+    page: &mut Page,
+    (left, wide): (f64, f64),
+    (middle, high): (f64, f64),
+    ink: Ink,
+    texts: &[(String, f64)],
+) {
+    let gap = if wide > 12.0 { 1.5 } else { 0.0 };
+    let (top, bottom) = (middle - high / 2.0 + 1.5, middle + high / 2.0 - 1.5);
+    page.scene.rectangle((left + gap, top), (left + wide - gap, bottom), ink);
+    for (text, baseline) in texts {
+        if width(text, SMALL) <= wide - 2.0 * gap {
+            let at = (left + wide / 2.0, *baseline);
+            page.scene.text(text, at, Anchor::Middle, SMALL, readable_on(ink));
+        }
+    }
+}
 
 /// The scale of [`ramp`], from what `low` says (`0 %`) to what `high` says.
 pub(super) fn share_scale(page: &mut Page, left: f64, right: f64, low: &str, high: &str) {

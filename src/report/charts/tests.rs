@@ -9,7 +9,7 @@ fn chart(scenario: &ScenarioSummary, name: &str) -> Chart {
 }
 
 /// Tags open and close in order, attributes are quoted, and text holds no bare `<` or `&`.
-pub(in crate::report) fn assert_well_formed(svg: &str) {
+pub(crate) fn assert_well_formed(svg: &str) {
     let mut open: Vec<&str> = Vec::new();
     let mut rest = svg;
     while let Some(start) = rest.find('<') {

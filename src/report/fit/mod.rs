@@ -4,15 +4,14 @@
 mod checks;
 mod latency;
 mod limit;
-mod picture;
 mod rates;
 mod starts;
 
 use std::fmt::Write;
 
-use super::charts::fit::draw_fit;
+use super::charts::fit::{draw_fit, fit_data};
 use super::charts::{ChartError, file_name};
-use super::numbers::{fixed, thousands};
+use super::numbers::fixed;
 use crate::fit::{ConfigFit, FitReport, group_name};
 
 /// The whole report as text.
@@ -35,7 +34,7 @@ pub fn fit_page(report: &FitReport) -> Result<Vec<(String, Vec<u8>)>, ChartError
     let mut files = Vec::new();
     for fit in &report.configs {
         let _ = write!(page, "\n## {}\n\n", group_name(&fit.group));
-        for chart in draw_fit(&picture::of(fit))? {
+        for chart in draw_fit(fit)? {
             let name = format!("charts/{}", file_name(&slug(&fit.group.name), chart.name, "svg"));
             let _ = write!(page, "![{}]({name})\n\n", chart.title);
             files.push((name, chart.svg.into_bytes()));
@@ -54,20 +53,8 @@ fn slug(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(80).collect()
 }
 
-/// `10 runs, 1,416 attempts, 6 starts of the servers`.
-fn data(fit: &ConfigFit) -> String {
-    let attempts: usize = fit.runs.iter().map(|run| run.attempts).sum();
-    let (runs, starts) = (fit.runs.len(), fit.starts.starts.len());
-    format!(
-        "{runs} run{}, {} attempts, {starts} start{} of the servers",
-        if runs == 1 { "" } else { "s" },
-        thousands(attempts as u64),
-        if starts == 1 { "" } else { "s" }
-    )
-}
-
 fn of_config(fit: &ConfigFit) -> String {
-    let mut text = format!("{}: {}\n", group_name(&fit.group), data(fit));
+    let mut text = format!("{}: {}\n", group_name(&fit.group), fit_data(fit));
     text += &starts::text(fit);
     text += &rates::text(fit);
     text += &limit::text(fit);

@@ -12,7 +12,6 @@ mod compare;
 pub(in crate::report) mod layout;
 mod markdown;
 mod metric;
-mod picture;
 mod reconcile;
 mod results;
 mod row;

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::markdown::report;
-use super::picture::picture;
 use super::{LivePage, live_summary_csv, live_summary_json};
-use crate::report::charts::{self, live::draw_live};
+use crate::report::charts;
+use crate::report::charts::live::{LiveRuns, draw_live};
 use crate::report::manifest::Manifest;
 use crate::report::results::{PNG_SCALE, ResultsError, slug};
 
@@ -51,7 +51,8 @@ pub fn live_files(
     for page in pages {
         let slug = slug(page.config, &mut taken);
         let mut of_page = Vec::new();
-        for chart in draw_live(&picture(page))? {
+        let LivePage { prediction, runs, servers, interrupted, .. } = *page;
+        for chart in draw_live(&LiveRuns { prediction, runs, servers, interrupted })? {
             let path = |format| format!("charts/{}", charts::file_name(&slug, chart.name, format));
             files.push((path("svg"), chart.svg.clone().into_bytes()));
             if png {

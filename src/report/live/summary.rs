@@ -17,7 +17,6 @@
 
 use serde::Serialize;
 
-use super::picture::forecasts;
 use super::{LivePage, LiveRow, Reconciliation, live_verdict, sentence};
 use crate::validate::forecast::{Basis, Judgement, RunMetric, TestedMetric, Verdict};
 
@@ -71,7 +70,7 @@ pub fn live_summary_csv(pages: &[LivePage]) -> Result<String, csv::Error> {
 
 fn record<'a>(page: &LivePage<'a>, row: LiveRow) -> Record<'a> {
     let known = |x: f64| x.is_finite().then_some(x);
-    let predicted = forecasts(page, &row.strategy, RunMetric::Score).pop();
+    let predicted = page.prediction.forecasts(&row.strategy, RunMetric::Score).pop();
     let score = predicted.map(|(_, forecast)| forecast);
     let judged: Option<Vec<&TestedMetric>> = page.verdict.map(|verdict| {
         let counts =

@@ -113,18 +113,6 @@ fn a_rejection_is_found_in_every_file() {
 }
 
 #[test]
-fn a_prediction_that_stands_in_the_verdict_alone_is_drawn_too() {
-    let mut made = made(100, 10);
-    made.prediction.runs.retain(|run| run.basis == Basis::Model);
-    made.verdict.as_mut().unwrap().tests.retain(|t| t.basis != Basis::TrueRates);
-    let page = made.page();
-    let chart = file(page, "charts/config-0-live-predicted.svg");
-    assert!(chart.contains("this start, by the other runs"));
-    assert!(!chart.contains("this start, by its true rates"));
-    assert!(file(page, "summary.csv").contains(",other_runs,"));
-}
-
-#[test]
 fn three_counts_that_agree_take_a_sentence_and_others_are_pointed_out() {
     let made = made(20, 4);
     let run = &made.runs[0];

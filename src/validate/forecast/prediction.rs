@@ -103,6 +103,17 @@ impl PredictionFile {
 }
 
 impl PredictedConfig {
+    /// What was predicted of a metric of a strategy's run, the prediction that knew most last.
+    #[must_use]
+    pub fn forecasts(&self, strategy: &str, metric: RunMetric) -> Vec<(Basis, &MetricForecast)> {
+        let runs = self.runs.iter().filter(|run| run.strategy == strategy);
+        let mut found: Vec<(Basis, &MetricForecast)> = runs
+            .filter_map(|run| Some((run.basis, run.metrics.iter().find(|m| m.metric == metric)?)))
+            .collect();
+        found.sort_by_key(|(basis, _)| *basis);
+        found
+    }
+
     /// What was predicted for a config at `predicted_at` (Unix seconds): `forecasts` made with
     /// `setting`.
     #[must_use]

@@ -2,15 +2,14 @@
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::style::Style;
-use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Borders, Clear, Paragraph, Wrap};
+use ratatui::text::Line;
+use ratatui::widgets::{Paragraph, Wrap};
 
 use super::app::App;
 use super::theme::Theme;
 use super::{events, forecast, headline, help, latency, servers};
 use crate::metrics::Metrics;
-use crate::watch::seen::Seen;
+use crate::watch::seen::{Seen, headline as pairs};
 
 /// The smallest screen with tables.
 const LEAST: (u16, u16) = (78, 20);
@@ -30,7 +29,7 @@ pub(super) fn screen(frame: &mut Frame, seen: &Seen, app: &mut App, theme: Theme
         Some(metrics) => standard(frame, area, metrics, seen, app, theme),
     }
     if app.help {
-        help::draw(frame, area, theme);
+        help::draw(frame, area);
     }
 }
 
@@ -122,32 +121,8 @@ fn small(frame: &mut Frame, area: Rect, seen: &Seen, app: &App, theme: Theme) {
         lines.push(Line::styled(trouble.clone(), theme.warn()));
     }
     if let Some(metrics) = &seen.metrics {
-        let pairs = headline::pairs(metrics);
+        let pairs = pairs(metrics);
         lines.extend(pairs.into_iter().map(|(name, value)| Line::from(format!("{name} {value}"))));
     }
     frame.render_widget(Paragraph::new(lines), area);
-}
-
-/// Clears an area for a panel with a title rule above; gives what is left.
-pub(super) fn panel(frame: &mut Frame, area: Rect, title: &str, theme: Theme) -> Rect {
-    let title = Span::styled(format!(" {title} "), theme.strong());
-    let block = Block::new().borders(Borders::TOP).border_style(theme.quiet()).title(title);
-    let inner = block.inner(area);
-    frame.render_widget(block, area);
-    inner
-}
-
-/// A box in the middle of the screen.
-pub(super) fn popup(frame: &mut Frame, area: Rect, width: u16, lines: Vec<Line>) {
-    let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
-    let (width, height) = (width.min(area.width), height.min(area.height));
-    let place = Rect {
-        x: area.x + (area.width - width) / 2,
-        y: area.y + (area.height - height) / 2,
-        width,
-        height,
-    };
-    frame.render_widget(Clear, place);
-    let block = Block::bordered().title(" help ");
-    frame.render_widget(Paragraph::new(lines).block(block).style(Style::new()), place);
 }

@@ -5,8 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use super::draw::panel;
-use super::theme::Theme;
+use super::theme::{Theme, panel};
 use crate::metrics::{Metrics, RecentEvent};
 use crate::watch::figures::{clean, count, duration, ms};
 

@@ -6,8 +6,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 
-use super::draw::panel;
-use super::theme::Theme;
+use super::theme::{Theme, panel};
 use crate::metrics::Metrics;
 use crate::stats::Interval;
 use crate::validate::forecast::RunMetric;

@@ -8,8 +8,8 @@ use ratatui::widgets::Paragraph;
 use super::app::App;
 use super::theme::Theme;
 use crate::metrics::Metrics;
-use crate::watch::figures::{count, cut, cut_front, duration, ms, percent, points};
-use crate::watch::seen::{Predicted, Seen, answered, running_s, success_rate, title as name};
+use crate::watch::figures::{count, cut, cut_front, duration};
+use crate::watch::seen::{Predicted, Seen, answered, headline, running_s, title as name};
 use crate::watch::ticker::TICK;
 
 /// Ticks without a change after which it is said: three seconds.
@@ -58,33 +58,10 @@ fn progress(metrics: &Metrics, seen: &Seen) -> String {
     format!("{}{of} answered  {state}{time}", count(answered(metrics)))
 }
 
-/// Names and values of the headline numbers, the most important first.
-pub(super) fn pairs(metrics: &Metrics) -> Vec<(&'static str, String)> {
-    let latency = |x: f64| match metrics.latencies.is_empty() {
-        true => "-".to_owned(),
-        false => format!("{} ms", ms(x)),
-    };
-    let success = success_rate(metrics).map_or("-".to_owned(), |r| format!("{} %", percent(r)));
-    vec![
-        ("score", points(metrics.best_guess_score)),
-        ("success", success),
-        ("regret", points(metrics.global_regret)),
-        ("penalty", points(metrics.total_penalty)),
-        ("p50", latency(metrics.latency_p50)),
-        ("p99", latency(metrics.latency_p99)),
-        ("attempts", count(metrics.total_attempts)),
-        ("retries", count(metrics.total_retries)),
-        ("429s", count(metrics.total_rate_limited)),
-        ("timed out", count(metrics.total_timed_out)),
-        ("waiting", count(metrics.waiting as u64)),
-        ("in service", count(metrics.in_service as u64)),
-    ]
-}
-
 /// Two lines of numbers in columns that keep their places while the numbers grow.
 pub(super) fn numbers(frame: &mut Frame, area: Rect, metrics: &Metrics, theme: Theme) {
     const LEAST: [usize; 6] = [12, 14, 10, 11, 10, 12];
-    let pairs = pairs(metrics);
+    let pairs = headline(metrics);
     let used = |(name, value): &(&str, String)| name.chars().count() + 1 + value.chars().count();
     let rows: Vec<&[(&str, String)]> = pairs.chunks(LEAST.len()).collect();
     let widths: Vec<usize> = (0..LEAST.len())

@@ -3,9 +3,8 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Paragraph;
+use ratatui::widgets::{Block, Clear, Paragraph};
 
-use super::draw::popup;
 use super::theme::Theme;
 
 const KEYS: [(&str, &str); 5] =
@@ -39,8 +38,12 @@ pub(super) fn keys(frame: &mut Frame, area: Rect, theme: Theme) {
     frame.render_widget(Paragraph::new(spans.collect::<Line>()), area);
 }
 
-/// The page.
-pub(super) fn draw(frame: &mut Frame, area: Rect, _theme: Theme) {
-    let lines = WORDS.into_iter().map(|text| Line::from(format!(" {text}"))).collect();
-    popup(frame, area, 62, lines);
+/// The page, in a box in the middle of the screen.
+pub(super) fn draw(frame: &mut Frame, area: Rect) {
+    let lines: Vec<Line> = WORDS.into_iter().map(|text| Line::from(format!(" {text}"))).collect();
+    let (width, height) = (62.min(area.width), (WORDS.len() as u16 + 2).min(area.height));
+    let (x, y) = (area.x + (area.width - width) / 2, area.y + (area.height - height) / 2);
+    let place = Rect { x, y, width, height };
+    frame.render_widget(Clear, place);
+    frame.render_widget(Paragraph::new(lines).block(Block::bordered().title(" help ")), place);
 }

@@ -7,8 +7,7 @@ use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Paragraph};
 
-use super::draw::panel;
-use super::theme::Theme;
+use super::theme::{Theme, panel};
 use crate::metrics::Metrics;
 use crate::watch::figures::{counted, ms, points as whole};
 

@@ -6,8 +6,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::app::{App, Order};
-use super::draw::panel;
-use super::theme::Theme;
+use super::theme::{Theme, panel};
 use crate::metrics::{Metrics, ServerMetrics};
 use crate::watch::figures::{count, cut, ms, percent};
 use crate::watch::seen::share;

@@ -1,6 +1,7 @@
 //! The rate limit: how likely each kind is, and how likely each refill rate of a bucket of one.
 
-use super::{FitPicture, page};
+use super::page;
+use crate::fit::ConfigFit;
 use crate::report::charts::axis::{Axis, range};
 use crate::report::charts::lettering::width;
 use crate::report::charts::number::percent;
@@ -14,14 +15,17 @@ use crate::report::charts::{Chart, ChartError};
 const LOWEST: f64 = -30.0;
 
 /// The chart.
-pub(super) fn chart(picture: &FitPicture) -> Result<Chart, ChartError> {
-    let limit = &picture.limit;
+pub(super) fn chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
+    let inference = &fit.rate_limit.inference;
+    let conclusion = fit.rate_limit.reason.clone();
     let reading = "Above: probability of each kind of limit, all equally likely beforehand. \
                    Below: ln likelihood of a bucket of one token against no limit, by refill rate";
-    let mut page = page("Rate limit", picture, reading);
-    let labels = limit.kinds.iter().map(|(name, _)| width(name, SMALL)).fold(60.0, f64::max);
+    let mut page = page("Rate limit", fit, reading);
+    let kinds: Vec<(String, f64)> =
+        inference.families.iter().map(|f| (f.kind.to_string(), f.probability)).collect();
+    let labels = kinds.iter().map(|(name, _)| width(name, SMALL)).fold(60.0, f64::max);
     let (left, right) = (MARGIN + labels + 14.0, WIDTH - MARGIN - 90.0);
-    for (name, probability) in &limit.kinds {
+    for (name, probability) in &kinds {
         let (top, bottom) = (page.y + 4.0, page.y + 24.0);
         page.scene.text(name, (left - 12.0, bottom - 4.5), Anchor::End, SMALL, TEXT);
         let end = left + probability.clamp(0.0, 1.0) * (right - left);
@@ -36,13 +40,13 @@ pub(super) fn chart(picture: &FitPicture) -> Result<Chart, ChartError> {
         page.y += 30.0;
     }
     page.y += 18.0;
-    if limit.curve.len() < 2 {
+    if inference.curve.len() < 2 {
         page.nothing("no attempt says anything of a refill rate");
-        return page.finish("fit-limit", limit.conclusion.clone());
+        return page.finish("fit-limit", conclusion);
     }
-    let best = limit.curve.iter().map(|(_, l)| *l).fold(0.0, f64::max);
+    let best = inference.curve.iter().map(|(_, l)| *l).fold(0.0, f64::max);
     let curve: Vec<(f64, f64)> =
-        limit.curve.iter().map(|(rate, l)| (*rate, l.max(best + LOWEST))).collect();
+        inference.curve.iter().map(|(rate, l)| (*rate, l.max(best + LOWEST))).collect();
     let x = Axis::log("tokens per second (log scale)", range(curve.iter().map(|(r, _)| *r)));
     let y = range(curve.iter().map(|(_, l)| *l).chain([0.0]));
     let panel = Panel::new(&mut page, 260.0, x, Axis::linear("ln likelihood against no limit", y));
@@ -51,5 +55,5 @@ pub(super) fn chart(picture: &FitPicture) -> Result<Chart, ChartError> {
     let at = panel.at(ends.1, 0.0);
     page.scene.text("no limit", (at.0 - 6.0, at.1 - 7.0), Anchor::End, SMALL, QUIET);
     panel.curve(&mut page, &curve, ACCENT, 3.0);
-    page.finish("fit-limit", limit.conclusion.clone())
+    page.finish("fit-limit", conclusion)
 }

@@ -1,11 +1,13 @@
 //! Runs on a time line, coloured by the start of the servers that they met.
 
-use super::{FitPicture, RunPicture, page};
+use super::page;
+use crate::fit::{ConfigFit, Place, RunSummary};
 use crate::report::charts::axis::Axis;
 use crate::report::charts::lettering::{fitted, width};
 use crate::report::charts::number::{counted, fixed};
 use crate::report::charts::page::{MARGIN, SMALL, WIDTH};
-use crate::report::charts::palette::{GRID, QUIET, RULE, TEXT, colour, readable_on};
+use crate::report::charts::palette::{QUIET, TEXT, colour, readable_on};
+use crate::report::charts::panel::Plot;
 use crate::report::charts::scene::Anchor;
 use crate::report::charts::{Chart, ChartError};
 
@@ -13,37 +15,34 @@ const ROW: f64 = 30.0;
 const NAME_ROOM: f64 = 330.0;
 
 /// The chart.
-pub(super) fn chart(picture: &FitPicture) -> Result<Chart, ChartError> {
+pub(super) fn chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
     let reading = "One bar a run, in order of time; a number and a colour for each start. Right: \
                    probability that the servers were started anew before the run";
-    let mut page = page("Starts of the servers", picture, reading);
-    let names = picture.runs.iter().map(|run| width(&run.name, SMALL)).fold(60.0, f64::max);
+    let mut page = page("Starts of the servers", fit, reading);
+    let names = fit.runs.iter().map(|run| width(&run.file, SMALL)).fold(60.0, f64::max);
     let left = MARGIN + names.min(NAME_ROOM) + 14.0;
     let right = WIDTH - MARGIN - 110.0;
-    let longest = picture.runs.iter().map(|run| run.seconds).fold(1e-3, f64::max);
+    let longest = fit.runs.iter().map(|run| run.seconds).fold(1e-3, f64::max);
     let axis = Axis::between("seconds since the run began", 0.0, longest);
     page.scene.text("P(restart)", (WIDTH - MARGIN, page.y + 12.0), Anchor::End, SMALL, QUIET);
-    let (top, rows) = (page.y + 20.0, picture.runs.len() as f64);
+    let (top, rows) = (page.y + 20.0, fit.runs.len() as f64);
     let bottom = top + ROW * rows + 4.0;
-    for tick in axis.ticks_along(right - left, 8, SMALL) {
-        let at = left + axis.share(tick.value) * (right - left);
-        page.scene.line((at, top), (at, bottom + 6.0), GRID, 1.5);
-        page.scene.text(&tick.label, (at, bottom + 24.0), Anchor::Middle, SMALL, TEXT);
-    }
-    page.scene.line((left, bottom), (right, bottom), RULE, 1.5);
-    for (i, run) in picture.runs.iter().enumerate() {
+    let plot = Plot { left, right, top, bottom };
+    plot.grid(&mut page, &axis, 8);
+    plot.base(&mut page);
+    for (i, run) in fit.runs.iter().enumerate() {
         let y = top + ROW * i as f64;
-        let name = fitted(&run.name, SMALL, NAME_ROOM);
+        let name = fitted(&run.file, SMALL, NAME_ROOM);
         page.scene.text(&name, (MARGIN, y + 21.0), Anchor::Start, SMALL, TEXT);
         for (j, (from, start)) in run.starts.iter().enumerate() {
             let to = run.starts.get(j + 1).map_or(run.seconds, |(next, _)| *next);
-            let x = |seconds: f64| left + axis.share(seconds) * (right - left);
+            let (from, to) = (plot.x(&axis, *from), plot.x(&axis, to));
             let ink = colour(*start);
-            page.scene.rectangle((x(*from), y + 4.0), (x(to).max(x(*from) + 2.0), y + 26.0), ink);
-            let at = (x(*from) + 8.0, y + 21.0);
+            page.scene.rectangle((from, y + 4.0), (to.max(from + 2.0), y + 26.0), ink);
+            let at = (from + 8.0, y + 21.0);
             page.scene.text(&start.to_string(), at, Anchor::Start, SMALL, readable_on(ink));
         }
-        if let Some(probability) = run.restart_before {
+        if let Some(probability) = restart_before(fit, i) {
             let text = match probability {
                 p if p > 0.999 => "> 0.999".to_owned(),
                 p if p < 0.001 => "< 0.001".to_owned(),
@@ -52,12 +51,20 @@ pub(super) fn chart(picture: &FitPicture) -> Result<Chart, ChartError> {
             page.scene.text(&text, (WIDTH - MARGIN, y + 21.0), Anchor::End, SMALL, TEXT);
         }
     }
-    page.centred(&axis.name, (left + right) / 2.0, bottom + 48.0);
+    plot.name_below(&mut page, &axis);
     page.y = bottom + 56.0;
-    page.finish("fit-starts", caption(&picture.runs))
+    page.finish("fit-starts", caption(&fit.runs))
 }
 
-fn caption(runs: &[RunPicture]) -> String {
+/// The probability of a restart between the run before and this one.
+fn restart_before(fit: &ConfigFit, run: usize) -> Option<f64> {
+    fit.starts.boundaries.iter().find_map(|boundary| match boundary.place {
+        Place::Between { after, .. } if after == run => Some(boundary.probability),
+        _ => None,
+    })
+}
+
+fn caption(runs: &[RunSummary]) -> String {
     let starts = runs.iter().flat_map(|run| &run.starts).map(|(_, start)| *start).max();
     let within = runs.iter().map(|run| run.starts.len().saturating_sub(1)).sum::<usize>();
     format!(

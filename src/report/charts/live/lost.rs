@@ -3,118 +3,99 @@
 //! Scores themselves run along a diagonal on which no two strategies can be told apart, so the
 //! chart shows what is missing from it: requests not answered 200, and penalties.
 
-use super::{Forecast, LivePicture, RunPicture, looks, page};
+use super::{LiveRuns, page};
 use crate::report::charts::axis::{Axis, range};
-use crate::report::charts::lettering::{fitted, width};
 use crate::report::charts::number::{fixed, list};
-use crate::report::charts::oracle_regret::apart;
-use crate::report::charts::page::{LABEL, MARGIN, Page, SMALL, WIDTH};
-use crate::report::charts::palette::{GRID, RULE, TEXT};
-use crate::report::charts::rows::{LABEL_ROOM, name_font};
+use crate::report::charts::oracle_regret::{NamedLine, frame_of_lines, name_lines};
+use crate::report::charts::page::{Page, SMALL};
+use crate::report::charts::palette::{GRID, TEXT};
 use crate::report::charts::scene::{Anchor, Point};
 use crate::report::charts::{Chart, ChartError};
 use crate::stats::Interval;
+use crate::validate::forecast::{LiveRun, MetricForecast, RequestEnd, RunMetric};
 
-const HEIGHT: f64 = 400.0;
-/// From one label's baseline to the next.
-const LABEL_STEP: f64 = 25.0;
 /// Width of a strategy's predicted end.
 const LANE: f64 = 22.0;
 /// Most points of a line; more are thinned.
 const POINTS: usize = 400;
 
 /// The chart.
-pub(super) fn chart(picture: &LivePicture) -> Result<Chart, ChartError> {
-    let predicted = picture.runs.iter().any(|run| run.predicted_score.is_some());
+pub(super) fn chart(of: &LiveRuns) -> Result<Chart, ChartError> {
+    let predicted = of.runs.iter().any(|run| of.sharpest(run, RunMetric::Score).is_some());
     let reading = if predicted {
         "Score is requests minus points lost. Bars at the end: 95 % of the simulated runs of the \
          sharpest prediction; tick: their mean"
     } else {
         "Score is requests minus points lost"
     };
-    let mut page = page("Points lost over requests", picture, reading);
-    if picture.runs.iter().all(|run| run.lost_points.is_empty()) {
+    let mut page = page("Points lost over requests", of, reading);
+    if of.runs.iter().all(|run| run.requests.is_empty()) {
         page.nothing("no request was sent");
     } else {
-        plot(&mut page, picture);
+        plot(&mut page, of);
     }
-    page.finish("live-lost", caption(picture))
+    page.finish("live-lost", caption(of))
 }
 
 /// Points lost at the end by the prediction of the score.
-fn predicted_loss(picture: &LivePicture, forecast: &Forecast) -> (f64, Interval) {
-    let all = picture.requests as f64;
+fn predicted_loss(of: &LiveRuns, forecast: &MetricForecast) -> (f64, Interval) {
+    let all = of.prediction.requests as f64;
     let Interval { low, high } = forecast.interval;
     (all - forecast.mean, Interval { low: all - high, high: all - low })
 }
 
 /// The line from 0, thinned where there are many requests.
-fn line(run: &RunPicture) -> Vec<(f64, f64)> {
-    let every = run.lost_points.len().div_ceil(POINTS).max(1);
-    let last = run.lost_points.len();
-    let kept = run.lost_points.iter().enumerate().map(|(i, lost)| ((i + 1) as f64, *lost));
-    let kept = kept.filter(|(n, _)| (*n as usize).is_multiple_of(every) || *n as usize == last);
-    std::iter::once((0.0, 0.0)).chain(kept).collect()
+fn line(run: &LiveRun) -> Vec<(f64, f64)> {
+    let last = run.requests.len();
+    let every = last.div_ceil(POINTS).max(1);
+    let mut points = vec![(0.0, 0.0)];
+    let mut lost = 0.0;
+    for (n, request) in (1_usize..).zip(&run.requests) {
+        let extra = u64::from(request.attempts.saturating_sub(run.rules.free_attempts));
+        lost += run.rules.penalty(extra);
+        lost += if request.end == RequestEnd::Ok { 0.0 } else { 1.0 };
+        if n.is_multiple_of(every) || n == last {
+            points.push((n as f64, lost));
+        }
+    }
+    points
 }
 
-fn plot(page: &mut Page, picture: &LivePicture) {
-    let looks = looks(picture);
-    let lines: Vec<Vec<(f64, f64)>> = picture.runs.iter().map(line).collect();
-    let ends: Vec<f64> = lines.iter().map(|l| l.last().map_or(0.0, |p| p.1)).collect();
-    let predicted: Vec<Option<(f64, Interval)>> = picture
+fn plot(page: &mut Page, of: &LiveRuns) {
+    let (looks, names) = (of.looks(), of.labels());
+    let lines: Vec<Vec<(f64, f64)>> = of.runs.iter().map(line).collect();
+    let predicted: Vec<Option<(f64, Interval)>> = of
         .runs
         .iter()
-        .map(|run| run.predicted_score.map(|f| predicted_loss(picture, &f)))
+        .map(|run| of.sharpest(run, RunMetric::Score).map(|f| predicted_loss(of, f)))
         .collect();
     let bars = predicted.iter().flatten().flat_map(|(_, i)| [i.low, i.high]);
     let values = lines.iter().flatten().map(|(_, lost)| *lost).chain(bars).chain([0.0]);
     let mut y_axis = Axis::linear("points lost", range(values));
     y_axis.low = 0.0;
     let longest = lines.iter().map(Vec::len).max().unwrap_or(1) as u64;
-    let x_axis = Axis::counts("requests so far", picture.requests.max(longest - 1));
+    let x_axis = Axis::counts("requests so far", of.prediction.requests.max(longest - 1));
 
-    let font = name_font(picture.runs.iter().map(|run| run.strategy.as_str()));
-    let labels: Vec<(String, String)> = picture
-        .runs
-        .iter()
-        .map(|run| (fitted(&run.strategy, font, LABEL_ROOM), written(run.score)))
+    let named: Vec<NamedLine> = names
+        .into_iter()
+        .zip(&looks)
+        .zip(of.runs.iter().zip(&lines))
+        .map(|((name, look), (run, line))| NamedLine {
+            name,
+            look: *look,
+            value: written(run.value(RunMetric::Score)),
+            end: line.last().map_or(0.0, |point| point.1),
+        })
         .collect();
-    let widest = |widths: &mut dyn Iterator<Item = f64>| widths.fold(0.0, f64::max);
-    let header = "score";
-    let values_room =
-        widest(&mut labels.iter().map(|(_, value)| width(value, LABEL))).max(width(header, SMALL));
-    let label_room =
-        widest(&mut labels.iter().map(|(name, _)| width(name, font))) + values_room + 14.0;
-    let lanes = if predicted.iter().any(Option::is_some) { picture.runs.len() } else { 0 };
+    let lanes = if predicted.iter().any(Option::is_some) { of.runs.len() } else { 0 };
     let lanes_room = (lanes as f64 * LANE).min(200.0);
-    let height = HEIGHT.max(labels.len() as f64 * LABEL_STEP + 20.0);
-    let y_ticks = y_axis.ticks((height / 60.0) as usize);
-    let tick_room = y_ticks.iter().map(|t| width(&t.label, SMALL)).fold(0.0, f64::max);
-
-    page.y += 6.0;
-    page.scene.text(&y_axis.name, (MARGIN, page.y + 12.0), Anchor::Start, SMALL, TEXT);
-    page.scene.text(header, (WIDTH - MARGIN, page.y + 12.0), Anchor::End, SMALL, TEXT);
-    let (top, bottom) = (page.y + 26.0, page.y + 26.0 + height);
-    let left = MARGIN + tick_room + 10.0;
-    let edge = WIDTH - MARGIN - label_room - 62.0;
-    let right = edge - lanes_room;
-    let x = |v: f64| left + x_axis.share(v) * (right - left);
-    let y = |v: f64| bottom - y_axis.share(v) * (bottom - top);
-    for tick in &y_ticks {
-        let level = y(tick.value);
-        page.scene.line((left, level), (edge, level), GRID, 1.5);
-        page.scene.text(&tick.label, (left - 10.0, level + 5.5), Anchor::End, SMALL, TEXT);
-    }
-    for tick in x_axis.ticks_along(right - left, 8, SMALL) {
-        let place = x(tick.value);
-        page.scene.line((place, bottom), (place, bottom + 6.0), RULE, 1.5);
-        page.scene.text(&tick.label, (place, bottom + 24.0), Anchor::Middle, SMALL, TEXT);
-    }
-    page.scene.line((left, bottom), (edge, bottom), RULE, 1.5);
+    let axes = (&x_axis, &y_axis);
+    let (plot, edge) = frame_of_lines(page, &named, axes, ("score", lanes_room), GRID);
+    let (x, y) = (|v: f64| plot.x(&x_axis, v), |v: f64| plot.y(&y_axis, v));
     if lanes > 0 {
         page.scene.text(
             "predicted",
-            ((right + edge) / 2.0, top - 14.0),
+            ((plot.right + edge) / 2.0, plot.top - 14.0),
             Anchor::Middle,
             SMALL,
             TEXT,
@@ -133,7 +114,7 @@ fn plot(page: &mut Page, picture: &LivePicture) {
     for (i, (bar, line)) in predicted.iter().zip(&lines).enumerate() {
         let end = line.last().copied().unwrap_or((0.0, 0.0));
         if let Some((mean, interval)) = bar {
-            let centre = right + (i as f64 + 0.5) * lane;
+            let centre = plot.right + (i as f64 + 0.5) * lane;
             let half = (lane * 0.3).clamp(1.0, 7.0);
             page.scene.rectangle(
                 (centre - half, y(interval.high)),
@@ -151,44 +132,34 @@ fn plot(page: &mut Page, picture: &LivePicture) {
             looks[i].mark.draw(&mut page.scene, (x(end.0), y(end.1)), 5.5, looks[i].ink);
         }
     }
-    let wanted: Vec<f64> = ends.iter().map(|end| y(*end)).collect();
-    for (i, level) in apart(&wanted, LABEL_STEP, top, bottom).into_iter().enumerate() {
-        let from = wanted[i];
-        let leader =
-            [(edge + 3.0, from), (edge + 8.0, from), (edge + 26.0, level), (edge + 34.0, level)];
-        page.scene.stroke(leader.to_vec(), looks[i].ink, 2.0);
-        looks[i].mark.draw(&mut page.scene, (edge + 42.0, level), 7.0, looks[i].ink);
-        let (name, value) = &labels[i];
-        page.scene.text(name, (edge + 58.0, level + 6.0), Anchor::Start, font, TEXT);
-        page.scene.text(value, (WIDTH - MARGIN, level + 6.0), Anchor::End, LABEL, TEXT);
-    }
-    page.centred(&x_axis.name, (left + right) / 2.0, bottom + 48.0);
-    page.y = bottom + 54.0;
+    name_lines(page, &named, &plot, &y_axis, edge);
+    plot.name_below(page, &x_axis);
+    page.y = plot.bottom + 54.0;
 }
 
 fn written(score: f64) -> String {
     fixed(score, usize::from(score.fract() != 0.0))
 }
 
-fn caption(picture: &LivePicture) -> String {
+fn caption(of: &LiveRuns) -> String {
     let (mut within, mut beyond) = (0, Vec::new());
-    for run in &picture.runs {
-        let Some(forecast) = run.predicted_score else { continue };
-        if forecast.interval.contains(run.score) {
+    for run in of.runs {
+        let Some(forecast) = of.sharpest(run, RunMetric::Score) else { continue };
+        let score = run.value(RunMetric::Score);
+        if forecast.interval.contains(score) {
             within += 1;
         } else {
             let Interval { low, high } = forecast.interval;
             beyond.push(format!(
                 "{} ({}, predicted {} to {})",
-                run.strategy,
-                written(run.score),
+                run.strategy.label(),
+                written(score),
                 written(low),
                 written(high)
             ));
         }
     }
-    let partial: Vec<String> =
-        picture.runs.iter().filter(|run| !run.whole).map(|run| run.strategy.clone()).collect();
+    let partial = of.stopped_early();
     let mut text = match (within, beyond.len()) {
         (0, 0) => String::new(),
         (1, 0) => "The score lies within its predicted interval.".to_owned(),
@@ -203,7 +174,7 @@ fn caption(picture: &LivePicture) -> String {
     if !partial.is_empty() {
         text += &format!(" Stopped early: {}.", list(&partial));
     }
-    if picture.runs.len() > 1 {
+    if of.runs.len() > 1 {
         text += " One run of each strategy is mostly luck: the order here is no ranking.";
     }
     text.trim_start().to_owned()

@@ -18,83 +18,67 @@ mod lost;
 mod predicted;
 mod servers;
 
-use crate::report::charts::page::{Page, config_name};
+use crate::report::charts::page::Page;
 use crate::report::charts::palette::{Look, looks_of};
 use crate::report::charts::{Chart, ChartError, lettering};
-use crate::stats::Interval;
-use crate::validate::forecast::{Basis, RunMetric};
+use crate::report::numbers::thousands;
+use crate::validate::forecast::{Basis, LiveRun, MetricForecast, PredictedConfig, RunMetric};
 
-/// What the charts of one config show; everything final, nothing computed here.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LivePicture {
-    /// The config's number, or the model's name.
-    pub config: String,
-    /// What it rests on: `100 requests per strategy at 10 per second, one run of each`.
-    pub data: String,
-    /// Requests of a whole run.
-    pub requests: u64,
-    /// What the predictions knew, the sharpest last.
-    pub bases: Vec<Basis>,
-    /// Names of the servers.
-    pub servers: Vec<String>,
-    /// In the order of play.
-    pub runs: Vec<RunPicture>,
-}
-
-/// One run.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RunPicture {
-    /// The strategy's label.
-    pub strategy: String,
-    /// Whether it was played to the end; a part of a run is not what was predicted.
-    pub whole: bool,
-    /// In the order of [`RunMetric::ALL`].
-    pub metrics: Vec<MetricPicture>,
-    /// The score.
-    pub score: f64,
-    /// The sharpest prediction of the score, of whole runs.
-    pub predicted_score: Option<Forecast>,
-    /// Points lost so far, after each request.
-    pub lost_points: Vec<f64>,
-    /// In the order of the servers' names.
-    pub servers: Vec<ServerPicture>,
-    /// Latencies of the answered requests, ascending.
-    pub latencies_ms: Vec<f64>,
-    /// Requests without an answer.
-    pub unanswered: usize,
-    /// When requests were due, in seconds, and how much later they were sent, in milliseconds.
-    pub drift: Vec<(f64, f64)>,
-}
-
-/// One metric of one run.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MetricPicture {
-    /// The metric.
-    pub metric: RunMetric,
-    /// What was seen.
-    pub observed: f64,
+/// The runs of one config, and what was predicted of them.
+#[derive(Debug, Clone, Copy)]
+pub struct LiveRuns<'a> {
     /// What was predicted.
-    pub forecasts: Vec<(Basis, Forecast)>,
+    pub prediction: &'a PredictedConfig,
+    /// In the order of play, the last one perhaps in part.
+    pub runs: &'a [LiveRun],
+    /// Names of the servers.
+    pub servers: &'a [String],
+    /// Whether the runs were interrupted.
+    pub interrupted: bool,
 }
 
-/// A predictive distribution, as far as charts show it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Forecast {
-    /// Mean over simulated runs.
-    pub mean: f64,
-    /// Quartiles.
-    pub middle_half: Interval,
-    /// Quantiles 0.025 and 0.975.
-    pub interval: Interval,
-}
+impl<'a> LiveRuns<'a> {
+    /// The strategies' labels.
+    fn labels(&self) -> Vec<String> {
+        self.runs.iter().map(|run| run.strategy.label()).collect()
+    }
 
-/// One server in one run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ServerPicture {
-    /// Attempts sent to it.
-    pub attempts: u64,
-    /// Those that succeeded.
-    pub successes: u64,
+    /// How the strategies look, the same as in the charts of a sweep of the same strategies.
+    fn looks(&self) -> Vec<Look> {
+        let labels = self.labels();
+        let ranked = |label: &str| label != "random" && label != "oracle";
+        looks_of(&labels.iter().map(|l| (l.as_str(), ranked(l))).collect::<Vec<_>>())
+    }
+
+    /// What the predictions knew, the sharpest last.
+    fn bases(&self) -> Vec<Basis> {
+        let mut bases: Vec<Basis> = self.prediction.runs.iter().map(|run| run.basis).collect();
+        bases.sort_unstable();
+        bases.dedup();
+        bases
+    }
+
+    /// Whether a run was played to the end; a part of a run is not what was predicted.
+    fn is_whole(&self, run: &LiveRun) -> bool {
+        run.requests.len() as u64 >= self.prediction.requests
+    }
+
+    /// The strategies whose runs were stopped early.
+    fn stopped_early(&self) -> Vec<String> {
+        let partial = self.runs.iter().filter(|run| !self.is_whole(run));
+        partial.map(|run| run.strategy.label()).collect()
+    }
+
+    /// What was predicted of a metric of a run, the sharpest prediction last.
+    fn forecasts(&self, run: &LiveRun, metric: RunMetric) -> Vec<(Basis, &'a MetricForecast)> {
+        self.prediction.forecasts(&run.strategy.label(), metric)
+    }
+
+    /// The sharpest prediction, of a run that was played to the end.
+    fn sharpest(&self, run: &LiveRun, metric: RunMetric) -> Option<&'a MetricForecast> {
+        let (_, forecast) = self.forecasts(run, metric).pop()?;
+        self.is_whole(run).then_some(forecast)
+    }
 }
 
 /// The names of these charts.
@@ -102,27 +86,28 @@ pub(in crate::report::charts) const NAMES: [&str; 5] =
     ["live-predicted", "live-lost", "live-servers", "live-latency", "live-drift"];
 
 /// Draws all five charts, in the order of the module's table.
-pub fn draw_live(picture: &LivePicture) -> Result<Vec<Chart>, ChartError> {
+pub fn draw_live(of: &LiveRuns) -> Result<Vec<Chart>, ChartError> {
     lettering::ready()?;
     [predicted::chart, lost::chart, servers::chart, latency::chart, drift::chart]
         .into_iter()
-        .map(|chart| chart(picture))
+        .map(|chart| chart(of))
         .collect()
 }
 
 /// A sheet for one of them.
-fn page(heading: &str, picture: &LivePicture, reading: &str) -> Page {
-    let config = config_name(&picture.config);
-    let title = format!("{heading}: {config}, {}", picture.data);
-    Page::headed(heading, title, &format!("{config} · {}", picture.data), reading)
+fn page(heading: &str, of: &LiveRuns, reading: &str) -> Page {
+    let PredictedConfig { config, requests, requests_per_second, .. } = of.prediction;
+    let data = format!(
+        "{} requests per strategy at {requests_per_second} per second, one run of each{}",
+        thousands(*requests),
+        if of.interrupted { ", interrupted" } else { "" }
+    );
+    Page::of_config(heading, config, &data, reading)
 }
 
-/// How the strategies look, the same as in the charts of a sweep of the same strategies.
-fn looks(picture: &LivePicture) -> Vec<Look> {
-    let label = |run: &RunPicture| run.strategy.clone();
-    let labels: Vec<String> = picture.runs.iter().map(label).collect();
-    let ranked = |label: &str| label != "random" && label != "oracle";
-    let labels: Vec<(&str, bool)> =
-        labels.iter().map(|label| (label.as_str(), ranked(label))).collect();
-    looks_of(&labels)
+/// The finite ones of these values, ascending.
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
+    values.sort_by(f64::total_cmp);
+    values
 }

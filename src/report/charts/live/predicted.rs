@@ -3,17 +3,19 @@
 //! A run's predictions lie one above the other, that which knew least on top; the upright line
 //! through them is what was seen.
 
-use super::grid::{BELOW, Panel};
-use super::{Forecast, LivePicture, MetricPicture, looks, page};
+use super::grid::{BELOW, beside, panel};
+use super::{LiveRuns, page};
 use crate::report::charts::axis::{Axis, range};
 use crate::report::charts::lettering::{fitted, width};
 use crate::report::charts::number::list;
 use crate::report::charts::page::{MARGIN, Page, SMALL, WIDTH};
-use crate::report::charts::palette::{GRID, Ink, TEXT};
+use crate::report::charts::palette::{GRID, TEXT};
+use crate::report::charts::panel::Plot;
 use crate::report::charts::rows::{LABEL_ROOM, name_font};
-use crate::report::charts::scene::Anchor;
+use crate::report::charts::scene::{Anchor, Ink};
 use crate::report::charts::{Chart, ChartError};
-use crate::validate::forecast::{Basis, RunMetric};
+use crate::stats::Interval;
+use crate::validate::forecast::{Basis, MetricForecast, RunMetric};
 
 /// Panels in a row.
 const ACROSS: usize = 3;
@@ -26,50 +28,47 @@ const APART: f64 = 13.0;
 const WIDE: f64 = 12.0;
 
 /// The chart.
-pub(super) fn chart(picture: &LivePicture) -> Result<Chart, ChartError> {
+pub(super) fn chart(of: &LiveRuns) -> Result<Chart, ChartError> {
     let reading = "Bars: what simulated runs gave, 95 % of them (pale) and the middle half (dark). \
                    Upright line with mark: what was seen";
-    let mut page = page("Live against predicted", picture, reading);
-    if picture.runs.is_empty() || picture.bases.is_empty() {
+    let mut page = page("Live against predicted", of, reading);
+    let bases = of.bases();
+    if of.runs.is_empty() || bases.is_empty() {
         page.nothing("no run with a prediction");
         return page.finish("live-predicted", String::new());
     }
-    legend(&mut page, &picture.bases);
-    let height = picture.runs.len() as f64 * row(picture);
-    let font = name_font(picture.runs.iter().map(|run| run.strategy.as_str()));
-    let names = picture.runs.iter().map(|run| width(&run.strategy, font)).fold(60.0, f64::max);
+    legend(&mut page, &bases);
+    let (looks, labels) = (of.looks(), of.labels());
+    let row = row(&bases);
+    let height = of.runs.len() as f64 * row;
+    let font = name_font(labels.iter().map(String::as_str));
+    let names = labels.iter().map(|label| width(label, font)).fold(60.0, f64::max);
     let left = MARGIN + 28.0 + names.min(LABEL_ROOM) + 16.0;
-    let looks = looks(picture);
-    let metrics: Vec<RunMetric> =
-        RunMetric::ALL.into_iter().filter(|metric| !all_the_same(picture, *metric)).collect();
+    let (left_out, metrics): (Vec<RunMetric>, Vec<RunMetric>) =
+        RunMetric::ALL.into_iter().partition(|metric| all_the_same(of, *metric));
     if metrics.is_empty() {
         page.nothing("every simulated run gave the very numbers that were seen");
     }
     for line in metrics.chunks(ACROSS) {
-        let first = Panel::beside(&page, (left, WIDTH - MARGIN), (0, ACROSS), height, GAP);
-        for (i, run) in picture.runs.iter().enumerate() {
-            let y = middle(&first, picture, i);
+        let first = beside(&page, (left, WIDTH - MARGIN), (0, ACROSS), height, GAP);
+        for (i, label) in labels.iter().enumerate() {
+            let y = first.top + (i as f64 + 0.5) * row;
             looks[i].mark.draw(&mut page.scene, (MARGIN + 10.0, y), 7.0, looks[i].ink);
-            let label = fitted(&run.strategy, font, LABEL_ROOM);
+            let label = fitted(label, font, LABEL_ROOM);
             page.scene.text(&label, (MARGIN + 28.0, y + 6.0), Anchor::Start, font, TEXT);
         }
         for (n, metric) in line.iter().enumerate() {
-            let panel = Panel::beside(&page, (left, WIDTH - MARGIN), (n, ACROSS), height, GAP);
-            draw(&mut page, picture, *metric, &panel);
+            let plot = beside(&page, (left, WIDTH - MARGIN), (n, ACROSS), height, GAP);
+            draw(&mut page, of, &bases, *metric, &plot);
         }
         page.y = first.bottom + BELOW + 8.0;
     }
-    page.finish("live-predicted", caption(picture))
+    page.finish("live-predicted", caption(of, &bases, &left_out))
 }
 
 /// Height of a strategy's row.
-fn row(picture: &LivePicture) -> f64 {
-    (picture.bases.len() as f64 * BAR + APART).max(30.0)
-}
-
-/// The middle of the `i`-th strategy's row.
-fn middle(panel: &Panel, picture: &LivePicture, i: usize) -> f64 {
-    panel.top + (i as f64 + 0.5) * row(picture)
+fn row(bases: &[Basis]) -> f64 {
+    (bases.len() as f64 * BAR + APART).max(30.0)
 }
 
 /// One tone for what lies between the quantiles, a darker one for the middle half.
@@ -97,19 +96,17 @@ fn legend(page: &mut Page, bases: &[Basis]) {
 }
 
 /// Whether every simulated run and every run seen gave one number: a panel of it shows nothing.
-fn all_the_same(picture: &LivePicture, metric: RunMetric) -> bool {
-    range(values(picture, metric)).is_some_and(|(low, high)| low == high)
+fn all_the_same(of: &LiveRuns, metric: RunMetric) -> bool {
+    range(values(of, metric)).is_some_and(|(low, high)| low == high)
 }
 
 /// All values that a panel of a metric shows. What was seen of a part of a run is not among them.
-fn values(picture: &LivePicture, metric: RunMetric) -> Vec<f64> {
+fn values(of: &LiveRuns, metric: RunMetric) -> Vec<f64> {
     let mut values = Vec::new();
-    for run in &picture.runs {
-        for found in run.metrics.iter().filter(|m| m.metric == metric) {
-            values.extend(run.whole.then_some(found.observed));
-            let ends = |(_, f): &(Basis, Forecast)| [f.interval.low, f.interval.high];
-            values.extend(found.forecasts.iter().flat_map(ends));
-        }
+    for run in of.runs {
+        values.extend(of.is_whole(run).then(|| run.value(metric)));
+        let forecasts = of.forecasts(run, metric).into_iter();
+        values.extend(forecasts.flat_map(|(_, f)| [f.interval.low, f.interval.high]));
     }
     values
 }
@@ -127,7 +124,7 @@ fn heading(metric: RunMetric) -> &'static str {
     }
 }
 
-/// In the unit of the panel.
+/// In the unit of the plot.
 fn scaled(metric: RunMetric, value: f64) -> f64 {
     match metric {
         RunMetric::SuccessRate | RunMetric::BusiestShare => value * 100.0,
@@ -135,10 +132,8 @@ fn scaled(metric: RunMetric, value: f64) -> f64 {
     }
 }
 
-fn draw(page: &mut Page, picture: &LivePicture, metric: RunMetric, panel: &Panel) {
-    let of_metric: Vec<Option<&MetricPicture>> =
-        picture.runs.iter().map(|run| run.metrics.iter().find(|m| m.metric == metric)).collect();
-    let ends = range(values(picture, metric).into_iter().map(|value| scaled(metric, value)));
+fn draw(page: &mut Page, of: &LiveRuns, bases: &[Basis], metric: RunMetric, plot: &Plot) {
+    let ends = range(values(of, metric).into_iter().map(|value| scaled(metric, value)));
     let axis = match ends {
         Some((low, high)) if metric.is_latency() && low > 0.0 && high / low > WIDE => {
             Axis::log("", ends)
@@ -150,21 +145,22 @@ fn draw(page: &mut Page, picture: &LivePicture, metric: RunMetric, panel: &Panel
     } else {
         format!("{}: unknown", heading(metric))
     };
-    panel.draw(page, &name, &axis);
-    let x = |value: f64| panel.x(&axis, scaled(metric, value));
-    for (i, found) in of_metric.iter().enumerate() {
-        let Some(found) = found else { continue };
-        let y = middle(panel, picture, i);
+    panel(page, plot, &name, &axis);
+    let x = |value: f64| plot.x(&axis, scaled(metric, value));
+    let looks = of.looks();
+    let row = row(bases);
+    let half = bases.len() as f64 * BAR / 2.0;
+    for (i, run) in of.runs.iter().enumerate() {
+        let y = plot.top + (i as f64 + 0.5) * row;
         if i > 0 {
-            let between = y - row(picture) / 2.0;
-            page.scene.line((panel.left, between), (panel.right, between), GRID, 1.0);
+            let between = y - row / 2.0;
+            page.scene.line((plot.left, between), (plot.right, between), GRID, 1.0);
         }
-        let high = y - picture.bases.len() as f64 * BAR / 2.0;
-        for (basis, forecast) in &found.forecasts {
-            let Some(place) = picture.bases.iter().position(|b| b == basis) else { continue };
-            let top = high + place as f64 * BAR;
-            let (pale, dark) = tones(*basis);
-            for (interval, ink) in [(forecast.interval, pale), (forecast.middle_half, dark)] {
+        for (basis, forecast) in of.forecasts(run, metric) {
+            let Some(place) = bases.iter().position(|b| *b == basis) else { continue };
+            let top = y - half + place as f64 * BAR;
+            let (pale, dark) = tones(basis);
+            for (interval, ink) in [(forecast.interval, pale), (middle_half(forecast), dark)] {
                 if interval.low.is_finite() && interval.high.is_finite() {
                     // What has no width is still to be seen.
                     let (from, to) = (x(interval.low), x(interval.high));
@@ -177,40 +173,42 @@ fn draw(page: &mut Page, picture: &LivePicture, metric: RunMetric, panel: &Panel
                 }
             }
         }
-        if found.observed.is_finite() && picture.runs[i].whole {
-            seen(page, picture, i, x(found.observed), y);
+        let observed = run.value(metric);
+        if observed.is_finite() && of.is_whole(run) {
+            let (x, half) = (x(observed), half + 2.0);
+            page.scene.line((x, y - half), (x, y + half), TEXT, 2.0);
+            looks[i].mark.draw(&mut page.scene, (x, y), 5.0, looks[i].ink);
         }
     }
 }
 
-/// The upright line of what was seen, with the strategy's mark.
-fn seen(page: &mut Page, picture: &LivePicture, i: usize, x: f64, y: f64) {
-    let half = picture.bases.len() as f64 * BAR / 2.0 + 2.0;
-    page.scene.line((x, y - half), (x, y + half), TEXT, 2.0);
-    let looks = looks(picture);
-    looks[i].mark.draw(&mut page.scene, (x, y), 5.0, looks[i].ink);
+fn middle_half(forecast: &MetricForecast) -> Interval {
+    let quantile = |percent: usize| forecast.quantiles.get(percent).copied().unwrap_or(f64::NAN);
+    Interval { low: quantile(25), high: quantile(75) }
 }
 
 /// How many lie within, and which lies farthest out.
-fn caption(picture: &LivePicture) -> String {
+fn caption(of: &LiveRuns, bases: &[Basis], left_out: &[RunMetric]) -> String {
     let mut counted = Vec::new();
-    for basis in &picture.bases {
+    for basis in bases {
         let (mut inside, mut all) = (0, 0);
-        let metrics = picture.runs.iter().filter(|run| run.whole).flat_map(|run| &run.metrics);
-        // Latencies are not always judged; what is made of them is said elsewhere.
-        for metric in metrics.filter(|metric| !metric.metric.is_latency()) {
-            for (of, forecast) in &metric.forecasts {
-                // A certainty that came true tests nothing.
-                let tests = forecast.interval.width() > 0.0 || forecast.mean != metric.observed;
-                if of == basis && metric.observed.is_finite() && tests {
-                    all += 1;
-                    inside += usize::from(forecast.interval.contains(metric.observed));
+        for run in of.runs.iter().filter(|run| of.is_whole(run)) {
+            // Latencies are not always judged; what is made of them is said elsewhere.
+            for metric in RunMetric::ALL.into_iter().filter(|metric| !metric.is_latency()) {
+                let observed = run.value(metric);
+                let forecasts = of.forecasts(run, metric).into_iter();
+                for (_, forecast) in forecasts.filter(|(known, _)| known == basis) {
+                    // A certainty that came true tests nothing.
+                    let tests = forecast.interval.width() > 0.0 || forecast.mean != observed;
+                    if observed.is_finite() && tests {
+                        all += 1;
+                        inside += usize::from(forecast.interval.contains(observed));
+                    }
                 }
             }
         }
         if all > 0 {
-            let from = of(*basis);
-            counted.push(format!("{inside} of {all} by {from}"));
+            counted.push(format!("{inside} of {all} by {}", source(*basis)));
         }
     }
     let mut text =
@@ -219,13 +217,8 @@ fn caption(picture: &LivePicture) -> String {
         text.clear();
     }
     text += "One in twenty lies outside by chance.";
-    let left_out: Vec<String> = RunMetric::ALL
-        .into_iter()
-        .filter(|metric| all_the_same(picture, *metric))
-        .map(|metric| metric.name().to_owned())
-        .collect();
-    let partial: Vec<String> =
-        picture.runs.iter().filter(|run| !run.whole).map(|run| run.strategy.clone()).collect();
+    let left_out: Vec<String> = left_out.iter().map(|metric| metric.name().to_owned()).collect();
+    let partial = of.stopped_early();
     if !partial.is_empty() {
         text += &format!(" Stopped early and so not compared: {}.", list(&partial));
     }
@@ -236,7 +229,7 @@ fn caption(picture: &LivePicture) -> String {
     text
 }
 
-fn of(basis: Basis) -> &'static str {
+fn source(basis: Basis) -> &'static str {
     match basis {
         Basis::Model => "the model",
         Basis::OtherRuns => "the other runs against this start",

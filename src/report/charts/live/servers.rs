@@ -1,75 +1,63 @@
 //! Where the attempts went: strategy x server, as a heat map, with each server's rate of success
 //! as that strategy saw it.
 
-use super::{LivePicture, RunPicture, ServerPicture, looks, page};
+use super::{LiveRuns, page};
+use crate::balancer::ServerCounts;
 use crate::report::charts::lettering::{fitted, width};
 use crate::report::charts::number::{fixed, percent};
 use crate::report::charts::page::{MARGIN, Page, SMALL, WIDTH};
-use crate::report::charts::palette::{TEXT, ramp, readable_on};
-use crate::report::charts::rows::{Row, left_of_plot, names};
+use crate::report::charts::palette::{TEXT, ramp};
+use crate::report::charts::rows::{NamedRow, left_of_plot, names};
 use crate::report::charts::scene::Anchor;
-use crate::report::charts::share_scale::share_scale;
+use crate::report::charts::share_scale::{cell, share_scale};
 use crate::report::charts::{Chart, ChartError};
+use crate::validate::forecast::LiveRun;
 
 const ROW: f64 = 54.0;
 
 /// The chart.
-pub(super) fn chart(picture: &LivePicture) -> Result<Chart, ChartError> {
+pub(super) fn chart(of: &LiveRuns) -> Result<Chart, ChartError> {
     let reading = "Upper number, colour: share of the strategy's attempts, in %. Lower number: \
                    those that succeeded, in % (429 counts as no success)";
-    let mut page = page("Where the attempts went", picture, reading);
-    let looks = looks(picture);
-    let rows: Vec<Row> = picture
-        .runs
+    let mut page = page("Where the attempts went", of, reading);
+    let labels = of.labels();
+    let rows: Vec<NamedRow> = labels
         .iter()
-        .zip(looks)
-        .map(|(run, look)| Row { label: &run.strategy, look, cells: Vec::new(), reference: false })
+        .zip(of.looks())
+        .map(|(label, look)| NamedRow { label, look, cells: Vec::new(), reference: false })
         .collect();
-    let servers = picture.runs.iter().map(|run| run.servers.len()).max().unwrap_or(0);
-    let highest = picture
-        .runs
-        .iter()
-        .flat_map(|run| run.servers.iter().map(|s| share(run, s)))
-        .fold(0.0, f64::max);
+    let servers = of.runs.iter().map(|run| run.ledger.servers.len()).max().unwrap_or(0);
+    let highest = of.runs.iter().flat_map(shares).fold(0.0, f64::max);
     if servers == 0 || highest == 0.0 {
         page.nothing("no attempts were made");
         return page.finish("live-servers", String::new());
     }
     let left = left_of_plot(&rows);
     let right = WIDTH - MARGIN;
-    let cell = (right - left) / servers as f64;
-    let gap = if cell > 12.0 { 1.5 } else { 0.0 };
+    let width = (right - left) / servers as f64;
     page.centred("server (port in the model)", (left + right) / 2.0, page.y + 12.0);
     page.y += 16.0;
-    ports(&mut page, picture, servers, left, cell);
+    ports(&mut page, of, servers, left, width);
     page.y += 26.0;
     let (centres, bottom) = names(&mut page, &rows, ROW, right);
-    for (run, y) in picture.runs.iter().zip(&centres) {
-        for (i, server) in run.servers.iter().enumerate() {
-            let share = share(run, server);
-            let ink = ramp(share / highest);
-            let from = left + i as f64 * cell;
-            let (top, low) = (y - ROW / 2.0 + 1.5, y + ROW / 2.0 - 1.5);
-            page.scene.rectangle((from + gap, top), (from + cell - gap, low), ink);
-            let middle = from + cell / 2.0;
-            let lines = [(in_cell(share), y - 5.0), (succeeded(server), y + 17.0)];
-            for (text, baseline) in lines {
-                if width(&text, SMALL) <= cell - 2.0 * gap {
-                    let ink = readable_on(ink);
-                    page.scene.text(&text, (middle, baseline), Anchor::Middle, SMALL, ink);
-                }
-            }
+    for (run, y) in of.runs.iter().zip(&centres) {
+        for ((i, server), share) in run.ledger.servers.iter().enumerate().zip(shares(run)) {
+            let from = left + i as f64 * width;
+            let texts = [(in_cell(share), y - 5.0), (succeeded(server), y + 17.0)];
+            cell(&mut page, (from, width), (*y, ROW), ramp(share / highest), &texts);
         }
     }
     page.y = bottom + 14.0;
     let high = format!("{} of the attempts", percent(highest));
     share_scale(&mut page, left, right, "0 %", &fitted(&high, SMALL, 220.0));
-    page.finish("live-servers", caption(picture))
+    page.finish("live-servers", caption(of))
 }
 
-fn share(run: &RunPicture, server: &ServerPicture) -> f64 {
-    let all: u64 = run.servers.iter().map(|s| s.attempts).sum();
-    if all == 0 { 0.0 } else { server.attempts as f64 / all as f64 }
+/// Each server's share of a run's attempts.
+fn shares(run: &LiveRun) -> Vec<f64> {
+    let servers = &run.ledger.servers;
+    let all: u64 = servers.iter().map(|s| s.attempts).sum();
+    servers.iter().map(|s| if all == 0 { 0.0 } else { s.attempts as f64 / all as f64 }).collect()
 }
 
 /// Without the sign, which the heading has.
@@ -78,7 +66,7 @@ fn in_cell(share: f64) -> String {
     fixed(percent, usize::from(percent < 9.95 && percent != 0.0))
 }
 
-fn succeeded(server: &ServerPicture) -> String {
+fn succeeded(server: &ServerCounts) -> String {
     if server.attempts == 0 {
         return String::new();
     }
@@ -86,9 +74,9 @@ fn succeeded(server: &ServerPicture) -> String {
 }
 
 /// Names above the columns, as many as fit.
-fn ports(page: &mut Page, picture: &LivePicture, servers: usize, left: f64, cell: f64) {
+fn ports(page: &mut Page, of: &LiveRuns, servers: usize, left: f64, cell: f64) {
     let names: Vec<String> = (0..servers)
-        .map(|i| picture.servers.get(i).cloned().unwrap_or_else(|| (i + 1).to_string()))
+        .map(|i| of.servers.get(i).cloned().unwrap_or_else(|| (i + 1).to_string()))
         .collect();
     let widest = names.iter().map(|name| width(name, SMALL)).fold(0.0, f64::max) + 10.0;
     // Long names, of hosts, are cut to what a column of a few holds.
@@ -100,10 +88,10 @@ fn ports(page: &mut Page, picture: &LivePicture, servers: usize, left: f64, cell
     }
 }
 
-fn caption(picture: &LivePicture) -> String {
-    let busiest = |run: &RunPicture| run.servers.iter().map(|s| share(run, s)).fold(0.0, f64::max);
-    let mut runs: Vec<(&str, f64)> =
-        picture.runs.iter().map(|run| (run.strategy.as_str(), busiest(run))).collect();
+fn caption(of: &LiveRuns) -> String {
+    let busiest = |run: &LiveRun| shares(run).into_iter().fold(0.0, f64::max);
+    let mut runs: Vec<(String, f64)> =
+        of.runs.iter().map(|run| (run.strategy.label(), busiest(run))).collect();
     runs.sort_by(|a, b| b.1.total_cmp(&a.1));
     let Some((most, high)) = runs.first() else { return String::new() };
     let mut text =
