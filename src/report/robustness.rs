@@ -2,23 +2,15 @@
 
 use std::fmt::Write;
 
+use super::charts::loss_cell;
 use super::numbers::fixed;
 use super::table::{escaped, frame};
-use crate::experiment::{Place, Robustness};
+use crate::experiment::Robustness;
 
 /// How to read a map.
 pub(super) const READING: &str = "Loss against the best strategy of each scenario in points for \
     1,000 requests; 0 is the best, ≈ is too close to call (cannot be told from the best). Rows by \
     mean rank.";
-
-/// A loss as cells show it: `0`, `≈0.3`, `12`, `4,631`.
-pub(super) fn cell(place: Place) -> String {
-    if place.rank == 1 {
-        return "0".to_owned();
-    }
-    let number = fixed(place.loss, usize::from(place.loss < 9.95));
-    if place.tied { format!("≈{number}") } else { number }
-}
 
 /// The map for Markdown, with a list of the scenarios.
 pub(super) fn markdown_map(map: &Robustness) -> String {
@@ -32,7 +24,7 @@ pub(super) fn markdown_map(map: &Robustness) -> String {
     for row in &map.rows {
         let _ = write!(text, "\n| {} |", escaped(&row.strategy));
         for place in &row.places {
-            let _ = write!(text, " {} |", cell(*place));
+            let _ = write!(text, " {} |", loss_cell(*place));
         }
         let worst = fixed(row.worst_loss, usize::from(row.worst_loss < 9.95));
         let rank = fixed(row.mean_rank, 1);
@@ -55,7 +47,7 @@ pub fn terminal_map(map: &Robustness, width: Option<usize>) -> String {
         column.iter().map(|cell| cell.chars().count()).max().unwrap_or(0).max(2) + 3
     };
     let columns: Vec<Vec<String>> = (0..map.scenarios.len())
-        .map(|scenario| map.rows.iter().map(|row| cell(row.places[scenario])).collect())
+        .map(|scenario| map.rows.iter().map(|row| loss_cell(row.places[scenario])).collect())
         .collect();
     let mut text = format!("robustness map: {}\n", lowered(READING));
     let mut next = 0;
@@ -86,7 +78,7 @@ fn lowered(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::RobustnessRow;
+    use crate::experiment::{Place, RobustnessRow};
 
     fn map() -> Robustness {
         let place = |loss, rank, tied| Place { loss, rank, tied };

@@ -39,18 +39,29 @@ pub(super) struct Follow {
     metrics: Settle<Stamp>,
     prediction: Settle<Stamp>,
     seen: Seen,
+    /// What was last complained of.
+    complained: Option<String>,
 }
 
 impl Follow {
     /// Nothing is read before the first [`Follow::tick`].
     pub(super) fn new(files: Files) -> Self {
         let (metrics, prediction) = (Settle::new(), Settle::new());
-        Self { files, metrics, prediction, seen: Seen::default() }
+        Self { files, metrics, prediction, seen: Seen::default(), complained: None }
     }
 
     /// What is known.
     pub(super) fn seen(&self) -> &Seen {
         &self.seen
+    }
+
+    /// What is wrong now and was not said before.
+    pub(super) fn complaint(&mut self) -> Option<String> {
+        if self.seen.trouble == self.complained {
+            return None;
+        }
+        self.complained.clone_from(&self.seen.trouble);
+        self.complained.clone()
     }
 
     /// One tick passes; true if a file was read.

@@ -3,13 +3,12 @@
 //! When not to use it: to feed another program; that reads the metrics file itself.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::sync_channel;
+use std::sync::atomic::AtomicBool;
 
 use super::figures::{count, duration, ms, percent, points};
 use super::follow::{Files, Follow};
 use super::seen::{answered, running_s, success_rate, title};
-use super::ticker;
+use super::ticker::until_ended;
 use crate::metrics::Metrics;
 
 /// Ticks between two lines: a second.
@@ -27,24 +26,13 @@ pub fn plain(
     mut print: impl FnMut(&str) -> io::Result<()>,
     mut note: impl FnMut(&str),
 ) -> io::Result<bool> {
-    let (to, ticks) = sync_channel(1);
-    ticker::start(to, || ())?;
     let mut lines = Lines::new(files);
-    loop {
+    until_ended(beyond_end, stop, || {
         let Step { line, trouble, ended } = lines.tick();
-        if let Some(trouble) = trouble {
-            note(&trouble);
-        }
-        if let Some(line) = line {
-            print(&line)?;
-        }
-        if ended && !beyond_end {
-            return Ok(true);
-        }
-        if stop.load(Ordering::Relaxed) || ticks.recv().is_err() {
-            return Ok(false);
-        }
-    }
+        trouble.iter().for_each(|trouble| note(trouble));
+        line.map_or(Ok(()), |line| print(&line))?;
+        Ok(ended)
+    })
 }
 
 /// The lines, tick by tick.
@@ -52,8 +40,6 @@ struct Lines {
     follow: Follow,
     /// What the last line said.
     printed: Option<Metrics>,
-    /// What was last complained of.
-    trouble: Option<String>,
     /// Ticks until a line may be printed.
     wait: u32,
 }
@@ -67,14 +53,13 @@ struct Step {
 
 impl Lines {
     fn new(files: Files) -> Self {
-        Self { follow: Follow::new(files), printed: None, trouble: None, wait: 0 }
+        Self { follow: Follow::new(files), printed: None, wait: 0 }
     }
 
     fn tick(&mut self) -> Step {
         self.follow.tick();
+        let trouble = self.follow.complaint();
         let seen = self.follow.seen();
-        let trouble = if seen.trouble == self.trouble { None } else { seen.trouble.clone() };
-        self.trouble.clone_from(&seen.trouble);
         self.wait = self.wait.saturating_sub(1);
         let metrics = seen.metrics.as_ref().filter(|_| seen.trouble.is_none());
         let ended = metrics.is_some_and(|m| m.ended);

@@ -98,3 +98,13 @@ pub(super) fn headline(metrics: &Metrics) -> Vec<(&'static str, String)> {
         ("in service", count(metrics.in_service as u64)),
     ]
 }
+
+/// Whether it is a latency that a logarithm takes; the others are nonsense or rounded to nothing.
+pub(super) fn is_sound(ms: &f64) -> bool {
+    ms.is_finite() && *ms > 0.0
+}
+
+/// The last latencies that are sound, oldest first.
+pub(super) fn sound_latencies(metrics: &Metrics) -> Vec<f64> {
+    metrics.latencies.iter().copied().filter(is_sound).collect()
+}

@@ -4,14 +4,15 @@
 //! When not to use it: for the charts of a finished run, which are drawn from its results.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::sync_channel;
+use std::sync::atomic::AtomicBool;
 
 use super::compare::{Against, Place, against};
 use super::figures::{count, duration};
 use super::follow::{Files, Follow};
-use super::seen::{Predicted, Seen, answered, headline, running_s, share, title};
-use super::ticker;
+use super::seen::{
+    Predicted, Seen, answered, headline, is_sound, running_s, share, sound_latencies, title,
+};
+use super::ticker::until_ended;
 use super::units::{interval, value};
 use crate::metrics::{Metrics, ServerMetrics};
 use crate::report::charts::axis::{Axis, range};
@@ -53,28 +54,17 @@ pub fn svg(
     stop: &AtomicBool,
     mut note: impl FnMut(&str),
 ) -> Result<bool, SvgError> {
-    let (sender, ticks) = sync_channel(1);
-    ticker::start(sender, || ())?;
     let mut follow = Follow::new(files);
-    let mut noted = None;
-    loop {
+    until_ended(beyond_end, stop, || {
         let read = follow.tick();
+        follow.complaint().iter().for_each(|trouble| note(trouble));
         let seen = follow.seen();
-        if seen.trouble != noted {
-            seen.trouble.iter().for_each(|trouble| note(trouble));
-            noted.clone_from(&seen.trouble);
-        }
-        if let (true, None, Some(metrics)) = (read, &seen.trouble, &seen.metrics) {
-            let chart = draw(metrics, seen)?;
-            write_atomically(to, chart.svg.as_bytes())?;
-            if metrics.ended && !beyond_end {
-                return Ok(true);
-            }
-        }
-        if stop.load(Ordering::Relaxed) || ticks.recv().is_err() {
+        let (true, None, Some(metrics)) = (read, &seen.trouble, &seen.metrics) else {
             return Ok(false);
-        }
-    }
+        };
+        write_atomically(to, draw(metrics, seen)?.svg.as_bytes())?;
+        Ok(metrics.ended)
+    })
 }
 
 const SECTION: Type = Type { size: 18.0, bold: true };
@@ -268,8 +258,7 @@ fn servers(page: &mut Page, metrics: &Metrics) {
 }
 
 fn latencies(page: &mut Page, metrics: &Metrics) {
-    let sound = |x: &f64| x.is_finite() && *x > 0.0;
-    let values: Vec<f64> = metrics.latencies.iter().copied().filter(sound).collect();
+    let values = sound_latencies(metrics);
     if values.is_empty() {
         page.nothing("no request was answered yet");
         return;
@@ -281,7 +270,7 @@ fn latencies(page: &mut Page, metrics: &Metrics) {
     let panel = Panel::new(page, 220.0, x, y);
     let width = values.len() as f64;
     let quantiles = [("p50", metrics.latency_p50), ("p99", metrics.latency_p99)];
-    let quantiles = || quantiles.into_iter().filter(|(_, q)| sound(q)).enumerate();
+    let quantiles = || quantiles.into_iter().filter(|(_, q)| is_sound(q)).enumerate();
     for (i, (_, q)) in quantiles() {
         let ends = [panel.at(0.0, q), panel.at(width, q)];
         let pattern: &[f64] = if i == 0 { &[] } else { &[10.0, 6.0] };

@@ -3,7 +3,8 @@
 //! Waiting for keys with a timeout would not do: whoever holds a key down, or drags the corner of
 //! the window, would keep the timeout from ever being reached.
 
-use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -24,4 +25,23 @@ where
         }
     };
     thread::Builder::new().name("ticks".to_owned()).spawn(run).map(drop)
+}
+
+/// Calls `tick` every [`TICK`] until it says that the run has ended (true) or `stop` is set (false);
+/// with `beyond_end` it goes on, for another run may take the files.
+pub(super) fn until_ended<E: From<std::io::Error>>(
+    beyond_end: bool,
+    stop: &AtomicBool,
+    mut tick: impl FnMut() -> Result<bool, E>,
+) -> Result<bool, E> {
+    let (to, ticks) = sync_channel(1);
+    start(to, || ())?;
+    loop {
+        if tick()? && !beyond_end {
+            return Ok(true);
+        }
+        if stop.load(Ordering::Relaxed) || ticks.recv().is_err() {
+            return Ok(false);
+        }
+    }
 }

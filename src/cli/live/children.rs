@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use super::Plan;
+use super::LivePlan;
 use super::folder::{Folder, RunFiles};
 use crate::live::Target;
 use crate::live::load::{self, LoadLog, Schedule};
@@ -35,7 +35,7 @@ pub(super) fn own(name: &str, arguments: Vec<String>, log: PathBuf) -> anyhow::R
 
 /// Starts this program with other arguments, and waits until it listens.
 pub(super) fn start_own(
-    plan: &Plan,
+    plan: &LivePlan,
     name: &str,
     arguments: Vec<String>,
     log: PathBuf,
@@ -88,7 +88,7 @@ pub(super) struct ProxySetup<'a> {
 
 /// Starts a proxy.
 pub(super) fn start_proxy(
-    plan: &Plan,
+    plan: &LivePlan,
     folder: &Folder,
     setup: &ProxySetup,
 ) -> anyhow::Result<Listening> {
@@ -137,7 +137,7 @@ pub(super) struct Loaded {
 /// Sends so many requests, at so many per second, through a proxy, ends it, and reads its last
 /// metrics.
 pub(super) fn send(
-    plan: &Plan,
+    plan: &LivePlan,
     folder: &Folder,
     files: &RunFiles,
     mut proxy: Listening,

@@ -6,7 +6,7 @@ use super::folder::{Folder, MEANINGS};
 use super::play::Played;
 use super::server_log::ServerLogs;
 use super::servers::{self, Servers};
-use super::{Ending, Plan};
+use super::{Ending, LivePlan};
 use crate::cli::print;
 use crate::live::calendar;
 use crate::report::{
@@ -29,7 +29,7 @@ pub(super) struct OfConfig {
 }
 
 /// Numbers that the verdict on one config may compare.
-fn tests(plan: &Plan) -> usize {
+fn tests(plan: &LivePlan) -> usize {
     let alone = plan.arguments.restart_servers || plan.strategies.len() < 2;
     let bases = if alone { 2 } else { 3 };
     bases * plan.strategies.len() * RunMetric::ALL.len()
@@ -37,7 +37,7 @@ fn tests(plan: &Plan) -> usize {
 
 /// What the predictions of one config rest on.
 fn setting<'a>(
-    plan: &'a Plan,
+    plan: &'a LivePlan,
     position: usize,
     strategies: &'a [StrategySpec],
     overhead: Option<&'a Overhead>,
@@ -57,7 +57,7 @@ fn setting<'a>(
 
 /// Predicts the runs of every config from its model and, where the servers tell it, from the truth.
 pub(super) fn predict(
-    plan: &Plan,
+    plan: &LivePlan,
     servers: &Servers,
     overhead: Option<&Overhead>,
 ) -> Vec<OfConfig> {
@@ -78,7 +78,7 @@ impl OfConfig {
     /// Predicts the run of one strategy from the truth of the start that it will meet.
     pub(super) fn predict_start(
         &mut self,
-        plan: &Plan,
+        plan: &LivePlan,
         servers: &Servers,
         number: usize,
         overhead: Option<&Overhead>,
@@ -96,7 +96,7 @@ impl OfConfig {
     }
 
     /// Adds the prediction by the other strategies' runs, which is known only now.
-    fn predict_by_others(&mut self, plan: &Plan, overhead: Option<&Overhead>) {
+    fn predict_by_others(&mut self, plan: &LivePlan, overhead: Option<&Overhead>) {
         if plan.arguments.restart_servers || self.played.len() < 2 {
             return;
         }
@@ -108,7 +108,7 @@ impl OfConfig {
     }
 
     /// Predicts latencies again from the true rates, over the path as it was during each run.
-    fn predict_over_the_path_of_each_run(&mut self, plan: &Plan, before: Option<&Overhead>) {
+    fn predict_over_the_path_of_each_run(&mut self, plan: &LivePlan, before: Option<&Overhead>) {
         let paths = self.played.iter().filter_map(|played| played.path.as_ref());
         let largest_stall_ms = paths.map(Overhead::largest_ms).fold(0.0, f64::max);
         let measured = self.played.iter().filter_map(|played| played.path.as_ref());
@@ -128,7 +128,7 @@ impl OfConfig {
         }
     }
 
-    fn verdict(&self, plan: &Plan, overhead: Option<&Overhead>) -> Verdict {
+    fn verdict(&self, plan: &LivePlan, overhead: Option<&Overhead>) -> Verdict {
         let seed = plan.seed_for(200 + self.position as u64);
         let config = &self.prediction.config;
         let mut verdict = judge(config, &self.runs(), &self.forecasts, seed);
@@ -148,7 +148,7 @@ pub(super) fn write_prediction(folder: &Folder, configs: &[OfConfig]) -> anyhow:
 
 /// Judges what was played, writes every file and prints what was found.
 pub(super) fn finish(
-    plan: &Plan,
+    plan: &LivePlan,
     folder: &Folder,
     overhead: Option<&Overhead>,
     mut configs: Vec<OfConfig>,
@@ -213,7 +213,7 @@ pub(super) fn finish(
 }
 
 /// What is printed, and kept as `report.txt`.
-fn shown(plan: &Plan, folder: &Folder, pages: &[LivePage], width: Option<usize>) -> String {
+fn shown(plan: &LivePlan, folder: &Folder, pages: &[LivePage], width: Option<usize>) -> String {
     let mut parts = Vec::new();
     for page in pages {
         parts.push(live_table(page, width));
@@ -246,7 +246,7 @@ fn server_names(model: &crate::world::Model) -> Vec<String> {
     (0..model.ports.count).map(|i| (model.ports.first + i).to_string()).collect()
 }
 
-fn reconcile(plan: &Plan, of: &OfConfig, logs: Option<&ServerLogs>) -> Vec<Reconciliation> {
+fn reconcile(plan: &LivePlan, of: &OfConfig, logs: Option<&ServerLogs>) -> Vec<Reconciliation> {
     let model = &plan.models[of.position];
     let reconciliation = |played: &Played| {
         let counts =
@@ -256,7 +256,7 @@ fn reconcile(plan: &Plan, of: &OfConfig, logs: Option<&ServerLogs>) -> Vec<Recon
     of.played.iter().map(reconciliation).collect()
 }
 
-fn notes(plan: &Plan, of: &OfConfig) -> Vec<String> {
+fn notes(plan: &LivePlan, of: &OfConfig) -> Vec<String> {
     let mut notes: Vec<String> =
         of.played.iter().flat_map(|played| played.faults.iter().cloned()).collect();
     if !servers::are_ours(plan) {
@@ -282,7 +282,7 @@ fn notes(plan: &Plan, of: &OfConfig) -> Vec<String> {
     notes
 }
 
-fn made(plan: &Plan, folder: &Folder, finished: u64, interrupted: bool) -> LiveMade {
+fn made(plan: &LivePlan, folder: &Folder, finished: u64, interrupted: bool) -> LiveMade {
     let mut other_files: Vec<(String, String)> =
         MEANINGS.iter().map(|(name, what)| ((*name).to_owned(), (*what).to_owned())).collect();
     other_files.retain(|(name, _)| folder.path().join(name).exists());

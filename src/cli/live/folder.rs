@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use super::Plan;
+use super::LivePlan;
 use crate::live::calendar;
 use crate::live::load::{self, LoadLog};
 use crate::metrics::Metrics;
@@ -57,7 +57,7 @@ pub(super) struct RunFiles {
 
 impl Folder {
     /// The folder that was asked for, empty of an earlier run's files.
-    pub(super) fn open(plan: &Plan) -> anyhow::Result<Self> {
+    pub(super) fn open(plan: &LivePlan) -> anyhow::Result<Self> {
         let path = plan.arguments.out.clone().unwrap_or_else(|| {
             let name = calendar::name(calendar::unix_seconds());
             PathBuf::from("results").join(format!("live-{name}"))

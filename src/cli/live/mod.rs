@@ -139,7 +139,7 @@ struct Wanted {
 }
 
 /// Everything that a run needs to know.
-struct Plan<'a> {
+struct LivePlan<'a> {
     arguments: &'a LiveArguments,
     output: &'a OutputArguments,
     strategies: Vec<StrategySpec>,
@@ -152,7 +152,7 @@ struct Plan<'a> {
     interrupt: Arc<AtomicBool>,
 }
 
-impl Plan<'_> {
+impl LivePlan<'_> {
     fn is_interrupted(&self) -> bool {
         self.interrupt.load(Ordering::Relaxed)
     }
@@ -217,7 +217,7 @@ pub(super) fn run(arguments: &LiveArguments, output: &OutputArguments) -> anyhow
     }
     let models = wanted.models.iter().map(|source| Ok(models::load(source)?.0));
     let models = models.collect::<anyhow::Result<Vec<Model>>>()?;
-    let plan = Plan {
+    let plan = LivePlan {
         arguments,
         output,
         strategies: wanted.strategies,
@@ -271,7 +271,7 @@ fn wanted(arguments: &LiveArguments) -> anyhow::Result<Option<Wanted>> {
 }
 
 /// None if it was interrupted before anything was played.
-fn run_in(plan: &Plan, folder: &Folder) -> anyhow::Result<Option<Ending>> {
+fn run_in(plan: &LivePlan, folder: &Folder) -> anyhow::Result<Option<Ending>> {
     plan.say(&format!("seed {}, results in {}", plan.seed, folder.path().display()));
     // Its ports may be taken, which had better be known before four seconds are over.
     let mut servers = Servers::start(plan, folder, 0)?;
@@ -304,7 +304,7 @@ fn run_in(plan: &Plan, folder: &Folder) -> anyhow::Result<Option<Ending>> {
 
 /// Plays every strategy of every config in turn, until an interrupt.
 fn play_all(
-    plan: &Plan,
+    plan: &LivePlan,
     folder: &Folder,
     servers: &mut Servers,
     null_server: Option<&NullServer>,

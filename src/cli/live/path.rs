@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::Plan;
+use super::LivePlan;
 use super::children::{Listening, PATIENCE, ProxySetup, send, start_own, start_proxy};
 use super::folder::{Folder, RunFiles};
 use super::progress::RunBar;
@@ -46,7 +46,7 @@ pub(super) struct NullServer {
 
 impl NullServer {
     /// Starts it; it is there as long as its process runs.
-    pub(super) fn start(plan: &Plan, folder: &Folder) -> anyhow::Result<Self> {
+    pub(super) fn start(plan: &LivePlan, folder: &Folder) -> anyhow::Result<Self> {
         let arguments = ["failingserver", "--null", "--port-base=0", "--supervised"];
         let arguments = arguments.map(str::to_owned).to_vec();
         let server = start_own(plan, "the null server", arguments, folder.log("null-server"))?;
@@ -63,7 +63,7 @@ impl NullServer {
     }
 
     /// Measures the path before the run.
-    pub(super) fn before(&self, plan: &Plan, folder: &Folder) -> anyhow::Result<Overhead> {
+    pub(super) fn before(&self, plan: &LivePlan, folder: &Folder) -> anyhow::Result<Overhead> {
         let rate = plan.arguments.rps.min(MOST_PER_SECOND);
         let requests = (plan.arguments.path_seconds * rate).clamp(REQUESTS.0, REQUESTS.1) as u64;
         let bar = RunBar::new(plan, requests, "measuring the path");
@@ -78,7 +78,7 @@ impl NullServer {
     /// have.
     pub(super) fn beside(
         &self,
-        plan: &Plan,
+        plan: &LivePlan,
         folder: &Folder,
         name: &str,
         purpose: u64,
@@ -94,7 +94,7 @@ impl NullServer {
 
     fn open(
         &self,
-        plan: &Plan,
+        plan: &LivePlan,
         folder: &Folder,
         name: &str,
         pace: (u64, f64),
@@ -132,7 +132,7 @@ impl Measurement {
     /// Sends the load and takes what it shows.
     pub(super) fn measure(
         self,
-        plan: &Plan,
+        plan: &LivePlan,
         folder: &Folder,
         on_end: impl FnMut(&Sent),
     ) -> anyhow::Result<Overhead> {

@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
-use super::Plan;
+use super::LivePlan;
 use super::children::{ProxySetup, send, start_proxy};
 use super::folder::Folder;
 use super::path::{NullServer, says_too_little};
@@ -40,7 +40,7 @@ pub(super) fn short_name(strategy: &StrategySpec) -> String {
 
 /// Plays the strategy at `number` against the servers of the config at `position`.
 pub(super) fn play(
-    plan: &Plan,
+    plan: &LivePlan,
     folder: &Folder,
     servers: &mut Servers,
     null_server: Option<&NullServer>,

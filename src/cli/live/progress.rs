@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::Plan;
+use super::LivePlan;
 use crate::live::load::{End, Sent};
 use crate::validate::forecast::{LiveRun, RunMetric};
 
@@ -20,7 +20,7 @@ pub(super) struct RunBar {
 
 impl RunBar {
     /// A bar over so many requests.
-    pub(super) fn new(plan: &Plan, requests: u64, label: &str) -> Self {
+    pub(super) fn new(plan: &LivePlan, requests: u64, label: &str) -> Self {
         let hidden = plan.output.quiet || plan.arguments.watch;
         let target =
             if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };

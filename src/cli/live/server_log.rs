@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use super::folder::Folder;
-use super::{Plan, servers};
+use super::{LivePlan, servers};
 use crate::balancer::ServerCounts;
 use crate::domain::Identifier;
 use crate::world::Model;
@@ -17,7 +17,7 @@ pub(super) struct ServerLogs {
 impl ServerLogs {
     /// Reads the logs; none if the servers are not ours and keep none that we know. A process that
     /// was killed leaves half a line, which is left out.
-    pub(super) fn read(plan: &Plan, folder: &Folder) -> Option<Self> {
+    pub(super) fn read(plan: &LivePlan, folder: &Folder) -> Option<Self> {
         if !servers::are_ours(plan) {
             return None;
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use super::Plan;
+use super::LivePlan;
 use super::children::{PATIENCE, start_own};
 use super::folder::Folder;
 use crate::live::Target;
@@ -29,7 +29,7 @@ pub(super) struct Servers {
 }
 
 /// Who the servers are, as reports say it.
-pub(super) fn description(plan: &Plan) -> String {
+pub(super) fn description(plan: &LivePlan) -> String {
     match (&plan.arguments.targets, &plan.arguments.binary) {
         (Some(targets), _) => format!("servers that ran already: {targets}"),
         (None, Some(binary)) => format!("the program {}", binary.display()),
@@ -40,7 +40,7 @@ pub(super) fn description(plan: &Plan) -> String {
 impl Servers {
     /// Starts the servers, or finds those that run; nothing is sent to them. `start` numbers the
     /// starts of a run.
-    pub(super) fn start(plan: &Plan, folder: &Folder, start: u64) -> anyhow::Result<Self> {
+    pub(super) fn start(plan: &LivePlan, folder: &Folder, start: u64) -> anyhow::Result<Self> {
         if let Some(list) = &plan.arguments.targets {
             return Self::running(plan, list);
         }
@@ -76,7 +76,7 @@ impl Servers {
     }
 
     /// Servers that run already: as many as the models have, in their order.
-    fn running(plan: &Plan, list: &str) -> anyhow::Result<Self> {
+    fn running(plan: &LivePlan, list: &str) -> anyhow::Result<Self> {
         let all = Target::list(list, plan.arguments.allow_remote)?;
         let wanted: usize = plan.models.iter().map(Model::servers).sum();
         if all.len() != wanted {
@@ -93,7 +93,7 @@ impl Servers {
     }
 
     /// Somebody's program, which opens the models' ports.
-    fn of_binary(plan: &Plan, folder: &Folder, binary: &Path) -> anyhow::Result<Self> {
+    fn of_binary(plan: &LivePlan, folder: &Folder, binary: &Path) -> anyhow::Result<Self> {
         let local = |port| {
             let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
             Target { name: address.to_string(), address }
@@ -118,7 +118,7 @@ impl Servers {
     /// Ends the servers and starts new ones.
     pub(super) fn restart(
         &mut self,
-        plan: &Plan,
+        plan: &LivePlan,
         folder: &Folder,
         start: u64,
     ) -> anyhow::Result<()> {
@@ -139,7 +139,7 @@ impl Servers {
 
     /// Waits until limiters are as they were before the last run, as every prediction takes them to
     /// be; not longer than [`LONGEST_REST_S`].
-    pub(super) fn rest(plan: &Plan, position: usize) {
+    pub(super) fn rest(plan: &LivePlan, position: usize) {
         let model = &plan.models[position];
         let limits = model.rate_limit_posterior.rows().iter().chain([&model.rate_limit]);
         let longest = limits.map(RateLimit::recovery_s).fold(0.0, f64::max);
@@ -169,12 +169,12 @@ impl Servers {
 }
 
 /// The targets of each model.
-fn split(plan: &Plan, all: Vec<Target>) -> Vec<Vec<Target>> {
+fn split(plan: &LivePlan, all: Vec<Target>) -> Vec<Vec<Target>> {
     let mut all = all.into_iter();
     plan.models.iter().map(|model| all.by_ref().take(model.servers()).collect()).collect()
 }
 
 /// Whether the servers are our own stand-in, which tells what it drew and keeps a log.
-pub(super) fn are_ours(plan: &Plan) -> bool {
+pub(super) fn are_ours(plan: &LivePlan) -> bool {
     plan.arguments.targets.is_none() && plan.arguments.binary.is_none()
 }

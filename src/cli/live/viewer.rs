@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::Plan;
+use super::LivePlan;
 use super::children::{PATIENCE, own};
 use super::folder::Folder;
 use crate::live::processes::{Child, ask_to_end};
@@ -27,7 +27,7 @@ pub(super) enum Viewer {
 
 impl Viewer {
     /// Starts it.
-    pub(super) fn start(plan: &Plan, folder: &Folder) -> anyhow::Result<Self> {
+    pub(super) fn start(plan: &LivePlan, folder: &Folder) -> anyhow::Result<Self> {
         // Off a terminal there is no screen to show.
         let screen = plan.arguments.watch && std::io::stdout().is_terminal();
         if screen { Self::screen(plan, folder) } else { Self::chart(folder) }
@@ -44,7 +44,7 @@ impl Viewer {
     }
 
     /// A viewer that has the terminal takes Ctrl-C as a key and ends with 130; the run then ends.
-    fn screen(plan: &Plan, folder: &Folder) -> anyhow::Result<Self> {
+    fn screen(plan: &LivePlan, folder: &Folder) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("cannot find this program's own file")?;
         let process = Command::new(program)
             .arg("watch")

@@ -26,11 +26,10 @@ pub struct HttpRequest {
     pub body: Vec<u8>,
 }
 
-/// A response with a body that is at hand.
+/// A response with a body that is at hand, always JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpResponse {
     status: u16,
-    content_type: &'static str,
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
 }
@@ -38,8 +37,7 @@ pub struct HttpResponse {
 impl HttpResponse {
     /// A response in JSON.
     pub fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        let content_type = "application/json";
-        Self { status, content_type, headers: Vec::new(), body: body.into() }
+        Self { status, headers: Vec::new(), body: body.into() }
     }
 
     /// An error, as `{"status":"refused","reason":"..."}`.
@@ -65,10 +63,10 @@ impl HttpResponse {
     /// As it goes over the wire; the connection ends with it.
     pub(super) fn bytes(&self) -> Vec<u8> {
         let mut text = format!(
-            "HTTP/1.1 {} {}\r\ncontent-type: {}\r\ncontent-length: {}\r\nconnection: close\r\n",
+            "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+             connection: close\r\n",
             self.status,
             reason_phrase(self.status),
-            self.content_type,
             self.body.len()
         );
         for (name, value) in &self.headers {

@@ -43,7 +43,7 @@ mod share_scale;
 pub(crate) mod tests;
 mod verdict;
 
-pub use robustness::draw_robustness;
+pub use robustness::{draw_robustness, loss_cell};
 pub use search::draw_search;
 
 use crate::experiment::ScenarioSummary;

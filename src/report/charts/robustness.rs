@@ -10,8 +10,8 @@ use super::rows::LABEL_ROOM;
 use super::scene::Anchor;
 use super::share_scale::share_scale;
 use super::{Chart, ChartError, lettering};
-use crate::experiment::{PER_REQUESTS, Robustness};
-use crate::report::robustness::cell;
+use crate::experiment::{PER_REQUESTS, Place, Robustness};
+use crate::report::numbers::fixed as plain;
 
 /// The chart's name.
 pub(super) const NAME: &str = "robustness";
@@ -50,7 +50,7 @@ pub fn draw_robustness(map: &Robustness) -> Result<Chart, ChartError> {
             let ink = ramp(shade(place.loss));
             let (top, low) = (page.y + 1.0, page.y + ROW - 1.0);
             page.scene.rectangle((from + 1.0, top), (from + column - 1.0, low), ink);
-            let text = fitted(&cell(*place), SMALL, column - 2.0);
+            let text = fitted(&loss_cell(*place), SMALL, column - 2.0);
             let at = (from + column / 2.0, middle + 5.5);
             page.scene.text(&text, at, Anchor::Middle, SMALL, readable_on(ink));
         }
@@ -74,6 +74,15 @@ fn legend(page: &mut Page, scenarios: &[String]) {
         page.scene.text(&text, (x, y), Anchor::Start, SMALL, QUIET);
     }
     page.y += LINE * per_column as f64;
+}
+
+/// A loss as cells show it: `0`, `≈0.3`, `12`, `4,631`.
+pub fn loss_cell(place: Place) -> String {
+    if place.rank == 1 {
+        return "0".to_owned();
+    }
+    let number = plain(place.loss, usize::from(place.loss < 9.95));
+    if place.tied { format!("≈{number}") } else { number }
 }
 
 /// How dark a loss is, 0 to 1.

@@ -13,7 +13,6 @@ use super::panel::Panel;
 use super::scene::{Anchor, Ink};
 use super::{Chart, ChartError, lettering};
 use crate::experiment::tune::{Dimension, Scale, SettingSummary, Tuned};
-use crate::report::tune_verdict;
 
 /// The stem of its file name.
 pub(super) const NAME: &str = "tune-search";
@@ -22,8 +21,8 @@ const PANEL: f64 = 250.0;
 /// Half of the width over which the settings of a switch are spread.
 const SPREAD: f64 = 0.36;
 
-/// The chart.
-pub fn draw_search(tuned: &Tuned) -> Result<Chart, ChartError> {
+/// The chart, with what came of the search in words.
+pub fn draw_search(tuned: &Tuned, verdict: &str) -> Result<Chart, ChartError> {
     lettering::ready()?;
     let heading = format!("Search for better parameters of {}", tuned.label);
     let config = config_name(&tuned.config);
@@ -45,7 +44,7 @@ pub fn draw_search(tuned: &Tuned) -> Result<Chart, ChartError> {
         panel(&mut page, tuned, dimension, lowest, &looks);
     }
     let below = tuned.settings.iter().filter(|s| s.from_found < lowest).count();
-    let mut caption = tune_verdict(tuned);
+    let mut caption = verdict.to_owned();
     if below > 0 {
         caption += &format!(
             " {} more than {} points below the setting found: a triangle at the lower edge.",

@@ -22,7 +22,7 @@ pub struct TuneFiles {
 impl TuneFiles {
     /// Draws the chart and fills the pages of a search with that hash.
     pub fn render(tuned: &Tuned, spec_hash: &str, png: bool) -> Result<Self, ResultsError> {
-        let chart = draw_search(tuned)?;
+        let chart = draw_search(tuned, &tune_verdict(tuned))?;
         let svg = format!("charts/{}.svg", chart.name);
         let mut files = vec![
             ("tune.json".to_owned(), (tune_json(tuned)? + "\n").into_bytes()),

@@ -10,14 +10,9 @@ use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Paragraph};
 use super::theme::{Theme, panel};
 use crate::metrics::Metrics;
 use crate::watch::figures::{counted, ms, points as whole};
+use crate::watch::seen::{is_sound, sound_latencies};
 
 const BARS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
-
-/// Latencies that a logarithm takes; the others are nonsense or rounded to nothing.
-fn positive(metrics: &Metrics) -> Vec<f64> {
-    let sound = |x: &f64| x.is_finite() && *x > 0.0;
-    metrics.latencies.iter().copied().filter(sound).collect()
-}
 
 fn ends(values: &[f64]) -> Option<(f64, f64)> {
     let low = values.iter().copied().reduce(f64::min)?;
@@ -27,7 +22,7 @@ fn ends(values: &[f64]) -> Option<(f64, f64)> {
 
 /// One line: a bar a request, the newest at the right.
 pub(super) fn sparkline(frame: &mut Frame, area: Rect, metrics: &Metrics, theme: Theme) {
-    let values = positive(metrics);
+    let values = sound_latencies(metrics);
     let width = usize::from(area.width);
     // The legend takes up to 40 columns, one request needs one.
     let fits = width.saturating_sub(40);
@@ -74,7 +69,7 @@ fn label(x: f64) -> String {
 
 /// A chart of all latencies that the file has, with lines at p50 and p99.
 pub(super) fn chart(frame: &mut Frame, area: Rect, metrics: &Metrics, theme: Theme) {
-    let values = positive(metrics);
+    let values = sound_latencies(metrics);
     let kept = counted(metrics.latencies.len() as u64, "answer");
     let title = format!("latency in ms, log scale, last {kept}");
     let inner = panel(frame, area, &title, theme);
@@ -86,7 +81,7 @@ pub(super) fn chart(frame: &mut Frame, area: Rect, metrics: &Metrics, theme: The
     let span = (values.len().max(2) - 1) as f64;
     let points: Vec<(f64, f64)> =
         values.iter().enumerate().map(|(i, x)| (i as f64, libm::log10(*x))).collect();
-    let level = |x: f64| match x.is_finite() && x > 0.0 {
+    let level = |x: f64| match is_sound(&x) {
         true => vec![(0.0, libm::log10(x)), (span, libm::log10(x))],
         false => Vec::new(),
     };
