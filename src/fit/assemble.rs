@@ -7,7 +7,7 @@
 //! population is fitted to their own failures; refusals that nobody recognised are among them.
 
 use super::checks::{Homogeneity, goodness, homogeneity};
-use super::error_rates::{ErrorRateFit, Population};
+use super::error_rates::ErrorRateFit;
 use super::judge::{halves, tested};
 use super::latency::{LatencyAnalysis, fit_latency};
 use super::learn::{Learned, learn};
@@ -16,7 +16,7 @@ use super::provenance::provenance;
 use super::report::{
     ConfigFit, FitError, FitReport, LimitFit, RunSummary, ServerSummary, group_name,
 };
-use super::rounding::{rounded_family, rounded_latency, rounded_limit};
+use super::rounding::{for_model, rounded_latency};
 use super::runs::{collect, tallies};
 use super::warnings::warnings;
 use crate::domain::day;
@@ -136,7 +136,7 @@ fn limit_fit(group: &Group, learned: &Learned) -> LimitFit {
             (limit, true, format!("{why} The fit abstains: {reason}"))
         }
     };
-    LimitFit { limit: rounded_limit(limit), assumed, reason, inference }
+    LimitFit { limit: for_model(&limit), assumed, reason, inference }
 }
 
 fn model(
@@ -145,13 +145,12 @@ fn model(
     limit: &LimitFit,
     latency: Option<&LatencyAnalysis>,
 ) -> Model {
-    let best = learned.rates.best_redrawn().map_or(Population::FLAT, |family| family.population);
+    let best = learned.rates.best_redrawn().map_or(&ErrorFamily::FLAT, |best| &best.population);
     let rows = learned.rates.draws(MODEL_DRAWS);
     let limit_rows = match limit.inference.conclusion {
         Conclusion::Abstained { .. } | Conclusion::Unexplained { .. } => Vec::new(),
-        _ => limit.inference.draws.iter().map(|draw| rounded_limit(*draw)).collect(),
+        _ => limit.inference.draws.iter().map(for_model).collect(),
     };
-    let error_family = |population: Population| rounded_family(population.into());
     let untold = LatencyFamily::Constant { ms: UNTOLD_LATENCY_MS };
     Model {
         name: match group.config {
@@ -162,10 +161,8 @@ fn model(
         declared: crate::world::Declared::default(),
         error_rate: ErrorRate {
             draw: Draw::PerReplication,
-            family: error_family(best),
-            posterior: Posterior::from(
-                rows.into_iter().map(error_family).collect::<Vec<ErrorFamily>>(),
-            ),
+            family: for_model(best),
+            posterior: Posterior::from(rows.iter().map(for_model).collect::<Vec<_>>()),
         },
         rate_limit: limit.limit,
         rate_limit_posterior: Posterior::from(limit_rows),

@@ -35,12 +35,12 @@ mod warnings;
 
 pub use assemble::{MODEL_DRAWS, borrows_rates, fit};
 pub use checks::{
-    AssumptionTest, CalibrationBin, Check, Effect, Goodness, HeldOut, Homogeneity, LongestRun,
+    AssumptionTest, Check, Effect, Goodness, HeldOut, Homogeneity, LongestRun,
     RECORDED_INPUTS_ONLY, assumptions, goodness, held_out, unrecorded_inputs,
 };
 pub use error_rates::{
-    CREDIBILITY, ErrorRateFit, Family, FamilyFit, Hyperparameter, Population, RatePrior,
-    ServerRate, Tally, fit_error_rates, fit_error_rates_among,
+    CREDIBILITY, ErrorRateFit, FamilyFit, Hyperparameter, Population, RatePrior, ServerRate, Tally,
+    fit_error_rates, fit_error_rates_among,
 };
 pub use latency::{
     LatencyAnalysis, LatencyDependence, LatencyFactor, LatencyFamilyFit, LatencyQuantile,
@@ -48,8 +48,8 @@ pub use latency::{
 };
 pub use learn::{Learned, learn};
 pub use limits::{
-    CLAIMED, Conclusion, LIMIT_DRAWS, LimitFamily, LimitInference, LimitKind, LimitParameter,
-    LimitPrior, NAMED, Pressure, SPANS_S, infer_limit_of,
+    CLAIMED, Conclusion, LIMIT_DRAWS, LimitFamily, LimitInference, LimitParameter, LimitPrior,
+    NAMED, Pressure, SPANS_S, infer_limit_of,
 };
 pub use report::{ConfigFit, FitError, FitReport, LimitFit, RunSummary, ServerSummary, group_name};
 pub use runs::Start;

@@ -2,7 +2,7 @@
 //!
 //! When not to use it: for results; only models and their provenance are rounded.
 
-use crate::world::{ErrorFamily, Latency, RateLimit};
+use crate::world::{Families, Latency};
 
 /// Significant digits of the numbers in a model.
 const MODEL_DIGITS: usize = 5;
@@ -17,49 +17,10 @@ fn round(x: f64) -> f64 {
     rounded(x, MODEL_DIGITS)
 }
 
-/// A population for a model.
-pub(super) fn rounded_family(family: ErrorFamily) -> ErrorFamily {
-    match family {
-        ErrorFamily::Uniform { low, high } => {
-            ErrorFamily::Uniform { low: round(low), high: round(high) }
-        }
-        ErrorFamily::Beta { alpha, beta } => {
-            let [alpha, beta] = [alpha, beta].map(in_range);
-            ErrorFamily::Beta { alpha, beta }
-        }
-        ErrorFamily::BetaMixture { weight, alpha, beta, second_alpha, second_beta } => {
-            let [alpha, beta, second_alpha, second_beta] =
-                [alpha, beta, second_alpha, second_beta].map(in_range);
-            let weight = round(weight);
-            ErrorFamily::BetaMixture { weight, alpha, beta, second_alpha, second_beta }
-        }
-        fixed @ ErrorFamily::Fixed { .. } => fixed,
-    }
-}
-
-/// A shape, rounded, within what models allow: few servers leave shapes open to all sides.
-fn in_range(shape: f64) -> f64 {
-    round(shape.clamp(1e-3, 1e6))
-}
-
-/// A rate limit for a model.
-pub(super) fn rounded_limit(limit: RateLimit) -> RateLimit {
-    match limit {
-        RateLimit::TokenBucket { per_second, burst } => {
-            RateLimit::TokenBucket { per_second: round(per_second), burst }
-        }
-        RateLimit::Sinusoidal { mean_per_second, amplitude_per_second, period_s, burst, phase } => {
-            let mean = round(mean_per_second);
-            RateLimit::Sinusoidal {
-                mean_per_second: mean,
-                amplitude_per_second: round(amplitude_per_second).min(mean),
-                period_s: round(period_s),
-                burst,
-                phase,
-            }
-        }
-        windows_or_none => windows_or_none,
-    }
+/// A population or a rate limit for a model, within what models allow: few servers leave the shapes
+/// of betas open to all sides. Rounding keeps order, so what must be below another number stays so.
+pub(super) fn for_model<F: Families>(fitted: &F) -> F {
+    fitted.mapped(round)
 }
 
 /// Latencies for a model.

@@ -7,6 +7,7 @@ use crate::domain::{Outcome, Purpose, Streams};
 use crate::stats::sample::{index_below, uniform_open, uniform01};
 use crate::stats::special::normal_quantile;
 use crate::trace::{Config, Observed, Row, Trace};
+use crate::world::ErrorFamily;
 
 /// The attempts of one start: server and whether it failed, in order of time.
 pub(super) type Outcomes = Vec<(usize, bool)>;
@@ -15,7 +16,7 @@ pub(super) type Outcomes = Vec<(usize, bool)>;
 pub(super) const SERVERS: usize = 10;
 
 /// The error rates of one start.
-pub(super) fn rates(population: &Population, seed: u64) -> Vec<f64> {
+pub(super) fn rates(population: &ErrorFamily, seed: u64) -> Vec<f64> {
     let mut rng = Streams::new(71).stream(Purpose::Instance, 0, seed);
     let nothing = Tally::default();
     (0..SERVERS).map(|_| population.posterior_quantile(nothing, uniform_open(&mut rng))).collect()
@@ -53,7 +54,7 @@ pub(super) fn attempts(rates: &[f64], count: usize, seed: u64) -> Outcomes {
 }
 
 /// One start of servers from a population.
-pub(super) fn start(population: &Population, count: usize, seed: u64) -> Outcomes {
+pub(super) fn start(population: &ErrorFamily, count: usize, seed: u64) -> Outcomes {
     attempts(&rates(population, seed), count, seed)
 }
 

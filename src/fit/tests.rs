@@ -4,14 +4,15 @@
 
 use std::io::Write;
 
-use super::error_rates::{Family, Population};
-use super::{Conclusion, FitError, FitReport, LimitKind, fit, synthetic};
+use super::{Conclusion, FitError, FitReport, fit, synthetic};
 use crate::trace::{Config, ReadOptions, Recording, Row, Trace};
+use crate::world::LimitKind;
 use crate::world::{Document, Model, RateLimit};
+use crate::world::{ErrorFamily, ErrorRateKind};
 
 /// Runs of config 0 in three starts, and one of config 1.
 fn made() -> Vec<Trace> {
-    let population = Population::Uniform { low: 0.02, high: 0.75 };
+    let population = ErrorFamily::Uniform { low: 0.02, high: 0.75 };
     let run = |config: usize, start: u64, run: u64| {
         let rates = synthetic::rates(&population, 500 + 7 * start);
         synthetic::trace(Config::ALL[config], &synthetic::attempts(&rates, 400, 900 + run), run)
@@ -40,7 +41,7 @@ fn a_whole_fit_finds_starts_and_writes_models_that_read_back() {
         assert_eq!(config.model.error_rate.posterior.rows().len(), super::MODEL_DRAWS);
     }
     let [zero, one] = report.configs.as_slice() else { panic!() };
-    let uniform = zero.rates.family(Family::Uniform).unwrap();
+    let uniform = zero.rates.family(ErrorRateKind::Uniform).unwrap();
     for (parameter, truth) in uniform.hyperparameters.iter().zip([0.02, 0.75]) {
         assert!(parameter.interval.contains(truth), "{parameter:?}");
     }
@@ -85,7 +86,7 @@ fn refusals_that_were_recorded_are_no_errors() {
 /// A start in the middle of a file, and the same declared by the file.
 #[test]
 fn a_restart_inside_a_file_is_found_or_taken_as_declared() {
-    let population = Population::Uniform { low: 0.02, high: 0.75 };
+    let population = ErrorFamily::Uniform { low: 0.02, high: 0.75 };
     let attempts =
         |start: u64| synthetic::attempts(&synthetic::rates(&population, start), 500, start);
     let outcomes = [attempts(500), attempts(507)].concat();

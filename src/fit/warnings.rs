@@ -1,11 +1,11 @@
 //! What to keep in mind about a fit, as sentences.
 
 use super::checks::{RECORDED_INPUTS_ONLY, unrecorded_inputs};
-use super::error_rates::Family;
 use super::limits::Conclusion;
 use super::report::{ConfigFit, group_name};
 use super::rounding::rounded;
 use super::starts::Place;
+use crate::world::ErrorRateKind;
 
 /// p-values below this are called a misfit. Two are looked at so; those of assumptions and
 /// held-out checks are adjusted and judged at 5 %.
@@ -105,7 +105,7 @@ fn error_rate_warnings(fit: &ConfigFit, warnings: &mut Vec<String>) {
         .rates
         .families
         .iter()
-        .filter(|family| family.family != Family::Fixed)
+        .filter(|family| family.family != ErrorRateKind::Fixed)
         .map(|family| family.probability)
         .sum();
     if let Some(best) = fit.rates.best_redrawn()
@@ -118,7 +118,7 @@ fn error_rate_warnings(fit: &ConfigFit, warnings: &mut Vec<String>) {
             best.probability / redrawn
         ));
     }
-    if let Some(fixed) = fit.rates.family(Family::Fixed)
+    if let Some(fixed) = fit.rates.family(ErrorRateKind::Fixed)
         && fixed.probability > 0.5
         && fit.starts.starts.len() > 1
     {

@@ -15,6 +15,7 @@
 //! | [`variance_components`] | spread between groups and within them |
 //! | [`bootstrap`] | the chance that a strategy is the best, by resampling |
 //! | [`ziggurat`] | fast normal draws, a variable number of words |
+//! | [`calibration`] | do predicted chances hold? |
 //! | [`goodness`] | does the data fit the model? |
 //! | [`multiple`] | p-values of several tests made at once |
 //!
@@ -24,6 +25,7 @@
 
 pub mod binomial;
 pub mod bootstrap;
+pub mod calibration;
 pub mod comparison;
 pub mod goodness;
 pub mod interval;

@@ -11,7 +11,7 @@ use crate::fit::Tally;
 use crate::stats::sample::uniform_open;
 use crate::stats::special::log_sum_exp;
 use crate::trace::{Observed, Recording};
-use crate::world::{Limiter, RateLimit};
+use crate::world::{Families, Limiter, RateLimit};
 
 /// Chance that an attempt which a limiter should have refused is accepted after all, or the other
 /// way round, because the server's clock is not the client's.
@@ -85,7 +85,7 @@ pub(super) fn beliefs(run: &Recording, others: &[&Recording], training: &Trainin
         .collect();
     let servers = run.group.servers.len();
     let limits: Vec<&RateLimit> = training.limits.iter().take(MOST_LIMITS).collect();
-    let copies = if limits.iter().any(|limit| has_unknown_phase(limit)) {
+    let copies = if limits.iter().any(|limit| limit.draws_phase()) {
         BELIEFS_OF_PHASES.div_ceil(limits.len())
     } else {
         1
@@ -117,17 +117,9 @@ pub(super) fn beliefs(run: &Recording, others: &[&Recording], training: &Trainin
         .collect()
 }
 
-/// Whether a limit leaves the phase of its limiters open.
-fn has_unknown_phase(limit: &RateLimit) -> bool {
-    matches!(
-        limit,
-        RateLimit::FixedWindow { phase_s: None, .. } | RateLimit::Sinusoidal { phase: None, .. }
-    )
-}
-
 /// The limiters of one server: one for each phase that it may have.
 pub(super) fn limiters(limit: &RateLimit) -> Vec<Limiter> {
-    let phases = if has_unknown_phase(limit) { PHASES } else { 1 };
+    let phases = if limit.draws_phase() { PHASES } else { 1 };
     (0..phases).map(|i| limit.limiter(i as f64 / phases as f64)).collect()
 }
 

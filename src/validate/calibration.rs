@@ -21,51 +21,16 @@
 //! When not to use it: for predictions made after seeing the outcome; the test's variance holds
 //! for those made before.
 
+use crate::stats::calibration::{Bin, Calibration};
 use crate::stats::goodness::ChiSquare;
-use crate::stats::special::chi_square_sf;
 use crate::stats::{Interval, Moments};
 
-/// Bins of the prediction, equally wide on \[0, 1\].
-const BINS: usize = 10;
 /// Neighbouring bins are merged for the test until the number of failures has this variance.
 const LEAST_VARIANCE: f64 = 3.0;
 /// Predictions are moved this far from 0 and 1 before their logarithm is taken.
 const LEAST_CHANCE: f64 = 1e-6;
 /// Probability of the intervals.
 const CONFIDENCE: f64 = 0.95;
-
-/// Attempts with similar predictions.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Bin {
-    /// Lower end of the bin.
-    pub from: f64,
-    /// Upper end of the bin.
-    pub to: f64,
-    /// Attempts.
-    pub attempts: u64,
-    /// Failures predicted: the sum of the chances.
-    pub expected: f64,
-    /// Failures that happened.
-    pub observed: u64,
-    /// Variance of the failures if the chances are right.
-    pub variance: f64,
-}
-
-impl Bin {
-    /// Failures beyond those predicted, in standard deviations; 0 without any variance.
-    #[must_use]
-    pub fn z(&self) -> f64 {
-        let off = self.observed as f64 - self.expected;
-        if self.variance > 0.0 { off / self.variance.sqrt() } else { 0.0 }
-    }
-
-    fn absorb(&mut self, other: &Self) {
-        self.attempts += other.attempts;
-        self.expected += other.expected;
-        self.observed += other.observed;
-        self.variance += other.variance;
-    }
-}
 
 /// Mean scores of one way to predict.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -154,8 +119,8 @@ pub(super) fn log_score(chance: f64, failed: bool) -> f64 {
 
 /// Compares all runs' predictions with their outcomes.
 pub(super) fn judge(runs: &[&Judged]) -> OneStep {
-    let bins = curve(runs, |run| &run.model);
-    let test = chi_square(&curve(runs, |run| &run.tested));
+    let Calibration { bins } = curve(runs, |run| &run.model);
+    let test = curve(runs, |run| &run.tested).test(LEAST_VARIANCE);
     let rivals = runs.first().map_or(&[][..], |run| &run.rivals).iter().enumerate();
     let against = |(i, (rival, _)): (usize, &(Rival, Vec<f64>))| AgainstRival {
         rival: *rival,
@@ -174,47 +139,14 @@ pub(super) fn judge(runs: &[&Judged]) -> OneStep {
     }
 }
 
-fn curve(runs: &[&Judged], of: impl Fn(&Judged) -> &Vec<f64>) -> Vec<Bin> {
-    let mut bins: Vec<Bin> = (0..BINS)
-        .map(|i| Bin {
-            from: i as f64 / BINS as f64,
-            to: (i + 1) as f64 / BINS as f64,
-            ..Bin::default()
-        })
-        .collect();
+fn curve(runs: &[&Judged], of: impl Fn(&Judged) -> &Vec<f64>) -> Calibration {
+    let mut curve = Calibration::default();
     for run in runs {
         for (chance, failed) in of(run).iter().zip(&run.failed) {
-            let bin = ((chance * BINS as f64) as usize).min(BINS - 1);
-            bins[bin].absorb(&Bin {
-                attempts: 1,
-                expected: *chance,
-                observed: u64::from(*failed),
-                variance: chance * (1.0 - chance),
-                ..Bin::default()
-            });
+            curve.record(*chance, *failed);
         }
     }
-    bins
-}
-
-pub(super) fn chi_square(bins: &[Bin]) -> ChiSquare {
-    let mut merged: Vec<Bin> = Vec::new();
-    for bin in bins.iter().filter(|bin| bin.attempts > 0) {
-        match merged.last_mut().filter(|last| last.variance < LEAST_VARIANCE) {
-            Some(last) => last.absorb(bin),
-            None => merged.push(*bin),
-        }
-    }
-    if merged.len() > 1
-        && let Some(last) = merged.pop_if(|last| last.variance < LEAST_VARIANCE)
-        && let Some(before) = merged.last_mut()
-    {
-        before.absorb(&last);
-    }
-    let statistic: f64 = merged.iter().map(|bin| bin.z() * bin.z()).sum();
-    let df = merged.iter().filter(|bin| bin.variance > 0.0).count() as u64;
-    let p_value = if df == 0 { 1.0 } else { chi_square_sf(statistic, df as f64) };
-    ChiSquare { statistic, df, p_value }
+    curve
 }
 
 fn scores(runs: &[&Judged], of: impl Fn(&Judged) -> &Vec<f64>) -> Scores {

@@ -29,7 +29,7 @@ mod training;
 mod validation;
 mod whole_run;
 
-pub use calibration::{AgainstRival, Bin, Difference, OneStep, Rival, Scores};
+pub use calibration::{AgainstRival, Difference, OneStep, Rival, Scores};
 pub use learned::learned_training;
 pub use membership::Membership;
 pub use pit::MetricTest;

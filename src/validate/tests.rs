@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use super::made::{Recipe, record};
 use super::*;
 use crate::domain::{Outcome, Purpose, Streams};
-use crate::fit::{Population, RatePrior};
+use crate::fit::RatePrior;
 use crate::stats::sample::uniform01;
 use crate::trace::{Observed, ReadOptions, Recording};
-use crate::world::{LatencyFamily, RateLimit};
+use crate::world::{ErrorFamily, LatencyFamily, RateLimit};
 
 const NAMES: [&str; 5] = ["v1", "v2", "v3", "v4", "v5"];
 const BUCKET: RateLimit = RateLimit::TokenBucket { per_second: 20.0, burst: 1.0 };
@@ -24,7 +24,7 @@ fn settings(replications: u64) -> Settings {
 
 /// Rates uniform on (low, low + 0.6), half of the gaps with a restart.
 fn training(low: f64, limit: RateLimit) -> Training {
-    let prior = RatePrior::of(&Population::Uniform { low, high: low + 0.6 });
+    let prior = RatePrior::of(&ErrorFamily::Uniform { low, high: low + 0.6 });
     Training {
         rates: Rates::Drawn { populations: Vec::new(), prior },
         limits: vec![limit],

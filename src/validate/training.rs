@@ -2,7 +2,7 @@
 //!
 //! When not to use it: to describe a fit to people; that is the fit's own report.
 
-use crate::fit::{Population, RatePrior, Tally};
+use crate::fit::{RatePrior, Tally};
 use crate::world::{ErrorFamily, Latency, Model, RateLimit};
 
 /// Gaps nearer in time than this to the one in question tell how often restarts happen there:
@@ -57,19 +57,17 @@ impl Training {
         let rows = model.error_rate.posterior.rows();
         let families =
             if rows.is_empty() { std::slice::from_ref(&model.error_rate.family) } else { rows };
-        let populations: Vec<Population> =
-            families.iter().filter_map(Population::of_family).collect();
         let rates = match &model.error_rate.family {
             ErrorFamily::Uniform { low, high } if low == high && rows.is_empty() => {
                 Rates::Known(vec![*low; model.servers()])
             }
             ErrorFamily::Fixed { values } => Rates::Known(values.clone()),
             _ => {
-                let weighted: Vec<(Population, f64)> =
-                    populations.iter().map(|p| (*p, 1.0)).collect();
+                let weighted: Vec<(ErrorFamily, f64)> =
+                    families.iter().map(|family| (family.clone(), 1.0)).collect();
                 Rates::Drawn {
                     prior: RatePrior::average(&weighted),
-                    populations: populations.iter().map(RatePrior::of).collect(),
+                    populations: families.iter().map(RatePrior::of).collect(),
                 }
             }
         };

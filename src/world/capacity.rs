@@ -14,6 +14,8 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use super::Violation;
 use crate::domain::{Span, Timestamp};
 
@@ -21,15 +23,18 @@ use crate::domain::{Span, Timestamp};
 const MOST: u32 = 1_000_000;
 
 /// How many attempts a server works on, and what happens to the others.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Capacity {
     /// Attempts that are worked on at a time, at least 1.
     pub slots: u32,
     /// Attempts that may wait for a slot; without a number, all that come. 0 is a server that
     /// refuses whoever finds no free slot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<u32>,
     /// After how many milliseconds an attempt is refused for want of a place; as a rate-limited
     /// one when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overload_ms: Option<f64>,
 }
 

@@ -3,7 +3,7 @@
 
 use super::capacity::Capacity;
 use super::outage::{Outage, indices};
-use super::{RateLimit, Violation};
+use super::{Families, RateLimit, Violation};
 
 /// What the tables `[capacity]`, `[[server]]` and `[[outage]]` of a model say.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -6,7 +6,7 @@ use super::{
     RateLimit,
 };
 use crate::domain::{Purpose, Streams};
-use crate::stats::{sample, special};
+use crate::stats::sample;
 
 /// One draw of the servers that a model describes.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,7 +84,7 @@ fn drawn_rates(model: &Model, streams: &Streams, replication: u64) -> Vec<f64> {
     let family = family.unwrap_or(&model.error_rate.family);
     let mut rng = streams.stream(Purpose::Instance, 0, replication);
     let rate = |server| {
-        let rate = error_rate(family, server, sample::uniform_open(&mut rng));
+        let rate = family.draw(server, sample::uniform_open(&mut rng));
         sample::uniform01(&mut rng);
         rate
     };
@@ -96,23 +96,6 @@ fn drawn_limit<'a>(model: &'a Model, streams: &Streams, replication: u64) -> &'a
     let draw = replication / REPLICATIONS_PER_DRAW;
     let limit = model.rate_limit_posterior.row(Which::RateLimit, draw, streams);
     limit.unwrap_or(&model.rate_limit)
-}
-
-/// The error rate that the word `u` in (0, 1) stands for, by inversion.
-fn error_rate(family: &ErrorFamily, server: usize, u: f64) -> f64 {
-    match family {
-        ErrorFamily::Uniform { low, high } => low + (high - low) * u,
-        ErrorFamily::Beta { alpha, beta } => special::inv_inc_beta(*alpha, *beta, u),
-        ErrorFamily::BetaMixture { weight, alpha, beta, second_alpha, second_beta } => {
-            // The word chooses the component, and what is left of it the rate.
-            if u < *weight {
-                special::inv_inc_beta(*second_alpha, *second_beta, u / weight)
-            } else {
-                special::inv_inc_beta(*alpha, *beta, (u - weight) / (1.0 - weight))
-            }
-        }
-        ErrorFamily::Fixed { values } => values[server],
-    }
 }
 
 #[cfg(test)]

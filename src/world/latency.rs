@@ -3,8 +3,11 @@
 //! Each draw uses exactly one word of randomness, by inversion, so that attempt k at a server
 //! meets the same luck whatever happened before (DESIGN: fixed words per attempt).
 
+use std::fmt;
+
 use rand::Rng;
 
+use super::family::{Families, Field, Key, Range, Values, families};
 use super::{LogNormals, Violation};
 use crate::domain::Span;
 use crate::stats::{sample, special};
@@ -74,6 +77,45 @@ pub struct LogNormal {
     pub median_ms: f64,
     /// Standard deviation of ln latency.
     pub sigma: f64,
+}
+
+const MS: Key = Key::number("ms", MILLISECONDS);
+const MEDIAN_MS: Key = Key::number("median_ms", MILLISECONDS);
+const SIGMA: Key = Key::number("sigma", SPREAD);
+const TAIL_WEIGHT: Key = Key::number("tail_weight", TAIL_SHARE);
+const TAIL_MEDIAN_MS: Key = Key::number("tail_median_ms", MILLISECONDS);
+const TAIL_SIGMA: Key = Key::number("tail_sigma", SPREAD);
+const WEIGHTS: Key = Key::numbers("weights", Range::PROBABILITY);
+const MEDIANS_MS: Key = Key::numbers("medians_ms", MILLISECONDS);
+const SIGMAS: Key = Key::numbers("sigmas", SPREAD);
+const SHAPE: Key = Key::number("shape", EXPONENT);
+const THRESHOLD_MS: Key = Key::number("threshold_ms", MILLISECONDS);
+const TAIL_INDEX: Key = Key::number("tail_index", EXPONENT);
+const BODY: [Key; 2] = [MEDIAN_MS, SIGMA];
+const TAIL: [Key; 2] = [TAIL_MEDIAN_MS, TAIL_SIGMA];
+const PARTS: [Key; 3] = [WEIGHTS, MEDIANS_MS, SIGMAS];
+const MILLISECONDS: Range =
+    Range::of(SHORTEST_MS, LONGEST_MS, "milliseconds from 0.001 to 86,400,000");
+const SPREAD: Range = Range::of(0.0, 10.0, "a number in 0..=10");
+const EXPONENT: Range = Range::of(0.01, 10_000.0, "a number in 0.01..=10000");
+const TAIL_SHARE: Range =
+    Range::of(0.0, 1_f64.next_down(), "a number in 0..1").or_else("is no share of a tail");
+
+families! {
+    LatencyFamily by "family", ["rate_limited_ms", "failure"];
+    /// Families of latencies.
+    LatencyKind:
+    "constant": Constant { ms }, ms: [MS];
+    "lognormal": LogNormal(one), one: BODY;
+    "lognormal_mixture":
+        LogNormalMixture { body, tail_weight, tail },
+        body: BODY, tail_weight: [TAIL_WEIGHT], tail: TAIL;
+    "lognormals": LogNormals(parts), parts: PARTS;
+    "log_logistic": LogLogistic { median_ms, shape }, median_ms: [MEDIAN_MS], shape: [SHAPE];
+    "lognormal_pareto":
+        LogNormalPareto { body, threshold_ms, tail_weight, tail_index },
+        body: BODY, threshold_ms: [THRESHOLD_MS], tail_weight: [TAIL_WEIGHT],
+        tail_index: [TAIL_INDEX];
 }
 
 impl Latency {
@@ -192,35 +234,28 @@ impl LatencyFamily {
         }
     }
 
-    /// Checks every range.
-    pub fn validate(&self) -> Result<(), Violation> {
+    /// The same with every parameter rounded; the last weight of a mixture takes what the others
+    /// leave of 1.
+    #[must_use]
+    pub fn rounded(&self, round: impl Fn(f64) -> f64) -> Self {
+        let rounded = self.mapped(&round);
+        let Self::LogNormals(of) = rounded else { return rounded };
+        let mut parts: Vec<_> = of.iter().collect();
+        if let Some(((last, _), others)) = parts.split_last_mut() {
+            *last = round(1.0 - others.iter().map(|(weight, _)| weight).sum::<f64>());
+        }
+        Self::LogNormals(LogNormals::of(&parts))
+    }
+
+    /// A tail begins where something of the body is left.
+    fn relations(&self) -> Result<(), Violation> {
         match self {
-            Self::Constant { ms } => milliseconds("ms", *ms),
-            Self::LogNormal(one) => one.validate("median_ms", "sigma"),
-            Self::LogNormalMixture { body, tail_weight, tail } => {
-                body.validate("median_ms", "sigma")?;
-                share_of_tail(*tail_weight)?;
-                tail.validate("tail_median_ms", "tail_sigma")
+            Self::LogNormalPareto { body, threshold_ms, .. } if body.cdf(*threshold_ms) < 1e-6 => {
+                let problem = format!("{threshold_ms} leaves nothing of the body");
+                Err(Violation::new("threshold_ms", problem, "more than the body's median"))
             }
-            Self::LogNormals(parts) => parts.validate(),
-            Self::LogLogistic { median_ms, shape } => {
-                milliseconds("median_ms", *median_ms)?;
-                exponent("shape", *shape)
-            }
-            Self::LogNormalPareto { body, threshold_ms, tail_weight, tail_index } => {
-                body.validate("median_ms", "sigma")?;
-                milliseconds("threshold_ms", *threshold_ms)?;
-                if body.cdf(*threshold_ms) < 1e-6 {
-                    let problem = format!("{threshold_ms} leaves nothing of the body");
-                    return Err(Violation::new(
-                        "threshold_ms",
-                        problem,
-                        "more than the body's median",
-                    ));
-                }
-                share_of_tail(*tail_weight)?;
-                exponent("tail_index", *tail_index)
-            }
+            Self::LogNormals(parts) => parts.weights_sum_to_one(),
+            _ => Ok(()),
         }
     }
 }
@@ -240,15 +275,59 @@ impl LogNormal {
         }
         special::normal_cdf(libm::log(ms / self.median_ms) / self.sigma)
     }
+}
 
-    /// Checks both ranges under the names that the file gives them.
-    pub(super) fn validate(&self, median_key: &str, sigma_key: &str) -> Result<(), Violation> {
-        milliseconds(median_key, self.median_ms)?;
-        if (0.0..=10.0).contains(&self.sigma) {
-            return Ok(());
+impl Field for LogNormal {
+    fn read(keys: &[Key], values: &Values) -> Result<Self, Violation> {
+        let [median_ms, sigma] = [f64::read(&keys[..1], values)?, f64::read(&keys[1..], values)?];
+        Ok(Self { median_ms, sigma })
+    }
+
+    fn write(&self, keys: &[Key], values: &mut Values) {
+        self.median_ms.write(&keys[..1], values);
+        self.sigma.write(&keys[1..], values);
+    }
+
+    fn check(&self, keys: &[Key]) -> Result<(), Violation> {
+        self.median_ms.check(&keys[..1])?;
+        self.sigma.check(&keys[1..])
+    }
+}
+
+impl fmt::Display for LatencyFamily {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Constant { ms } => write!(f, "always {ms:.2} ms"),
+            Self::LogNormal(one) => write!(f, "lognormal, {one}"),
+            Self::LogNormalMixture { body, tail_weight, tail } => write!(
+                f,
+                "lognormal body, {body}, and a tail of {:.1} % with {tail}",
+                100.0 * tail_weight
+            ),
+            Self::LogNormals(parts) => {
+                write!(f, "mixture of {} lognormals: ", parts.iter().count())?;
+                for (i, (weight, part)) in parts.iter().enumerate() {
+                    let comma = if i == 0 { "" } else { "; " };
+                    write!(f, "{comma}{:.1} % with {part}", 100.0 * weight)?;
+                }
+                Ok(())
+            }
+            Self::LogLogistic { median_ms, shape } => {
+                write!(f, "log-logistic, median {median_ms:.2} ms, shape {shape:.2}")
+            }
+            Self::LogNormalPareto { body, threshold_ms, tail_weight, tail_index } => write!(
+                f,
+                "lognormal body, {body}, below {threshold_ms:.2} ms and above it a Pareto tail of \
+                 {:.1} % with index {tail_index:.2}",
+                100.0 * tail_weight
+            ),
         }
-        let problem = format!("{} is out of range", self.sigma);
-        Err(Violation::new(sigma_key, problem, "a number in 0..=10"))
+    }
+}
+
+impl fmt::Display for LogNormal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "median {:.2} ms, sigma {:.2}", self.median_ms, self.sigma)
     }
 }
 
@@ -258,27 +337,9 @@ fn inside(u: f64) -> f64 {
     u.clamp(1e-17, 1.0 - 1e-16)
 }
 
-fn share_of_tail(weight: f64) -> Result<(), Violation> {
-    if (0.0..1.0).contains(&weight) {
-        return Ok(());
-    }
-    let problem = format!("{weight} is no share of a tail");
-    Err(Violation::new("tail_weight", problem, "a number in 0..1"))
-}
-
-fn exponent(key: &str, value: f64) -> Result<(), Violation> {
-    if (0.01..=10_000.0).contains(&value) {
-        return Ok(());
-    }
-    Err(Violation::new(key, format!("{value} is out of range"), "a number in 0.01..=10000"))
-}
-
+/// Refuses milliseconds that no latency can be.
 pub(super) fn milliseconds(key: &str, value: f64) -> Result<(), Violation> {
-    if (SHORTEST_MS..=LONGEST_MS).contains(&value) {
-        return Ok(());
-    }
-    let problem = format!("{value} is out of range");
-    Err(Violation::new(key, problem, "milliseconds from 0.001 to 86,400,000"))
+    MILLISECONDS.check(key, value)
 }
 
 #[cfg(test)]
@@ -372,5 +433,18 @@ mod tests {
         assert_eq!(latency.draw(true, &mut rng), Span::from_millis_f64(7.0));
         assert_eq!(latency.draw(false, &mut rng), Span::from_millis_f64(1.0));
         assert_eq!(latency.rate_limited(), Span::from_millis_f64(1.0));
+    }
+
+    #[test]
+    fn rounded_weights_still_sum_to_one() {
+        let part = |weight| (weight, LogNormal { median_ms: 1.234, sigma: 0.111 });
+        let third = LatencyFamily::LogNormals(LogNormals::of(&[part(1.0 / 3.0); 3]));
+        let rounded = third.rounded(|x| (x * 100.0).round() / 100.0);
+        assert!(rounded.validate().is_ok());
+        assert_eq!(
+            rounded.to_string(),
+            "mixture of 3 lognormals: 34.0 % with median 1.23 ms, sigma 0.11; 33.0 % with median \
+             1.23 ms, sigma 0.11; 33.0 % with median 1.23 ms, sigma 0.11"
+        );
     }
 }

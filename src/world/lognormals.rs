@@ -5,6 +5,7 @@
 //! When not to use it: as evidence of so many mechanisms. It is a flexible density of known
 //! quantiles, nothing more.
 
+use super::family::{Field, Key, Values, need};
 use super::{LogNormal, Violation};
 
 /// The most parts that a mixture may have.
@@ -93,15 +94,49 @@ impl LogNormals {
         high
     }
 
-    pub(super) fn validate(&self) -> Result<(), Violation> {
+    pub(super) fn weights_sum_to_one(&self) -> Result<(), Violation> {
         let sum: f64 = self.iter().map(|(weight, _)| weight).sum();
         let positive = self.iter().all(|(weight, _)| weight > 0.0);
-        if (sum - 1.0).abs() > ROUNDING || !positive {
-            let problem = format!("these weights sum to {sum}");
-            let expected = "up to five numbers above 0 that sum to 1";
-            return Err(Violation::new("weights", problem, expected));
+        if (sum - 1.0).abs() <= ROUNDING && positive {
+            return Ok(());
         }
-        self.iter().try_for_each(|(_, part)| part.validate("medians_ms", "sigmas"))
+        let problem = format!("these weights sum to {sum}");
+        Err(Violation::new("weights", problem, "up to five numbers above 0 that sum to 1"))
+    }
+}
+
+/// Three lists of one length, at most [`LogNormals::MOST`]: weights, medians, sigmas.
+impl Field for LogNormals {
+    fn read(keys: &[Key], values: &Values) -> Result<Self, Violation> {
+        let weights = need(&keys[0], values)?;
+        if weights.is_empty() || weights.len() > MOST {
+            let problem = format!("{} parts", weights.len());
+            return Err(Violation::new(keys[0].name, problem, "one to five weights"));
+        }
+        let list = |key: &Key| {
+            let list = need(key, values)?;
+            if list.len() == weights.len() {
+                return Ok(list);
+            }
+            let problem = format!("{} values for {} weights", list.len(), weights.len());
+            let expected = format!("as many numbers as weights, one to five: {}", key.name);
+            Err(Violation::new(key.name, problem, &expected))
+        };
+        let (medians_ms, sigmas) = (list(&keys[1])?, list(&keys[2])?);
+        let parts = medians_ms.into_iter().zip(sigmas);
+        let parts = parts.map(|(median_ms, sigma)| LogNormal { median_ms, sigma });
+        Ok(Self::of(&weights.into_iter().zip(parts).collect::<Vec<_>>()))
+    }
+
+    fn write(&self, keys: &[Key], values: &mut Values) {
+        values.push((keys[0].name, self.iter().map(|(weight, _)| weight).collect()));
+        values.push((keys[1].name, self.iter().map(|(_, part)| part.median_ms).collect()));
+        values.push((keys[2].name, self.iter().map(|(_, part)| part.sigma).collect()));
+    }
+
+    /// Without positions in the lists: they were sorted since they were read.
+    fn check(&self, keys: &[Key]) -> Result<(), Violation> {
+        self.iter().try_for_each(|(_, part)| part.check(&keys[1..]))
     }
 }
 
@@ -128,10 +163,11 @@ mod tests {
     #[test]
     fn weights_that_do_not_sum_to_one_are_refused() {
         let equal = |n: usize, weight: f64| LogNormals::of(&vec![(weight, part(1.0, 0.1)); n]);
-        assert!(equal(4, 0.25).validate().is_ok() && equal(5, 0.2).validate().is_ok());
+        let check = |of: LogNormals| of.weights_sum_to_one();
+        assert!(check(equal(4, 0.25)).is_ok() && check(equal(5, 0.2)).is_ok());
         // Six parts: the sixth is left out and its weight missing.
         for wrong in [equal(0, 1.0), equal(2, 0.4), equal(6, 1.0 / 6.0), equal(2, f64::NAN)] {
-            assert!(wrong.validate().is_err(), "{wrong:?}");
+            assert!(check(wrong).is_err(), "{wrong:?}");
         }
     }
 }

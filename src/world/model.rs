@@ -1,7 +1,10 @@
 //! A model: what we believe the servers do.
 
-use super::{Conditions, Declared, Latency, Posterior, RateLimit, Violation};
+use super::{
+    Conditions, Declared, Draw, ErrorRate, Families, Latency, Posterior, RateLimit, Violation,
+};
 use crate::domain::{Fleet, MAX_SERVERS};
+use serde::{Deserialize, Serialize};
 
 /// What we believe of a group of servers. Read and written as TOML (see `model_file`).
 #[derive(Debug, Clone, PartialEq)]
@@ -27,69 +30,13 @@ pub struct Model {
 }
 
 /// Consecutive TCP ports, one a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Ports {
     /// The port of server 0.
     pub first: u16,
     /// Number of servers, 1 to [`MAX_SERVERS`].
     pub count: u16,
-}
-
-/// The servers' error rates: the probability that an accepted attempt fails.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ErrorRate {
-    /// How often rates are drawn.
-    pub draw: Draw,
-    /// The population that they are drawn from.
-    pub family: ErrorFamily,
-    /// Equally likely populations in place of `family`, where the traces leave it open.
-    pub posterior: Posterior<ErrorFamily>,
-}
-
-/// How often error rates are drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Draw {
-    /// Anew for each replication, as the real binary does at each start.
-    PerReplication,
-    /// Once for the master seed; all replications meet the same servers.
-    Fixed,
-}
-
-/// A population of error rates.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ErrorFamily {
-    /// Uniform on [low, high].
-    Uniform {
-        /// Lowest rate.
-        low: f64,
-        /// Highest rate.
-        high: f64,
-    },
-    /// Beta(alpha, beta).
-    Beta {
-        /// First shape.
-        alpha: f64,
-        /// Second shape.
-        beta: f64,
-    },
-    /// Beta(alpha, beta) or, with probability `weight`, Beta(second_alpha, second_beta).
-    BetaMixture {
-        /// Probability of the second component, 0 to 1.
-        weight: f64,
-        /// First shape of the first component.
-        alpha: f64,
-        /// Second shape of the first component.
-        beta: f64,
-        /// First shape of the second component.
-        second_alpha: f64,
-        /// Second shape of the second component.
-        second_beta: f64,
-    },
-    /// These rates, one a server.
-    Fixed {
-        /// Rates in order of ports.
-        values: Vec<f64>,
-    },
 }
 
 impl Model {
@@ -166,74 +113,4 @@ impl Ports {
         }
         Ok(())
     }
-}
-
-impl ErrorRate {
-    fn validate(&self, servers: usize) -> Result<(), Violation> {
-        self.family.validate(servers)?;
-        if matches!(self.family, ErrorFamily::Fixed { .. }) && !self.posterior.is_empty() {
-            let problem = "does not belong to \"fixed\", whose rates are given";
-            return Err(Violation::new("posterior", problem, "no posterior, or another family"));
-        }
-        self.posterior.validate().map_err(|v| v.within("posterior"))
-    }
-}
-
-impl ErrorFamily {
-    /// Checks every range; keys are relative to the `[error_rate]` table.
-    pub(super) fn validate(&self, servers: usize) -> Result<(), Violation> {
-        match self {
-            Self::Uniform { low, high } => {
-                probability("low", *low)?;
-                probability("high", *high)?;
-                if low > high {
-                    let problem = format!("low = {low} is above high = {high}");
-                    return Err(Violation::new("low", problem, "at most `high`"));
-                }
-                Ok(())
-            }
-            Self::Beta { alpha, beta } => {
-                shape("alpha", *alpha)?;
-                shape("beta", *beta)
-            }
-            Self::BetaMixture { weight, alpha, beta, second_alpha, second_beta } => {
-                probability("weight", *weight)?;
-                shape("alpha", *alpha)?;
-                shape("beta", *beta)?;
-                shape("second_alpha", *second_alpha)?;
-                shape("second_beta", *second_beta)
-            }
-            Self::Fixed { values } => {
-                if values.len() != servers {
-                    let problem = format!("{} rates for {servers} servers", values.len());
-                    let expected = "as many rates as ports.count";
-                    return Err(Violation::new("values", problem, expected));
-                }
-                (0..)
-                    .zip(values)
-                    .try_for_each(|(i, p): (usize, _)| probability(&format!("values.{i}"), *p))
-            }
-        }
-    }
-}
-
-fn shape(key: &str, value: f64) -> Result<(), Violation> {
-    if (1e-3..=1e6).contains(&value) {
-        return Ok(());
-    }
-    let problem = format!("{value} is out of range");
-    Err(Violation::new(key, problem, "a number in 0.001..=1,000,000"))
-}
-
-fn probability(key: &str, p: f64) -> Result<(), Violation> {
-    if (0.0..=1.0).contains(&p) {
-        return Ok(());
-    }
-    let violation = Violation::new(key, format!("{p} is no probability"), "a number in 0..=1");
-    Err(if p > 1.0 && p <= 100.0 {
-        let share = format!("{:.6}", p / 100.0);
-        violation.with_help(format!("{p} % is written {}", share.trim_end_matches('0')))
-    } else {
-        violation
-    })
 }

@@ -12,7 +12,8 @@
 //! When not to use it: for rows that are not equally likely. One that is twice as likely as
 //! the others stands there twice.
 
-use super::{ErrorFamily, RateLimit, Violation};
+use super::family::Family;
+use super::{Families, Violation};
 use crate::domain::{Purpose, Streams};
 use crate::stats::sample;
 
@@ -34,18 +35,6 @@ pub struct Posterior<T> {
     rows: Vec<T>,
 }
 
-/// What can be a row of a posterior.
-pub trait Row: Clone {
-    /// Its family's name in model files, and the names of its numbers in their order there.
-    fn family(&self) -> (&'static str, &'static [&'static str]);
-
-    /// Those numbers.
-    fn numbers(&self) -> Vec<f64>;
-
-    /// Checks every range; keys are relative to the table of the parameters.
-    fn check(&self) -> Result<(), Violation>;
-}
-
 /// Which of a model's posteriors; it has random streams of its own, beside those of
 /// [`Instance`](super::Instance), whose "server" is 0.
 #[derive(Debug, Clone, Copy)]
@@ -61,9 +50,9 @@ impl<T> Default for Posterior<T> {
     }
 }
 
-impl<T: Row> From<Vec<T>> for Posterior<T> {
+impl<T: Families> From<Vec<T>> for Posterior<T> {
     fn from(mut rows: Vec<T>) -> Self {
-        rows.sort_by_key(|row| row.family().0);
+        rows.sort_by_key(|row| row.family().name);
         Self { rows }
     }
 }
@@ -94,25 +83,28 @@ impl<T> Posterior<T> {
     }
 }
 
-impl<T: Row> Posterior<T> {
+impl<T: Families> Posterior<T> {
     /// Checks every row; keys are relative to the posterior's table, as in `uniform.3.0`.
     pub(super) fn validate(&self) -> Result<(), Violation> {
         if self.rows.len() > MOST_ROWS {
-            return Err(too_many(self.rows[0].family().0, self.rows.len()));
+            return Err(too_many(self.rows[0].family().name, self.rows.len()));
         }
         let (mut current, mut index) = ("", 0);
         for row in &self.rows {
-            let (family, keys) = row.family();
-            index = if family == current { index + 1 } else { 0 };
-            current = family;
-            row.check().map_err(|violation| {
-                let position = keys.iter().position(|key| *key == violation.key);
-                let place = position.map_or(violation.key.clone(), |i| i.to_string());
-                Violation { key: format!("{family}.{index}.{place}"), ..violation }
-            })?;
+            let family = row.family();
+            index = if family.name == current { index + 1 } else { 0 };
+            current = family.name;
+            row.check_row().map_err(|violation| in_row(family, index, violation))?;
         }
         Ok(())
     }
+}
+
+/// A violation of row number `index` of a family: its place in the row instead of its key.
+pub(super) fn in_row(family: &Family, index: usize, violation: Violation) -> Violation {
+    let position = family.row().iter().position(|key| key.name == violation.key);
+    let place = position.map_or(violation.key.clone(), |i| i.to_string());
+    Violation { key: format!("{}.{index}.{place}", family.name), ..violation }
 }
 
 /// More rows than a posterior may have.
@@ -120,81 +112,10 @@ pub(super) fn too_many(family: &str, rows: usize) -> Violation {
     Violation::new(family, format!("{rows} rows are too many"), "at most 10,000 rows in all")
 }
 
-impl Row for ErrorFamily {
-    fn family(&self) -> (&'static str, &'static [&'static str]) {
-        match self {
-            Self::Uniform { .. } => ("uniform", &["low", "high"]),
-            Self::Beta { .. } => ("beta", &["alpha", "beta"]),
-            Self::BetaMixture { .. } => {
-                ("beta_mixture", &["weight", "alpha", "beta", "second_alpha", "second_beta"])
-            }
-            Self::Fixed { .. } => ("fixed", &[]),
-        }
-    }
-
-    fn numbers(&self) -> Vec<f64> {
-        match *self {
-            Self::Uniform { low, high } => vec![low, high],
-            Self::Beta { alpha, beta } => vec![alpha, beta],
-            Self::BetaMixture { weight, alpha, beta, second_alpha, second_beta } => {
-                vec![weight, alpha, beta, second_alpha, second_beta]
-            }
-            Self::Fixed { .. } => Vec::new(),
-        }
-    }
-
-    fn check(&self) -> Result<(), Violation> {
-        match self {
-            Self::Fixed { .. } => {
-                let problem = "rates of single servers are no population";
-                Err(Violation::new("values", problem, "uniform, beta or beta_mixture"))
-            }
-            population => population.validate(0),
-        }
-    }
-}
-
-impl Row for RateLimit {
-    fn family(&self) -> (&'static str, &'static [&'static str]) {
-        match self {
-            Self::None => ("none", &[]),
-            Self::FixedWindow { .. } => ("fixed_window", &["limit", "window_s"]),
-            Self::SlidingWindow { .. } => ("sliding_window", &["limit", "window_s"]),
-            Self::TokenBucket { .. } => ("token_bucket", &["per_second", "burst"]),
-            Self::Sinusoidal { .. } => {
-                ("sinusoidal", &["mean_per_second", "amplitude_per_second", "period_s", "burst"])
-            }
-        }
-    }
-
-    fn numbers(&self) -> Vec<f64> {
-        match *self {
-            Self::None => Vec::new(),
-            Self::FixedWindow { limit, window_s, .. } | Self::SlidingWindow { limit, window_s } => {
-                vec![f64::from(limit), window_s]
-            }
-            Self::TokenBucket { per_second, burst } => vec![per_second, burst],
-            Self::Sinusoidal { mean_per_second, amplitude_per_second, period_s, burst, .. } => {
-                vec![mean_per_second, amplitude_per_second, period_s, burst]
-            }
-        }
-    }
-
-    fn check(&self) -> Result<(), Violation> {
-        match self {
-            Self::FixedWindow { phase_s: Some(_), .. }
-            | Self::Sinusoidal { phase: Some(_), .. } => {
-                let problem = "a row of a posterior has no phase";
-                Err(Violation::new("phase", problem, "none: each server draws its own"))
-            }
-            limit => limit.validate(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::world::{ErrorFamily, RateLimit};
 
     fn populations(n: u32) -> Posterior<ErrorFamily> {
         let row = |i| ErrorFamily::Uniform { low: 0.0, high: f64::from(i + 1) / f64::from(n) };

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::f64::consts::TAU;
 use std::fmt;
 
+use super::family::{Key, Range, families};
 use super::{Limiter, Violation};
 use crate::domain::{Span, Timestamp};
 
@@ -50,24 +51,59 @@ pub enum RateLimit {
     },
 }
 
+const LIMIT: Key =
+    Key::whole("limit", Range::of(1.0, 4_294_967_295.0, "a whole number of at least 1"));
+const WINDOW_S: Key = Key::number("window_s", SECONDS);
+const PHASE_S: Key = Key::number("phase_s", Range::of(f64::MIN, f64::MAX, "seconds")).optional();
+const PER_SECOND: Key = Key::number("per_second", RATE);
+const BURST: Key = Key::number("burst", Range::of(1.0, f64::MAX, "tokens, at least 1"));
+const MEAN_PER_SECOND: Key = Key::number("mean_per_second", RATE);
+const AMPLITUDE_PER_SECOND: Key = Key::number("amplitude_per_second", SWING);
+const PERIOD_S: Key = Key::number("period_s", SECONDS);
+const PHASE: Key = Key::number("phase", Range::of(f64::MIN, f64::MAX, "radians")).optional();
+const SECONDS: Range = Range::of(1e-3, 1e6, "seconds in 0.001..=1,000,000");
+const RATE: Range = Range::of(1e-6, 1e9, "tokens per second in 0.000001..=10^9");
+const SWING: Range = Range::of(0.0, f64::MAX, "tokens per second, from 0 to mean_per_second");
+
+families! {
+    RateLimit by "kind", ["posterior"];
+    /// Kinds of rate limits.
+    LimitKind:
+    "none": None {};
+    "fixed_window": FixedWindow { limit, window_s, phase_s },
+        limit: [LIMIT], window_s: [WINDOW_S], phase_s: [PHASE_S];
+    "sliding_window": SlidingWindow { limit, window_s }, limit: [LIMIT], window_s: [WINDOW_S];
+    "token_bucket": TokenBucket { per_second, burst }, per_second: [PER_SECOND], burst: [BURST];
+    "sinusoidal":
+        Sinusoidal { mean_per_second, amplitude_per_second, period_s, burst, phase },
+        mean_per_second: [MEAN_PER_SECOND], amplitude_per_second: [AMPLITUDE_PER_SECOND],
+        period_s: [PERIOD_S], burst: [BURST], phase: [PHASE];
+}
+
+/// For people: `token bucket`.
+impl fmt::Display for LimitKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bucket = if *self == Self::Sinusoidal { " bucket" } else { "" };
+        write!(f, "{}{bucket}", self.name().replace('_', " "))
+    }
+}
+
 /// For people: `token bucket, 20 per second, burst 1`.
 impl fmt::Display for RateLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = self.kind();
         match self {
-            Self::None => write!(f, "none"),
-            Self::FixedWindow { limit, window_s, .. } => {
-                write!(f, "fixed window, {limit} in {window_s} s")
-            }
-            Self::SlidingWindow { limit, window_s } => {
-                write!(f, "sliding window, {limit} in {window_s} s")
+            Self::None => write!(f, "{kind}"),
+            Self::FixedWindow { limit, window_s, .. } | Self::SlidingWindow { limit, window_s } => {
+                write!(f, "{kind}, {limit} in {window_s} s")
             }
             Self::TokenBucket { per_second, burst } => {
-                write!(f, "token bucket, {} per second, burst {burst}", short(*per_second))
+                write!(f, "{kind}, {} per second, burst {burst}", short(*per_second))
             }
             Self::Sinusoidal { mean_per_second, amplitude_per_second, period_s, burst, .. } => {
                 write!(
                     f,
-                    "sinusoidal bucket, {} ± {} per second over {period_s} s, burst {burst}",
+                    "{kind}, {} ± {} per second over {period_s} s, burst {burst}",
                     short(*mean_per_second),
                     short(*amplitude_per_second)
                 )
@@ -141,46 +177,42 @@ impl RateLimit {
         }
     }
 
-    /// Checks every range; keys are relative to the `[rate_limit]` table.
-    pub fn validate(&self) -> Result<(), Violation> {
-        let check = |valid: bool, key: &str, value: f64, expected: &str| {
-            if valid && value.is_finite() {
-                return Ok(());
-            }
-            Err(Violation::new(key, format!("{value} is out of range"), expected))
-        };
-        let seconds = "seconds in 0.001..=1,000,000";
-        let in_seconds = |s: f64| (1e-3..=1e6).contains(&s);
-        let rate = "tokens per second in 0.000001..=10^9";
-        let in_rate = |r: f64| (1e-6..=1e9).contains(&r);
+    /// The limit of a window, the burst of a bucket; infinite where nothing is refused.
+    pub fn capacity(&self) -> f64 {
         match *self {
-            Self::None => Ok(()),
-            Self::FixedWindow { limit, window_s, phase_s } => {
-                check(limit >= 1, "limit", f64::from(limit), "a whole number of at least 1")?;
-                check(in_seconds(window_s), "window_s", window_s, seconds)?;
-                check(true, "phase_s", phase_s.unwrap_or(0.0), "seconds")
+            Self::None => f64::INFINITY,
+            Self::FixedWindow { limit, .. } | Self::SlidingWindow { limit, .. } => f64::from(limit),
+            Self::TokenBucket { burst, .. } | Self::Sinusoidal { burst, .. } => burst,
+        }
+    }
+
+    /// The length of a window in seconds; infinite where there is none.
+    pub fn window_s(&self) -> f64 {
+        match *self {
+            Self::FixedWindow { window_s, .. } | Self::SlidingWindow { window_s, .. } => window_s,
+            _ => f64::INFINITY,
+        }
+    }
+
+    /// Attempts accepted per second in the long run; infinite where nothing is refused.
+    pub fn per_second(&self) -> f64 {
+        match *self {
+            Self::None => f64::INFINITY,
+            Self::FixedWindow { limit, window_s, .. } | Self::SlidingWindow { limit, window_s } => {
+                f64::from(limit) / window_s
             }
-            Self::SlidingWindow { limit, window_s } => {
-                check(limit >= 1, "limit", f64::from(limit), "a whole number of at least 1")?;
-                check(in_seconds(window_s), "window_s", window_s, seconds)
+            Self::TokenBucket { per_second, .. } => per_second,
+            Self::Sinusoidal { mean_per_second, .. } => mean_per_second,
+        }
+    }
+
+    /// The refill never falls below 0.
+    fn relations(&self) -> Result<(), Violation> {
+        match *self {
+            Self::Sinusoidal { mean_per_second, amplitude_per_second, .. } => {
+                SWING.up_to(mean_per_second).check("amplitude_per_second", amplitude_per_second)
             }
-            Self::TokenBucket { per_second, burst } => {
-                check(in_rate(per_second), "per_second", per_second, rate)?;
-                check(burst >= 1.0, "burst", burst, "tokens, at least 1")
-            }
-            Self::Sinusoidal { mean_per_second, amplitude_per_second, period_s, burst, phase } => {
-                let (mean, amplitude) = (mean_per_second, amplitude_per_second);
-                check(in_rate(mean), "mean_per_second", mean, rate)?;
-                check(
-                    (0.0..=mean).contains(&amplitude),
-                    "amplitude_per_second",
-                    amplitude,
-                    "tokens per second, from 0 to mean_per_second",
-                )?;
-                check(in_seconds(period_s), "period_s", period_s, seconds)?;
-                check(burst >= 1.0, "burst", burst, "tokens, at least 1")?;
-                check(true, "phase", phase.unwrap_or(0.0), "radians")
-            }
+            _ => Ok(()),
         }
     }
 }

@@ -4,17 +4,18 @@
 //! greedy rule, whose choices follow outcomes; power on data with one planted violation each.
 
 use flakelab::domain::{Outcome, Purpose, Streams};
-use flakelab::fit::{Population, RatePrior, Start, Tally, assumptions, goodness, held_out};
+use flakelab::fit::{RatePrior, Start, Tally, assumptions, goodness, held_out};
 use flakelab::stats::sample::{index_below, standard_normal, uniform_open, uniform01};
 use flakelab::stats::special::{inc_beta, normal_cdf};
 use flakelab::trace::{Observed, ReadOptions, Recording};
+use flakelab::world::ErrorFamily;
 use rand::Rng;
 use rayon::prelude::*;
 
 use crate::study::{Finding, Study};
 
 const SERVERS: usize = 10;
-const TRUTH: Population = Population::Uniform { low: 0.041, high: 0.686 };
+const TRUTH: ErrorFamily = ErrorFamily::Uniform { low: 0.041, high: 0.686 };
 const MEDIAN_MS: f64 = 1.1;
 const SIGMA: f64 = 0.5;
 const MOST_ATTEMPTS: u16 = 6;
@@ -122,7 +123,7 @@ fn start(rule: Rule, planted: Planted, requests: u32, seed: u64) -> (Vec<Observe
 }
 
 fn draw_rate(planted: Planted, rng: &mut impl Rng) -> f64 {
-    let Population::Uniform { low, high } = TRUTH else { return 0.5 };
+    let ErrorFamily::Uniform { low, high } = TRUTH else { return 0.5 };
     let u = uniform_open(rng);
     let u = if planted == Planted::TwoEnds { if u < 0.5 { 0.05 } else { 0.95 } } else { u };
     low + (high - low) * u

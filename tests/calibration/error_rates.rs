@@ -9,8 +9,9 @@
 //! When not to use it: as proof that a family fits real servers; that is for checks of the model.
 
 use flakelab::domain::{Purpose, Streams};
-use flakelab::fit::{Family, Population, Tally, fit_error_rates, fit_error_rates_among};
+use flakelab::fit::{Population, Tally, fit_error_rates, fit_error_rates_among};
 use flakelab::stats::sample::{beta, index_below, uniform_open, uniform01};
+use flakelab::world::{ErrorFamily, ErrorRateKind};
 use rand::Rng;
 use rayon::prelude::*;
 
@@ -62,7 +63,7 @@ impl Policy {
 
 /// One start of the servers: their rates, and what a policy saw of them.
 fn start(
-    population: &Population,
+    population: &ErrorFamily,
     attempts: usize,
     policy: Policy,
     rng: &mut impl Rng,
@@ -79,22 +80,24 @@ fn start(
 }
 
 /// Hyperparameters from the hyper-prior, in the order of the fit, and their population.
-fn from_the_hyper_prior(family: Family, rng: &mut impl Rng) -> (Vec<f64>, Population) {
+fn from_the_hyper_prior(family: ErrorRateKind, rng: &mut impl Rng) -> (Vec<f64>, ErrorFamily) {
     let [u, v, w, x] = [0; 4].map(|_| uniform_open(rng));
     let (less, more) = (u.min(v), u.max(v));
     match family {
-        Family::Uniform => (vec![less, more], Population::Uniform { low: less, high: more }),
-        Family::Beta => {
+        ErrorRateKind::Uniform => {
+            (vec![less, more], ErrorFamily::Uniform { low: less, high: more })
+        }
+        ErrorRateKind::Beta => {
             let concentration = 1.0 / v - 1.0;
             let (alpha, beta) = (u * concentration, (1.0 - u) * concentration);
-            (vec![u, concentration], Population::Beta { alpha, beta })
+            (vec![u, concentration], ErrorFamily::Beta { alpha, beta })
         }
         _ => {
             let concentration = 1.0 / x - 1.0;
             let shapes = |mean: f64| (mean * concentration, (1.0 - mean) * concentration);
             let ((alpha, beta), (second_alpha, second_beta)) = (shapes(less), shapes(more));
             let mixture =
-                Population::BetaMixture { weight: w, alpha, beta, second_alpha, second_beta };
+                ErrorFamily::BetaMixture { weight: w, alpha, beta, second_alpha, second_beta };
             (vec![less, more, w, concentration], mixture)
         }
     }
@@ -111,7 +114,7 @@ struct Places {
     swapped: f64,
 }
 
-fn places(family: Family, k: u64) -> Places {
+fn places(family: ErrorRateKind, k: u64) -> Places {
     let mut rng = Streams::new(SEED).stream(Purpose::Analysis, family as u16, k);
     let (truth, population) = from_the_hyper_prior(family, &mut rng);
     let mut starts = Vec::new();
@@ -127,7 +130,7 @@ fn places(family: Family, k: u64) -> Places {
     let best = &fit.families[0];
     let tallies: Vec<Tally> = starts.concat();
     let log_likelihood =
-        |of: &Population| -> f64 { tallies.iter().map(|tally| of.log_marginal(*tally)).sum() };
+        |of: &ErrorFamily| -> f64 { tallies.iter().map(|tally| of.log_marginal(*tally)).sum() };
     let of_truth = log_likelihood(&population);
     let below = fit.draws(DRAWS).iter().filter(|draw| log_likelihood(draw) < of_truth).count();
     let swap = |t: &Tally| Tally { failures: t.successes, successes: t.failures };
@@ -164,13 +167,13 @@ fn place_of_rate(rate: f64, u: f64, cdf: impl Fn(f64) -> f64) -> f64 {
 }
 
 /// Calibration of one family: its findings, and those of the planted errors.
-fn of_family(family: Family, data_sets: u64) -> Vec<Finding> {
+fn of_family(family: ErrorRateKind, data_sets: u64) -> Vec<Finding> {
     let all: Vec<Places> = (0..data_sets).into_par_iter().map(|k| places(family, k)).collect();
     let collect = |place: &dyn Fn(&Places) -> f64| all.iter().map(place).collect::<Vec<f64>>();
     let name = family.name();
     let names: &[&str] = match family {
-        Family::Uniform => &["low", "high"],
-        Family::Beta => &["mean", "concentration"],
+        ErrorRateKind::Uniform => &["low", "high"],
+        ErrorRateKind::Beta => &["mean", "concentration"],
         _ => &["first mean", "second mean", "weight of the second", "concentration"],
     };
     let mut parameters: Vec<(String, Vec<f64>)> = names
@@ -189,7 +192,7 @@ fn of_family(family: Family, data_sets: u64) -> Vec<Finding> {
     // coverage shows what it costs.
     let what = format!("{name}: one server's rate, hyperparameters plugged in");
     let plugged_in = collect(&|p| p.server_plugged_in);
-    findings.push(if family == Family::Uniform {
+    findings.push(if family == ErrorRateKind::Uniform {
         must_be_rejected(&what, &plugged_in)
     } else {
         reported(what, &plugged_in)
@@ -215,8 +218,8 @@ struct Coverage {
     places: [Vec<f64>; 2],
 }
 
-fn coverage(population: &Population, policy: Policy, data_sets: u64) -> Coverage {
-    let stream = 16 + policy as u16 + if population.family() == "beta" { 8 } else { 0 };
+fn coverage(population: &ErrorFamily, policy: Policy, data_sets: u64) -> Coverage {
+    let stream = 16 + policy as u16 + if population.kind() == ErrorRateKind::Beta { 8 } else { 0 };
     let of_data_set = |k: u64| {
         let mut rng = Streams::new(SEED).stream(Purpose::Analysis, stream, k);
         let (rates, tallies) = start(population, ATTEMPTS_FOR_COVERAGE, policy, &mut rng);
@@ -244,8 +247,8 @@ fn coverage(population: &Population, policy: Policy, data_sets: u64) -> Coverage
 fn of_coverage(data_sets: u64) -> Vec<Finding> {
     let mut findings = Vec::new();
     let truths = [
-        ("uniform(0.02, 0.75)", Population::Uniform { low: 0.02, high: 0.75 }),
-        ("beta(2, 3)", Population::Beta { alpha: 2.0, beta: 3.0 }),
+        ("uniform(0.02, 0.75)", ErrorFamily::Uniform { low: 0.02, high: 0.75 }),
+        ("beta(2, 3)", ErrorFamily::Beta { alpha: 2.0, beta: 3.0 }),
     ];
     for (name, population) in truths {
         for policy in [Policy::RoundRobin, Policy::Thompson, Policy::Greedy] {
@@ -281,7 +284,7 @@ fn of_coverage(data_sets: u64) -> Vec<Finding> {
 /// Calibration of error rates at full size.
 pub fn study() -> Study {
     let mut findings = Vec::new();
-    for family in [Family::Uniform, Family::Beta, Family::BetaMixture] {
+    for family in [ErrorRateKind::Uniform, ErrorRateKind::Beta, ErrorRateKind::BetaMixture] {
         findings.extend(of_family(family, DATA_SETS));
     }
     findings.extend(of_coverage(DATA_SETS));
@@ -300,13 +303,13 @@ pub fn study() -> Study {
 
 #[test]
 fn a_small_study_of_error_rates_holds_and_notices_planted_errors() {
-    for family in [Family::Uniform, Family::Beta] {
+    for family in [ErrorRateKind::Uniform, ErrorRateKind::Beta] {
         let findings = of_family(family, 150);
         // Plugging in costs too little to be seen in so few data sets; below it is seen.
         let mut judged = findings.iter().filter(|f| !f.what.contains("plugged in"));
         assert!(judged.all(|f| f.held != Some(false)), "{findings:#?}");
     }
-    let truth = Population::Uniform { low: 0.02, high: 0.75 };
+    let truth = ErrorFamily::Uniform { low: 0.02, high: 0.75 };
     let found = coverage(&truth, Policy::Greedy, 60);
     // 600 intervals, ten of a data set depend on each other: standard deviation about 1.5 %.
     assert!((0.9..=0.995).contains(&found.integrated), "{}", found.integrated);

@@ -2,12 +2,12 @@
 //! and are the posteriors of a limiter's parameters calibrated?
 
 use flakelab::domain::{Outcome, Purpose, Span, Streams, Timestamp};
-use flakelab::fit::{Conclusion, LimitKind, LimitParameter, LimitPrior, RatePrior, infer_limit_of};
+use flakelab::fit::{Conclusion, LimitParameter, LimitPrior, RatePrior, infer_limit_of};
 use flakelab::stats::Interval;
 use flakelab::stats::goodness::randomised_pit;
 use flakelab::stats::sample::{exponential, index_below, uniform01};
 use flakelab::trace::{Config, Group, Observed, Recording};
-use flakelab::world::{Limiter, RateLimit};
+use flakelab::world::{LimitKind, Limiter, RateLimit};
 use rand::Rng;
 use rayon::prelude::*;
 

@@ -4,16 +4,17 @@
 //! request, servers in turn or chosen by Thompson's rule.
 
 use flakelab::domain::{Outcome, Purpose, Streams};
-use flakelab::fit::{Place, Population, RatePrior, Starts, find_starts};
+use flakelab::fit::{Place, RatePrior, Starts, find_starts};
 use flakelab::stats::sample::{beta, index_below, standard_normal, uniform01};
 use flakelab::trace::{Config, Group, Observed, Recording};
+use flakelab::world::ErrorFamily;
 use rand::Rng;
 use rayon::prelude::*;
 
 use crate::study::{Finding, Study, made, must_be_rejected, uniformity};
 
 const SERVERS: usize = 10;
-const TRUTH: Population = Population::Beta { alpha: 2.0, beta: 2.0 };
+const TRUTH: ErrorFamily = ErrorFamily::Beta { alpha: 2.0, beta: 2.0 };
 
 /// Who chose the servers.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -187,7 +188,7 @@ fn calibration_of_places(count: u64) -> Vec<Finding> {
     let mut findings = uniformity(&pits);
     // On fewer data sets neither error would show.
     if count >= 1_000 {
-        let wrong = RatePrior::of(&Population::Beta { alpha: 1.0, beta: 9.0 });
+        let wrong = RatePrior::of(&ErrorFamily::Beta { alpha: 1.0, beta: 9.0 });
         findings.push(must_be_rejected(
             "a restart one request too early, Thompson",
             &of(Choice::Thompson, &truth, 1),

@@ -19,29 +19,12 @@ use super::residuals::LEAST_VARIANCE;
 use crate::domain::{Purpose, Streams};
 use crate::fit::error_rates::{RatePrior, Tally};
 use crate::fit::runs::Start;
+use crate::stats::calibration::Calibration;
 use crate::stats::goodness::{ChiSquare, ks_p_value, ks_statistic};
 use crate::stats::sample::uniform_open;
-use crate::stats::special::chi_square_sf;
 
-/// Bins of the predicted chance of failure, equally wide on \[0, 1\], before merging.
-pub(super) const BINS: usize = 10;
 /// Seed of the randomisation, a constant: a fit is a function of its traces.
 const SEED: u64 = 0x600d;
-
-/// Predictions of one bin against what happened.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CalibrationBin {
-    /// Lowest predicted chance of failure in the bin.
-    pub from: f64,
-    /// Highest predicted chance of failure in the bin.
-    pub to: f64,
-    /// Attempts with such a prediction.
-    pub attempts: u64,
-    /// Failures predicted: the sum of the chances.
-    pub expected_failures: f64,
-    /// Failures that happened.
-    pub failures: u64,
-}
 
 /// How well a population fits the servers.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,9 +35,7 @@ pub struct Goodness {
     pub pit_ks_distance: f64,
     /// Its p-value.
     pub pit_ks_p_value: f64,
-    /// Predictions against outcomes, by prediction.
-    pub calibration: Vec<CalibrationBin>,
-    /// Sum over bins of (failures - expected)^2 / variance, one degree of freedom a bin.
+    /// Failures against predictions, in bins of the prediction.
     pub calibration_test: ChiSquare,
     /// Mean over servers of failures / attempts: biased when servers were chosen by outcome, and
     /// compared with the population's mean to show it.
@@ -80,7 +61,7 @@ pub fn goodness(
         if current.1.len() <= coin.server {
             current.1.resize(coin.server + 1, Tally::default());
         }
-        sums.record(coin.predicted, coin.failed);
+        sums.calibration.record(coin.predicted, coin.failed);
         current.1[coin.server].record(coin.failed);
     });
     sums.tallies.append(&mut current.1);
@@ -90,16 +71,12 @@ pub fn goodness(
 /// What a judgement needs of the attempts.
 #[derive(Debug, Default)]
 struct Sums {
-    bins: [Bin; BINS],
+    calibration: Calibration,
     /// One for each server of each start.
     tallies: Vec<Tally>,
 }
 
 impl Sums {
-    fn record(&mut self, predicted: f64, failed: bool) {
-        record(&mut self.bins, predicted, failed);
-    }
-
     fn judge(&self, prior: &RatePrior, stream: u16) -> Goodness {
         let mut rng = Streams::new(SEED).stream(Purpose::Analysis, stream, 0);
         let (mut pit, mut raw) = (Vec::new(), Vec::new());
@@ -110,105 +87,14 @@ impl Sums {
         }
         pit.sort_by(f64::total_cmp);
         let pit_ks_distance = ks_statistic(&pit);
-        let (calibration_test, calibration) = calibration(&self.bins);
         Goodness {
             servers: pit.len(),
             pit_ks_distance,
             pit_ks_p_value: ks_p_value(pit_ks_distance, pit.len()),
-            calibration,
-            calibration_test,
+            calibration_test: self.calibration.test(LEAST_VARIANCE),
             raw_mean: raw.iter().sum::<f64>() / raw.len().max(1) as f64,
         }
     }
-}
-
-/// Puts a prediction and its outcome into its bin.
-pub(super) fn record(bins: &mut [Bin; BINS], predicted: f64, failed: bool) {
-    bins[((predicted * BINS as f64) as usize).min(BINS - 1)].record(predicted, failed);
-}
-
-/// Failures against predictions over merged bins.
-pub(super) fn calibration(bins: &[Bin; BINS]) -> (ChiSquare, Vec<CalibrationBin>) {
-    let bins = merged(bins);
-    let statistic: f64 = bins.iter().map(Bin::deviation).sum();
-    let df = bins.len() as u64;
-    let p_value = if df == 0 { 1.0 } else { chi_square_sf(statistic, df as f64) };
-    (ChiSquare { statistic, df, p_value }, bins.iter().map(Bin::report).collect())
-}
-
-/// The sums of one bin.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Bin {
-    from: f64,
-    to: f64,
-    attempts: u64,
-    expected: f64,
-    variance: f64,
-    failures: u64,
-}
-
-impl Default for Bin {
-    fn default() -> Self {
-        Self { from: 1.0, to: 0.0, attempts: 0, expected: 0.0, variance: 0.0, failures: 0 }
-    }
-}
-
-impl Bin {
-    fn record(&mut self, predicted: f64, failed: bool) {
-        let bin = Self {
-            from: predicted,
-            to: predicted,
-            attempts: 1,
-            expected: predicted,
-            variance: predicted * (1.0 - predicted),
-            failures: u64::from(failed),
-        };
-        self.absorb(&bin);
-    }
-
-    fn absorb(&mut self, other: &Self) {
-        self.from = self.from.min(other.from);
-        self.to = self.to.max(other.to);
-        self.attempts += other.attempts;
-        self.expected += other.expected;
-        self.variance += other.variance;
-        self.failures += other.failures;
-    }
-
-    /// Squared z of the failures; merged bins have a variance above 0.
-    fn deviation(&self) -> f64 {
-        let off = self.failures as f64 - self.expected;
-        off * off / self.variance
-    }
-
-    fn report(&self) -> CalibrationBin {
-        CalibrationBin {
-            from: self.from,
-            to: self.to,
-            attempts: self.attempts,
-            expected_failures: self.expected,
-            failures: self.failures,
-        }
-    }
-}
-
-/// Neighbours joined until each bin has the variance that the chi-square wants; what is left over
-/// at the end joins the last one.
-fn merged(bins: &[Bin]) -> Vec<Bin> {
-    let mut done: Vec<Bin> = Vec::new();
-    let mut open = Bin::default();
-    for bin in bins {
-        open.absorb(bin);
-        if open.variance >= LEAST_VARIANCE {
-            done.push(std::mem::take(&mut open));
-        }
-    }
-    match done.last_mut() {
-        Some(last) => last.absorb(&open),
-        None if open.variance > 0.0 => done.push(open),
-        None => {}
-    }
-    done
 }
 
 #[cfg(test)]
@@ -216,9 +102,9 @@ mod tests {
     use rayon::prelude::*;
 
     use super::*;
-    use crate::fit::error_rates::Population;
     use crate::fit::synthetic::{self, Outcomes};
     use crate::trace::Observed;
+    use crate::world::ErrorFamily;
 
     fn judge(prior: &RatePrior, starts: &[Outcomes]) -> Goodness {
         let attempts: Vec<Vec<Observed>> = starts.iter().map(synthetic::observed).collect();
@@ -230,11 +116,11 @@ mod tests {
 
     /// The number of 150 data sets, made greedily from `truth`, in which `model` is rejected at
     /// 5 %: by servers, by attempts.
-    fn rejected(truth: Population, model: Population) -> (usize, usize) {
-        let prior = RatePrior::of(&model);
+    fn rejected(truth: &ErrorFamily, model: &ErrorFamily) -> (usize, usize) {
+        let prior = RatePrior::of(model);
         let judged = |seed: u64| {
             let starts: Vec<Outcomes> =
-                (0..4).map(|k| synthetic::start(&truth, 250, seed * 4 + k)).collect();
+                (0..4).map(|k| synthetic::start(truth, 250, seed * 4 + k)).collect();
             let goodness = judge(&prior, &starts);
             [goodness.pit_ks_p_value < 0.05, goodness.calibration_test.p_value < 0.05]
         };
@@ -247,16 +133,16 @@ mod tests {
     /// most 17 (binomial); a wrong population must be rejected much more often than that.
     #[test]
     fn the_truth_is_rejected_no_more_often_than_promised_and_errors_are_caught() {
-        let truth = Population::Uniform { low: 0.02, high: 0.75 };
-        let (servers, attempts) = rejected(truth, truth);
+        let truth = ErrorFamily::Uniform { low: 0.02, high: 0.75 };
+        let (servers, attempts) = rejected(&truth, &truth);
         assert!(servers <= 17 && attempts <= 17, "{servers} {attempts}");
         // Swapped success and failure.
-        let swapped = Population::Uniform { low: 0.25, high: 0.98 };
-        let (servers, attempts) = rejected(truth, swapped);
+        let swapped = ErrorFamily::Uniform { low: 0.25, high: 0.98 };
+        let (servers, attempts) = rejected(&truth, &swapped);
         assert!(servers > 125 && attempts > 125, "{servers} {attempts}");
         // The right mean but far too narrow: dispersion.
-        let narrow = Population::Uniform { low: 0.33, high: 0.43 };
-        let (servers, attempts) = rejected(truth, narrow);
+        let narrow = ErrorFamily::Uniform { low: 0.33, high: 0.43 };
+        let (servers, attempts) = rejected(&truth, &narrow);
         assert!(servers.max(attempts) > 125, "{servers} {attempts}");
     }
 

@@ -25,13 +25,13 @@
 
 use super::assumptions::adjusted;
 use super::dispersion::{Residual, dispersion};
-use super::goodness::{BINS, Bin, CalibrationBin, calibration, record};
 use super::history::{Coin, walk};
 use super::latency_check::{Exceedances, QUANTILES};
 use super::longest_run::{LongestRun, longest_run};
-use super::residuals::{Coins, Finding, Weighted};
+use super::residuals::{Coins, Finding, LEAST_VARIANCE, Weighted};
 use crate::fit::error_rates::{RatePrior, Tally};
 use crate::fit::runs::Start;
+use crate::stats::calibration::Calibration;
 use crate::trace::Observed;
 
 /// Adjusted p-values below this are misses.
@@ -73,8 +73,6 @@ pub struct HeldOut {
     pub attempts: u64,
     /// Every check.
     pub checks: Vec<Check>,
-    /// Predictions against outcomes, by prediction.
-    pub calibration: Vec<CalibrationBin>,
     /// Mean of -ln of the predicted probability of what happened, in nats; lower is better.
     pub log_score: f64,
     /// The same predicted from each server's raw rate so far, `(failures + 1/2) / (attempts + 1)`
@@ -105,7 +103,7 @@ struct Sums {
     /// After 1, 2, 3 or more failures in a row.
     after: [Coins; 3],
     bursts: Coins,
-    bins: [Bin; BINS],
+    calibration: Calibration,
     score: Weighted,
     log_score: f64,
     raw_log_score: f64,
@@ -126,7 +124,7 @@ impl Sums {
         if coin.failed_just_now >= BURST {
             self.bursts.record(p, failed);
         }
-        record(&mut self.bins, p, failed);
+        self.calibration.record(p, failed);
         self.score.record(-libm::log(p / (1.0 - p)), p, failed);
         let of_outcome = |p: f64| -libm::log(if failed { p } else { 1.0 - p });
         self.log_score += of_outcome(p);
@@ -173,11 +171,9 @@ pub fn held_out(
         }
     });
     let per_attempt = 1.0 / sums.attempts.max(1) as f64;
-    let (checks, calibration) = checks(&sums);
     HeldOut {
         attempts: sums.attempts,
-        checks,
-        calibration,
+        checks: checks(&sums),
         log_score: sums.log_score * per_attempt,
         raw_log_score: sums.raw_log_score * per_attempt,
         longest_run: longest_run(&sums.halves, prior),
@@ -195,7 +191,7 @@ struct Draft {
     fewer: &'static str,
 }
 
-fn checks(sums: &Sums) -> (Vec<Check>, Vec<CalibrationBin>) {
+fn checks(sums: &Sums) -> Vec<Check> {
     const NAMES: [&str; 3] = ["runs: after 1", "runs: after 2", "runs: after 3 or more"];
     let of_coins = |name, coins: &Coins, more, fewer| Draft {
         name,
@@ -234,9 +230,9 @@ fn checks(sums: &Sums) -> (Vec<Check>, Vec<CalibrationBin>) {
         more: "servers differ more from their predictions than chance does",
         fewer: "servers differ less from their predictions than chance does",
     });
-    let (test, bins) = calibration(&sums.bins);
-    let failures: u64 = bins.iter().map(|bin| bin.failures).sum();
-    let expected: f64 = bins.iter().map(|bin| bin.expected_failures).sum();
+    let test = sums.calibration.test(LEAST_VARIANCE);
+    let failures: u64 = sums.calibration.bins.iter().map(|bin| bin.observed).sum();
+    let expected: f64 = sums.calibration.bins.iter().map(|bin| bin.expected).sum();
     let finding = Finding {
         statistic: test.statistic,
         p_value: test.p_value,
@@ -278,7 +274,7 @@ fn checks(sums: &Sums) -> (Vec<Check>, Vec<CalibrationBin>) {
     }
     let findings: Vec<Finding> = drafts.iter().map(|draft| draft.finding).collect();
     let p_values = adjusted(&findings);
-    (drafts.into_iter().zip(p_values).map(|(draft, p)| draft.into_check(p)).collect(), bins)
+    drafts.into_iter().zip(p_values).map(|(draft, p)| draft.into_check(p)).collect()
 }
 
 impl Draft {
@@ -369,7 +365,7 @@ mod tests {
     fn no_attempts_are_no_obstacle() {
         let found = held_out(&[], &[], &RatePrior::flat(), |_| 0.5);
         assert_eq!((found.attempts, found.misses().count()), (0, 0));
-        assert!(found.longest_run.is_none() && found.calibration.is_empty());
+        assert!(found.longest_run.is_none());
         assert!(found.checks.iter().all(|check| check.sentence.contains("not checked")));
     }
 }

@@ -13,7 +13,7 @@ mod predictor;
 mod residuals;
 
 pub use assumptions::{AssumptionTest, Effect, assumptions};
-pub use goodness::{CalibrationBin, Goodness, goodness};
+pub use goodness::{Goodness, goodness};
 pub use held_out::{Check, HeldOut, held_out};
 pub use homogeneity::Homogeneity;
 pub(super) use homogeneity::homogeneity;

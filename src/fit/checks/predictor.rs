@@ -113,19 +113,19 @@ impl<'a> Predictor<'a> {
 mod tests {
     use super::*;
     use crate::domain::{Purpose, Streams};
-    use crate::fit::error_rates::Population;
     use crate::stats::sample::uniform01;
+    use crate::world::ErrorFamily;
 
     #[test]
     fn followed_predictions_are_those_of_the_prior() {
         let populations = [
-            Population::FLAT,
-            Population::Uniform { low: 0.02, high: 0.75 },
+            ErrorFamily::FLAT,
+            ErrorFamily::Uniform { low: 0.02, high: 0.75 },
             // The truth at its end, and beyond it.
-            Population::Uniform { low: 0.1, high: 0.3 },
-            Population::Uniform { low: 0.1, high: 0.29 },
-            Population::Beta { alpha: 0.6, beta: 0.9 },
-            Population::Beta { alpha: 300.0, beta: 900.0 },
+            ErrorFamily::Uniform { low: 0.1, high: 0.3 },
+            ErrorFamily::Uniform { low: 0.1, high: 0.29 },
+            ErrorFamily::Beta { alpha: 0.6, beta: 0.9 },
+            ErrorFamily::Beta { alpha: 300.0, beta: 900.0 },
         ];
         for (number, population) in (0..).zip(populations) {
             let prior = RatePrior::of(&population);
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn servers_that_always_or_never_fail_stay_inside() {
         for failed in [true, false] {
-            let prior = RatePrior::of(&Population::Uniform { low: 0.4, high: 0.5 });
+            let prior = RatePrior::of(&ErrorFamily::Uniform { low: 0.4, high: 0.5 });
             let mut predictor = Predictor::new(&prior);
             let (mut tally, mut followed) = (Tally::default(), Followed::default());
             for _ in 0..30_000 {

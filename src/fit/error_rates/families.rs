@@ -18,42 +18,14 @@
 //! data, and a Bayes factor below 3 chooses nothing.
 
 use super::grid::{Marginal, Posterior};
-use super::population::{Population, Tally, log_beta_marginal};
+use super::population::{Tally, log_beta_marginal};
 use super::{beta, mixture, uniform};
 use crate::stats::Interval;
 use crate::stats::special::{inc_beta, inv_inc_beta};
+use crate::world::{ErrorFamily, ErrorRateKind};
 
 /// The probability that a credible interval holds its parameter.
 pub const CREDIBILITY: f64 = 0.95;
-
-/// A family of populations of error rates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
-    /// Uniform on an interval.
-    Uniform,
-    /// Beta.
-    Beta,
-    /// Two betas of one concentration.
-    BetaMixture,
-    /// One rate for each port, the same at every start.
-    Fixed,
-}
-
-impl Family {
-    /// All families.
-    pub const ALL: [Self; 4] = [Self::Uniform, Self::Beta, Self::BetaMixture, Self::Fixed];
-
-    /// The family's name in model files.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Uniform => "uniform",
-            Self::Beta => "beta",
-            Self::BetaMixture => "beta_mixture",
-            Self::Fixed => "fixed",
-        }
-    }
-}
 
 /// A hyperparameter as the data leave it.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,10 +87,10 @@ impl Hyperparameter {
 #[derive(Debug, Clone, PartialEq)]
 pub struct FamilyFit {
     /// Which family.
-    pub family: Family,
+    pub family: ErrorRateKind,
     /// The population at the estimates of the hyperparameters; of fixed rates: the flat prior of
     /// each, as the rates themselves are the hyperparameters.
-    pub population: Population,
+    pub population: ErrorFamily,
     /// `ln` of the evidence: the likelihood averaged over the hyper-prior.
     pub log_evidence: f64,
     /// The family's posterior probability among all families fitted, each as likely before.
@@ -144,7 +116,7 @@ impl Joint {
         &self,
         quantiles: impl Iterator<Item = f64>,
         share: impl FnMut() -> f64,
-    ) -> Vec<Population> {
+    ) -> Vec<ErrorFamily> {
         match self {
             Self::Uniform(posterior) => {
                 posterior.points(quantiles, share).into_iter().map(uniform_at).collect()
@@ -161,33 +133,33 @@ impl Joint {
 }
 
 /// The population with these ends; a cell on the diagonal may give them in either order.
-fn uniform_at([a, b]: [f64; 2]) -> Population {
+fn uniform_at([a, b]: [f64; 2]) -> ErrorFamily {
     let (low, high) = (a.min(b), a.max(b));
-    Population::Uniform { low, high: if high > low { high } else { low + f64::EPSILON } }
+    ErrorFamily::Uniform { low, high: if high > low { high } else { low + f64::EPSILON } }
 }
 
-fn beta_at([mean, correlation]: [f64; 2]) -> Population {
+fn beta_at([mean, correlation]: [f64; 2]) -> ErrorFamily {
     let (alpha, beta) = beta::shapes(mean, beta::concentration(correlation));
-    Population::Beta { alpha, beta }
+    ErrorFamily::Beta { alpha, beta }
 }
 
-fn mixture_at([correlation, a, b, weight]: [f64; 4]) -> Population {
+fn mixture_at([correlation, a, b, weight]: [f64; 4]) -> ErrorFamily {
     let concentration = beta::concentration(correlation);
     let (alpha, beta) = beta::shapes(a.min(b), concentration);
     let (second_alpha, second_beta) = beta::shapes(a.max(b), concentration);
-    Population::BetaMixture { weight, alpha, beta, second_alpha, second_beta }
+    ErrorFamily::BetaMixture { weight, alpha, beta, second_alpha, second_beta }
 }
 
 /// Fits these families to the servers' tallies, one list a start; best evidence first.
-pub(super) fn fit_all(starts: &[Vec<Tally>], families: &[Family]) -> Vec<FamilyFit> {
+pub(super) fn fit_all(starts: &[Vec<Tally>], families: &[ErrorRateKind]) -> Vec<FamilyFit> {
     let tallies = distinct(starts.iter().flatten().copied());
     let mut fits: Vec<FamilyFit> = families
         .iter()
         .filter_map(|family| match family {
-            Family::Uniform => fit_uniform(&tallies),
-            Family::Beta => fit_beta(&tallies),
-            Family::BetaMixture => fit_mixture(&tallies),
-            Family::Fixed => Some(fit_fixed(starts)),
+            ErrorRateKind::Uniform => fit_uniform(&tallies),
+            ErrorRateKind::Beta => fit_beta(&tallies),
+            ErrorRateKind::BetaMixture => fit_mixture(&tallies),
+            ErrorRateKind::Fixed => Some(fit_fixed(starts)),
         })
         .collect();
     fits.sort_by(|a, b| b.log_evidence.total_cmp(&a.log_evidence));
@@ -218,7 +190,7 @@ fn fit_uniform(tallies: &[(Tally, f64)]) -> Option<FamilyFit> {
     let low = Hyperparameter::direct("low", posterior.marginal(0));
     let high = Hyperparameter::direct("high", posterior.marginal(1));
     Some(FamilyFit {
-        family: Family::Uniform,
+        family: ErrorRateKind::Uniform,
         population: uniform_at([low.estimate, high.estimate]),
         log_evidence: posterior.log_integral,
         probability: 1.0,
@@ -232,7 +204,7 @@ fn fit_beta(tallies: &[(Tally, f64)]) -> Option<FamilyFit> {
     let mean = Hyperparameter::direct("mean", posterior.marginal(0));
     let correlation = posterior.marginal(1);
     Some(FamilyFit {
-        family: Family::Beta,
+        family: ErrorRateKind::Beta,
         population: beta_at([mean.estimate, correlation.mean()]),
         log_evidence: posterior.log_integral,
         probability: 1.0,
@@ -248,7 +220,7 @@ fn fit_mixture(tallies: &[(Tally, f64)]) -> Option<FamilyFit> {
         .map(|(name, d)| Hyperparameter::direct(name, posterior.marginal(d)));
     let means = [correlation.mean(), first.estimate, second.estimate, weight.estimate];
     Some(FamilyFit {
-        family: Family::BetaMixture,
+        family: ErrorRateKind::BetaMixture,
         population: mixture_at(means),
         log_evidence: posterior.log_integral,
         probability: 1.0,
@@ -264,8 +236,8 @@ fn fit_fixed(starts: &[Vec<Tally>]) -> FamilyFit {
         pooled.iter_mut().zip(start).for_each(|(sum, tally)| sum.add(*tally));
     }
     FamilyFit {
-        family: Family::Fixed,
-        population: Population::FLAT,
+        family: ErrorRateKind::Fixed,
+        population: ErrorFamily::FLAT,
         log_evidence: pooled.iter().map(|tally| log_beta_marginal(1.0, 1.0, *tally)).sum(),
         probability: 1.0,
         hyperparameters: pooled.into_iter().map(Hyperparameter::rate).collect(),

@@ -108,8 +108,9 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use super::super::population::Population;
     use super::*;
+    use crate::fit::error_rates::Population;
+    use crate::world::ErrorFamily;
 
     #[test]
     fn the_tabulated_likelihood_is_that_of_the_population() {
@@ -123,7 +124,7 @@ mod tests {
         let (second_alpha, second_beta) = shapes(0.4, 6.0);
         for (weight, got) in weights.into_iter().zip(got) {
             let population =
-                Population::BetaMixture { weight, alpha, beta, second_alpha, second_beta };
+                ErrorFamily::BetaMixture { weight, alpha, beta, second_alpha, second_beta };
             let exact: f64 = tallies.iter().map(|(t, _)| population.log_marginal(*t)).sum();
             assert!((got + table.log_scale - exact).abs() < 1e-9, "{weight}: {got} {exact}");
         }

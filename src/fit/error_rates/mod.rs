@@ -13,7 +13,7 @@ mod server;
 mod truncated;
 mod uniform;
 
-pub use families::{CREDIBILITY, Family, FamilyFit, Hyperparameter};
+pub use families::{CREDIBILITY, FamilyFit, Hyperparameter};
 pub use population::{Population, Tally};
 pub use posterior::{ErrorRateFit, fit_error_rates, fit_error_rates_among};
 pub use prior::RatePrior;

@@ -25,38 +25,6 @@ pub struct Tally {
     pub successes: u64,
 }
 
-/// A distribution of error rates on \[0, 1\].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Population {
-    /// Uniform on \[low, high\], 0 <= low < high <= 1.
-    Uniform {
-        /// Lowest rate.
-        low: f64,
-        /// Highest rate.
-        high: f64,
-    },
-    /// Beta(alpha, beta), both above 0.
-    Beta {
-        /// First shape.
-        alpha: f64,
-        /// Second shape.
-        beta: f64,
-    },
-    /// Beta(alpha, beta) with probability 1 - weight, else Beta(second_alpha, second_beta).
-    BetaMixture {
-        /// The probability of the second component, in \[0, 1\].
-        weight: f64,
-        /// First shape of the first component.
-        alpha: f64,
-        /// Second shape of the first component.
-        beta: f64,
-        /// First shape of the second component.
-        second_alpha: f64,
-        /// Second shape of the second component.
-        second_beta: f64,
-    },
-}
-
 impl Tally {
     /// All attempts.
     #[must_use]
@@ -84,30 +52,36 @@ impl Tally {
     }
 }
 
-impl Population {
-    /// The population of a model's family; `None` of fixed rates, which are none.
-    #[must_use]
-    pub fn of_family(family: &ErrorFamily) -> Option<Self> {
-        match *family {
-            ErrorFamily::Uniform { low, high } => Some(Self::Uniform { low, high }),
-            ErrorFamily::Beta { alpha, beta } => Some(Self::Beta { alpha, beta }),
-            ErrorFamily::BetaMixture { weight, alpha, beta, second_alpha, second_beta } => {
-                Some(Self::BetaMixture { weight, alpha, beta, second_alpha, second_beta })
-            }
-            ErrorFamily::Fixed { .. } => None,
-        }
-    }
-
-    /// Every rate is as likely as any other.
-    pub const FLAT: Self = Self::Uniform { low: 0.0, high: 1.0 };
-
+/// What a family of error rates says of one server's successes and failures. Of fixed rates it
+/// says nothing: a server is then no draw from a population, and its rate as likely as any other.
+pub trait Population {
     /// `ln` of the likelihood p^f (1-p)^s averaged over the population.
-    #[must_use]
-    pub fn log_marginal(&self, tally: Tally) -> f64 {
+    fn log_marginal(&self, tally: Tally) -> f64;
+
+    /// The chance that the next attempt of a server with this tally fails.
+    fn predictive_failure(&self, tally: Tally) -> f64;
+
+    /// The probability that a server with this tally has an error rate of at most `rate`.
+    fn posterior_cdf(&self, tally: Tally, rate: f64) -> f64;
+
+    /// The `u`-quantile of a server's error rate given its tally, for u in \[0, 1\].
+    fn posterior_quantile(&self, tally: Tally, u: f64) -> f64;
+
+    /// Of a mixture the probability of the second component given a tally; else one half.
+    fn second_share(&self, tally: Tally) -> f64;
+}
+
+impl Population for ErrorFamily {
+    fn log_marginal(&self, tally: Tally) -> f64 {
         if tally.attempts() == 0 {
             return 0.0;
         }
         match *self {
+            Self::Uniform { low, high } if low == high => {
+                // All rates are the same; 0 ln 0 = 0.
+                let term = |n: u64, p: f64| if n == 0 { 0.0 } else { n as f64 * libm::log(p) };
+                term(tally.failures, low) + term(tally.successes, 1.0 - low)
+            }
             Self::Uniform { low, high } => {
                 let server = TruncatedBeta::new(tally);
                 server.log_integral(server.tail(low), server.tail(high)) - libm::log(high - low)
@@ -120,27 +94,26 @@ impl Population {
                     f64::NEG_INFINITY
                 }
             })),
+            Self::Fixed { .. } => Self::FLAT.log_marginal(tally),
         }
     }
 
-    /// The chance that the next attempt of a server with this tally fails.
-    #[must_use]
-    pub fn predictive_failure(&self, tally: Tally) -> f64 {
+    fn predictive_failure(&self, tally: Tally) -> f64 {
         let (f, s) = tally.as_floats();
         match *self {
+            Self::Uniform { low, high } if low == high => low,
             Self::Uniform { low, high } => {
                 let more = Tally { failures: tally.failures + 1, ..tally };
                 let mean = libm::exp(self.log_marginal(more) - self.log_marginal(tally));
                 mean.clamp(low, high)
             }
             Self::Beta { alpha, beta } => (alpha + f) / (alpha + beta + f + s),
-            Self::BetaMixture { .. } => self.average(tally, |part| part.predictive_failure(tally)),
+            Self::BetaMixture { .. } => average(self, tally, |part| part.predictive_failure(tally)),
+            Self::Fixed { .. } => Self::FLAT.predictive_failure(tally),
         }
     }
 
-    /// The probability that a server with this tally has an error rate of at most `rate`.
-    #[must_use]
-    pub fn posterior_cdf(&self, tally: Tally, rate: f64) -> f64 {
+    fn posterior_cdf(&self, tally: Tally, rate: f64) -> f64 {
         let (f, s) = tally.as_floats();
         match *self {
             Self::Uniform { low, high } => {
@@ -153,15 +126,17 @@ impl Population {
                 libm::exp(server.log_integral(low, at) - whole).min(1.0)
             }
             Self::Beta { alpha, beta } => inc_beta(alpha + f, beta + s, rate.clamp(0.0, 1.0)),
-            Self::BetaMixture { .. } => self.average(tally, |part| part.posterior_cdf(tally, rate)),
+            Self::BetaMixture { .. } => {
+                average(self, tally, |part| part.posterior_cdf(tally, rate))
+            }
+            Self::Fixed { .. } => Self::FLAT.posterior_cdf(tally, rate),
         }
     }
 
-    /// The `u`-quantile of a server's error rate given its tally, for u in \[0, 1\].
-    #[must_use]
-    pub fn posterior_quantile(&self, tally: Tally, u: f64) -> f64 {
+    fn posterior_quantile(&self, tally: Tally, u: f64) -> f64 {
         let (f, s) = tally.as_floats();
         match *self {
+            Self::Uniform { low, high } if low == high => low,
             Self::Uniform { low, high } => {
                 let (a, b) = (f + 1.0, s + 1.0);
                 // Work in the tail that has the digits: the lower one unless low is beyond the
@@ -190,73 +165,22 @@ impl Population {
                 }
                 0.5 * (low + high)
             }
+            Self::Fixed { .. } => Self::FLAT.posterior_quantile(tally, u),
         }
     }
 
-    /// The share of servers with an error rate of at most `rate`.
-    #[must_use]
-    pub fn cdf(&self, rate: f64) -> f64 {
-        match *self {
-            Self::Uniform { low, high } => ((rate - low) / (high - low)).clamp(0.0, 1.0),
-            Self::Beta { alpha, beta } => inc_beta(alpha, beta, rate.clamp(0.0, 1.0)),
-            Self::BetaMixture { .. } => {
-                self.parts().map(|(weight, part)| weight * part.cdf(rate)).iter().sum()
-            }
-        }
-    }
-
-    /// The mean error rate.
-    #[must_use]
-    pub fn mean(&self) -> f64 {
-        match *self {
-            Self::Uniform { low, high } => 0.5 * (low + high),
-            Self::Beta { alpha, beta } => alpha / (alpha + beta),
-            Self::BetaMixture { .. } => {
-                self.parts().map(|(weight, part)| weight * part.mean()).iter().sum()
-            }
-        }
-    }
-
-    /// The family's name in model files.
-    #[must_use]
-    pub const fn family(&self) -> &'static str {
-        match self {
-            Self::Uniform { .. } => "uniform",
-            Self::Beta { .. } => "beta",
-            Self::BetaMixture { .. } => "beta_mixture",
-        }
-    }
-
-    /// The components of a mixture with their probabilities; anything else twice, half each.
-    pub(super) fn parts(&self) -> [(f64, Self); 2] {
-        match *self {
-            Self::BetaMixture { weight, alpha, beta, second_alpha, second_beta } => [
-                (1.0 - weight, Self::Beta { alpha, beta }),
-                (weight, Self::Beta { alpha: second_alpha, beta: second_beta }),
-            ],
-            one => [(0.5, one), (0.5, one)],
-        }
-    }
-
-    /// The average over the components, weighted by their probabilities given the tally.
-    fn average(&self, tally: Tally, value: impl Fn(Self) -> f64) -> f64 {
+    fn second_share(&self, tally: Tally) -> f64 {
         let [(first_weight, first), (second_weight, second)] = self.parts();
         let odds = second.log_marginal(tally) - first.log_marginal(tally);
-        let share = second_weight / (second_weight + first_weight * libm::exp(-odds));
-        (1.0 - share) * value(first) + share * value(second)
+        second_weight / (second_weight + first_weight * libm::exp(-odds))
     }
 }
 
-impl From<Population> for ErrorFamily {
-    fn from(population: Population) -> Self {
-        match population {
-            Population::Uniform { low, high } => Self::Uniform { low, high },
-            Population::Beta { alpha, beta } => Self::Beta { alpha, beta },
-            Population::BetaMixture { weight, alpha, beta, second_alpha, second_beta } => {
-                Self::BetaMixture { weight, alpha, beta, second_alpha, second_beta }
-            }
-        }
-    }
+/// The average over the components, weighted by their probabilities given the tally.
+fn average(of: &ErrorFamily, tally: Tally, value: impl Fn(&ErrorFamily) -> f64) -> f64 {
+    let [(_, first), (_, second)] = of.parts();
+    let share = of.second_share(tally);
+    (1.0 - share) * value(&first) + share * value(&second)
 }
 
 /// `ln` of B(alpha + f, beta + s) / B(alpha, beta), the beta-binomial likelihood.
@@ -270,12 +194,12 @@ pub(super) fn log_beta_marginal(alpha: f64, beta: f64, tally: Tally) -> f64 {
 mod tests {
     use super::*;
 
-    const POPULATIONS: [Population; 5] = [
-        Population::FLAT,
-        Population::Uniform { low: 0.02, high: 0.75 },
-        Population::Uniform { low: 0.6, high: 0.7 },
-        Population::Beta { alpha: 1.7, beta: 2.4 },
-        Population::BetaMixture {
+    const POPULATIONS: [ErrorFamily; 5] = [
+        ErrorFamily::FLAT,
+        ErrorFamily::Uniform { low: 0.02, high: 0.75 },
+        ErrorFamily::Uniform { low: 0.6, high: 0.7 },
+        ErrorFamily::Beta { alpha: 1.7, beta: 2.4 },
+        ErrorFamily::BetaMixture {
             weight: 0.3,
             alpha: 1.2,
             beta: 9.0,
@@ -289,7 +213,7 @@ mod tests {
     }
 
     /// The average likelihood by brute force: over 20,000 equally likely rates.
-    fn by_quantiles(population: Population, tally: Tally) -> f64 {
+    fn by_quantiles(population: &ErrorFamily, tally: Tally) -> f64 {
         let n = 20_000;
         let terms: Vec<f64> = (0..n)
             .map(|i| {
@@ -306,7 +230,7 @@ mod tests {
         for population in POPULATIONS {
             for tally in [tally(1, 0), tally(0, 7), tally(12, 30), tally(30, 2), tally(0, 0)] {
                 let (got, expected) =
-                    (population.log_marginal(tally), by_quantiles(population, tally));
+                    (population.log_marginal(tally), by_quantiles(&population, tally));
                 assert!((got - expected).abs() < 2e-4, "{population:?} {tally:?} {got} {expected}");
             }
         }

@@ -7,16 +7,18 @@
 //! given that it redraws.
 //!
 //! When not to use it: draws and servers' rates presume that starts redraw; compare
-//! [`Family::Fixed`]'s probability first where there are several starts.
+//! [`ErrorRateKind::Fixed`]'s probability first where there are several starts.
 
 use std::sync::OnceLock;
 
-use super::families::{Family, FamilyFit, fit_all};
-use super::population::{Population, Tally};
+use super::families::{FamilyFit, fit_all};
+use super::population::Tally;
 use super::prior::RatePrior;
 use super::server::{ServerRate, Servers};
 use crate::domain::{Purpose, Streams};
 use crate::stats::sample::uniform_open;
+use crate::world::ErrorFamily;
+use crate::world::ErrorRateKind;
 
 /// Places draws within their cells.
 const SEED: u64 = 0x5EED_0E44;
@@ -42,32 +44,36 @@ pub fn fit_error_rates(starts: &[Vec<Tally>]) -> Option<ErrorRateFit> {
     let tried = starts.iter().filter(|start| start.iter().any(|tally| tally.attempts() > 0));
     match tried.count() {
         0 | 1 => {
-            let redrawn = Family::ALL.into_iter().filter(|family| *family != Family::Fixed);
-            fit_error_rates_among(starts, &redrawn.collect::<Vec<Family>>())
+            let redrawn =
+                ErrorRateKind::ALL.into_iter().filter(|family| *family != ErrorRateKind::Fixed);
+            fit_error_rates_among(starts, &redrawn.collect::<Vec<ErrorRateKind>>())
         }
-        _ => fit_error_rates_among(starts, &Family::ALL),
+        _ => fit_error_rates_among(starts, &ErrorRateKind::ALL),
     }
 }
 
 /// Fits these families only, as if there were no others. One that redraws must be among them.
 #[must_use]
-pub fn fit_error_rates_among(starts: &[Vec<Tally>], families: &[Family]) -> Option<ErrorRateFit> {
+pub fn fit_error_rates_among(
+    starts: &[Vec<Tally>],
+    families: &[ErrorRateKind],
+) -> Option<ErrorRateFit> {
     let families = fit_all(starts, families);
-    let redraws = families.iter().any(|fit| fit.family != Family::Fixed);
+    let redraws = families.iter().any(|fit| fit.family != ErrorRateKind::Fixed);
     redraws.then(|| ErrorRateFit { families, servers: OnceLock::new() })
 }
 
 impl ErrorRateFit {
     /// The fit of one family, if it was among those fitted.
     #[must_use]
-    pub fn family(&self, family: Family) -> Option<&FamilyFit> {
+    pub fn family(&self, family: ErrorRateKind) -> Option<&FamilyFit> {
         self.families.iter().find(|fit| fit.family == family)
     }
 
     /// The best family of those that redraw servers' rates at each start.
     #[must_use]
     pub fn best_redrawn(&self) -> Option<&FamilyFit> {
-        self.families.iter().find(|fit| fit.family != Family::Fixed)
+        self.families.iter().find(|fit| fit.family != ErrorRateKind::Fixed)
     }
 
     /// `n` equally likely populations from the posterior, averaged over the families that redraw;
@@ -78,13 +84,14 @@ impl ErrorRateFit {
     /// cell. They come in the order of van der Corput's sequence, so that the first few are
     /// spread as evenly as all.
     #[must_use]
-    pub fn draws(&self, n: usize) -> Vec<Population> {
+    pub fn draws(&self, n: usize) -> Vec<ErrorFamily> {
         let mut rng = Streams::new(SEED).stream(Purpose::Analysis, 0, n as u64);
         let mut in_order = Vec::with_capacity(n);
-        let redrawn: Vec<&FamilyFit> = [Family::Uniform, Family::Beta, Family::BetaMixture]
-            .iter()
-            .filter_map(|family| self.family(*family))
-            .collect();
+        let redrawn: Vec<&FamilyFit> =
+            [ErrorRateKind::Uniform, ErrorRateKind::Beta, ErrorRateKind::BetaMixture]
+                .iter()
+                .filter_map(|family| self.family(*family))
+                .collect();
         let total: f64 = redrawn.iter().map(|fit| fit.probability).sum();
         let (mut below, mut next) = (0.0, 0);
         for (i, fit) in redrawn.iter().enumerate() {
@@ -128,6 +135,7 @@ impl ErrorRateFit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fit::error_rates::Population;
 
     fn tallies<const N: usize>(counts: [(u64, u64); N]) -> Vec<Tally> {
         counts.map(|(failures, successes)| Tally { failures, successes }).to_vec()
@@ -165,7 +173,7 @@ mod tests {
     #[test]
     fn one_attempt_has_the_evidence_of_the_priors_mean_error_rate() {
         // By symmetry all hyper-priors expect a mean error rate of 1/2.
-        let fit = fit_error_rates_among(&[tallies([(1, 0)])], &Family::ALL).unwrap();
+        let fit = fit_error_rates_among(&[tallies([(1, 0)])], &ErrorRateKind::ALL).unwrap();
         assert_eq!(fit.families.len(), 4);
         for family in &fit.families {
             assert!((family.log_evidence - 0.5_f64.ln()).abs() < 0.002, "{family:?}");
@@ -175,16 +183,16 @@ mod tests {
 
     #[test]
     fn two_failures_of_one_server_have_the_evidence_of_the_mean_square_rate() {
-        let fit = fit_error_rates_among(&[tallies([(2, 0)])], &Family::ALL).unwrap();
+        let fit = fit_error_rates_among(&[tallies([(2, 0)])], &ErrorRateKind::ALL).unwrap();
         // Uniform: the mean of (a^2 + ab + b^2) / 3 over independent uniform a, b.
         // Beta: E[m^2 + m (1 - m) correlation] = 1/3 + 1/12; the same for the mixture, as either
         // mean of the ordered pair is uniform when the pair is taken in random order and the
         // weight is symmetric.
         let expected = [
-            (Family::Uniform, (2.0 / 3.0 + 0.25) / 3.0),
-            (Family::Beta, 5.0 / 12.0),
-            (Family::BetaMixture, 5.0 / 12.0),
-            (Family::Fixed, 1.0 / 3.0),
+            (ErrorRateKind::Uniform, (2.0 / 3.0 + 0.25) / 3.0),
+            (ErrorRateKind::Beta, 5.0 / 12.0),
+            (ErrorRateKind::BetaMixture, 5.0 / 12.0),
+            (ErrorRateKind::Fixed, 1.0 / 3.0),
         ];
         for (family, evidence) in expected {
             let got = fit.family(family).unwrap().log_evidence;
@@ -198,7 +206,7 @@ mod tests {
         for family in &fit.families {
             assert!(family.log_evidence.abs() < 0.001, "{family:?}");
         }
-        let uniform = fit.family(Family::Uniform).unwrap();
+        let uniform = fit.family(ErrorRateKind::Uniform).unwrap();
         let [low, high] = [0, 1].map(|i| &uniform.hyperparameters[i]);
         assert!(
             (low.estimate - 1.0 / 3.0).abs() < 0.001 && (high.estimate - 2.0 / 3.0).abs() < 0.001
@@ -206,7 +214,7 @@ mod tests {
         // P(low <= x) = 1 - (1 - x)^2.
         assert!((low.interval.high - (1.0 - 0.025_f64.sqrt())).abs() < 0.005, "{low:?}");
         assert!((low.cdf(0.4) - 0.64).abs() < 0.003);
-        let beta = fit.family(Family::Beta).unwrap();
+        let beta = fit.family(ErrorRateKind::Beta).unwrap();
         // Correlation 1 / (1 + concentration) uniform.
         assert!((beta.hyperparameters[1].cdf(3.0) - 0.75).abs() < 1e-9);
         let rate = fit.server(Tally::default());
@@ -241,10 +249,12 @@ mod tests {
             (0..8).map(|i| Tally { failures: rate(i), successes: 100 - rate(i) }).collect()
         };
         let same = fit_error_rates(&[start(0), start(0), start(0)]).unwrap();
-        assert!(same.families[0].family == Family::Fixed && same.families[0].probability > 0.99);
+        assert!(
+            same.families[0].family == ErrorRateKind::Fixed && same.families[0].probability > 0.99
+        );
         assert!((same.families[0].hyperparameters[1].estimate - 91.0 / 302.0).abs() < 1e-12);
         let anew = fit_error_rates(&[start(0), start(3), start(5)]).unwrap();
-        assert!(anew.family(Family::Fixed).unwrap().probability < 0.01);
+        assert!(anew.family(ErrorRateKind::Fixed).unwrap().probability < 0.01);
     }
 
     #[test]
@@ -252,7 +262,7 @@ mod tests {
         let kind = |rate: u64| Tally { failures: rate, successes: 60 - rate };
         let starts = [[3, 2, 40, 4, 41, 3, 39, 42, 2, 3].map(kind).to_vec()];
         let fit = fit_error_rates(&starts).unwrap();
-        assert_eq!(fit.families[0].family, Family::BetaMixture);
+        assert_eq!(fit.families[0].family, ErrorRateKind::BetaMixture);
         let of = |i: usize| fit.families[0].hyperparameters[i].estimate;
         assert!((of(0) - 0.06).abs() < 0.03 && (of(1) - 0.65).abs() < 0.08, "{} {}", of(0), of(1));
         assert!((of(2) - 0.42).abs() < 0.05, "{}", of(2));
@@ -260,21 +270,23 @@ mod tests {
 
     #[test]
     fn draws_have_the_posteriors_moments_and_any_prefix_is_representative() {
-        let fit = fit_error_rates_among(&some_starts(), &[Family::Beta]).unwrap();
+        let fit = fit_error_rates_among(&some_starts(), &[ErrorRateKind::Beta]).unwrap();
         let [mean, _] = [0, 1].map(|i| fit.families[0].hyperparameters[i].estimate);
         let draws = fit.draws(256);
         assert_eq!(draws, fit.draws(256));
         for prefix in [16, 64, 100, 256] {
-            let average = draws[..prefix].iter().map(Population::mean).sum::<f64>() / prefix as f64;
+            let average =
+                draws[..prefix].iter().map(ErrorFamily::mean).sum::<f64>() / prefix as f64;
             assert!((average - mean).abs() < 0.01, "{prefix}: {average} {mean}");
         }
         let all = fit_error_rates(&some_starts()).unwrap();
-        let redrawn = 1.0 - all.family(Family::Fixed).unwrap().probability;
+        let redrawn = 1.0 - all.family(ErrorRateKind::Fixed).unwrap().probability;
         for n in [1, 7, 256] {
             let draws = all.draws(n);
             assert_eq!(draws.len(), n);
-            for family in [Family::Uniform, Family::Beta, Family::BetaMixture] {
-                let count = draws.iter().filter(|d| d.family() == family.name()).count() as f64;
+            for family in [ErrorRateKind::Uniform, ErrorRateKind::Beta, ErrorRateKind::BetaMixture]
+            {
+                let count = draws.iter().filter(|d| d.kind() == family).count() as f64;
                 let share = all.family(family).unwrap().probability / redrawn;
                 assert!((count - share * n as f64).abs() <= 1.0, "{n} {family:?} {count} {share}");
             }

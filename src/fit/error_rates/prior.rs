@@ -9,11 +9,12 @@
 //! When not to use it: to learn about the population itself; servers share its hyperparameters,
 //! and a product over servers of averages forgets that.
 
-use super::population::{Population, Tally};
+use super::population::Tally;
 use super::prior_cell::{MANY_ATTEMPTS, PriorCell};
 use super::rate_cells::{CELLS, Cell, RATE_CELLS};
 use super::truncated::TruncatedBeta;
 use crate::stats::special::log_sum_exp;
+use crate::world::ErrorFamily;
 
 /// Tallies of up to so many attempts are looked up.
 const SMALL: usize = 64;
@@ -36,18 +37,18 @@ impl RatePrior {
     /// Every rate as likely as any other.
     #[must_use]
     pub fn flat() -> Self {
-        Self::of(&Population::FLAT)
+        Self::of(&ErrorFamily::FLAT)
     }
 
     /// One population.
     #[must_use]
-    pub fn of(population: &Population) -> Self {
-        Self::average(&[(*population, 1.0)])
+    pub fn of(population: &ErrorFamily) -> Self {
+        Self::average(&[(population.clone(), 1.0)])
     }
 
     /// Several populations with weights above 0 (they need not sum to 1).
     #[must_use]
-    pub fn average(populations: &[(Population, f64)]) -> Self {
+    pub fn average(populations: &[(ErrorFamily, f64)]) -> Self {
         let mut cells = vec![Cell::default(); CELLS];
         for (population, weight) in populations {
             RATE_CELLS.add(population, *weight, &mut cells);
@@ -220,14 +221,15 @@ fn index(tally: Tally) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fit::error_rates::Population;
 
-    const POPULATIONS: [Population; 6] = [
-        Population::FLAT,
-        Population::Uniform { low: 0.02, high: 0.75 },
-        Population::Uniform { low: 0.33, high: 0.35 },
-        Population::Beta { alpha: 0.6, beta: 0.9 },
-        Population::Beta { alpha: 30.0, beta: 70.0 },
-        Population::BetaMixture {
+    const POPULATIONS: [ErrorFamily; 6] = [
+        ErrorFamily::FLAT,
+        ErrorFamily::Uniform { low: 0.02, high: 0.75 },
+        ErrorFamily::Uniform { low: 0.33, high: 0.35 },
+        ErrorFamily::Beta { alpha: 0.6, beta: 0.9 },
+        ErrorFamily::Beta { alpha: 30.0, beta: 70.0 },
+        ErrorFamily::BetaMixture {
             weight: 0.3,
             alpha: 1.2,
             beta: 9.0,
@@ -294,11 +296,11 @@ mod tests {
 
     #[test]
     fn hopeless_tallies_have_finite_marginals_and_sane_posteriors() {
-        let prior = RatePrior::of(&Population::Uniform { low: 0.4, high: 0.5 });
+        let prior = RatePrior::of(&ErrorFamily::Uniform { low: 0.4, high: 0.5 });
         for t in [tally(0, 64), tally(0, 90_000), tally(1_000_000, 0), tally(3_000, 3)] {
             let (got, exact) = (
                 prior.log_marginal(t),
-                Population::Uniform { low: 0.4, high: 0.5 }.log_marginal(t),
+                ErrorFamily::Uniform { low: 0.4, high: 0.5 }.log_marginal(t),
             );
             assert!(got.is_finite() && (got / exact - 1.0).abs() < 0.01, "{t:?} {got} {exact}");
             assert!((0.39..0.51).contains(&prior.predictive_failure(t)), "{t:?}");
@@ -323,11 +325,11 @@ mod tests {
 
     #[test]
     fn an_average_of_populations_has_the_average_likelihood() {
-        let weighted: Vec<(Population, f64)> =
+        let weighted: Vec<(ErrorFamily, f64)> =
             POPULATIONS.into_iter().zip([1.0, 2.0, 0.5, 3.0, 1.0, 0.2]).collect();
         let prior = RatePrior::average(&weighted);
         for t in [tally(1, 0), tally(4, 9), tally(200, 300)] {
-            let likelihood = |(p, w): &(Population, f64)| w * p.log_marginal(t).exp();
+            let likelihood = |(p, w): &(ErrorFamily, f64)| w * p.log_marginal(t).exp();
             let exact = (weighted.iter().map(likelihood).sum::<f64>() / 7.7).ln();
             assert!((prior.log_marginal(t) - exact).abs() < 1e-3, "{t:?}");
         }

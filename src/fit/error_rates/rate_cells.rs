@@ -10,8 +10,8 @@
 use std::f64::consts::FRAC_PI_2;
 use std::sync::LazyLock;
 
-use super::population::Population;
 use crate::stats::special::{inc_beta, ln_beta};
+use crate::world::ErrorFamily;
 
 /// Number of cells.
 pub(super) const CELLS: usize = 512;
@@ -83,9 +83,9 @@ impl RateCells {
     }
 
     /// The population's probability of each cell, times `weight`, added to `cells`.
-    pub(super) fn add(&self, population: &Population, weight: f64, cells: &mut [Cell]) {
+    pub(super) fn add(&self, population: &ErrorFamily, weight: f64, cells: &mut [Cell]) {
         match *population {
-            Population::Uniform { low, high } => {
+            ErrorFamily::Uniform { low, high } => {
                 let (first, last) = (self.cell_of(low), self.cell_of(high));
                 for (i, cell) in cells.iter_mut().enumerate().take(last + 1).skip(first) {
                     let (from, to) = (self.edges[i].max(low), self.edges[i + 1].min(high));
@@ -94,12 +94,13 @@ impl RateCells {
                     cell.add(mass, mass * 0.5 * (from + to), mass * square);
                 }
             }
-            Population::Beta { alpha, beta } => self.add_beta(alpha, beta, weight, cells),
-            Population::BetaMixture { .. } => {
+            ErrorFamily::Beta { alpha, beta } => self.add_beta(alpha, beta, weight, cells),
+            ErrorFamily::BetaMixture { .. } => {
                 for (share, part) in population.parts() {
                     self.add(&part, weight * share, cells);
                 }
             }
+            ErrorFamily::Fixed { .. } => self.add(&ErrorFamily::FLAT, weight, cells),
         }
     }
 
@@ -158,7 +159,7 @@ mod tests {
     fn cells_hold_what_the_distribution_function_says() {
         let shapes = [(0.02, 0.05), (0.5, 0.5), (1.0, 1.0), (3.0, 900.0), (1e3, 950.0), (9e4, 2e5)];
         for (alpha, beta) in shapes {
-            let population = Population::Beta { alpha, beta };
+            let population = ErrorFamily::Beta { alpha, beta };
             let mut cells = vec![Cell::default(); CELLS];
             RATE_CELLS.add(&population, 1.0, &mut cells);
             let (mut mass, mut moment) = (0.0, 0.0);
@@ -175,7 +176,7 @@ mod tests {
         }
         for (low, high) in [(0.02, 0.75), (0.3, 0.3001), (0.0, 1.0)] {
             let mut cells = vec![Cell::default(); CELLS];
-            RATE_CELLS.add(&Population::Uniform { low, high }, 1.0, &mut cells);
+            RATE_CELLS.add(&ErrorFamily::Uniform { low, high }, 1.0, &mut cells);
             let mass: f64 = cells.iter().map(|cell| cell.mass).sum();
             let moment: f64 = cells.iter().map(|cell| cell.moment).sum();
             assert!((mass - 1.0).abs() < 1e-12 && (moment - 0.5 * (low + high)).abs() < 1e-12);

@@ -14,6 +14,7 @@ use super::families::CREDIBILITY;
 use super::population::{Population, Tally};
 use super::rate_cells::{CELLS, Cell, RATE_CELLS};
 use crate::stats::Interval;
+use crate::world::ErrorFamily;
 
 /// With more attempts than this the posterior is too narrow for the grid of rates.
 const MANY_ATTEMPTS: u64 = 10_000;
@@ -32,7 +33,7 @@ pub struct ServerRate {
     /// Equal-tailed 95 % interval.
     pub interval_95: Interval,
     tally: Tally,
-    populations: Arc<[Population]>,
+    populations: Arc<[ErrorFamily]>,
 }
 
 impl ServerRate {
@@ -43,7 +44,7 @@ impl ServerRate {
     }
 }
 
-fn cdf(populations: &[Population], tally: Tally, rate: f64) -> f64 {
+fn cdf(populations: &[ErrorFamily], tally: Tally, rate: f64) -> f64 {
     let sum: f64 = populations.iter().map(|p| p.posterior_cdf(tally, rate)).sum();
     sum / populations.len() as f64
 }
@@ -51,13 +52,13 @@ fn cdf(populations: &[Population], tally: Tally, rate: f64) -> f64 {
 /// Equally likely populations, and the mass of each in every cell of the grid of rates.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Servers {
-    populations: Arc<[Population]>,
+    populations: Arc<[ErrorFamily]>,
     /// One row a population.
     masses: Vec<f64>,
 }
 
 impl Servers {
-    pub(super) fn new(populations: &[Population]) -> Self {
+    pub(super) fn new(populations: &[ErrorFamily]) -> Self {
         let mut masses = Vec::with_capacity(populations.len() * CELLS);
         let mut cells = vec![Cell::default(); CELLS];
         for population in populations {

@@ -75,6 +75,7 @@ impl TruncatedBeta {
 mod tests {
     use super::*;
     use crate::fit::error_rates::Population;
+    use crate::world::ErrorFamily;
 
     fn tally(failures: u64, successes: u64) -> Tally {
         Tally { failures, successes }
@@ -83,14 +84,14 @@ mod tests {
     #[test]
     fn the_deep_tail_joins_the_asymptote_without_a_step() {
         // Rates of at most 0.1, but every attempt failed: the integral of p^n is closed.
-        let population = Population::Uniform { low: 0.02, high: 0.1 };
+        let population = ErrorFamily::Uniform { low: 0.02, high: 0.1 };
         for n in [100_u32, 270, 290, 2_000, 100_000] {
             let n1 = f64::from(n) + 1.0;
             let exact = n1 * 0.1_f64.ln() - n1.ln() - 0.08_f64.ln();
             let got = population.log_marginal(tally(u64::from(n), 0));
             assert!((got - exact).abs() < 0.02, "{n}: {got} {exact}");
         }
-        assert!(Population::Uniform { low: 0.4, high: 0.5 }.log_marginal(tally(0, 90_000)) < -4e4);
+        assert!(ErrorFamily::Uniform { low: 0.4, high: 0.5 }.log_marginal(tally(0, 90_000)) < -4e4);
     }
 
     #[test]

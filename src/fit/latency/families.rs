@@ -13,7 +13,7 @@
 use crate::stats::goodness::ks_statistic;
 use crate::stats::quantile::quantile;
 use crate::stats::special::normal_cdf;
-use crate::world::{LatencyFamily, LogNormal, LogNormals};
+use crate::world::{Families, LatencyFamily, LogNormal, LogNormals};
 
 use super::normals::{self, Bins, MOST_PARTS, Part};
 

@@ -40,6 +40,7 @@ pub(in crate::fit) fn assumed(config: Config) -> Option<(RateLimit, &'static str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::world::Families;
 
     #[test]
     fn the_assumptions_are_valid_models() {

@@ -4,11 +4,11 @@
 //! when the family's probability is at least 0.9 as well. A claim says so when no law here explains
 //! the attempts. Without a claim the inference abstains and says what the load could not have shown.
 
-use super::family::{LimitFamily, LimitKind, LimitParameter, to_digits};
+use super::family::{LimitFamily, to_digits};
 use super::lane::{Counts, Lane, log_slip_odds};
 use super::pressure::{Pressure, SPANS_S};
 use super::refusals::replayed;
-use crate::world::RateLimit;
+use crate::world::{LimitKind, RateLimit};
 
 /// A limit is claimed at this Bayes factor against none.
 pub const CLAIMED: f64 = 100.0;
@@ -199,8 +199,8 @@ fn press(pressed: &Pressure) -> String {
 
 /// The load that tells families apart.
 fn separate(best: &LimitFamily) -> String {
-    let capacity = LimitParameter::Capacity.of(&best.estimate).clamp(1.0, 1e6);
-    let rate = LimitParameter::PerSecond.of(&best.estimate).clamp(1e-3, 1e6);
+    let capacity = best.estimate.capacity().clamp(1.0, 1e6);
+    let rate = best.estimate.per_second().clamp(1e-3, 1e6);
     let refill_s = capacity / rate;
     let burst = libm::ceil(2.0 * capacity);
     format!(
@@ -223,7 +223,7 @@ fn fix_the_rate(best: &LimitFamily) -> String {
     if range.high <= 1.02 * range.low {
         return "Nothing: the rate is known to 2 %.".to_owned();
     }
-    let rate = LimitParameter::PerSecond.of(&best.estimate).clamp(1e-3, 1e6);
+    let rate = best.estimate.per_second().clamp(1e-3, 1e6);
     format!(
         "To narrow the rate (now {:.3} to {:.3} a second): send one server {:.1} attempts a second \
          without a pause for {:.1} s, so that accepted attempts count the refill.",

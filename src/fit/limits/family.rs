@@ -1,38 +1,9 @@
 //! A family of limits: its evidence, its posterior, and what that says of its parameters.
 
-use std::fmt;
-
 use super::rates::Piece;
 use crate::stats::Interval;
 use crate::stats::special::log_sum_exp;
-use crate::world::RateLimit;
-
-/// Kinds of rate limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum LimitKind {
-    /// Every attempt is accepted.
-    None,
-    /// A count that starts anew at fixed times.
-    FixedWindow,
-    /// A count over the time just past.
-    SlidingWindow,
-    /// Tokens refilled at a constant rate.
-    TokenBucket,
-    /// Tokens refilled at a rate that swings.
-    Sinusoidal,
-}
-
-impl fmt::Display for LimitKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "none",
-            Self::FixedWindow => "fixed window",
-            Self::SlidingWindow => "sliding window",
-            Self::TokenBucket => "token bucket",
-            Self::Sinusoidal => "sinusoidal bucket",
-        })
-    }
-}
+use crate::world::{LimitKind, RateLimit};
 
 /// A number that describes a limit of any family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,21 +20,10 @@ impl LimitParameter {
     /// Its value for a limit.
     #[must_use]
     pub fn of(self, limit: &RateLimit) -> f64 {
-        let (capacity, window_s, per_second) = match *limit {
-            RateLimit::None => (f64::INFINITY, f64::INFINITY, f64::INFINITY),
-            RateLimit::FixedWindow { limit, window_s, .. }
-            | RateLimit::SlidingWindow { limit, window_s } => {
-                (f64::from(limit), window_s, f64::from(limit) / window_s)
-            }
-            RateLimit::TokenBucket { per_second, burst } => (burst, f64::INFINITY, per_second),
-            RateLimit::Sinusoidal { mean_per_second, burst, .. } => {
-                (burst, f64::INFINITY, mean_per_second)
-            }
-        };
         match self {
-            Self::Capacity => capacity,
-            Self::WindowS => window_s,
-            Self::PerSecond => per_second,
+            Self::Capacity => limit.capacity(),
+            Self::WindowS => limit.window_s(),
+            Self::PerSecond => limit.per_second(),
         }
     }
 }

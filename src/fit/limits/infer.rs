@@ -8,7 +8,7 @@
 //! When not to use it: where a limiter is shared by several clients, of whom only one was recorded.
 
 use super::conclusion::{Conclusion, conclude};
-use super::family::{Cell, LimitFamily, LimitKind};
+use super::family::{Cell, LimitFamily};
 use super::lane::Lane;
 use super::pressure::Pressure;
 use super::prior::LimitPrior;
@@ -16,7 +16,7 @@ use super::{rates, sinusoidal, windows};
 use crate::fit::error_rates::RatePrior;
 use crate::fit::runs::Start;
 use crate::trace::Recording;
-use crate::world::RateLimit;
+use crate::world::{LimitKind, RateLimit};
 
 /// Draws from the posterior.
 pub const LIMIT_DRAWS: usize = 256;

@@ -17,7 +17,7 @@ mod windows;
 
 pub(in crate::fit) use assumed::assumed;
 pub use conclusion::{CLAIMED, Conclusion, NAMED};
-pub use family::{LimitFamily, LimitKind, LimitParameter};
+pub use family::{LimitFamily, LimitParameter};
 pub(in crate::fit) use infer::infer_limit;
 pub use infer::{LIMIT_DRAWS, LimitInference, infer_limit_of};
 pub use pressure::{Pressure, SPANS_S};

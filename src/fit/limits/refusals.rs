@@ -10,7 +10,7 @@ use super::lane::{Answer, Lane};
 use crate::domain::{Span, Timestamp};
 use crate::fit::error_rates::RatePrior;
 use crate::fit::runs::Start;
-use crate::world::RateLimit;
+use crate::world::{Families, RateLimit};
 
 /// Phases that are tried.
 const PHASES: usize = 64;
@@ -36,10 +36,7 @@ pub(in crate::fit) fn taken_for_refusals(
 
 /// The same for the attempts of a lane in which 429 is not marked.
 pub(super) fn replayed(limit: &RateLimit, lane: &Lane) -> Vec<bool> {
-    let phases = match limit {
-        RateLimit::FixedWindow { .. } | RateLimit::Sinusoidal { .. } => PHASES,
-        _ => 1,
-    };
+    let phases = if limit.draws_phase() { PHASES } else { 1 };
     let mut best = (f64::NEG_INFINITY, Vec::new());
     for phase in 0..phases {
         let (value, taken) = replay(limit, lane, phase as f64 / phases as f64);

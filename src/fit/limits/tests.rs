@@ -7,12 +7,13 @@ use rand::Rng;
 use super::lane::{Answer, Asked, Counts, Lane, log_slip_odds};
 use super::*;
 use crate::domain::{Outcome, Purpose, Streams, Timestamp};
-use crate::fit::error_rates::{Population, RatePrior};
+use crate::fit::error_rates::RatePrior;
 use crate::fit::runs::Start;
 use crate::stats::sample::{index_below, uniform01};
 use crate::stats::special::log_sum_exp;
 use crate::trace::{Observed, ReadOptions, Recording};
-use crate::world::{Limiter, RateLimit};
+use crate::world::ErrorFamily;
+use crate::world::{LimitKind, Limiter, RateLimit};
 
 fn rng(n: u64) -> impl Rng {
     Streams::new(23).stream(Purpose::Analysis, 0, n)
@@ -248,7 +249,7 @@ fn traces(matching: impl Fn(&str) -> bool, config: u8) -> Option<Vec<Recording>>
 }
 
 fn prior() -> RatePrior {
-    RatePrior::of(&Population::Uniform { low: 0.041, high: 0.686 })
+    RatePrior::of(&ErrorFamily::Uniform { low: 0.041, high: 0.686 })
 }
 
 fn show(inference: &LimitInference) {

@@ -73,11 +73,11 @@ impl Expectation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fit::error_rates::Population;
+    use crate::world::ErrorFamily;
 
     #[test]
     fn more_attempts_make_a_chance_alarm_rarer_and_a_restart_easier_to_believe() {
-        let prior = RatePrior::of(&Population::Beta { alpha: 2.0, beta: 2.0 });
+        let prior = RatePrior::of(&ErrorFamily::Beta { alpha: 2.0, beta: 2.0 });
         let expectation = Expectation::new(&prior);
         // Beta(2, 2): rates vary by 1/20, attempts at one server by 1/5 on average.
         assert!((expectation.ratio - 0.5).abs() < 1e-3);

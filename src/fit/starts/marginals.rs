@@ -130,7 +130,7 @@ fn table(prior: &RatePrior, failures: usize, successes: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fit::error_rates::Population;
+    use crate::world::ErrorFamily;
 
     fn tally(failures: u64, successes: u64) -> Tally {
         Tally { failures, successes }
@@ -139,9 +139,9 @@ mod tests {
     #[test]
     fn the_table_holds_the_averages_over_the_prior() {
         for population in [
-            Population::FLAT,
-            Population::Uniform { low: 0.3, high: 0.35 },
-            Population::Beta { alpha: 2.0, beta: 2.0 },
+            ErrorFamily::FLAT,
+            ErrorFamily::Uniform { low: 0.3, high: 0.35 },
+            ErrorFamily::Beta { alpha: 2.0, beta: 2.0 },
         ] {
             let prior = RatePrior::of(&population);
             let marginals = Marginals::new(&prior, tally(1_000, 900));
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn the_normal_curve_takes_over_where_the_table_ends() {
-        for population in [Population::FLAT, Population::Uniform { low: 0.041, high: 0.686 }] {
+        for population in [ErrorFamily::FLAT, ErrorFamily::Uniform { low: 0.041, high: 0.686 }] {
             let prior = RatePrior::of(&population);
             let marginals = Marginals::new(&prior, tally(1_000_000, 1_000_000));
             let tallies = [(110, 1_940), (1_025, 1_025), (1_410, 640), (0, 2_050), (2_050, 0)];

@@ -8,9 +8,10 @@ use super::find::find_in_pieces;
 use super::made::recording;
 use super::{Place, Starts, find_starts};
 use crate::domain::{Purpose, Streams};
-use crate::fit::error_rates::{Population, RatePrior, Tally};
+use crate::fit::error_rates::{RatePrior, Tally};
 use crate::stats::sample::uniform01;
 use crate::trace::{ReadOptions, Recording};
+use crate::world::ErrorFamily;
 
 const SERVERS: u8 = 4;
 /// Error rates of two starts.
@@ -42,7 +43,7 @@ fn stretches(starts: &Starts) -> Vec<Vec<(usize, usize, usize)>> {
 fn the_evidence_of_a_short_file_is_the_sum_over_all_cuts() {
     // Five requests have 16 cuts: sum them all by hand.
     let outcomes = [(0, true), (0, true), (1, false), (0, false), (1, true)];
-    let prior = RatePrior::of(&Population::Beta { alpha: 2.0, beta: 2.0 });
+    let prior = RatePrior::of(&ErrorFamily::Beta { alpha: 2.0, beta: 2.0 });
     let search = &find_starts(&[&recording(&outcomes)], 2, &prior).searches[0];
     let start = |range: std::ops::Range<usize>| -> f64 {
         let tally = |server: u8| {
@@ -173,7 +174,7 @@ fn the_real_recordings_of_config_0_are_cut_between_files_only() {
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|e| e == "csv"));
     paths.sort();
-    let prior = RatePrior::of(&Population::Uniform { low: 0.041, high: 0.686 });
+    let prior = RatePrior::of(&ErrorFamily::Uniform { low: 0.041, high: 0.686 });
     let read = |path: &PathBuf| Recording::read(path, &ReadOptions::default()).unwrap();
     let recordings: Vec<Recording> = paths.iter().flat_map(read).collect();
     let of_config = |name: &str| -> Vec<&Recording> {

@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
-use crate::fit::{Conclusion, ConfigFit, LimitFamily, LimitKind};
+use crate::fit::{Conclusion, ConfigFit, LimitFamily};
 use crate::report::numbers::fixed;
 use crate::report::table::frame;
+use crate::world::LimitKind;
 
 pub(super) fn text(fit: &ConfigFit) -> String {
     let inference = &fit.rate_limit.inference;

@@ -3,9 +3,10 @@
 use std::fmt::Write;
 
 use super::p_value;
-use crate::fit::{ConfigFit, Family, FamilyFit};
+use crate::fit::{ConfigFit, FamilyFit};
 use crate::report::numbers::{fixed, interval};
 use crate::report::table::frame;
+use crate::world::ErrorRateKind;
 
 /// More servers than this are told by the chart.
 const MOST_SERVERS: usize = 80;
@@ -79,7 +80,7 @@ fn families(fit: &ConfigFit) -> String {
 }
 
 fn hyperparameters(family: &FamilyFit) -> String {
-    if family.family == Family::Fixed {
+    if family.family == ErrorRateKind::Fixed {
         return "a rate for each port, the same at every start".to_owned();
     }
     let each: Vec<String> = family

@@ -35,20 +35,12 @@ pub(super) struct Start {
 enum Rates {
     Known(Vec<f64>),
     Drawn {
-        laws: Vec<Law>,
+        laws: Vec<ErrorFamily>,
         /// The probability of each law and those before it.
         cumulative: Vec<f64>,
         /// One a server: what was met at this start.
         tallies: Vec<Tally>,
     },
-}
-
-/// Where the rates of a start may come from.
-#[derive(Debug, Clone, Copy)]
-enum Law {
-    /// All are the same.
-    Point(f64),
-    Spread(Population),
 }
 
 impl Start {
@@ -107,7 +99,7 @@ impl Rates {
         let rows = model.error_rate.posterior.rows();
         let families =
             if rows.is_empty() { std::slice::from_ref(&model.error_rate.family) } else { rows };
-        let laws: Vec<Law> = families.iter().filter_map(Law::of).collect();
+        let laws = families.to_vec();
         let tallies: Vec<Tally> =
             (0..model.servers()).map(|i| seen.get(i).copied().unwrap_or_default()).collect();
         let log_weights: Vec<f64> =
@@ -133,83 +125,43 @@ impl Rates {
     }
 
     /// The law of one start, chosen by a word in \[0, 1).
-    fn law(&self, word: f64) -> Law {
+    fn law(&self, word: f64) -> &ErrorFamily {
         match self {
-            Self::Known(_) => Law::FLAT,
+            Self::Known(_) => &ErrorFamily::FLAT,
             Self::Drawn { laws, cumulative, .. } => {
                 let row = cumulative.partition_point(|below| *below <= word);
-                laws.get(row).or(laws.last()).copied().unwrap_or(Law::FLAT)
+                laws.get(row).or(laws.last()).unwrap_or(&ErrorFamily::FLAT)
             }
         }
     }
 
     /// A server's rate under the law, by a word in (0, 1).
-    fn rate(&self, law: Law, server: usize, word: f64) -> f64 {
+    fn rate(&self, law: &ErrorFamily, server: usize, word: f64) -> f64 {
         match self {
             Self::Known(values) => values.get(server).copied().unwrap_or(1.0),
             Self::Drawn { tallies, .. } => {
-                law.rate(tallies.get(server).copied().unwrap_or_default(), word)
+                rate(law, tallies.get(server).copied().unwrap_or_default(), word)
             }
         }
     }
 }
 
-impl Law {
-    const FLAT: Self = Self::Spread(Population::FLAT);
-
-    /// The law of a population; none of rates that are given one by one.
-    fn of(family: &ErrorFamily) -> Option<Self> {
-        match family {
-            ErrorFamily::Uniform { low, high } if low == high => Some(Self::Point(*low)),
-            other => Population::of_family(other).map(Self::Spread),
-        }
-    }
-
-    /// `ln` likelihood of a server's attempts.
-    fn log_marginal(self, tally: Tally) -> f64 {
-        match self {
-            Self::Point(rate) => {
-                // 0 ln 0 = 0.
-                let term = |n: u64, p: f64| if n == 0 { 0.0 } else { n as f64 * libm::log(p) };
-                term(tally.failures, rate) + term(tally.successes, 1.0 - rate)
+/// A server's rate given its tally, by inversion of a word in (0, 1). For a mixture the word chooses
+/// the component, and what is left of it the rate, as when servers are started.
+fn rate(law: &ErrorFamily, tally: Tally, word: f64) -> f64 {
+    match law {
+        ErrorFamily::BetaMixture { .. } => {
+            let [(_, first), (_, second)] = law.parts();
+            let weight = law.second_share(tally);
+            if word < weight {
+                second.posterior_quantile(tally, word / weight)
+            } else {
+                first.posterior_quantile(tally, (word - weight) / (1.0 - weight))
             }
-            Self::Spread(population) => population.log_marginal(tally),
         }
+        ErrorFamily::Uniform { low, high } if tally.attempts() == 0 => low + (high - low) * word,
+        population => population.posterior_quantile(tally, word),
     }
-
-    /// A server's rate given its tally, by inversion of a word in (0, 1). For a mixture the word
-    /// chooses the component, and what is left of it the rate, as when servers are started.
-    fn rate(self, tally: Tally, word: f64) -> f64 {
-        match self {
-            Self::Point(rate) => rate,
-            Self::Spread(Population::BetaMixture {
-                weight,
-                alpha,
-                beta,
-                second_alpha,
-                second_beta,
-            }) => {
-                let first = Population::Beta { alpha, beta };
-                let second = Population::Beta { alpha: second_alpha, beta: second_beta };
-                let weight = updated(weight, second.log_marginal(tally), first.log_marginal(tally));
-                if word < weight {
-                    second.posterior_quantile(tally, word / weight)
-                } else {
-                    first.posterior_quantile(tally, (word - weight) / (1.0 - weight))
-                }
-            }
-            Self::Spread(Population::Uniform { low, high }) if tally.attempts() == 0 => {
-                low + (high - low) * word
-            }
-            Self::Spread(population) => population.posterior_quantile(tally, word),
-        }
-    }
-}
-
-/// The probability `prior` after evidence of these `ln` likelihoods, for it and against it.
-fn updated(prior: f64, log_for: f64, log_against: f64) -> f64 {
-    let odds_against = (1.0 - prior) * libm::exp(log_against - log_for);
-    prior / (prior + odds_against)
 }
 
 #[cfg(test)]
@@ -250,10 +202,9 @@ mod tests {
             MIXTURE,
         ];
         for family in families {
-            let population = Population::of_family(&family).unwrap();
             let model = model(family.clone(), Vec::new());
             for seen in [tally(0, 0), tally(0, 3), tally(7, 4), tally(40, 160)] {
-                let cdf = |rate| population.posterior_cdf(seen, rate);
+                let cdf = |rate| family.posterior_cdf(seen, rate);
                 let start = Start::given(&model, &[seen]);
                 assert!(places(&start, cdf) > 1e-4, "{family:?} {seen:?}");
                 if seen.attempts() > 0 {

@@ -2,45 +2,40 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::rate_limit::RawRateLimit;
-use super::{need, only, raw_table, unknown};
-use crate::world::{Capacity, Conditions, Outage, OutageKind, ServerOverride, Violation};
+use super::table::{Table, only};
+use crate::world::family::{missing, unknown};
+use crate::world::{
+    Capacity, Conditions, Outage, OutageKind, RateLimit, ServerOverride, Violation,
+};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawCapacity {
-    slots: u32,
+pub(super) struct RawServer {
+    servers: Vec<u16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    queue: Option<u32>,
+    latency_factor: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    overload_ms: Option<f64>,
+    rate_limit: Option<Table<RateLimit>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    capacity: Option<Capacity>,
 }
 
-raw_table!(RawServer {
-    servers: Vec<u16>;
-    latency_factor: f64, rate_limit: RawRateLimit, capacity: RawCapacity
-});
-
-raw_table!(RawOutage {
-    from_s: f64, until_s: f64;
-    servers: Vec<u16>, kind: String, latency_ms: f64
-});
-
-impl RawCapacity {
-    fn into_capacity(self) -> Capacity {
-        let Self { slots, queue, overload_ms } = self;
-        Capacity { slots, queue, overload_ms }
-    }
-
-    fn from_capacity(capacity: &Capacity) -> Self {
-        let Capacity { slots, queue, overload_ms } = *capacity;
-        Self { slots, queue, overload_ms }
-    }
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawOutage {
+    from_s: f64,
+    until_s: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    servers: Option<Vec<u16>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    latency_ms: Option<f64>,
 }
 
 impl RawServer {
     fn into_override(self) -> Result<ServerOverride, Violation> {
-        if self.present().is_empty() {
+        if self.latency_factor.is_none() && self.rate_limit.is_none() && self.capacity.is_none() {
             let problem = "nothing is said of these servers";
             let expected = "at least one of latency_factor, rate_limit, capacity";
             return Err(Violation::new("servers", problem, expected));
@@ -53,7 +48,7 @@ impl RawServer {
                     let expected = "no posterior here";
                     return Err(Violation::new("rate_limit.posterior", problem, expected));
                 }
-                Some(raw.into_rate_limit().map_err(|v| v.within("rate_limit"))?)
+                Some(raw.read().map_err(|v| v.within("rate_limit"))?)
             }
             None => None,
         };
@@ -61,7 +56,7 @@ impl RawServer {
             servers: self.servers,
             latency_factor: self.latency_factor,
             rate_limit,
-            capacity: self.capacity.map(RawCapacity::into_capacity),
+            capacity: self.capacity,
         })
     }
 
@@ -69,20 +64,19 @@ impl RawServer {
         Self {
             servers: of.servers.clone(),
             latency_factor: of.latency_factor,
-            rate_limit: of.rate_limit.as_ref().map(RawRateLimit::from_rate_limit),
-            capacity: of.capacity.as_ref().map(RawCapacity::from_capacity),
+            rate_limit: of.rate_limit.as_ref().map(Table::new),
+            capacity: of.capacity,
         }
     }
 }
 
 impl RawOutage {
     fn into_outage(self) -> Result<Outage, Violation> {
-        let kind = need(self.kind.as_deref(), "kind")?;
-        let present = self.present();
-        let kind = match kind {
+        let kind = match self.kind.as_deref().ok_or_else(|| missing("kind"))? {
             "fail" => OutageKind::Fail { latency_ms: self.latency_ms },
             "hang" => {
-                only(&present, "hang", &["servers", "kind"])?;
+                let latency = self.latency_ms.map(|_| "latency_ms");
+                only(latency.into_iter(), "hang", &["servers", "kind"])?;
                 OutageKind::Hang
             }
             other => return Err(unknown("kind", other, &["fail", "hang"])),
@@ -108,12 +102,11 @@ impl RawOutage {
 
 /// The conditions that the tables say.
 pub(super) fn read(
-    capacity: Option<RawCapacity>,
+    capacity: Option<Capacity>,
     servers: Vec<RawServer>,
     outages: Vec<RawOutage>,
 ) -> Result<Conditions, Violation> {
-    let mut conditions =
-        Conditions { capacity: capacity.map(RawCapacity::into_capacity), ..Conditions::default() };
+    let mut conditions = Conditions { capacity, ..Conditions::default() };
     for (i, raw) in servers.into_iter().enumerate() {
         let of = raw.into_override().map_err(|v| v.within(&format!("server.{i}")))?;
         conditions.overrides.push(of);
@@ -125,12 +118,9 @@ pub(super) fn read(
     Ok(conditions)
 }
 
-/// The tables that say the conditions.
-pub(super) fn write(
-    conditions: &Conditions,
-) -> (Option<RawCapacity>, Vec<RawServer>, Vec<RawOutage>) {
+/// The tables that say them, the capacity of all servers apart.
+pub(super) fn write(conditions: &Conditions) -> (Vec<RawServer>, Vec<RawOutage>) {
     (
-        conditions.capacity.as_ref().map(RawCapacity::from_capacity),
         conditions.overrides.iter().map(RawServer::from_override).collect(),
         conditions.outages.iter().map(RawOutage::from_outage).collect(),
     )
@@ -139,7 +129,7 @@ pub(super) fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::{Document, Model, RateLimit};
+    use crate::world::{Document, Model};
 
     const TEXT: &str = r#"
 schema = 1

@@ -1,24 +1,23 @@
 //! Models as TOML: the raw tables, what belongs to which family, reading and writing.
 //!
-//! The raw structs list every key there is, so that serde finds unknown ones with their place
-//! in the file; which keys a family needs is checked here, one by one, by name.
+//! The raw structs mirror the tables of a file, so that serde finds unknown keys with their place
+//! in it. What the keys of a family are, and what may stand there, is declared beside the family.
 
 mod conditions;
-mod error_rate;
-mod latency;
 mod posterior;
-mod rate_limit;
+mod table;
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use self::conditions::{RawCapacity, RawOutage, RawServer};
-use self::error_rate::RawErrorRate;
-use self::latency::RawLatency;
-use self::rate_limit::RawRateLimit;
-use super::{Declared, Document, DocumentError, Model, Ports, Violation};
-use crate::domain::closest_name;
+use self::conditions::{RawOutage, RawServer};
+use self::table::Table;
+use super::family::{missing, unknown};
+use super::{
+    Capacity, Declared, Document, DocumentError, Draw, ErrorFamily, ErrorRate, Latency,
+    LatencyFamily, Model, Ports, RateLimit, Violation,
+};
 
 /// The version of the model format that this program reads and writes.
 const SCHEMA: u32 = 1;
@@ -27,14 +26,14 @@ const SCHEMA: u32 = 1;
 #[serde(deny_unknown_fields)]
 struct RawModel {
     schema: u32,
-    ports: RawPorts,
+    ports: Ports,
     #[serde(default, skip_serializing_if = "Declared::is_empty")]
     servers: Declared,
-    error_rate: RawErrorRate,
-    rate_limit: RawRateLimit,
-    latency: RawLatency,
+    error_rate: Table<ErrorFamily>,
+    rate_limit: Table<RateLimit>,
+    latency: Table<LatencyFamily>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    capacity: Option<RawCapacity>,
+    capacity: Option<Capacity>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     server: Vec<RawServer>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -42,37 +41,6 @@ struct RawModel {
     #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     provenance: toml::Table,
 }
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawPorts {
-    first: u16,
-    count: u16,
-}
-
-/// A table of required and optional keys, with a list of the optional ones that are there.
-macro_rules! raw_table {
-    ($name:ident { $($required:ident: $rtype:ty),* ; $($optional:ident: $otype:ty),* $(,)? }) => {
-        #[derive(Debug, Serialize, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        pub(super) struct $name {
-            $($required: $rtype,)*
-            $(#[serde(default, skip_serializing_if = "Option::is_none")]
-            $optional: Option<$otype>,)*
-        }
-
-        impl $name {
-            /// Keys that are present, besides the required ones.
-            pub(super) fn present(&self) -> Vec<&'static str> {
-                let mut keys = Vec::new();
-                $(if self.$optional.is_some() { keys.push(stringify!($optional)); })*
-                keys
-            }
-        }
-    };
-}
-
-use raw_table;
 
 impl Model {
     /// Reads a model; its name is the file's stem.
@@ -123,27 +91,32 @@ impl RawModel {
         let limits = self.rate_limit.take_posterior().map_err(|v| v.within("rate_limit"))?;
         Ok(Model {
             name: name.to_owned(),
-            ports: Ports { first: self.ports.first, count: self.ports.count },
+            ports: self.ports,
             declared: self.servers,
-            error_rate: self.error_rate.into_error_rate().map_err(|v| v.within("error_rate"))?,
-            rate_limit: self.rate_limit.into_rate_limit().map_err(|v| v.within("rate_limit"))?,
+            error_rate: error_rate(self.error_rate).map_err(|v| v.within("error_rate"))?,
+            rate_limit: self.rate_limit.read().map_err(|v| v.within("rate_limit"))?,
             rate_limit_posterior: limits,
-            latency: self.latency.into_latency().map_err(|v| v.within("latency"))?,
+            latency: latency(self.latency).map_err(|v| v.within("latency"))?,
             conditions: conditions::read(self.capacity, self.server, self.outage)?,
             provenance: self.provenance,
         })
     }
 
     fn from_model(model: &Model) -> Self {
-        let (capacity, server, outage) = conditions::write(&model.conditions);
+        let (server, outage) = conditions::write(&model.conditions);
+        let mut error_rate = Table::new(&model.error_rate.family);
+        error_rate.draw = Some(name_of_draw(model.error_rate.draw).to_owned());
+        let mut latency = Table::new(&model.latency.success);
+        latency.rate_limited_ms = model.latency.rate_limited_ms;
+        latency.failure = model.latency.failure.as_ref().map(|of| Box::new(Table::new(of)));
         Self {
             schema: SCHEMA,
-            ports: RawPorts { first: model.ports.first, count: model.ports.count },
+            ports: model.ports,
             servers: model.declared.clone(),
-            error_rate: RawErrorRate::from_error_rate(&model.error_rate),
-            rate_limit: RawRateLimit::from_rate_limit(&model.rate_limit),
-            latency: RawLatency::from_latency(&model.latency),
-            capacity,
+            error_rate,
+            rate_limit: Table::new(&model.rate_limit),
+            latency,
+            capacity: model.conditions.capacity,
             server,
             outage,
             provenance: model.provenance.clone(),
@@ -151,32 +124,27 @@ impl RawModel {
     }
 }
 
-/// The value of a key that the chosen family needs.
-fn need<T>(value: Option<T>, key: &str) -> Result<T, Violation> {
-    value.ok_or_else(|| Violation::new(key, "this key is missing", &format!("`{key} = ...`")))
-}
-
-/// Refuses keys that belong to another family.
-fn only(present: &[&str], family: &str, allowed: &[&str]) -> Result<(), Violation> {
-    match present.iter().find(|key| !allowed.contains(key)) {
-        None => Ok(()),
-        Some(key) => {
-            let expected = match allowed {
-                [] => "no further keys".to_owned(),
-                keys => keys.join(", "),
-            };
-            Err(Violation::new(*key, format!("does not belong to \"{family}\""), &expected))
-        }
+const fn name_of_draw(draw: Draw) -> &'static str {
+    match draw {
+        Draw::PerReplication => "per_replication",
+        Draw::Fixed => "fixed",
     }
 }
 
-/// A name that is not one of the known ones.
-fn unknown(key: &str, got: &str, known: &[&str]) -> Violation {
-    let violation = Violation::new(key, format!("unknown value \"{got}\""), &known.join(", "));
-    match closest_name(got, known.iter().copied()) {
-        Some(name) => violation.with_help(format!("did you mean \"{name}\"?")),
-        None => violation,
-    }
+fn error_rate(mut table: Table<ErrorFamily>) -> Result<ErrorRate, Violation> {
+    let draws = [Draw::PerReplication, Draw::Fixed];
+    let given = table.draw.take().ok_or_else(|| missing("draw"))?;
+    let draw = draws.into_iter().find(|draw| name_of_draw(*draw) == given);
+    let draw = draw.ok_or_else(|| unknown("draw", &given, &draws.map(name_of_draw)))?;
+    let posterior = table.take_posterior()?;
+    Ok(ErrorRate { draw, family: table.read()?, posterior })
+}
+
+fn latency(mut table: Table<LatencyFamily>) -> Result<Latency, Violation> {
+    let rate_limited_ms = table.rate_limited_ms.take();
+    let failure = table.failure.take().map(|failure| failure.read());
+    let failure = failure.transpose().map_err(|v| v.within("failure"))?;
+    Ok(Latency { success: table.read()?, failure, rate_limited_ms })
 }
 
 #[cfg(test)]

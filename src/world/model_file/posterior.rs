@@ -3,12 +3,16 @@
 //! They are written by hand at the end of a file, many rows to a line: a serializer would give
 //! each of hundreds of rows three lines, or all of them one.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
+use std::marker::PhantomData;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 
-use crate::world::posterior::{MOST_ROWS, Row, too_many};
-use crate::world::{ErrorFamily, Posterior, RateLimit, Violation};
+use super::table::Known;
+use crate::world::family::{Families, Family, Holds, Key, names_of_rows};
+use crate::world::posterior::{MOST_ROWS, in_row, too_many};
+use crate::world::{Posterior, Violation};
 
 /// Lines are broken before they get longer, as in the source of this program.
 const LINE: usize = 100;
@@ -16,135 +20,102 @@ const LINE: usize = 100;
 /// What a line of rows begins with; each row adds a space before it.
 const INDENT: &str = "   ";
 
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawErrorPosterior {
-    #[serde(default)]
-    uniform: Vec<Vec<f64>>,
-    #[serde(default)]
-    beta: Vec<Vec<f64>>,
-    #[serde(default)]
-    beta_mixture: Vec<Vec<f64>>,
+/// Rows by family as they stand in a file; of a family without parameters so many empty ones.
+#[derive(Debug)]
+pub(super) struct RawPosterior<F> {
+    rows: Vec<(&'static Family, Rows)>,
+    of: PhantomData<F>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawLimitPosterior {
-    #[serde(default)]
-    none: usize,
-    #[serde(default)]
-    token_bucket: Vec<Vec<f64>>,
-    #[serde(default)]
-    fixed_window: Vec<Vec<f64>>,
-    #[serde(default)]
-    sliding_window: Vec<Vec<f64>>,
-    #[serde(default)]
-    sinusoidal: Vec<Vec<f64>>,
+#[derive(Debug)]
+enum Rows {
+    Counted(usize),
+    Listed(Vec<Vec<f64>>),
 }
 
-impl RawErrorPosterior {
-    pub(super) fn into_posterior(self) -> Result<Posterior<ErrorFamily>, Violation> {
-        let mut rows = read("uniform", &["low", "high"], &self.uniform, |[low, high]| {
-            Ok(ErrorFamily::Uniform { low, high })
-        })?;
-        rows.extend(read("beta", &["alpha", "beta"], &self.beta, |[alpha, beta]| {
-            Ok(ErrorFamily::Beta { alpha, beta })
-        })?);
-        let keys = ["weight", "alpha", "beta", "second_alpha", "second_beta"];
-        rows.extend(read(
-            "beta_mixture",
-            &keys,
-            &self.beta_mixture,
-            |[weight, alpha, beta, second_alpha, second_beta]| {
-                Ok(ErrorFamily::BetaMixture { weight, alpha, beta, second_alpha, second_beta })
-            },
-        )?);
-        some(rows, "uniform, beta or beta_mixture")
+impl<'de, F: Families> Deserialize<'de> for RawPosterior<F> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(RowsVisitor(PhantomData))
     }
 }
 
-impl RawLimitPosterior {
-    pub(super) fn into_posterior(self) -> Result<Posterior<RateLimit>, Violation> {
-        if self.none > MOST_ROWS {
-            return Err(too_many("none", self.none));
+struct RowsVisitor<F>(PhantomData<F>);
+
+impl<'de, F: Families> Visitor<'de> for RowsVisitor<F> {
+    type Value = RawPosterior<F>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a table of rows")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawPosterior<F>, A::Error> {
+        let families: Vec<&Family> = F::ALL.iter().filter(|family| family.has_rows()).collect();
+        let known = Known(families.iter().map(|family| family.name).collect());
+        let mut rows = Vec::new();
+        while let Some(name) = map.next_key_seed(&known)? {
+            for family in families.iter().filter(|family| family.name == name) {
+                rows.push((
+                    *family,
+                    match family.row()[..] {
+                        [] => Rows::Counted(map.next_value()?),
+                        _ => Rows::Listed(map.next_value()?),
+                    },
+                ));
+            }
         }
-        let mut rows = vec![RateLimit::None; self.none];
-        let keys = ["per_second", "burst"];
-        rows.extend(read("token_bucket", &keys, &self.token_bucket, |[per_second, burst]| {
-            Ok(RateLimit::TokenBucket { per_second, burst })
-        })?);
-        let keys = ["limit", "window_s"];
-        rows.extend(read("fixed_window", &keys, &self.fixed_window, |[limit, window_s]| {
-            Ok(RateLimit::FixedWindow { limit: whole(limit)?, window_s, phase_s: None })
-        })?);
-        rows.extend(read("sliding_window", &keys, &self.sliding_window, |[limit, window_s]| {
-            Ok(RateLimit::SlidingWindow { limit: whole(limit)?, window_s })
-        })?);
-        let keys = ["mean_per_second", "amplitude_per_second", "period_s", "burst"];
-        rows.extend(read(
-            "sinusoidal",
-            &keys,
-            &self.sinusoidal,
-            |[mean_per_second, amplitude_per_second, period_s, burst]| {
-                let phase = None;
-                Ok(RateLimit::Sinusoidal {
-                    mean_per_second,
-                    amplitude_per_second,
-                    period_s,
-                    burst,
-                    phase,
-                })
-            },
-        )?);
-        some(rows, "none, token_bucket, fixed_window, sliding_window or sinusoidal")
+        Ok(RawPosterior { rows, of: PhantomData })
     }
 }
 
-/// The rows of one family, each of as many numbers as it has keys.
-fn read<T, const N: usize>(
-    family: &str,
-    keys: &[&str; N],
-    rows: &[Vec<f64>],
-    build: impl Fn([f64; N]) -> Result<T, Violation>,
-) -> Result<Vec<T>, Violation> {
-    let one = |(i, row): (usize, &Vec<f64>)| {
-        let Ok(numbers) = <[f64; N]>::try_from(row.as_slice()) else {
-            let problem = format!("{} numbers where {N} are needed", row.len());
-            let expected = format!("[{}]", keys.join(", "));
-            return Err(Violation::new(format!("{family}.{i}"), problem, &expected));
-        };
-        build(numbers).map_err(|v| v.within(&format!("{family}.{i}")))
-    };
-    rows.iter().enumerate().map(one).collect()
+impl<F: Families> RawPosterior<F> {
+    pub(super) fn read(&self) -> Result<Posterior<F>, Violation> {
+        let mut read = Vec::new();
+        for (family, rows) in &self.rows {
+            match rows {
+                Rows::Counted(rows) if *rows > MOST_ROWS => {
+                    return Err(too_many(family.name, *rows));
+                }
+                Rows::Counted(rows) => {
+                    let row = F::of(family.name, &Vec::new())?;
+                    read.extend(std::iter::repeat_n(row, *rows));
+                }
+                Rows::Listed(rows) => {
+                    for (i, row) in rows.iter().enumerate() {
+                        read.push(of_numbers(family, i, row)?);
+                    }
+                }
+            }
+        }
+        if read.is_empty() {
+            // The place of a missing key is its table.
+            let expected = format!("rows of {}", names_of_rows::<F>());
+            return Err(Violation::new("rows", "this posterior has no rows", &expected));
+        }
+        Ok(read.into())
+    }
 }
 
-/// The limit of a window, the first number of its row.
-fn whole(limit: f64) -> Result<u32, Violation> {
-    if limit >= 1.0 && limit <= f64::from(u32::MAX) && libm::trunc(limit) == limit {
-        return Ok(limit as u32);
+/// The row number `i` of a family: as many numbers as it has keys.
+fn of_numbers<F: Families>(family: &Family, i: usize, row: &[f64]) -> Result<F, Violation> {
+    let names: Vec<&'static str> = family.row().iter().map(|key| key.name).collect();
+    if row.len() != names.len() {
+        let problem = format!("{} numbers where {} are needed", row.len(), names.len());
+        let expected = format!("[{}]", names.join(", "));
+        return Err(Violation::new(format!("{}.{i}", family.name), problem, &expected));
     }
-    Err(Violation::new("0", format!("{limit} is out of range"), "a whole number of at least 1"))
-}
-
-/// A posterior has rows.
-fn some<T: Row>(rows: Vec<T>, families: &str) -> Result<Posterior<T>, Violation> {
-    if rows.is_empty() {
-        // The place of a missing key is its table.
-        let expected = format!("rows of {families}");
-        return Err(Violation::new("rows", "this posterior has no rows", &expected));
-    }
-    Ok(rows.into())
+    let values = names.into_iter().zip(row).map(|(name, x)| (name, vec![*x])).collect();
+    F::of(family.name, &values).map_err(|violation| in_row(family, i, violation))
 }
 
 /// Appends the table of a posterior, nothing if it has no rows.
-pub(super) fn write<T: Row>(text: &mut String, table: &str, posterior: &Posterior<T>) {
+pub(super) fn write<F: Families>(text: &mut String, table: &str, posterior: &Posterior<F>) {
     if posterior.is_empty() {
         return;
     }
     // Writing to a string cannot fail.
     let _ = writeln!(text, "\n[{table}]");
-    for rows in posterior.rows().chunk_by(|a, b| a.family().0 == b.family().0) {
-        let (family, keys) = rows[0].family();
+    for rows in posterior.rows().chunk_by(|a, b| a.family().name == b.family().name) {
+        let (family, keys) = (rows[0].family().name, rows[0].family().row());
         if keys.is_empty() {
             let _ = writeln!(text, "{family} = {}", rows.len());
             continue;
@@ -165,9 +136,9 @@ pub(super) fn write<T: Row>(text: &mut String, table: &str, posterior: &Posterio
     }
 }
 
-/// A number that reads back the same: the shortest such digits, a limit as a whole number.
-fn number(key: &str, x: f64) -> String {
-    if key == "limit" { format!("{x}") } else { format!("{x:?}") }
+/// A number that reads back the same: the shortest such digits.
+fn number(key: &Key, x: f64) -> String {
+    if key.holds == Holds::Whole { format!("{x}") } else { format!("{x:?}") }
 }
 
 #[cfg(test)]
