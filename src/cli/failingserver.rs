@@ -74,10 +74,8 @@ pub(super) fn run(
     output: &OutputArguments,
 ) -> anyhow::Result<Ending> {
     let stop = Stop::default();
-    let interrupted = interrupt::flag_and({
-        let stop = stop.clone();
-        move || stop.stop()
-    })?;
+    let asked = stop.clone();
+    let interrupted = interrupt::flag_and(move || asked.stop(), || {})?;
     if arguments.supervised {
         let stop = stop.clone();
         when_stdin_ends(move || stop.stop())?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 
+use super::style::terminal_width;
 use super::{Ending, OutputArguments, print};
 use crate::fit::{FitReport, fit};
 use crate::report::{fit_page, fit_report, write_atomically};
@@ -96,7 +97,7 @@ pub(super) fn run(arguments: &FitArguments, output: &OutputArguments) -> anyhow:
         Some(folder) => write_models(folder, &report)?,
         None => Vec::new(),
     };
-    print(&fit_report(&report))?;
+    print(&fit_report(&report, terminal_width()))?;
     print(&format!("\nwrote {} (report.md, charts/*.svg)", arguments.report.display()))?;
     match &written[..] {
         [] => print("next: add --out models to write the models that sweep reads")?,

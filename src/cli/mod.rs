@@ -14,6 +14,7 @@ mod pool;
 mod progress;
 mod proxy;
 mod quote;
+mod results;
 mod rules;
 mod strategies;
 mod style;
@@ -104,8 +105,6 @@ pub(crate) enum Ending {
 
 /// Runs the program on the process's command line.
 pub fn main() -> ExitCode {
-    // First of all, while there is one thread: polars reads the environment when it prints.
-    crate::report::configure_tables();
     let arguments = Arguments::parse();
     let output = &arguments.output;
     let result = match &arguments.command {

@@ -36,6 +36,20 @@ pub(crate) fn configs(value: &str) -> anyhow::Result<Vec<ModelSource>> {
     }
 }
 
+/// The model of a file, else of the one config that is named, else of config 0; and where it was.
+pub(crate) fn one(
+    file: Option<&PathBuf>,
+    config: Option<&str>,
+) -> anyhow::Result<(Model, PathBuf)> {
+    if let Some(path) = file {
+        return load(&ModelSource::File(path.clone()));
+    }
+    match configs(config.unwrap_or("0"))?.as_slice() {
+        [source] => load(source),
+        _ => bail!("several configs are named; one at a time: choose `--config` 0, 1 or 2"),
+    }
+}
+
 /// Reads a model and calls it what tables call it. Also says where it was.
 pub(crate) fn load(source: &ModelSource) -> anyhow::Result<(Model, PathBuf)> {
     match source {

@@ -2,20 +2,16 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 
 use super::rules::RulesArguments;
 use super::{Ending, OutputArguments, interrupt, models, print};
-use crate::experiment::ModelSource;
 use crate::live::Target;
 use crate::live::processes::when_stdin_ends;
-use crate::live::proxy::{Files, Proxy, Settings, Stopper};
+use crate::live::proxy::{Files, Proxy, Settings};
 use crate::strategy::{SpecError, StrategySpec};
 use crate::world::Model;
 
@@ -30,9 +26,6 @@ POST / takes 24 letters and digits, or {\"id\": \"...\"} as JSON. GET /health, G
 
 /// Names the strategy where the flag is absent.
 const STRATEGY_VARIABLE: &str = "LB_STRATEGY";
-
-/// How often the flag of Ctrl-C is looked at.
-const GLANCE: Duration = Duration::from_millis(10);
 
 /// Flags of `proxy`.
 #[derive(Debug, Args)]
@@ -96,8 +89,8 @@ pub(super) fn run(arguments: &ProxyArguments, output: &OutputArguments) -> anyho
         force: arguments.force,
     };
     let proxy = Proxy::bind(settings, arguments.port, &files)?;
-    let interrupted = interrupt::flag()?;
-    stop_when_interrupted(Arc::clone(&interrupted), proxy.stopper())?;
+    let stopper = proxy.stopper();
+    let interrupted = interrupt::flag_and(move || stopper.stop(), || {})?;
     if arguments.supervised {
         let stopper = proxy.stopper();
         when_stdin_ends(move || stopper.stop()).context("cannot start a thread")?;
@@ -126,7 +119,7 @@ fn settings(arguments: &ProxyArguments) -> anyhow::Result<Settings> {
     if !(0.001..=1e6).contains(&rps) {
         bail!("--rps {rps} is out of range: expected a number from 0.001 to 1000000");
     }
-    let model = model(arguments)?;
+    let model = models::one(arguments.model.as_ref(), arguments.config.as_deref())?.0;
     let ports = (model.ports.first..=u16::MAX).take(model.servers()).collect();
     Ok(Settings {
         strategy,
@@ -161,17 +154,6 @@ fn strategy(flag: Option<&str>) -> anyhow::Result<StrategySpec> {
     })
 }
 
-fn model(arguments: &ProxyArguments) -> anyhow::Result<Model> {
-    let source = match (&arguments.model, arguments.config.as_deref().unwrap_or("0")) {
-        (Some(path), _) => ModelSource::File(path.clone()),
-        (None, config) => match models::configs(config)?.as_slice() {
-            [one] => one.clone(),
-            _ => bail!("a proxy serves one config, not `{config}`; choose 0, 1 or 2"),
-        },
-    };
-    Ok(models::load(&source)?.0)
-}
-
 fn targets(arguments: &ProxyArguments, model: &Model) -> anyhow::Result<Vec<Target>> {
     let (first, count) = (model.ports.first, model.ports.count);
     let list = match &arguments.targets {
@@ -189,15 +171,4 @@ fn targets(arguments: &ProxyArguments, model: &Model) -> anyhow::Result<Vec<Targ
         );
     }
     Ok(targets)
-}
-
-fn stop_when_interrupted(flag: Arc<AtomicBool>, stopper: Stopper) -> anyhow::Result<()> {
-    let wait = move || {
-        while !flag.load(Ordering::Relaxed) {
-            thread::sleep(GLANCE);
-        }
-        stopper.stop();
-    };
-    let started: io::Result<_> = thread::Builder::new().name("ctrl-c".to_owned()).spawn(wait);
-    started.map(drop).context("cannot start a thread")
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::style::Style;
+use super::style::{Style, terminal_width};
 use super::{Ending, OutputArguments, models, print};
 use crate::report::folded;
 use crate::strategy::StrategySpec;
@@ -57,8 +57,7 @@ pub(super) fn run(
             serde_json::to_string_pretty(&wanted.iter().map(described).collect::<Vec<_>>())?
         }
         Format::Table => {
-            let width = terminal_size::terminal_size_of(std::io::stdout());
-            let width = width.map_or(USUAL, |(width, _)| usize::from(width.0)).min(WIDEST);
+            let width = terminal_width().unwrap_or(USUAL).min(WIDEST);
             list(&wanted, width, output.color.on_stdout())
         }
     })?;
@@ -103,31 +102,31 @@ fn list(specs: &[StrategySpec], width: usize, style: Style) -> String {
             continue;
         }
         let heading = format!("{}: {}", group.name(), group.meaning());
-        let _ = writeln!(text, "{}", style.strong(&indented(&heading, "", "  ", width)));
+        let _ = writeln!(text, "{}", style.strong(&folded(&heading, "  ", Some(width))));
         for spec in of_group {
             let alias = spec.alias().map_or_else(String::new, |alias| format!(" ({alias})"));
             let _ = writeln!(text, "\n  {}{alias}", style.strong(spec.name()));
-            let _ = writeln!(text, "{}", indented(spec.entry().idea, "    ", "    ", width));
+            let idea = format!("    {}", spec.entry().idea);
+            let _ = writeln!(text, "{}", folded(&idea, "    ", Some(width)));
             for parameter in spec.entry().parameters {
                 let key = key(spec, parameter);
                 let rest = " ".repeat(column + 8);
-                let first = format!("      {key:<column$}  ");
-                let said = indented(&said(parameter), "", &rest, width.saturating_sub(column + 8));
+                let mut first = format!("      {key:<column$}  ");
                 if key.chars().count() > column {
-                    let _ = writeln!(text, "{}\n{rest}{said}", first.trim_end());
-                } else {
-                    let _ = writeln!(text, "{first}{said}");
+                    let _ = writeln!(text, "{}", first.trim_end());
+                    first.clone_from(&rest);
                 }
+                let line = format!("{first}{}", said(parameter));
+                let _ = writeln!(text, "{}", folded(&line, &rest, Some(width.max(column + 28))));
             }
         }
         text.push('\n');
     }
-    text + &indented(
+    text + &folded(
         "`flakelab tune --strategy NAME` searches for better parameters; `oracle`, which is shown \
          the truth, and `random` stand beside every comparison.",
         "",
-        "",
-        width,
+        Some(width),
     )
 }
 
@@ -150,13 +149,6 @@ fn said(parameter: &Parameter) -> String {
         _ => String::new(),
     };
     format!("{} ({}{searched})", parameter.meaning, parameter.range)
-}
-
-/// The text in lines of at most `width`, the first after `first`, the others after `rest`. A prefix
-/// that stands elsewhere already is not counted: `width` is then what is left beside it.
-fn indented(text: &str, first: &str, rest: &str, width: usize) -> String {
-    let room = width.saturating_sub(first.len()).max(20);
-    format!("{first}{}", folded(text, Some(room)).replace('\n', &format!("\n{rest}")))
 }
 
 #[derive(Serialize)]

@@ -1,4 +1,4 @@
-//! A little colour, where it is wanted.
+//! How results look on stdout: a little colour where it is wanted, the width, the format.
 
 use std::io::IsTerminal;
 
@@ -14,6 +14,21 @@ pub enum ColorWhen {
     Always,
     /// Never.
     Never,
+}
+
+/// What to print of results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Format {
+    #[default]
+    Table,
+    Json,
+    Csv,
+    Md,
+}
+
+/// Characters in a line of the terminal that stdout is; none if it is something else.
+pub(crate) fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
 }
 
 /// Texts with or without colour.

@@ -6,6 +6,7 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use super::fit::ReadArguments;
+use super::style::terminal_width;
 use super::{Ending, OutputArguments, print};
 use crate::report::validation_report;
 use crate::trace::Recording;
@@ -86,6 +87,6 @@ pub(super) fn run(
             against_model(&model, &of_model, settings)?
         }
     };
-    print(&validation_report(&found))?;
+    print(&validation_report(&found, terminal_width()))?;
     Ok(if found.held() { Ending::Done } else { Ending::DidNotHold })
 }

@@ -57,7 +57,8 @@ pub(super) fn run(arguments: &WatchArguments, output: &OutputArguments) -> anyho
     let can_draw = std::env::var_os("TERM").is_none_or(|t| t != "dumb");
     if on_screen && can_draw && std::io::stdout().is_terminal() {
         let color = output.color.on_stdout().is_on();
-        let stop = signals()?;
+        // A second signal gives the terminal back before it ends the program.
+        let stop = interrupt::flag_and(|| {}, restore_terminal)?;
         if let Some(parent) = arguments.with_parent {
             stop_with_parent(parent, &stop)?;
         }
@@ -129,20 +130,6 @@ fn stop_with_parent(parent: u32, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
 #[cfg(not(unix))]
 fn stop_with_parent(_parent: u32, _stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     Ok(())
-}
-
-/// As [`interrupt::flag`], but the second signal gives the terminal back before it ends.
-fn signals() -> anyhow::Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&flag);
-    ctrlc::set_handler(move || {
-        if seen.swap(true, Ordering::Relaxed) {
-            restore_terminal();
-            std::process::exit(130);
-        }
-    })
-    .context("cannot listen for Ctrl-C")?;
-    Ok(flag)
 }
 
 /// The I/O error that it is, so that a pipe whose reader left ends the program quietly.

@@ -199,18 +199,7 @@ mod tests {
     use super::*;
 
     fn manifest(spec_hash: &str, finished: u64) -> Manifest {
-        Manifest {
-            argv: Vec::new(),
-            spec_hash: spec_hash.to_owned(),
-            master_seed: 42,
-            parameter_uncertainty: true,
-            replications: 100,
-            finished,
-            interrupted: true,
-            version: String::new(),
-            git_hash: String::new(),
-            live: false,
-        }
+        Manifest { interrupted: true, ..Manifest::new(spec_hash, 42, 100, finished) }
     }
 
     #[test]

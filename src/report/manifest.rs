@@ -38,6 +38,23 @@ impl Manifest {
     /// The file's name.
     pub const FILE: &str = "manifest.json";
 
+    /// The manifest of what this very command and build made; not of a live run.
+    pub fn new(spec_hash: &str, master_seed: u64, asked: u64, finished: u64) -> Self {
+        Self {
+            // Where the program lies is nobody's business; what it was told is.
+            argv: std::iter::once("flakelab".to_owned()).chain(std::env::args().skip(1)).collect(),
+            spec_hash: spec_hash.to_owned(),
+            master_seed,
+            parameter_uncertainty: true,
+            replications: asked,
+            finished,
+            interrupted: false,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            git_hash: env!("FLAKELAB_GIT_HASH").to_owned(),
+            live: false,
+        }
+    }
+
     /// The manifest of the results in a folder, if there are any.
     pub fn read(folder: &Path) -> Option<Self> {
         let text = std::fs::read_to_string(folder.join(Self::FILE)).ok()?;

@@ -5,8 +5,9 @@ use std::fmt::Write;
 use super::charts::{Chart, overall_file_name};
 use super::notes::notes_section;
 use super::numbers::thousands;
+use super::ranking::{assumption, heading, markdown_table, parameters};
 use super::robustness::markdown_map;
-use super::table::{assumption, escaped, heading, markdown_table, parameters, title};
+use super::text::{capital, config_name, escaped, figure};
 use super::verdict::verdict;
 use crate::experiment::{Parameters, Plan, Robustness, Summary};
 
@@ -33,12 +34,12 @@ pub fn report(
         let _ = write!(
             page,
             "\n## {}\n\n**{}**\n\n{}.\n\n{}",
-            escaped(&capitalised(&title(scenario))),
+            escaped(&capital(&config_name(&scenario.config))),
             escaped(&verdict(scenario)),
             escaped(&heading(scenario).replace('\n', "; ")),
             markdown_table(scenario)
         );
-        let _ = write!(page, "\n{}.\n", escaped(&capitalised(&parameters(scenario))));
+        let _ = write!(page, "\n{}.\n", escaped(&capital(&parameters(scenario))));
         if let Some(note) = assumption(scenario) {
             let _ = write!(page, "\n{}.\n", escaped(&note));
         }
@@ -53,8 +54,7 @@ pub fn report(
             page += &section;
         }
         for (path, chart) in charts.get(i).into_iter().flatten() {
-            let (title, caption) = (escaped(&chart.title), escaped(&chart.caption));
-            let _ = write!(page, "\n![{title}]({path})\n\n{caption}\n");
+            page += &figure(path, &chart.title, &chart.caption);
         }
     }
     page += &method(plan, summary);
@@ -75,19 +75,13 @@ pub fn brief(summary: &Summary) -> String {
         let table_and_verdict = format!("{table}\n{verdict}");
         parts.push(if several {
             let run = escaped(&heading(scenario).replace('\n', "; "));
-            let title = escaped(&capitalised(&title(scenario)));
+            let title = escaped(&capital(&config_name(&scenario.config)));
             format!("## {title}\n\n{run}.\n\n{table_and_verdict}")
         } else {
             table_and_verdict
         });
     }
     parts.join("\n\n")
-}
-
-/// The text with its first letter as a capital one, for headings.
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// What pairing was worth.

@@ -3,77 +3,54 @@
 
 use std::fmt::Write;
 
-use super::numbers::fixed;
-use super::table::{escaped, frame};
+use super::numbers::{fixed, percent};
+use super::table::Table;
+use super::text::{capital, escaped};
 use crate::experiment::{NotesSummary, ScenarioSummary};
-
-/// One line a strategy: name, and what it tells.
-type Told<'s> = Vec<(&'s str, &'s NotesSummary)>;
 
 const CAPTION: &str = "load and health, per run: left out = servers kept out of decisions by \
      health; load variance = over servers, of attempts in flight, averaged over time; busiest = \
      share of attempts at the server with most of them";
 
-fn told(scenario: &ScenarioSummary) -> Told<'_> {
-    let contenders = scenario.contenders.iter();
-    contenders.filter_map(|c| c.notes.as_ref().map(|notes| (c.strategy.as_str(), notes))).collect()
+/// The strategies that tell something, and what; none where nobody does.
+fn told(scenario: &ScenarioSummary) -> Option<Vec<(&str, &NotesSummary)>> {
+    let told = scenario.contenders.iter().filter_map(|c| Some((&*c.strategy, c.notes.as_ref()?)));
+    Some(told.collect()).filter(|told: &Vec<_>| !told.is_empty())
 }
 
-fn columns(told: &Told) -> Vec<(&'static str, Vec<String>)> {
-    let each = |cell: &dyn Fn(&NotesSummary) -> String| told.iter().map(|(_, n)| cell(n)).collect();
-    vec![
-        ("strategy", told.iter().map(|(strategy, _)| (*strategy).to_owned()).collect()),
-        ("left out", each(&|n| fixed(n.filtered_by_health.mean, 1))),
-        ("switches", each(&|n| fixed(n.switches.mean, 2))),
-        ("load variance", each(&|n| fixed(n.load_variance.mean, 4))),
-        ("busiest %", each(&|n| fixed(n.busiest_share.mean * 100.0, 1))),
-    ]
+fn table<'s>(told: &[(&'s str, &'s NotesSummary)]) -> Table<(&'s str, &'s NotesSummary)> {
+    Table::of(told.iter().copied())
+        .text("strategy", |(strategy, _)| (*strategy).to_owned())
+        .number("left out", |(_, n)| fixed(n.filtered_by_health.mean, 1))
+        .number("switches", |(_, n)| fixed(n.switches.mean, 2))
+        .number("load variance", |(_, n)| fixed(n.load_variance.mean, 4))
+        .number("busiest %", |(_, n)| percent(n.busiest_share.mean, 1))
 }
 
 /// The table for a terminal, with its heading; nothing where nobody tells anything.
-pub(super) fn notes_table(scenario: &ScenarioSummary) -> Option<String> {
-    let told = told(scenario);
-    (!told.is_empty()).then(|| format!("{CAPTION}:\n{}", frame(&columns(&told), 1)))
+pub fn notes_table(scenario: &ScenarioSummary, width: Option<usize>) -> Option<String> {
+    told(scenario).map(|told| format!("{CAPTION}:\n{}", table(&told).on_terminal(width)))
 }
 
 /// The section of a page; nothing where nobody tells anything.
-pub(super) fn notes_section(scenario: &ScenarioSummary) -> Option<String> {
-    let told = told(scenario);
-    if told.is_empty() {
-        return None;
-    }
-    let columns = columns(&told);
-    let line = |cells: &[&str]| format!("| {} |\n", cells.join(" | "));
-    let headings: Vec<&str> = columns.iter().map(|(heading, _)| *heading).collect();
-    let mut page = format!("\n### Load and health\n\n{}.\n\n", capital(CAPTION));
-    page += &line(&headings);
-    page += &line(&["---", "---:", "---:", "---:", "---:"]);
-    for row in 0..told.len() {
-        let cells: Vec<String> = columns.iter().map(|(_, cells)| escaped(&cells[row])).collect();
-        page += &line(&cells.iter().map(String::as_str).collect::<Vec<&str>>());
-    }
-    for (strategy, notes) in &told {
-        if notes.first_switches.is_empty() {
-            continue;
-        }
+pub fn notes_section(scenario: &ScenarioSummary) -> Option<String> {
+    let told = told(scenario)?;
+    let mut page =
+        format!("\n### Load and health\n\n{}.\n\n{}", capital(CAPTION), table(&told).markdown());
+    for (strategy, notes) in told.iter().filter(|(_, notes)| !notes.first_switches.is_empty()) {
+        let switches = Table::of(&notes.first_switches)
+            .number("replication", |s| s.replication.to_string())
+            .number("at s", |s| fixed(s.at_s, 3))
+            .text("from", |s| s.from.to_owned())
+            .text("to", |s| s.to.to_owned())
+            .text("reason", |s| s.reason.clone());
         // Writing to a string cannot fail.
         let _ = write!(
             page,
-            "\nThe first switches of {} in the first replications:\n\n{}{}",
+            "\nThe first switches of {} in the first replications:\n\n{}",
             escaped(strategy),
-            line(&["replication", "at s", "from", "to", "reason"]),
-            line(&["---:", "---:", "---", "---", "---"]),
+            switches.markdown()
         );
-        for switch in &notes.first_switches {
-            let (replication, at) = (switch.replication.to_string(), fixed(switch.at_s, 3));
-            let reason = escaped(&switch.reason);
-            page += &line(&[&replication, &at, switch.from, switch.to, &reason]);
-        }
     }
     Some(page)
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

@@ -4,81 +4,55 @@ use std::fmt::Write;
 
 use super::charts::loss_cell;
 use super::numbers::fixed;
-use super::table::{escaped, frame};
-use crate::experiment::Robustness;
+use super::table::Table;
+use super::text::{capital, escaped};
+use crate::experiment::{Robustness, RobustnessRow};
 
 /// How to read a map.
-pub(super) const READING: &str = "Loss against the best strategy of each scenario in points for \
+const READING: &str = "loss against the best strategy of each scenario in points for \
     1,000 requests; 0 is the best, ≈ is too close to call (cannot be told from the best). Rows by \
     mean rank.";
 
+fn table(map: &Robustness) -> Table<&RobustnessRow> {
+    let mut table = Table::of(&map.rows).text("strategy", |row| row.strategy.clone());
+    for scenario in 0..map.scenarios.len() {
+        table = table.number((scenario + 1).to_string(), |row| loss_cell(row.places[scenario]));
+    }
+    table
+        .number("worst", |row| fixed(row.worst_loss, usize::from(row.worst_loss < 9.95)))
+        .spared(0)
+        .number("best or ≈", |row| row.best_or_tied.to_string())
+        .spared(1)
+        .number("mean rank", |row| fixed(row.mean_rank, 1))
+        .spared(2)
+}
+
 /// The map for Markdown, with a list of the scenarios.
-pub(super) fn markdown_map(map: &Robustness) -> String {
-    let mut text = format!("{READING}\n\n| strategy |");
-    // Writing to a string cannot fail.
-    for number in 1..=map.scenarios.len() {
-        let _ = write!(text, " {number} |");
-    }
-    text += " worst | best or ≈ | mean rank |\n| --- |";
-    text += &" ---: |".repeat(map.scenarios.len() + 3);
-    for row in &map.rows {
-        let _ = write!(text, "\n| {} |", escaped(&row.strategy));
-        for place in &row.places {
-            let _ = write!(text, " {} |", loss_cell(*place));
-        }
-        let worst = fixed(row.worst_loss, usize::from(row.worst_loss < 9.95));
-        let rank = fixed(row.mean_rank, 1);
-        let _ = write!(text, " {worst} | {} | {rank} |", row.best_or_tied);
-    }
-    text.push('\n');
+pub fn markdown_map(map: &Robustness) -> String {
+    let table = table(map).markdown();
+    let mut text = format!("{}\n\n{table}", capital(READING));
     for (number, scenario) in (1..).zip(&map.scenarios) {
+        // Writing to a string cannot fail.
         let _ = write!(text, "\n{number}. {}", escaped(scenario));
     }
-    text.push('\n');
-    text
+    text + "\n"
 }
 
 /// The map for a terminal so wide, in as many pieces as it takes; without a width in one.
 pub fn terminal_map(map: &Robustness, width: Option<usize>) -> String {
-    let names = map.rows.iter().map(|row| row.strategy.chars().count()).max().unwrap_or(0);
-    // A space on either side of each cell and a line between columns.
-    let room = width.map_or(usize::MAX, |width| width.saturating_sub(names.max(8) + 4));
-    let cell_width = |column: &[String]| {
-        column.iter().map(|cell| cell.chars().count()).max().unwrap_or(0).max(2) + 3
-    };
-    let columns: Vec<Vec<String>> = (0..map.scenarios.len())
-        .map(|scenario| map.rows.iter().map(|row| loss_cell(row.places[scenario])).collect())
-        .collect();
-    let mut text = format!("robustness map: {}\n", lowered(READING));
-    let mut next = 0;
-    while next < columns.len() {
-        let first = next;
-        let mut used = 0;
-        while next < columns.len() && (next == first || used + cell_width(&columns[next]) <= room) {
-            used += cell_width(&columns[next]);
-            next += 1;
-        }
-        let headings: Vec<String> = (first..next).map(|i| (i + 1).to_string()).collect();
-        let strategies = map.rows.iter().map(|row| row.strategy.clone()).collect();
-        let mut piece: Vec<(&str, Vec<String>)> = vec![("strategy", strategies)];
-        let cells = headings.iter().zip(&columns[first..next]);
-        piece.extend(cells.map(|(heading, cells)| (heading.as_str(), cells.clone())));
-        let _ = writeln!(text, "{}", frame(&piece, 1));
-    }
     let scenarios: Vec<String> =
         (1..).zip(&map.scenarios).map(|(number, name)| format!("{number} {name}")).collect();
-    text + &scenarios.join(", ")
-}
-
-fn lowered(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+    format!(
+        "robustness map: {READING}\n{}\n{}",
+        table(map).on_terminal(width),
+        scenarios.join(", ")
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::{Place, RobustnessRow};
+    use crate::experiment::Place;
 
     fn map() -> Robustness {
         let place = |loss, rank, tied| Place { loss, rank, tied };

@@ -1,260 +1,220 @@
-//! The ranked table, by polars, for terminals and for Markdown.
+//! One table from rows, for terminals and for Markdown.
+//!
+//! On a terminal that is too narrow columns that can be spared go first; then columns of words
+//! are broken into lines, down to their least width; what is still too wide is continued below,
+//! its first column repeated. Numbers are never broken.
+//!
+//! When not to use it: for files that programs read; those have columns and units of their own.
 
-use std::io::IsTerminal;
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width, presets};
 
-use polars::prelude::{Column, DataFrame};
+use super::text::escaped;
 
-use super::notes::notes_table;
-use super::numbers::{decimals_for, fixed, plus_minus, probability, thousands};
-use crate::experiment::{ContenderSummary, Parameters, ScenarioSummary};
-use crate::world::REPLICATIONS_PER_DRAW;
-
-/// Tells polars how tables are to look. Call it once, first thing, before any thread starts:
-/// polars takes these settings from the environment only.
-#[allow(unsafe_code)]
-pub fn configure_tables() {
-    let mut settings = vec![
-        ("POLARS_FMT_TABLE_HIDE_COLUMN_DATA_TYPES", "1"),
-        ("POLARS_FMT_TABLE_HIDE_DATAFRAME_SHAPE_INFORMATION", "1"),
-        ("POLARS_FMT_TABLE_FORMATTING", "UTF8_FULL_CONDENSED"),
-        ("POLARS_FMT_MAX_ROWS", "-1"),
-        ("POLARS_FMT_MAX_COLS", "-1"),
-        ("POLARS_FMT_STR_LEN", "200"),
-    ];
-    // A terminal's width is respected by breaking cells; a file or a pipe gets whole lines.
-    if !std::io::stdout().is_terminal() {
-        settings.push(("POLARS_TABLE_WIDTH", "-1"));
-    }
-    for (key, value) in settings {
-        // SAFETY: called at the start of `main`, when no other thread exists.
-        unsafe { std::env::set_var(key, value) };
-    }
+/// A table in the making: every column is told how it shows a row. The first names the rows.
+#[derive(Debug)]
+pub struct Table<R> {
+    rows: Vec<R>,
+    columns: Vec<Column>,
 }
 
-const PLACE: &str = "#";
-const DIFFERENCE: &str = "from best";
-const P_BEST: &str = "P(best)";
-const PENALTY: &str = "penalty";
-const ATTEMPTS: &str = "attempts";
-const SUCCESS: &str = "success %";
-const LATENCY: &str = "p50/p99 ms";
+#[derive(Debug)]
+struct Column {
+    heading: String,
+    cells: Vec<String>,
+    /// Words stand at the left, numbers at the right.
+    is_text: bool,
+    /// Characters below which it is not broken; none if it never is.
+    least: Option<usize>,
+    /// Its place among those that a narrow terminal can do without.
+    spared: Option<u8>,
+}
 
-/// Columns that a narrow terminal can do without, the first to go first.
-const DISPENSABLE: [&str; 4] = [LATENCY, PENALTY, ATTEMPTS, SUCCESS];
+/// A space on either side of each cell and a line between columns, in characters.
+const BETWEEN: usize = 3;
 
-/// Columns of a table: heading and cells, top to bottom.
-type Columns = Vec<(&'static str, Vec<String>)>;
+impl<R> Table<R> {
+    /// A table of these rows, without columns so far.
+    pub fn of(rows: impl IntoIterator<Item = R>) -> Self {
+        Self { rows: rows.into_iter().collect(), columns: Vec::new() }
+    }
 
-/// A polars frame of texts.
-///
-/// Cells of a column are padded to one width, so that numbers line up at their right end.
-pub fn frame(columns: &[(&str, Vec<String>)], left: usize) -> DataFrame {
-    let columns = columns
-        .iter()
-        .enumerate()
-        .map(|(i, (heading, cells))| {
-            let width = cells.iter().map(|c| c.chars().count()).max().unwrap_or(0);
-            let padded = cells.iter().map(|cell| {
-                if i < left { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+    /// Adds a column of words.
+    pub fn text(self, heading: impl Into<String>, cell: impl FnMut(&R) -> String) -> Self {
+        self.column(heading.into(), cell, true)
+    }
+
+    /// Adds a column of numbers.
+    pub fn number(self, heading: impl Into<String>, cell: impl FnMut(&R) -> String) -> Self {
+        self.column(heading.into(), cell, false)
+    }
+
+    fn column(mut self, heading: String, cell: impl FnMut(&R) -> String, is_text: bool) -> Self {
+        let cells = self.rows.iter().map(cell).collect();
+        self.columns.push(Column { heading, cells, is_text, least: None, spared: None });
+        self
+    }
+
+    /// The last column may be broken between words, down to so many characters.
+    pub fn at_least(mut self, characters: usize) -> Self {
+        if let Some(column) = self.columns.last_mut() {
+            column.least = Some(characters);
+        }
+        self
+    }
+
+    /// The last column can be spared; the lowest places go first.
+    pub fn spared(mut self, place: u8) -> Self {
+        if let Some(column) = self.columns.last_mut() {
+            column.spared = Some(place);
+        }
+        self
+    }
+
+    /// The table without what its rows were.
+    pub fn done(self) -> Table<()> {
+        Table { rows: vec![(); self.rows.len()], columns: self.columns }
+    }
+
+    /// The table on a terminal so wide, whole without a width, and the headings of the columns
+    /// that it had no room for.
+    pub fn fitted(&self, width: Option<usize>) -> (String, Vec<&str>) {
+        let mut shown: Vec<&Column> = self.columns.iter().collect();
+        let mut left_out = Vec::new();
+        while width.is_some_and(|width| least_width(&shown) > width) {
+            let spared = shown.iter().enumerate().filter_map(|(i, c)| Some((c.spared?, i)));
+            let Some((_, first)) = spared.min() else { break };
+            left_out.push(shown.remove(first).heading.as_str());
+        }
+        let drawn: Vec<String> =
+            parts(&shown, width).iter().map(|part| self.drawn(part, width)).collect();
+        (drawn.join("\n"), left_out)
+    }
+
+    /// The table on a terminal so wide, without a word of what is left out.
+    pub fn on_terminal(&self, width: Option<usize>) -> String {
+        self.fitted(width).0
+    }
+
+    /// The table in Markdown.
+    pub fn markdown(&self) -> String {
+        let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+        let rule = |c: &Column| if c.is_text { "---" } else { "---:" }.to_owned();
+        let mut text = line(self.columns.iter().map(|c| escaped(&c.heading)).collect());
+        text += &line(self.columns.iter().map(rule).collect());
+        for row in 0..self.rows.len() {
+            text += &line(self.columns.iter().map(|c| escaped(&c.cells[row])).collect());
+        }
+        text
+    }
+
+    fn drawn(&self, columns: &[&Column], width: Option<usize>) -> String {
+        let mut table = comfy_table::Table::new();
+        table.load_preset(presets::UTF8_FULL_CONDENSED);
+        table.set_content_arrangement(ContentArrangement::Disabled);
+        if let Some(width) = width.and_then(|width| u16::try_from(width).ok()) {
+            table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic);
+        }
+        table.set_header(columns.iter().map(|column| &column.heading));
+        table.add_rows((0..self.rows.len()).map(|row| columns.iter().map(move |c| &c.cells[row])));
+        for (drawn, column) in table.column_iter_mut().zip(columns) {
+            if !column.is_text {
+                drawn.set_cell_alignment(CellAlignment::Right);
+            }
+            let with_padding = |least: usize| Width::Fixed(u16::try_from(least + 2).unwrap_or(1));
+            drawn.set_constraint(match column.least {
+                Some(_) => ColumnConstraint::LowerBoundary(with_padding(column.least_width())),
+                None => ColumnConstraint::ContentWidth,
             });
-            Column::new((*heading).into(), padded.collect::<Vec<String>>())
-        })
-        .collect();
-    // Columns of one height with different headings always make a frame.
-    DataFrame::new_infer_height(columns).unwrap_or_default()
-}
-
-/// The ranked table of one scenario with its heading, ready to print on a terminal `width`
-/// characters wide; without a width nothing is left out.
-pub fn scenario_table(scenario: &ScenarioSummary, width: Option<usize>) -> String {
-    let mut ranked_columns = columns(scenario, scenario.ranked().map(|(c, _)| c));
-    let left_out = narrow(&mut ranked_columns, width);
-    let ranked = frame(&ranked_columns, 2);
-    let mut reference_columns = columns(scenario, scenario.references());
-    reference_columns.retain(|(heading, _)| ![PLACE, DIFFERENCE, P_BEST].contains(heading));
-    reference_columns.retain(|(heading, _)| !left_out.contains(heading));
-    let references = frame(&reference_columns, 1);
-    let greedy = if scenario.oracle_is_bound {
-        ""
-    } else {
-        "; the oracle is greedy where servers refuse, fill up or go dark, and can be beaten"
-    };
-    format!(
-        "{}\n{ranked}\nreferences, outside the ranking{greedy}:\n{references}{}{}\n{}{}",
-        heading(scenario),
-        match &left_out[..] {
-            [] => String::new(),
-            left_out => format!("\ntoo narrow for {} (see report.md)", left_out.join(", ")),
-        },
-        notes_table(scenario).map_or_else(String::new, |table| format!("\n{table}")),
-        parameters(scenario),
-        assumption(scenario).map_or_else(String::new, |note| format!("\n{note}"))
-    )
-}
-
-/// Takes out dispensable columns until the table fits; returns their headings.
-fn narrow(columns: &mut Columns, width: Option<usize>) -> Vec<&'static str> {
-    let cell_width = |(heading, cells): &(&'static str, Vec<String>)| {
-        let longest = cells.iter().map(|c| c.chars().count()).max().unwrap_or(0);
-        longest.max(heading.chars().count())
-    };
-    // A space on either side of each cell, a line between columns and at both ends.
-    let total = |columns: &Columns| columns.iter().map(|c| cell_width(c) + 3).sum::<usize>() + 1;
-    let mut left_out = Vec::new();
-    for dispensable in DISPENSABLE {
-        if width.is_none_or(|width| total(columns) <= width) {
-            break;
         }
-        columns.retain(|(heading, _)| *heading != dispensable);
-        left_out.push(dispensable);
-    }
-    left_out
-}
-
-/// Text that stays text in Markdown, in a cell or out of it, whatever a label holds.
-pub(super) fn escaped(cell: &str) -> String {
-    let mut text = String::new();
-    for c in cell.chars() {
-        if r"\|*_[]`".contains(c) {
-            text.push('\\');
-        }
-        match c {
-            '<' => text += "&lt;",
-            c => text.push(c),
-        }
-    }
-    text
-}
-
-/// Where the parameters of the servers came from.
-pub(super) fn parameters(scenario: &ScenarioSummary) -> String {
-    let point = "parameters: the model's point values;";
-    match scenario.parameters {
-        Parameters::Drawn => format!(
-            "parameters: drawn from the model's posterior, anew every {REPLICATIONS_PER_DRAW} \
-             replications"
-        ),
-        Parameters::DrawnOnce => "parameters: one draw from the model's posterior, for all \
-             replications (draw = \"fixed\")"
-            .to_owned(),
-        Parameters::Off => format!("{point} its posterior is not used (parameter uncertainty off)"),
-        Parameters::NoPosterior => format!("{point} it carries no posterior"),
+        table.to_string()
     }
 }
 
-/// What to keep in mind about the model.
-pub(super) fn assumption(scenario: &ScenarioSummary) -> Option<String> {
-    let reason = scenario.assumed.as_ref()?;
-    Some(format!("note: in the model of {}, {reason}", title(scenario)))
+impl Column {
+    fn width(&self) -> usize {
+        let texts = self.cells.iter().chain([&self.heading]);
+        texts.map(|text| text.chars().count()).max().unwrap_or(0)
+    }
+
+    fn least_width(&self) -> usize {
+        self.least.map_or(self.width(), |least| least.min(self.width()))
+    }
 }
 
-/// `config 0` for the configs, whose names are numbers; else the name alone.
-pub(super) fn title(scenario: &ScenarioSummary) -> String {
-    let name = &scenario.config;
-    let is_number = name.bytes().all(|b| b.is_ascii_digit());
-    if is_number { format!("config {name}") } else { name.clone() }
+/// Characters that a table takes at least.
+fn least_width(columns: &[&Column]) -> usize {
+    1 + columns.iter().map(|column| column.least_width() + BETWEEN).sum::<usize>()
 }
 
-/// What the table is about.
-pub(super) fn heading(scenario: &ScenarioSummary) -> String {
-    format!(
-        "{}: {} requests at {} per second, {} replications\n\
-         means with the half-width of their 95 % interval (from best: simultaneous intervals); \
-         attempts are per request{}",
-        title(scenario),
-        thousands(scenario.requests),
-        scenario.requests_per_second,
-        thousands(scenario.replications),
-        if scenario.p_best_is_normal_approximation {
-            "; P(best) by normal approximation"
+/// The columns of each of the tables that fit one above the other.
+fn parts<'c>(columns: &[&'c Column], width: Option<usize>) -> Vec<Vec<&'c Column>> {
+    let Some((first, others)) = columns.split_first() else { return Vec::new() };
+    let mut parts = vec![vec![*first]];
+    for column in others {
+        let last = parts.len() - 1;
+        let needed = least_width(&parts[last]) + column.least_width() + BETWEEN;
+        if parts[last].len() > 1 && width.is_some_and(|width| needed > width) {
+            parts.push(vec![*first, *column]);
         } else {
-            ""
-        },
-    )
-}
-
-/// The same table in Markdown, references last.
-pub fn markdown_table(scenario: &ScenarioSummary) -> String {
-    let rows = scenario.ranked().map(|(c, _)| c).chain(scenario.references());
-    let columns = columns(scenario, rows);
-    let line = |cells: Vec<&str>| format!("| {} |\n", cells.join(" | "));
-    let mut text = line(columns.iter().map(|(heading, _)| *heading).collect());
-    let rule = |i: usize| if i < 2 { "---" } else { "---:" };
-    text += &line((0..columns.len()).map(rule).collect());
-    for row in 0..scenario.contenders.len() {
-        let cells: Vec<String> = columns.iter().map(|(_, cells)| escaped(&cells[row])).collect();
-        text += &line(cells.iter().map(String::as_str).collect());
-    }
-    text
-}
-
-fn columns<'a>(
-    scenario: &ScenarioSummary,
-    rows: impl Iterator<Item = &'a ContenderSummary>,
-) -> Columns {
-    let rows: Vec<&ContenderSummary> = rows.collect();
-    // One precision a column, that of its sharpest interval.
-    let sharpest = |half_width: fn(&ContenderSummary) -> f64| {
-        let widths = scenario.contenders.iter().map(half_width);
-        decimals_for(widths.filter(|w| *w > 0.0).fold(f64::INFINITY, f64::min))
-    };
-    let score_decimals = sharpest(|c| c.score.interval.half_width());
-    let difference_decimals =
-        sharpest(|c| c.ranking.map_or(0.0, |r| r.delta_interval.half_width()));
-    let each = |cell: &dyn Fn(&ContenderSummary) -> String| rows.iter().map(|c| cell(c)).collect();
-    let mut columns: Columns = vec![
-        (PLACE, each(&place)),
-        ("strategy", each(&|c| c.strategy.clone())),
-        (
-            "score",
-            each(&|c| {
-                plus_minus(c.score.mean, c.score.interval, score_decimals, scenario.replications)
-            }),
-        ),
-        (DIFFERENCE, each(&|c| difference(scenario, c, difference_decimals))),
-        (SUCCESS, each(&|c| percent(c.success_rate.mean))),
-        (ATTEMPTS, each(&|c| fixed(c.attempts_per_request.mean, 3))),
-        (PENALTY, each(&|c| fixed(c.penalty.mean, 2))),
-        (LATENCY, each(&latency)),
-        (P_BEST, each(&|c| p_best(scenario, c))),
-    ];
-    if scenario.has_rate_limit {
-        columns.insert(7, ("429 / run", each(&|c| fixed(c.rate_limited.mean, 1))));
-    }
-    columns
-}
-
-fn place(c: &ContenderSummary) -> String {
-    c.ranking.map_or("-".to_owned(), |r| r.rank.to_string())
-}
-
-fn p_best(scenario: &ScenarioSummary, c: &ContenderSummary) -> String {
-    match c.ranking {
-        // One replication says who won it, not who wins; and who plays alone wins nothing.
-        Some(r) if scenario.replications > 1 && scenario.ranked().count() > 1 => {
-            probability(r.p_best)
-        }
-        _ => "-".to_owned(),
-    }
-}
-
-fn difference(scenario: &ScenarioSummary, c: &ContenderSummary, decimals: usize) -> String {
-    match c.ranking {
-        None => "-".to_owned(),
-        Some(r) if r.rank == 1 => "best".to_owned(),
-        Some(r) => {
-            let tied = if r.tied_with_best { " tied" } else { "" };
-            let known = plus_minus(r.delta, r.delta_interval, decimals, scenario.replications);
-            known + tied
+            parts[last].push(*column);
         }
     }
+    parts
 }
 
-fn latency(c: &ContenderSummary) -> String {
-    format!("{}/{}", fixed(c.latency_p50_ms, 2), fixed(c.latency_p99_ms, 2))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A share in percent that is not rounded up to certainty.
-fn percent(share: f64) -> String {
-    if share < 1.0 && share > 0.999_95 { ">99.99".to_owned() } else { fixed(share * 100.0, 2) }
+    fn table() -> Table<usize> {
+        let of = |n: usize| move |_: &usize| "1".repeat(n);
+        Table::of([1, 2])
+            .text("strategy", |_| "a_b".to_owned())
+            .number("a", of(10))
+            .number("b", of(10))
+            .number("c", of(10))
+    }
+
+    /// The headings of each of the tables.
+    fn headings(text: &str) -> Vec<Vec<&str>> {
+        let lines = text.lines().filter(|line| line.contains("strategy"));
+        lines.map(|l| l.split(['│', '┆', ' ']).filter(|h| !h.is_empty()).collect()).collect()
+    }
+
+    #[test]
+    fn a_table_that_is_too_wide_is_continued_below_with_its_rows_named_again() {
+        let table = table();
+        let at = |width| table.on_terminal(width);
+        assert_eq!(headings(&at(Some(38))), [vec!["strategy", "a", "b"], vec!["strategy", "c"]]);
+        assert_eq!(headings(&at(Some(37))).len(), 3);
+        assert_eq!(headings(&at(None)), [["strategy", "a", "b", "c"]]);
+        assert_eq!(headings(&at(Some(1))).len(), 3, "a column each");
+        assert!(at(Some(38)).lines().all(|line| line.chars().count() <= 38));
+    }
+
+    #[test]
+    fn columns_that_can_be_spared_go_first_and_are_named() {
+        let table = table().number("d", |n| n.to_string()).spared(1).number("e", |_| "2".repeat(9));
+        let table = table.spared(0);
+        let (text, left_out) = table.fitted(Some(52));
+        assert_eq!(left_out, ["e", "d"]);
+        assert_eq!(headings(&text), [["strategy", "a", "b", "c"]]);
+        assert_eq!(table.fitted(None).1.len(), 0);
+    }
+
+    #[test]
+    fn words_are_broken_down_to_their_least_width_and_numbers_are_not() {
+        let table = table().text("what", |_| "some words more or less".to_owned()).at_least(8);
+        let text = table.on_terminal(Some(64));
+        assert_eq!(headings(&text).len(), 1, "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 64), "{text}");
+        assert!(text.contains("1111111111") && text.contains("words"), "{text}");
+        assert!(headings(&table.on_terminal(Some(60))).len() > 1);
+    }
+
+    #[test]
+    fn cells_stay_text_in_markdown() {
+        let text = Table::of([1]).text("a", |_| "x|_y".to_owned()).number("n", |n| n.to_string());
+        assert_eq!(text.markdown(), "| a | n |\n| --- | ---: |\n| x\\|\\_y | 1 |\n");
+    }
 }

@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 
-use super::numbers::{fixed, interval, thousands};
-use super::table::frame;
+use super::numbers::{counted, fixed, interval, p_value, percent, signed, span, thousands};
+use super::table::Table;
+use super::text::folded;
+use crate::stats::Interval;
 use crate::validate::{
     Difference, LEVEL, Membership, MetricTest, OneStep, Prediction, Rival, RunRules, RunValidation,
     Validation,
@@ -12,19 +14,18 @@ use crate::validate::{
 /// A run is worth a second look when a count is less probable than this, both sides together.
 const SURPRISING: f64 = 0.05;
 
-/// The whole report as text, the conclusion last.
-pub fn validation_report(validation: &Validation) -> String {
+/// The whole report as text for a terminal so wide, the conclusion last.
+pub fn validation_report(validation: &Validation, width: Option<usize>) -> String {
     let source = match &validation.model {
         None => "each run predicted from all others".to_owned(),
         Some(name) => format!("each run predicted from the model {name}"),
     };
-    let runs = validation.runs.len();
     let mut text = format!(
-        "{runs} run{}, {source}\n\none step ahead: the chance that each attempt fails, given the \
-         recorded choice of server and all before it\n",
-        if runs == 1 { "" } else { "s" }
+        "{}, {source}\n\none step ahead: the chance that each attempt fails, given the recorded \
+         choice of server and all before it\n",
+        counted(validation.runs.len() as u64, "run")
     );
-    text += &one_step(&validation.one_step, validation.model.is_some());
+    text += &one_step(&validation.one_step, validation.model.is_some(), width);
     let rules = match validation.settings.rules {
         RunRules::Recorder => "the recorder's rules (six attempts at most, tried servers left out)",
         RunRules::Game => "the rules of the game",
@@ -34,30 +35,27 @@ pub fn validation_report(validation: &Validation) -> String {
         text,
         "\n\nwhole runs under {rules}, {} replications each: predicted mean [95 %], recorded\n{}",
         thousands(validation.settings.replications),
-        whole_runs(&validation.runs)
+        whole_runs(&validation.runs, width)
     );
     if !validation.metrics.is_empty() {
-        let _ = write!(text, "\n\nover all runs\n{}", metrics(&validation.metrics));
+        let _ = write!(text, "\n\nover all runs\n{}", metrics(&validation.metrics, width));
     }
     for note in notes(validation) {
-        let _ = write!(text, "\nnote: {note}");
+        let _ = write!(text, "\n{}", folded(&format!("note: {note}"), "  ", width));
     }
-    text + "\n\n" + &verdict(validation)
+    text + "\n\n" + &folded(&verdict(validation), "", width)
 }
 
-fn one_step(found: &OneStep, from_model: bool) -> String {
-    let bins: Vec<_> = found.bins.iter().filter(|bin| bin.attempts > 0).collect();
-    let each = |cell: &dyn Fn(usize) -> String| (0..bins.len()).map(cell).collect();
+fn one_step(found: &OneStep, from_model: bool, width: Option<usize>) -> String {
     let share = |n: f64, of: u64| fixed(n / of as f64, 3);
-    let columns = [
-        ("predicted", each(&|i| format!("{} to {}", fixed(bins[i].from, 1), fixed(bins[i].to, 1)))),
-        ("attempts", each(&|i| thousands(bins[i].attempts))),
-        ("failures expected", each(&|i| fixed(bins[i].expected, 1))),
-        ("observed", each(&|i| bins[i].observed.to_string())),
-        ("share expected", each(&|i| share(bins[i].expected, bins[i].attempts))),
-        ("share observed", each(&|i| share(bins[i].observed as f64, bins[i].attempts))),
-        ("z", each(&|i| format!("{:+.1}", bins[i].z()))),
-    ];
+    let curve = Table::of(found.bins.iter().filter(|bin| bin.attempts > 0))
+        .text("predicted", |bin| span(Interval { low: bin.from, high: bin.to }, 1))
+        .number("attempts", |bin| thousands(bin.attempts))
+        .number("failures expected", |bin| fixed(bin.expected, 1))
+        .number("observed", |bin| bin.observed.to_string())
+        .number("share expected", |bin| share(bin.expected, bin.attempts))
+        .number("share observed", |bin| share(bin.observed as f64, bin.attempts))
+        .number("z", |bin| signed(bin.z(), 1));
     let mut scores = vec![("model", found.model, None)];
     scores.extend(found.rivals.iter().map(|against| {
         let name = match against.rival {
@@ -69,63 +67,64 @@ fn one_step(found: &OneStep, from_model: bool) -> String {
         };
         (name, against.scores, Some(against.difference))
     }));
-    let each = |cell: &dyn Fn(usize) -> String| (0..scores.len()).map(cell).collect();
-    let gain = |i: usize, of: &dyn Fn(Difference) -> String| match scores[i].2 {
-        None => "-".to_owned(),
-        Some(difference) => of(difference),
+    let gain = |difference: &Option<Difference>, of: &dyn Fn(&Difference) -> Option<String>| {
+        difference.as_ref().and_then(of).unwrap_or("-".to_owned())
     };
-    let over_runs = |d: Difference| d.over_runs.map_or("-".to_owned(), |i| interval(i, 4));
-    let score_columns = [
-        ("predictor", each(&|i| scores[i].0.to_owned())),
-        ("log score", each(&|i| fixed(scores[i].1.log_score, 4))),
-        ("Brier", each(&|i| fixed(scores[i].1.brier, 4))),
-        ("model better by", each(&|i| gain(i, &|d| fixed(d.mean, 4)))),
-        ("[95 %] over attempts", each(&|i| gain(i, &|d| interval(d.over_attempts, 4)))),
-        ("[95 %] over runs", each(&|i| gain(i, &over_runs))),
-    ];
-    let curve = if from_model { "each run alone" } else { "each run predicted from all others" };
-    format!(
-        "{}\ncurve: {curve}; test: chi-square {} on {} degrees of freedom, p {}, each run's start \
-         known from earlier runs only (log score {}), because runs that share a start would \
-         otherwise err together\n\n{}\nscores are means over {} attempts, in nats and squared; less is \
-         better{}",
-        frame(&columns, 1),
+    let scores = Table::of(scores)
+        .text("predictor", |(name, ..)| (*name).to_owned())
+        .number("log score", |(_, scores, _)| fixed(scores.log_score, 4))
+        .number("Brier", |(_, scores, _)| fixed(scores.brier, 4))
+        .number("model better by", |(.., d)| gain(d, &|d| Some(fixed(d.mean, 4))))
+        .number("[95 %] over attempts", |(.., d)| gain(d, &|d| Some(interval(d.over_attempts, 4))))
+        .number("[95 %] over runs", |(.., d)| gain(d, &|d| Some(interval(d.over_runs?, 4))));
+    let (whose, same_start) = if from_model {
+        ("each run alone", "")
+    } else {
+        (
+            "each run predicted from all others",
+            "; same start: this run and those that more probably than not met its start, judged \
+             before its outcomes",
+        )
+    };
+    let test = format!(
+        "curve: {whose}; test: chi-square {} on {} degrees of freedom, p {}, each run's start known \
+         from earlier runs only (log score {}), because runs that share a start would otherwise err \
+         together",
         fixed(found.test.statistic, 1),
         found.test.df,
         p_value(found.test.p_value),
         fixed(found.tested.log_score, 4),
-        frame(&score_columns, 1),
-        thousands(found.attempts),
-        if from_model {
-            ""
-        } else {
-            "; same start: this run and those that more probably than not met its start, judged \
-             before its outcomes"
-        }
+    );
+    let means = format!(
+        "scores are means over {} attempts, in nats and squared; less is better{same_start}",
+        thousands(found.attempts)
+    );
+    format!(
+        "{}\n{}\n\n{}\n{}",
+        curve.on_terminal(width),
+        folded(&test, "", width),
+        scores.on_terminal(width),
+        folded(&means, "", width)
     )
 }
 
-fn whole_runs(runs: &[RunValidation]) -> String {
-    let each = |cell: &dyn Fn(usize) -> String| (0..runs.len()).map(cell).collect();
-    let mut columns = vec![
-        ("run", each(&|i| runs[i].file.clone())),
-        ("config", each(&|i| runs[i].group.clone())),
-        ("strategy", each(&|i| runs[i].strategies.join(", "))),
-        ("start: before -> after", each(&|i| membership(&runs[i].membership))),
-    ];
-    let known: Vec<&Prediction> =
-        runs.iter().filter_map(|r| r.predictions.as_ref()).flatten().collect();
+fn whole_runs(runs: &[RunValidation], width: Option<usize>) -> String {
+    let mut table = Table::of(runs)
+        .text("run", |run| run.file.clone())
+        .at_least(16)
+        .text("config", |run| run.group.clone())
+        .text("strategy", |run| run.strategies.join(", "))
+        .at_least(10)
+        .text("start: before -> after", |run| membership(&run.membership));
     for metric in crate::validate::Metric::ALL {
-        if !known.iter().any(|prediction| prediction.metric == metric) {
-            continue;
-        }
-        let cell = |i: usize| {
-            let of_run = runs[i].predictions.iter().flatten().find(|p| p.metric == metric);
-            of_run.map_or("-".to_owned(), prediction)
+        let of_metric = |run: &RunValidation| {
+            run.predictions.iter().flatten().find(|p| p.metric == metric).map(prediction)
         };
-        columns.push((metric.name(), each(&cell)));
+        if runs.iter().any(|run| of_metric(run).is_some()) {
+            table = table.number(metric.name(), |run| of_metric(run).unwrap_or("-".to_owned()));
+        }
     }
-    frame(&columns, 4).to_string()
+    table.on_terminal(width)
 }
 
 /// `142.6 [123, 171] 160`, with a mark when the count is surprising.
@@ -139,41 +138,37 @@ fn membership(of: &[Membership; 2]) -> String {
     let most = |m: &Membership| {
         let options =
             [(m.fresh, "fresh"), (m.both, "both"), (m.previous, "previous"), (m.next, "next")];
-        let mut best = options[0];
-        for option in options {
-            if option.0 > best.0 {
-                best = option;
-            }
-        }
+        // The first of those that are equal.
+        let best = options.into_iter().rev().max_by(|a, b| a.0.total_cmp(&b.0));
+        let best = best.unwrap_or(options[0]);
         format!("{} {}", best.1, fixed(best.0, 2))
     };
     format!("{} -> {}", most(&of[0]), most(&of[1]))
 }
 
-fn metrics(metrics: &[MetricTest]) -> String {
-    let each = |cell: &dyn Fn(&MetricTest) -> String| metrics.iter().map(cell).collect();
+fn metrics(metrics: &[MetricTest], width: Option<usize>) -> String {
     let tested = |m: &MetricTest, value: f64| {
         if m.tested { p_value(value) } else { "not tested".to_owned() }
     };
-    let columns = [
-        ("count", each(&|m| m.metric.name().to_owned())),
-        ("runs", each(&|m| m.runs.to_string())),
-        ("recorded", each(&|m| thousands(m.totals.0))),
-        ("predicted", each(&|m| fixed(m.totals.1, 1))),
-        ("inside 95 %", each(&|m| format!("{} of {}", m.inside, m.runs))),
-        ("shift z", each(&|m| format!("{:+.1}", m.shift))),
-        ("spread z", each(&|m| format!("{:+.1}", m.spread))),
-        ("PIT p", each(&|m| tested(m, m.p_value))),
-        ("Holm", each(&|m| tested(m, m.adjusted_p_value))),
-        ("randomised PIT p", each(&|m| tested(m, m.randomised_p_value))),
-    ];
-    format!(
-        "{}\nPIT p: Neyman's smooth test of order 2 on the non-randomised PIT, null distribution by \
-         the replications; randomised PIT p: Kolmogorov, median of 199 randomisations\n\
-         both take runs for independent; runs of one start share error rates and evidence, so with \
+    let table = Table::of(metrics)
+        .text("count", |m| m.metric.name().to_owned())
+        .number("runs", |m| m.runs.to_string())
+        .number("recorded", |m| thousands(m.totals.0))
+        .number("predicted", |m| fixed(m.totals.1, 1))
+        .number("inside 95 %", |m| format!("{} of {}", m.inside, m.runs))
+        .number("shift z", |m| signed(m.shift, 1))
+        .number("spread z", |m| signed(m.spread, 1))
+        .number("PIT p", |m| tested(m, m.p_value))
+        .number("Holm", |m| tested(m, m.adjusted_p_value))
+        .number("randomised PIT p", |m| tested(m, m.randomised_p_value));
+    let said = [
+        "PIT p: Neyman's smooth test of order 2 on the non-randomised PIT, null distribution by \
+         the replications; randomised PIT p: Kolmogorov, median of 199 randomisations",
+        "both take runs for independent; runs of one start share error rates and evidence, so with \
          few starts they are rough",
-        frame(&columns, 1)
-    )
+    ];
+    let said = said.map(|line| folded(line, "", width));
+    format!("{}\n{}", table.on_terminal(width), said.join("\n"))
 }
 
 fn notes(validation: &Validation) -> Vec<String> {
@@ -230,7 +225,7 @@ fn notes(validation: &Validation) -> Vec<String> {
 
 fn verdict(validation: &Validation) -> String {
     let tests = validation.tests();
-    let level = format!("{} %", fixed(LEVEL * 100.0, 0));
+    let level = format!("{} %", percent(LEVEL, 0));
     if validation.held() {
         return format!(
             "The predictions held: none of {} tests rejects at {level} (Holm).",
@@ -243,8 +238,4 @@ fn verdict(validation: &Validation) -> String {
         .map(|(name, p)| format!("{name} (p {})", p_value(*p)))
         .collect();
     format!("The predictions did not hold at {level} (Holm): {}.", rejected.join(", "))
-}
-
-fn p_value(p: f64) -> String {
-    if p < 0.001 { format!("{p:.0e}") } else { fixed(p, 3) }
 }

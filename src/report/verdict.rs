@@ -1,86 +1,169 @@
-//! The result in a sentence.
+//! The result in a sentence, and in short for captions.
 
-use super::numbers::{decimals_for, fixed, round_up, thousands};
+use super::numbers::{decimals_for, fixed, round_up, span, thousands, typeset};
+use super::text::list;
 use crate::experiment::{ContenderSummary, Ranking, ScenarioSummary};
 use crate::stats::Interval;
 use crate::stats::comparison::Separation;
 
+/// What the captions of charts say.
+pub mod captions {
+    pub use super::{short_verdict as verdict, spread_is_known};
+}
+
+type Ranked<'s> = (&'s ContenderSummary, Ranking);
+
+/// How the ranked strategies stand to each other, which sentences and captions tell alike.
+enum Standing<'s> {
+    /// No strategy was ranked.
+    Empty,
+    /// One that nobody is compared with.
+    Alone(&'s ContenderSummary),
+    /// A single replication says nothing of luck; this one scored most.
+    OneReplication(&'s ContenderSummary),
+    /// Nobody ever differs from this one.
+    AllTheSame(&'s ContenderSummary),
+    /// The highest mean, those that cannot be told from it, the first that can, and how many
+    /// strategies there are beside the best.
+    Known {
+        best: &'s ContenderSummary,
+        tied: Vec<String>,
+        behind: Option<Ranked<'s>>,
+        others: usize,
+    },
+}
+
+impl<'s> Standing<'s> {
+    fn of(scenario: &'s ScenarioSummary) -> Self {
+        let ranked: Vec<Ranked> = scenario.ranked().collect();
+        let Some(((best, _), others)) = ranked.split_first() else { return Self::Empty };
+        if others.is_empty() {
+            return Self::Alone(best);
+        }
+        if !spread_is_known(scenario) {
+            return Self::OneReplication(best);
+        }
+        if ranked.iter().all(|(_, r)| r.delta == 0.0 && r.delta_interval.width() == 0.0) {
+            return Self::AllTheSame(best);
+        }
+        let tied = others.iter().filter(|(_, r)| r.tied_with_best);
+        Self::Known {
+            best,
+            tied: tied.map(|(c, _)| c.strategy.clone()).collect(),
+            behind: others.iter().find(|(_, r)| !r.tied_with_best).copied(),
+            others: others.len(),
+        }
+    }
+}
+
+/// Whether there are enough replications to know a spread at all. With one, intervals of zero
+/// width mean "unknown".
+pub fn spread_is_known(scenario: &ScenarioSummary) -> bool {
+    scenario.replications > 1
+}
+
 /// Who won, by how much, and whether it can be told, in plain words; and how far the lead may be
 /// off because the traces leave parameters open.
 pub fn verdict(scenario: &ScenarioSummary) -> String {
-    let mut text = of_the_model(scenario);
-    if let Some(open) = left_open(scenario) {
-        text += &open;
-    }
-    text
+    of_the_model(scenario) + &left_open(scenario).unwrap_or_default()
 }
 
 /// The verdict on servers like those of the model, over all its parameters.
 fn of_the_model(scenario: &ScenarioSummary) -> String {
-    let ranked: Vec<(&ContenderSummary, Ranking)> = scenario.ranked().collect();
-    let Some((best, _)) = ranked.first() else {
-        return "No strategy was ranked.".to_owned();
+    let points = |best: &ContenderSummary| {
+        let decimals = decimals_for(best.score.interval.half_width());
+        let (mean, of) = (fixed(best.score.mean, decimals), thousands(scenario.requests));
+        format!("{mean} of {of} points on average")
     };
-    let decimals = decimals_for(best.score.interval.half_width());
-    let points = format!(
-        "{} of {} points on average",
-        fixed(best.score.mean, decimals),
-        thousands(scenario.requests)
-    );
-    let tied: Vec<&(&ContenderSummary, Ranking)> =
-        ranked[1..].iter().filter(|(_, r)| r.tied_with_best).collect();
-    let behind = ranked[1..].iter().find(|(_, r)| !r.tied_with_best);
-    if scenario.replications < 2 {
-        return format!(
-            "{} scored most, but a single replication says nothing of who is better.",
-            best.strategy
-        );
-    }
-    if ranked.len() == 1 {
-        return format!("{} scores {points}; there is nobody to compare it with.", best.strategy);
-    }
-    if tied.is_empty() {
-        let Some((second, r)) = behind else { return String::new() };
-        return format!(
-            "{} wins with {points}, {} than {}, the next.",
-            best.strategy,
-            margin(r),
-            second.strategy
-        );
-    }
-    if tied.len() + 1 == ranked.len()
-        && ranked.iter().all(|(_, r)| r.delta == 0.0 && r.delta_interval.width() == 0.0)
-    {
-        return format!("All score the same in every replication: {points}.");
-    }
-    let names: Vec<&str> = tied.iter().map(|(c, _)| c.strategy.as_str()).collect();
-    let mut text = format!(
-        "Too close to call: {} has the highest mean, {points}, but cannot be told from {}",
-        best.strategy,
-        names.join(", ")
-    );
-    text += &match most_to_separate(&ranked) {
-        Some(Separation::Replications(n)) => {
-            format!(
-                "; if the differences are what they seem, about {} fresh replications would tell.",
-                thousands(round_up(n))
-            )
+    let (best, tied, behind) = match Standing::of(scenario) {
+        Standing::Empty => return "No strategy was ranked.".to_owned(),
+        Standing::Alone(best) => {
+            let (name, points) = (&best.strategy, points(best));
+            return format!("{name} scores {points}; there is nobody to compare it with.");
         }
+        Standing::OneReplication(best) => {
+            return format!(
+                "{} scored most, but a single replication says nothing of who is better.",
+                best.strategy
+            );
+        }
+        Standing::AllTheSame(best) => {
+            return format!("All score the same in every replication: {}.", points(best));
+        }
+        Standing::Known { best, tied, behind, .. } => (best, tied, behind),
+    };
+    let (name, points) = (&best.strategy, points(best));
+    if tied.is_empty() {
+        return behind.map_or(String::new(), |(next, r)| {
+            format!("{name} wins with {points}, {} than {}, the next.", margin(&r), next.strategy)
+        });
+    }
+    let mut text = format!(
+        "Too close to call: {name} has the highest mean, {points}, but cannot be told from {}",
+        tied.join(", ")
+    );
+    text += &match most_to_separate(scenario) {
+        Some(Separation::Replications(n)) => format!(
+            "; if the differences are what they seem, about {} fresh replications would tell.",
+            thousands(round_up(n))
+        ),
         Some(Separation::MoreThanMillion) => {
             "; not even a million replications are sure to tell them all.".to_owned()
         }
         None => ".".to_owned(),
     };
     if let Some((next, r)) = behind {
-        text += &format!(" It scores {} than {}.", margin(r), next.strategy);
+        text += &format!(" It scores {} than {}.", margin(&r), next.strategy);
     }
     text
+}
+
+/// The same in short, for the captions of charts.
+pub fn short_verdict(scenario: &ScenarioSummary) -> String {
+    let (best, tied, behind, others) = match Standing::of(scenario) {
+        Standing::Empty => return "No strategy was ranked.".to_owned(),
+        Standing::Alone(best) => return format!("{} played alone.", best.strategy),
+        Standing::OneReplication(best) => {
+            return format!(
+                "{} scored highest, but one replication says nothing of luck: run more to compare.",
+                best.strategy
+            );
+        }
+        Standing::AllTheSame(_) => return "All score the same in every replication.".to_owned(),
+        Standing::Known { best, tied, behind, others } => (&best.strategy, tied, behind, others),
+    };
+    let behind = behind.map(|(next, r)| {
+        let lead = lead(r.delta_interval);
+        let decimals = typeset::decimals_for(lead.width());
+        format!(
+            "leads {} by {} ({} to {})",
+            next.strategy,
+            typeset::points(-r.delta, decimals),
+            typeset::fixed(lead.low, decimals),
+            typeset::fixed(lead.high, decimals)
+        )
+    });
+    match (tied.is_empty(), behind) {
+        (true, Some(behind)) => match others - 1 {
+            0 => format!("{best} {behind}."),
+            1 => format!("{best} {behind} and the other strategy by more."),
+            n => format!("{best} {behind} and the other {n} by more."),
+        },
+        (true, None) => format!("{best} has the highest mean."),
+        (false, Some(behind)) => {
+            let tied = list(&tied);
+            format!("{best} has the highest mean; {tied} cannot be told from it. It {behind}.")
+        }
+        (false, None) => {
+            format!("{best} has the highest mean, but {} cannot be told from it.", list(&tied))
+        }
+    }
 }
 
 /// What the parameters that the traces leave open do to the lead over the first that is behind,
 /// or, where none is, over the second.
 fn left_open(scenario: &ScenarioSummary) -> Option<String> {
-    let ranked: Vec<(&ContenderSummary, Ranking)> = scenario.ranked().collect();
+    let ranked: Vec<Ranked> = scenario.ranked().collect();
     let behind = ranked.iter().skip(1).find(|(_, r)| !r.tied_with_best);
     let (second, r) = behind.or(ranked.get(1))?;
     let (of_parameters, interval) = (r.delta_parameter_sd?, r.delta_parameter_interval?);
@@ -101,10 +184,9 @@ fn left_open(scenario: &ScenarioSummary) -> Option<String> {
     let decimals = decimals_telling(lead);
     let mut text = format!(
         " With what the traces leave open about these servers, its lead over {} could be anything \
-         from {} to {} points (95 %)",
+         from {} points (95 %)",
         second.strategy,
-        fixed(lead.low, decimals),
-        fixed(lead.high, decimals)
+        span(lead, decimals)
     );
     text += if lead.contains(0.0) && !r.tied_with_best {
         ": which of the two is better depends on what is not known about the servers."
@@ -118,12 +200,7 @@ fn left_open(scenario: &ScenarioSummary) -> Option<String> {
 fn margin(r: &Ranking) -> String {
     let lead = lead(r.delta_interval);
     let decimals = decimals_telling(lead);
-    format!(
-        "{} points more (95 % interval {} to {})",
-        fixed(-r.delta, decimals),
-        fixed(lead.low, decimals),
-        fixed(lead.high, decimals)
-    )
+    format!("{} points more (95 % interval {})", fixed(-r.delta, decimals), span(lead, decimals))
 }
 
 /// The interval of a difference from the best, seen from the best.
@@ -142,8 +219,9 @@ fn decimals_telling(lead: Interval) -> usize {
 }
 
 /// What it takes to separate the best from everybody it is tied with now.
-fn most_to_separate(ranked: &[(&ContenderSummary, Ranking)]) -> Option<Separation> {
-    ranked.iter().filter_map(|(_, r)| r.replications_to_separate).max_by_key(|s| match s {
+fn most_to_separate(scenario: &ScenarioSummary) -> Option<Separation> {
+    let all = scenario.ranked().filter_map(|(_, r)| r.replications_to_separate);
+    all.max_by_key(|s| match s {
         Separation::Replications(n) => *n,
         Separation::MoreThanMillion => u64::MAX,
     })
@@ -152,8 +230,7 @@ fn most_to_separate(ranked: &[(&ContenderSummary, Ranking)]) -> Option<Separatio
 /// The ranked strategies that cannot be told from the best, the best included, and the
 /// replications that would tell; nothing unless such a number is known.
 pub fn open_question(scenario: &ScenarioSummary) -> Option<(Vec<&str>, u64)> {
-    let ranked: Vec<_> = scenario.ranked().collect();
-    let Separation::Replications(n) = most_to_separate(&ranked)? else { return None };
-    let tied = ranked.iter().filter(|(_, r)| r.tied_with_best);
+    let Separation::Replications(n) = most_to_separate(scenario)? else { return None };
+    let tied = scenario.ranked().filter(|(_, r)| r.tied_with_best);
     Some((tied.map(|(c, _)| c.strategy.as_str()).collect(), round_up(n)))
 }

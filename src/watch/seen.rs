@@ -60,9 +60,7 @@ pub(super) fn share(attempts: u64, metrics: &Metrics) -> Option<f64> {
 
 /// `config 0`, or the name of a model.
 pub(super) fn config_name(config: &str) -> String {
-    let config = clean(config);
-    let is_number = !config.is_empty() && config.bytes().all(|b| b.is_ascii_digit());
-    if is_number { format!("config {config}") } else { config }
+    crate::report::config_name(&clean(config))
 }
 
 /// `V4 thompson, config 0`, as far as the file says.

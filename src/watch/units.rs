@@ -1,17 +1,13 @@
 //! How the metrics of a run are written: shares in per cent, latencies in milliseconds.
 
 use super::figures::{ms, percent, points};
+use crate::report::metric::unit;
 use crate::stats::Interval;
 use crate::validate::forecast::RunMetric;
 
 /// A value with its unit; `-` if there is none.
 pub(super) fn value(metric: RunMetric, x: Option<f64>) -> String {
-    let unit = match metric {
-        RunMetric::SuccessRate | RunMetric::BusiestShare => " %",
-        RunMetric::LatencyP50 | RunMetric::LatencyP99 => " ms",
-        _ => "",
-    };
-    x.map_or("-".to_owned(), |x| number(metric, x) + unit)
+    x.map_or("-".to_owned(), |x| number(metric, x) + unit(metric))
 }
 
 /// An interval without the unit, one number where both ends are the same.

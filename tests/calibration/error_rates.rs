@@ -224,7 +224,7 @@ fn coverage(population: &ErrorFamily, policy: Policy, data_sets: u64) -> Coverag
         let mut rng = Streams::new(SEED).stream(Purpose::Analysis, stream, k);
         let (rates, tallies) = start(population, ATTEMPTS_FOR_COVERAGE, policy, &mut rng);
         let fit = fit_error_rates(std::slice::from_ref(&tallies)).unwrap();
-        let plugged_in = fit.best_redrawn().unwrap().population;
+        let plugged_in = &fit.best_redrawn().unwrap().population;
         let mut held = [0_u32; 2];
         for (rate, tally) in rates.iter().zip(&tallies) {
             held[0] += u32::from(fit.server(*tally).interval_95.contains(*rate));

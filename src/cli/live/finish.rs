@@ -8,6 +8,7 @@ use super::server_log::ServerLogs;
 use super::servers::{self, Servers};
 use super::{Ending, LivePlan};
 use crate::cli::print;
+use crate::cli::style::terminal_width;
 use crate::live::calendar;
 use crate::report::{
     LiveMade, LivePage, Reconciliation, folded, live_compared, live_counts, live_files, live_table,
@@ -200,9 +201,7 @@ pub(super) fn finish(
     let files = live_files(&pages, &made, plan.arguments.png)?;
     let text = shown(plan, folder, &pages, None);
     folder.write_results(&files, &text)?;
-    let width =
-        terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
-    print(&shown(plan, folder, &pages, width))?;
+    print(&shown(plan, folder, &pages, terminal_width()))?;
     let agree = agree(&pages);
     let held = verdicts.iter().flatten().all(|verdict| verdict.held);
     Ok(Some(match (interrupted, held && agree) {
@@ -218,9 +217,9 @@ fn shown(plan: &LivePlan, folder: &Folder, pages: &[LivePage], width: Option<usi
     for page in pages {
         parts.push(live_table(page, width));
         parts.push(live_compared(page, width));
-        parts.push(folded(&live_verdict(page), width));
-        parts.push(folded(&live_counts(page), width));
-        parts.extend(page.notes.iter().map(|note| folded(note, width)));
+        parts.push(folded(&live_verdict(page), "", width));
+        parts.push(folded(&live_counts(page), "", width));
+        parts.extend(page.notes.iter().map(|note| folded(note, "", width)));
     }
     let path = folder.path().display();
     parts.push(format!(

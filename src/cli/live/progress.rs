@@ -2,15 +2,14 @@
 
 use std::cell::Cell;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-
 use super::LivePlan;
+use crate::cli::progress::Bar;
 use crate::live::load::{End, Sent};
 use crate::validate::forecast::{LiveRun, RunMetric};
 
 /// The bar of one run.
 pub(super) struct RunBar {
-    bar: ProgressBar,
+    bar: Bar,
     label: String,
     ok: Cell<u64>,
     others: Cell<u64>,
@@ -22,15 +21,10 @@ impl RunBar {
     /// A bar over so many requests.
     pub(super) fn new(plan: &LivePlan, requests: u64, label: &str) -> Self {
         let hidden = plan.output.quiet || plan.arguments.watch;
-        let target =
-            if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let bar = ProgressBar::with_draw_target(Some(requests), target);
-        let template = "{prefix:32} {bar:20} {human_pos}/{human_len}  {msg}";
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
+        // No name of a strategy holds braces, which a template would read as its own.
+        let template = format!("{label:32} {{bar:20}} {{human_pos}}/{{human_len}}  {{msg}}");
+        let bar = Bar::like(&template, requests, hidden);
         let label = label.to_owned();
-        bar.set_prefix(label.clone());
         let say = !hidden;
         Self { bar, label, ok: Cell::new(0), others: Cell::new(0), say }
     }
@@ -39,8 +33,7 @@ impl RunBar {
     pub(super) fn count(&self, sent: &Sent) {
         let counter = if sent.end == End::Ok { &self.ok } else { &self.others };
         counter.set(counter.get() + 1);
-        self.bar.inc(1);
-        self.bar.set_message(match self.others.get() {
+        self.bar.one_more(match self.others.get() {
             0 => format!("{} answered 200", self.ok.get()),
             others => format!("{} answered 200, {others} not", self.ok.get()),
         });
@@ -48,12 +41,12 @@ impl RunBar {
 
     /// Nothing is to be said of this run.
     pub(super) fn clear(self) {
-        self.bar.finish_and_clear();
+        drop(self.bar);
     }
 
     /// The run is over.
     pub(super) fn finish(self, run: &LiveRun) {
-        self.bar.finish_and_clear();
+        drop(self.bar);
         if self.say {
             let value = |metric| run.value(metric);
             eprintln!(

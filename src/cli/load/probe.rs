@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget};
 
+use super::super::progress::Bar;
+use super::super::style::terminal_width;
 use super::super::{Ending, OutputArguments, interrupt, print};
 use super::{CommonArguments, in_range, must_be_new};
 use crate::domain::{Outcome, Purpose, Streams};
 use crate::live::{Client, Ladder, Probe, Target, probe_server};
-use crate::report::{frame, write_atomically};
+use crate::report::{Table, write_atomically};
 use crate::trace::{Config, Row};
 
 /// Flags of the probe.
@@ -60,7 +61,9 @@ pub(super) fn run(
     must_all_answer(&targets, timeout)?;
     let interrupted = interrupt::flag()?;
     let client = Client::new(timeout)?;
-    let bar = bar(&targets, &ladder, output.quiet);
+    let most = u64::from(ladder.most_attempts);
+    let template = "{bar:30} {human_pos}/{human_len} attempts at most  {msg}";
+    let bar = Bar::like(template, targets.len() as u64 * most, output.quiet);
     let mut rows: Vec<Row> = Vec::new();
     let mut summary = Vec::new();
     for (position, target) in (0..).zip(&targets) {
@@ -69,19 +72,18 @@ pub(super) fn run(
         let probe = Probe { target: target.clone(), config, requests_before };
         // Identifiers must only differ from each other; a seed of its own for every server.
         let mut rng = Streams::new(0x9207e).stream(Purpose::Traffic, position, 0);
-        bar.set_message(target.to_string());
+        bar.at(most * u64::from(position), target.to_string());
         let of_server = probe_server(&probe, &ladder, &client, &mut rng, |_| {
-            bar.inc(1);
+            bar.one_more(target.to_string());
             !interrupted.load(Ordering::Relaxed)
         });
-        bar.set_position(u64::from(ladder.most_attempts) * (u64::from(position) + 1));
         summary.push((target.to_string(), counts(&of_server)));
         rows.extend(of_server);
         if interrupted.load(Ordering::Relaxed) {
             break;
         }
     }
-    bar.finish_and_clear();
+    drop(bar);
     let mut bytes = Vec::new();
     crate::trace::write(&mut bytes, &rows).context("cannot write the trace")?;
     write_atomically(&out, &bytes)?;
@@ -138,17 +140,6 @@ fn must_all_answer(targets: &[Target], timeout: Duration) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn bar(targets: &[Target], ladder: &Ladder, quiet: bool) -> ProgressBar {
-    let total = targets.len() as u64 * u64::from(ladder.most_attempts);
-    let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let bar = ProgressBar::with_draw_target(Some(total), target);
-    let template = "{bar:30} {human_pos}/{human_len} attempts at most  {msg}";
-    if let Ok(style) = indicatif::ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar
-}
-
 /// Attempts, successes, refusals, and other failures.
 fn counts(rows: &[Row]) -> [usize; 4] {
     let of = |outcome: Outcome| rows.iter().filter(|row| row.outcome() == outcome).count();
@@ -157,13 +148,11 @@ fn counts(rows: &[Row]) -> [usize; 4] {
 }
 
 fn table(summary: &[(String, [usize; 4])]) -> String {
-    let count = |i: usize| summary.iter().map(|(_, counts)| counts[i].to_string()).collect();
-    let columns = [
-        ("server", summary.iter().map(|(name, _)| name.clone()).collect()),
-        ("attempts", count(0)),
-        ("success", count(1)),
-        ("429", count(2)),
-        ("other failures", count(3)),
-    ];
-    frame(&columns, 1).to_string()
+    let table = Table::of(summary).text("server", |(name, _)| name.clone());
+    let headings = ["attempts", "success", "429", "other failures"].into_iter().enumerate();
+    headings
+        .fold(table, |table, (i, heading)| {
+            table.number(heading, |(_, counts)| counts[i].to_string())
+        })
+        .on_terminal(terminal_width())
 }

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::super::progress::Bar;
+use super::super::style::terminal_width;
 use super::super::{Ending, OutputArguments, interrupt, print};
 use super::{CommonArguments, in_range, must_be_new};
-use crate::live::load::{self, Counts, LoadLog, Quantiles, Schedule, write_requests};
+use crate::live::load::{self, Counts, LoadLog, Schedule, write_requests};
 use crate::live::{Target, TargetError};
-use crate::report::{frame, write_atomically};
+use crate::report::{Table, write_atomically};
 
 /// Flags of the open loop.
 #[derive(Debug, Args)]
@@ -106,20 +107,14 @@ fn target(url: &str, allow_remote: bool) -> anyhow::Result<Target> {
 }
 
 fn send(schedule: &Schedule, stop: &AtomicBool, quiet: bool) -> anyhow::Result<LoadLog> {
-    let shown = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let bar = ProgressBar::with_draw_target(Some(schedule.requests), shown);
     let template = "{bar:30} {human_pos}/{human_len} requests  ETA {eta}  {msg}";
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
+    let bar = Bar::like(template, schedule.requests, quiet);
     let mut counts = Counts::default();
     let log = load::run(schedule, stop, |sent| {
         counts.add(&sent.end);
-        bar.inc(1);
         let Counts { ok, error, refused, lost, .. } = counts;
-        bar.set_message(format!("200: {ok}  500: {error}  refused: {refused}  lost: {lost}"));
+        bar.one_more(format!("200: {ok}  500: {error}  refused: {refused}  lost: {lost}"));
     });
-    bar.finish_and_clear();
     Ok(log?)
 }
 
@@ -127,19 +122,18 @@ fn table(log: &LoadLog) -> String {
     let Counts { requests, ok, error, refused, lost } = log.counts();
     let counts = [("sent", requests), ("200", ok), ("500", error), ("refused", refused)];
     let counts = counts.into_iter().chain([("lost", lost)]);
-    let counts: Vec<_> = counts.map(|(name, count)| (name, vec![count.to_string()])).collect();
+    let counts = counts.fold(Table::of([()]), |table, (heading, count)| {
+        table.number(heading, |()| count.to_string())
+    });
     let measured = [("latency", log.latency()), ("drift", log.drift())];
-    let measured: Vec<(&str, Quantiles)> =
-        measured.into_iter().filter_map(|(name, quantiles)| Some((name, quantiles?))).collect();
-    let column = |of: fn(&Quantiles) -> f64| {
-        measured.iter().map(|(_, quantiles)| format!("{:.3}", of(quantiles))).collect()
-    };
-    let quantiles = [
-        ("ms", measured.iter().map(|(name, _)| (*name).to_owned()).collect()),
-        ("p50", column(|q| q.p50_ms)),
-        ("p90", column(|q| q.p90_ms)),
-        ("p99", column(|q| q.p99_ms)),
-        ("max", column(|q| q.max_ms)),
-    ];
-    format!("{}\n{}", frame(&counts, 0), frame(&quantiles, 1))
+    let measured = measured.into_iter().filter_map(|(name, quantiles)| Some((name, quantiles?)));
+    let ms = |ms: f64| format!("{ms:.3}");
+    let quantiles = Table::of(measured)
+        .text("ms", |(name, _)| (*name).to_owned())
+        .number("p50", |(_, q)| ms(q.p50_ms))
+        .number("p90", |(_, q)| ms(q.p90_ms))
+        .number("p99", |(_, q)| ms(q.p99_ms))
+        .number("max", |(_, q)| ms(q.max_ms));
+    let width = terminal_width();
+    format!("{}\n{}", counts.on_terminal(width), quantiles.on_terminal(width))
 }

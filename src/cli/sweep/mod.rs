@@ -3,7 +3,7 @@
 mod next;
 mod plan;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::anyhow;
@@ -13,9 +13,11 @@ use self::next::next_command;
 use self::plan::plan;
 use super::pool::pool;
 use super::progress::Bar;
-use super::{ColorWhen, Ending, OutputArguments, interrupt, models, print};
-use crate::experiment::{Plan, Robustness, ScenarioSummary, Summary, sweep};
-use crate::report::{self, ParquetSink, Results, ResultsFolder};
+use super::results::{ResultsArguments, ResultsPlace};
+use super::style::{Format, terminal_width};
+use super::{Ending, OutputArguments, interrupt, models, print};
+use crate::experiment::{Plan, Progress, Robustness, Summary, sweep};
+use crate::report::{self, ParquetSink};
 use crate::world::Traffic;
 
 const EXAMPLES: &str = "\
@@ -62,24 +64,11 @@ pub(super) struct SweepArguments {
     /// Draw what the traces leave open (off: the models' point values) [default: on]
     #[arg(long, value_enum, value_name = "on|off", hide_possible_values = true)]
     parameter_uncertainty: Option<Switch>,
-    /// Threads; results do not depend on it [default: all cores]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
-    /// Results folder [default: results/<experiment>-<spec hash>]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
     /// Experiment file
     #[arg(long, value_name = "FILE")]
     experiment: Option<PathBuf>,
-    /// Write into the results folder whatever it holds
-    #[arg(long)]
-    force: bool,
-    /// Charts as PNG too
-    #[arg(long)]
-    png: bool,
-    /// What to print on stdout: table, json (summary.json), csv (summary.csv) or md (Markdown)
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t, hide_possible_values = true)]
-    format: Format,
+    #[command(flatten)]
+    results: ResultsArguments,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -103,15 +92,6 @@ impl From<TrafficKind> for Traffic {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-enum Format {
-    #[default]
-    Table,
-    Json,
-    Csv,
-    Md,
-}
-
 /// Runs the subcommand.
 #[allow(clippy::disallowed_methods, reason = "how long it took, for people who wait")]
 pub(super) fn run(arguments: &SweepArguments, output: &OutputArguments) -> anyhow::Result<Ending> {
@@ -123,54 +103,37 @@ pub(super) fn run(arguments: &SweepArguments, output: &OutputArguments) -> anyho
     let plan = plan(arguments, &say)?;
     let hash = plan.hash();
     say(&format!("spec {hash}"));
-    let path =
-        arguments.out.clone().unwrap_or_else(|| PathBuf::from("results").join(plan.folder()));
-    let pool = pool(arguments.threads)?;
-    let interrupt = interrupt::flag()?;
-    let folder = ResultsFolder::open(&path, &hash, arguments.force)?;
+    let (pool, interrupt) = (pool(arguments.results.threads)?, interrupt::flag()?);
+    let mut place = ResultsPlace::open(&arguments.results, &plan.folder(), &hash)?;
     let started = Instant::now();
-    let swept_and_written = (|| {
-        let mut sink = ParquetSink::create(&path.join(report::ROWS_FILE), &plan)?;
-        let bar = Bar::new(plan.replications * plan.scenarios.len() as u64, output.quiet);
-        let swept = pool
-            .install(|| sweep(&plan, &mut sink, &interrupt, |progress| bar.show(progress)))
-            .map_err(|e| anyhow!(e))?;
-        drop(bar);
-        say(&format!("swept in {:.2} s", started.elapsed().as_secs_f64()));
-        // An interrupted sweep does not replace one that came further.
-        let done = swept.finished();
-        let keep = swept.interrupted && (done == 0 || folder.holds_as_much(&hash, done));
-        if !keep {
-            let results = Results::render(&plan, &swept, arguments.png)?;
-            folder.begin()?;
-            sink.finish()?;
-            results.write(&folder)?;
-        }
-        anyhow::Ok((swept, keep))
-    })();
-    if !matches!(swept_and_written, Ok((_, false))) {
-        folder.remove_if_unused();
-    }
-    let (swept, kept) = swept_and_written?;
+    let mut sink = ParquetSink::create(&place.path().join(report::ROWS_FILE), &plan)?;
+    let total = plan.replications * plan.scenarios.len() as u64;
+    let bar = Bar::new(total, "replications", output.quiet);
+    let swept = pool.install(|| {
+        sweep(&plan, &mut sink, &interrupt, |progress| {
+            let Progress { done, leader, leader_score, leader_half_width, .. } = progress;
+            bar.at(*done, format!("best {leader} {leader_score:.2} ±{leader_half_width:.2}"));
+        })
+    });
+    let swept = swept.map_err(|e| anyhow!(e))?;
+    drop(bar);
+    say(&format!("swept in {:.2} s", started.elapsed().as_secs_f64()));
     let done = swept.finished();
+    if place.takes(swept.interrupted, done) {
+        let files = report::sweep_files(&plan, &swept, arguments.results.png)?;
+        place.replace(&files, || Ok(sink.finish()?))?;
+    }
     if done > 0 {
-        let written = (!kept).then_some(folder.path());
-        print(&shown(arguments, &plan, &swept.summary, written, output)?)?;
+        print(&shown(arguments, &plan, &swept.summary, &place, output)?)?;
     }
     if !swept.interrupted {
         return Ok(Ending::Done);
     }
-    if !output.quiet {
-        match done {
-            0 => eprintln!("interrupted before the first replications were finished"),
-            _ => eprintln!("interrupted: this rests on the {done} replications finished so far"),
-        }
-        if kept && done > 0 {
-            let path = folder.path().display();
-            eprintln!("the results of an earlier run in {path} rest on more and are as they were");
-        }
-    }
-    Ok(Ending::Interrupted)
+    let rests_on = match done {
+        0 => " before the first replications were finished".to_owned(),
+        _ => format!(": this rests on the {done} replications finished so far"),
+    };
+    Ok(place.interrupted(&rests_on, done > 0, output))
 }
 
 /// What goes to stdout.
@@ -178,37 +141,24 @@ fn shown(
     arguments: &SweepArguments,
     plan: &Plan,
     summary: &Summary,
-    written: Option<&Path>,
+    place: &ResultsPlace,
     output: &OutputArguments,
 ) -> anyhow::Result<String> {
-    let style = match arguments.format {
-        Format::Table => output.color.on_stdout(),
-        _ => ColorWhen::Never.on_stdout(),
-    };
-    let width =
-        terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
-    let per_scenario = |table: &dyn Fn(&ScenarioSummary) -> String| {
-        let parts = summary
-            .scenarios
-            .iter()
-            .map(|s| format!("{}\n{}", table(s), style.strong(&report::verdict(s))));
-        parts.collect::<Vec<String>>().join("\n\n")
-    };
-    Ok(match arguments.format {
+    Ok(match arguments.results.format {
         Format::Json => serde_json::to_string_pretty(summary)?,
         Format::Csv => report::summary_csv(summary)?.trim_end().to_owned(),
         Format::Md => report::brief(summary),
         Format::Table => {
-            let written = written.map_or_else(String::new, |path| {
-                format!(
-                    "wrote {} (report.md, charts/*.svg, summary.csv, replications.parquet)\n",
-                    path.display()
-                )
-            });
-            let mut tables = per_scenario(&|scenario| report::scenario_table(scenario, width));
-            if let Some(map) = Robustness::of(summary) {
-                tables += &format!("\n\n{}", report::terminal_map(&map, width));
+            let written = place.wrote("report.md, charts/*.svg, summary.csv, replications.parquet");
+            let (width, style) = (terminal_width(), output.color.on_stdout());
+            let mut tables: Vec<String> = Vec::new();
+            for scenario in &summary.scenarios {
+                let table = report::scenario_table(scenario, width);
+                let verdict = report::folded(&report::verdict(scenario), "", width);
+                tables.push(format!("{table}\n{}", style.strong(&verdict)));
             }
+            tables.extend(Robustness::of(summary).map(|map| report::terminal_map(&map, width)));
+            let tables = tables.join("\n\n");
             format!("{tables}\n\n{written}next: {}", next_command(arguments, plan, summary))
         }
     })

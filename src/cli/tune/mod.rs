@@ -2,19 +2,20 @@
 
 mod next;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{anyhow, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use self::next::next_command;
 use super::pool::pool;
 use super::progress::Bar;
+use super::results::{ResultsArguments, ResultsPlace};
+use super::style::{Format, terminal_width};
 use super::{Ending, OutputArguments, interrupt, models, print};
 use crate::domain::Rules;
-use crate::experiment::ModelSource;
 use crate::experiment::tune::{Size, Tuned, Tuning, tune};
-use crate::report::{self, ResultsFolder, TuneFiles};
+use crate::report;
 use crate::world::Scenario;
 
 const EXAMPLES: &str = "\
@@ -61,85 +62,40 @@ pub(super) struct TuneArguments {
     /// Master seed of the search; the comparison has the next one
     #[arg(long, value_name = "S", default_value_t = 42)]
     master_seed: u64,
-    /// Threads; results do not depend on it [default: all cores]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
-    /// Results folder [default: results/tune-<strategy>-<spec hash>]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Write into the results folder whatever it holds
-    #[arg(long)]
-    force: bool,
-    /// The chart as PNG too
-    #[arg(long)]
-    png: bool,
-    /// What to print on stdout: table, json (tune.json), csv (candidates.csv) or md (Markdown)
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t, hide_possible_values = true)]
-    format: Format,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-enum Format {
-    #[default]
-    Table,
-    Json,
-    Csv,
-    Md,
+    #[command(flatten)]
+    results: ResultsArguments,
 }
 
 /// Runs the subcommand.
 pub(super) fn run(arguments: &TuneArguments, output: &OutputArguments) -> anyhow::Result<Ending> {
     let tuning = tuning(arguments, output)?;
-    let path =
-        arguments.out.clone().unwrap_or_else(|| PathBuf::from("results").join(tuning.folder()));
-    let pool = pool(arguments.threads)?;
-    let interrupt = interrupt::flag()?;
-    let folder = ResultsFolder::open(&path, tuning.hash(), arguments.force)?;
-    let tuned_and_written = (|| {
-        let bar = Bar::of(tuning.runs(), "runs", output.quiet);
-        let found = pool.install(|| {
-            tune(&tuning, &interrupt, |progress| {
-                let leader = progress.leader.as_ref();
-                let best = leader.map(|(setting, score)| format!("best {setting} {score:.2}"));
-                let left = progress.settings;
-                bar.at(progress.done, format!("{left} left  {}", best.unwrap_or_default()));
-            })
-        });
-        drop(bar);
-        let Ok(tuned) = found else { return anyhow::Ok(None) };
-        // An interrupted comparison does not replace one that came further.
-        let keep =
-            tuned.interrupted() && folder.holds_as_much(tuning.hash(), tuned.fresh.replications);
-        if !keep {
-            let files = TuneFiles::render(&tuned, tuning.hash(), arguments.png)?;
-            folder.begin()?;
-            files.write(&folder)?;
-        }
-        Ok(Some((tuned, keep)))
-    })();
-    if !matches!(tuned_and_written, Ok(Some((_, false)))) {
-        folder.remove_if_unused();
-    }
-    let Some((tuned, kept)) = tuned_and_written? else {
-        if !output.quiet {
-            eprintln!("interrupted during the search: there is nothing to show yet");
-        }
-        return Ok(Ending::Interrupted);
+    let (pool, interrupt) = (pool(arguments.results.threads)?, interrupt::flag()?);
+    let mut place = ResultsPlace::open(&arguments.results, &tuning.folder(), tuning.hash())?;
+    let bar = Bar::new(tuning.runs(), "runs", output.quiet);
+    let found = pool.install(|| {
+        tune(&tuning, &interrupt, |progress| {
+            let leader = progress.leader.as_ref();
+            let best = leader.map(|(setting, score)| format!("best {setting} {score:.2}"));
+            let left = progress.settings;
+            bar.at(progress.done, format!("{left} left  {}", best.unwrap_or_default()));
+        })
+    });
+    drop(bar);
+    let Ok(tuned) = found else {
+        let nothing = " during the search: there is nothing to show yet";
+        return Ok(place.interrupted(nothing, false, output));
     };
-    let written = (!kept).then_some(folder.path());
-    print(&shown(arguments, &tuned, written, output)?)?;
+    let done = tuned.fresh.replications;
+    if place.takes(tuned.interrupted(), done) {
+        let files = report::tune_files(&tuned, tuning.hash(), arguments.results.png)?;
+        place.replace(&files, || Ok(()))?;
+    }
+    print(&shown(arguments, &tuned, &place, output)?)?;
     if !tuned.interrupted() {
         return Ok(Ending::Done);
     }
-    if !output.quiet {
-        let done = tuned.fresh.replications;
-        eprintln!("interrupted: the comparison rests on the {done} fresh seeds finished so far");
-        if kept {
-            let path = folder.path().display();
-            eprintln!("the results of an earlier run in {path} rest on more and are as they were");
-        }
-    }
-    Ok(Ending::Interrupted)
+    let rests_on = format!(": the comparison rests on the {done} fresh seeds finished so far");
+    Ok(place.interrupted(&rests_on, true, output))
 }
 
 /// The search that the flags describe.
@@ -150,15 +106,7 @@ fn tuning(arguments: &TuneArguments, output: &OutputArguments) -> anyhow::Result
             arguments.strategy.escape_debug()
         );
     }
-    let source = match (&arguments.model, &arguments.config) {
-        (Some(path), _) => ModelSource::File(path.clone()),
-        (None, None) => ModelSource::Config(0),
-        (None, Some(config)) => match models::configs(config)?.as_slice() {
-            [one] => one.clone(),
-            _ => bail!("`--config {config}` names several configs: tune on one at a time"),
-        },
-    };
-    let (model, path) = models::load(&source)?;
+    let (model, path) = models::one(arguments.model.as_ref(), arguments.config.as_deref())?;
     if output.verbose {
         eprintln!("model {} from {}", model.name, path.display());
     }
@@ -175,26 +123,22 @@ fn tuning(arguments: &TuneArguments, output: &OutputArguments) -> anyhow::Result
 fn shown(
     arguments: &TuneArguments,
     tuned: &Tuned,
-    written: Option<&Path>,
+    place: &ResultsPlace,
     output: &OutputArguments,
 ) -> anyhow::Result<String> {
     let verdict = report::tune_verdict(tuned);
-    Ok(match arguments.format {
+    Ok(match arguments.results.format {
         Format::Json => report::tune_json(tuned)?,
         Format::Csv => report::tune_csv(tuned)?.trim_end().to_owned(),
         Format::Md => format!("{}\n{verdict}", report::tune_markdown(tuned)),
         Format::Table => {
-            let width = terminal_size::terminal_size_of(std::io::stdout());
-            let width = width.map(|(width, _)| usize::from(width.0));
-            let style = output.color.on_stdout();
-            let written = written.map_or_else(String::new, |path| {
-                let files = "report.md, charts/tune-search.svg, candidates.csv, tune.json";
-                format!("wrote {} ({files})\n", path.display())
-            });
+            let (width, style) = (terminal_width(), output.color.on_stdout());
+            let written =
+                place.wrote("report.md, charts/tune-search.svg, candidates.csv, tune.json");
             format!(
                 "{}\n{}\n\n{written}next: {}",
                 report::tune_table(tuned, width),
-                style.strong(&report::folded(&verdict, width)),
+                style.strong(&report::folded(&verdict, "", width)),
                 next_command(arguments, tuned)
             )
         }

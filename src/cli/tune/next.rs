@@ -2,7 +2,7 @@
 //! neither the search nor its comparison has seen.
 
 use super::TuneArguments;
-use crate::cli::quote::quoted;
+use crate::cli::quote::CommandLine;
 use crate::experiment::tune::{TuneVerdict, Tuned};
 
 /// If something was found, whether it holds up elsewhere: on all configs, or in the same model
@@ -12,17 +12,13 @@ pub(super) fn next_command(arguments: &TuneArguments, tuned: &Tuned) -> String {
     if tuned.verdict == TuneVerdict::Better {
         strategies.push(tuned.found_setting().setting.clone());
     }
-    let mut words = vec!["cargo run -- sweep".to_owned()];
-    let mut flag = |name: &str, value: Option<String>| {
-        words.extend(value.map(|value| format!("--{name} {}", quoted(&value))));
-    };
-    flag("strategy", Some(strategies.join(",")));
-    match &arguments.model {
-        Some(path) => flag("model", Some(path.display().to_string())),
-        None => flag("config", Some("all".to_owned())),
-    }
-    flag("requests", arguments.requests.map(|n| n.to_string()));
-    flag("rps", arguments.rps.map(|rps| rps.to_string()));
-    flag("master-seed", Some(tuned.fresh.master_seed.wrapping_add(1).to_string()));
-    words.join(" ")
+    let config = arguments.model.is_none().then_some("all");
+    CommandLine::new("sweep")
+        .flag("strategy", Some(strategies.join(",")))
+        .flag("model", arguments.model.as_ref().map(|path| path.display()))
+        .flag("config", config)
+        .flag("requests", arguments.requests)
+        .flag("rps", arguments.rps)
+        .flag("master-seed", Some(tuned.fresh.master_seed.wrapping_add(1)))
+        .text()
 }

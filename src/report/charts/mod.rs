@@ -24,7 +24,6 @@ pub mod fit;
 mod latency;
 pub(crate) mod lettering;
 pub mod live;
-pub(crate) mod number;
 mod oracle_regret;
 pub(crate) mod page;
 mod paint;
@@ -41,12 +40,13 @@ mod search;
 mod share_scale;
 #[cfg(test)]
 pub(crate) mod tests;
-mod verdict;
 
 pub use robustness::{draw_robustness, loss_cell};
 pub use search::draw_search;
 
 use crate::experiment::ScenarioSummary;
+pub(crate) use crate::report::numbers::typeset as number;
+use crate::report::verdict::captions as verdict;
 
 /// A finished chart.
 #[derive(Debug, Clone, PartialEq)]

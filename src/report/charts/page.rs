@@ -19,14 +19,7 @@ pub(crate) const SMALL: Type = Type { size: 16.0, bold: false };
 const HEADING: Type = Type { size: 25.0, bold: true };
 const LINE: f64 = 22.0;
 
-/// `config 0`, or the name of a scenario.
-pub(super) fn config_name(config: &str) -> String {
-    if config.bytes().all(|b| b.is_ascii_digit()) {
-        format!("config {config}")
-    } else {
-        config.to_owned()
-    }
-}
+pub(super) use crate::report::text::config_name;
 
 /// A chart in the making; `y` is where the next part goes.
 #[derive(Debug)]

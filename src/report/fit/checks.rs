@@ -2,35 +2,33 @@
 
 use std::fmt::Write;
 
-use super::p_value;
 use crate::fit::ConfigFit;
-use crate::report::numbers::fixed;
-use crate::report::table::frame;
+use crate::report::numbers::{fixed, p_value, signed};
+use crate::report::table::Table;
 
-pub(super) fn text(fit: &ConfigFit) -> String {
-    assumptions(fit) + &held_out(fit)
+pub fn text(fit: &ConfigFit, width: Option<usize>) -> String {
+    assumptions(fit, width) + &held_out(fit, width)
 }
 
-fn assumptions(fit: &ConfigFit) -> String {
+fn assumptions(fit: &ConfigFit, width: Option<usize>) -> String {
     let tests = &fit.assumptions;
-    let each = |cell: &dyn Fn(usize) -> String| (0..tests.len()).map(cell).collect();
-    let nothing = |i: usize| tests[i].attempts == 0;
-    let p = |i: usize, p: f64| if nothing(i) { "-".to_owned() } else { p_value(p) };
-    let effect = |i: usize| match &tests[i].effect {
-        Some(effect) => format!(
-            "{:+.1} [{:+.1}, {:+.1}]",
-            effect.points, effect.interval.low, effect.interval.high
-        ),
-        None => "-".to_owned(),
-    };
-    let columns = [
-        ("assumption", each(&|i| tests[i].name.to_owned())),
-        ("attempts", each(&|i| tests[i].attempts.to_string())),
-        ("effect, points of failure %", each(&effect)),
-        ("p", each(&|i| p(i, tests[i].p_value))),
-        ("Holm", each(&|i| p(i, tests[i].adjusted_p_value))),
-    ];
-    let mut text = format!("\nmay the simulator be believed?\n{}\n", frame(&columns, 1));
+    let p = |attempts: u64, p: f64| if attempts == 0 { "-".to_owned() } else { p_value(p) };
+    let table = Table::of(tests)
+        .text("assumption", |t| t.name.to_owned())
+        .at_least(20)
+        .number("attempts", |t| t.attempts.to_string())
+        .number("effect, points of failure %", |t| match &t.effect {
+            None => "-".to_owned(),
+            Some(effect) => format!(
+                "{} [{}, {}]",
+                signed(effect.points, 1),
+                signed(effect.interval.low, 1),
+                signed(effect.interval.high, 1)
+            ),
+        })
+        .number("p", |t| p(t.attempts, t.p_value))
+        .number("Holm", |t| p(t.attempts, t.adjusted_p_value));
+    let mut text = format!("\nmay the simulator be believed?\n{}\n", table.on_terminal(width));
     for test in tests.iter().filter(|test| test.is_rejected()) {
         let _ = writeln!(text, "{}: {}", test.name, test.consequence);
     }
@@ -42,27 +40,25 @@ fn assumptions(fit: &ConfigFit) -> String {
     text
 }
 
-fn held_out(fit: &ConfigFit) -> String {
+fn held_out(fit: &ConfigFit, width: Option<usize>) -> String {
     let held = &fit.held_out;
     if held.attempts == 0 {
         return String::new();
     }
-    let made: Vec<_> = held.checks.iter().filter(|check| check.attempts > 0).collect();
-    let each = |cell: &dyn Fn(usize) -> String| (0..made.len()).map(cell).collect();
-    let columns = [
-        ("held-out half", each(&|i| made[i].name.to_owned())),
-        ("unit", each(&|i| made[i].unit.to_owned())),
-        ("attempts", each(&|i| made[i].attempts.to_string())),
-        ("observed", each(&|i| number(made[i].observed))),
-        ("expected", each(&|i| number(made[i].expected))),
-        ("p", each(&|i| p_value(made[i].p_value))),
-        ("Holm", each(&|i| p_value(made[i].adjusted_p_value))),
-    ];
+    let table = Table::of(held.checks.iter().filter(|check| check.attempts > 0))
+        .text("held-out half", |check| check.name.to_owned())
+        .at_least(16)
+        .text("unit", |check| check.unit.to_owned())
+        .number("attempts", |check| check.attempts.to_string())
+        .number("observed", |check| number(check.observed))
+        .number("expected", |check| number(check.expected))
+        .number("p", |check| p_value(check.p_value))
+        .number("Holm", |check| p_value(check.adjusted_p_value));
     let mut text = format!(
         "\nsecond halves predicted from first halves: log score {} per attempt, from raw rates {}\n{}\n",
         fixed(held.log_score, 4),
         fixed(held.raw_log_score, 4),
-        frame(&columns, 2)
+        table.on_terminal(width)
     );
     let misses: Vec<&str> = held.misses().collect();
     if misses.is_empty() {

@@ -3,32 +3,29 @@
 use std::fmt::Write;
 
 use crate::fit::{Conclusion, ConfigFit, LimitFamily};
-use crate::report::numbers::fixed;
-use crate::report::table::frame;
+use crate::report::numbers::{fixed, signed, significant};
+use crate::report::table::Table;
+use crate::stats::Interval;
 use crate::world::LimitKind;
 
-pub(super) fn text(fit: &ConfigFit) -> String {
+pub fn text(fit: &ConfigFit, width: Option<usize>) -> String {
     let inference = &fit.rate_limit.inference;
-    let each =
-        |cell: &dyn Fn(&LimitFamily) -> String| inference.families.iter().map(cell).collect();
-    let of_limit = |family: &LimitFamily, text: &dyn Fn() -> String| match family.kind {
+    let range = |family: &LimitFamily, range: Interval| match family.kind {
         LimitKind::None => "-".to_owned(),
-        _ => text(),
+        _ if !range.low.is_finite() || !range.high.is_finite() => "-".to_owned(),
+        _ => format!("{} to {}", significant(range.low), significant(range.high)),
     };
-    let range = |low: f64, high: f64| match (low, high) {
-        (low, high) if !low.is_finite() || !high.is_finite() => "-".to_owned(),
-        (low, high) => format!("{} to {}", significant(low), significant(high)),
-    };
-    let columns = [
-        ("kind", each(&|f| f.kind.to_string())),
-        ("ln BF", each(&|f| format!("{:+.1}", f.log_bayes_factor_against_none))),
-        ("probability", each(&|f| fixed(f.probability, 3))),
-        ("per second", each(&|f| of_limit(f, &|| range(f.per_second.low, f.per_second.high)))),
-        ("burst or limit", each(&|f| of_limit(f, &|| range(f.capacity.low, f.capacity.high)))),
-        ("window s", each(&|f| of_limit(f, &|| range(f.window_s.low, f.window_s.high)))),
-    ];
-    let mut text =
-        format!("\nrate limit: Bayes factors against none, 95 % ranges\n{}\n", frame(&columns, 1));
+    let table = Table::of(&inference.families)
+        .text("kind", |f| f.kind.to_string())
+        .number("ln BF", |f| signed(f.log_bayes_factor_against_none, 1))
+        .number("probability", |f| fixed(f.probability, 3))
+        .number("per second", |f| range(f, f.per_second))
+        .number("burst or limit", |f| range(f, f.capacity))
+        .number("window s", |f| range(f, f.window_s));
+    let mut text = format!(
+        "\nrate limit: Bayes factors against none, 95 % ranges\n{}\n",
+        table.on_terminal(width)
+    );
     for family in inference.families.iter().filter(|f| !f.estimate.is_none()) {
         let _ = writeln!(text, "  best {}", family.estimate);
     }
@@ -46,20 +43,4 @@ pub(super) fn text(fit: &ConfigFit) -> String {
         let _ = writeln!(text, "what would decide: {}", inference.advice);
     }
     text
-}
-
-/// Three digits or so.
-fn significant(x: f64) -> String {
-    let decimals = match x.abs() {
-        x if x >= 100.0 => 0,
-        x if x >= 10.0 => 1,
-        x if x >= 1.0 => 2,
-        _ => 3,
-    };
-    let text = fixed(x, decimals);
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
-    }
 }

@@ -11,12 +11,13 @@ use std::fmt::Write;
 
 use super::charts::fit::{draw_fit, fit_data};
 use super::charts::{ChartError, file_name};
-use super::numbers::fixed;
+use super::text::folded;
 use crate::fit::{ConfigFit, FitReport, group_name};
 
-/// The whole report as text.
-pub fn fit_report(report: &FitReport) -> String {
-    let mut text = report.configs.iter().map(of_config).collect::<Vec<String>>().join("\n\n");
+/// The whole report as text for a terminal so wide; without a width every table is whole.
+pub fn fit_report(report: &FitReport, width: Option<usize>) -> String {
+    let configs: Vec<String> = report.configs.iter().map(|fit| of_config(fit, width)).collect();
+    let mut text = configs.join("\n\n");
     for warning in &report.warnings {
         // Writing to a string cannot fail.
         let _ = write!(text, "\n\nnote: {warning}");
@@ -39,7 +40,7 @@ pub fn fit_page(report: &FitReport) -> Result<Vec<(String, Vec<u8>)>, ChartError
             let _ = write!(page, "![{}]({name})\n\n", chart.title);
             files.push((name, chart.svg.into_bytes()));
         }
-        let _ = write!(page, "```text\n{}\n```\n", of_config(fit));
+        let _ = write!(page, "```text\n{}\n```\n", of_config(fit, None));
     }
     for warning in &report.warnings {
         let _ = write!(page, "\nnote: {warning}\n");
@@ -53,49 +54,29 @@ fn slug(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(80).collect()
 }
 
-fn of_config(fit: &ConfigFit) -> String {
+fn of_config(fit: &ConfigFit, width: Option<usize>) -> String {
     let mut text = format!("{}: {}\n", group_name(&fit.group), fit_data(fit));
-    text += &starts::text(fit);
-    text += &rates::text(fit);
-    text += &limit::text(fit);
+    text += &starts::text(fit, width);
+    text += &rates::text(fit, width);
+    text += &limit::text(fit, width);
     if let Some(latency) = &fit.latency {
-        text += &latency::text(latency);
+        text += &latency::text(latency, width);
     }
-    text += &checks::text(fit);
+    text += &checks::text(fit, width);
     for warning in &fit.warnings {
         let _ = write!(text, "\nnote: {warning}");
     }
-    text.lines().map(wrapped).collect::<Vec<String>>().join("\n")
+    let shown = Some(width.unwrap_or(WIDEST).min(WIDEST));
+    text.lines().map(|line| wrapped(line, shown)).collect::<Vec<String>>().join("\n")
 }
 
-/// Columns of a line of text; tables take what they need.
-const WIDTH: usize = 110;
+/// Columns of a line of text at most; tables take what they need.
+const WIDEST: usize = 110;
 
 /// A line broken between words, continued lines indented; rows of tables stay whole.
-fn wrapped(line: &str) -> String {
+fn wrapped(line: &str, width: Option<usize>) -> String {
     let in_table = line.starts_with(|c: char| "┌│╞└├".contains(c));
-    if in_table || line.chars().count() <= WIDTH {
-        return line.to_owned();
-    }
-    let (mut text, mut room) = (String::new(), WIDTH);
-    for word in line.split(' ') {
-        let length = word.chars().count();
-        if length + 1 > room && !text.trim().is_empty() {
-            text.push_str("\n  ");
-            room = WIDTH - 2;
-        } else if !text.is_empty() {
-            text.push(' ');
-            room = room.saturating_sub(1);
-        }
-        text.push_str(word);
-        room = room.saturating_sub(length);
-    }
-    text
-}
-
-/// A p-value, small ones by their size only.
-fn p_value(p: f64) -> String {
-    if p < 0.001 { format!("{p:.0e}") } else { fixed(p, 3) }
+    if in_table { line.to_owned() } else { folded(line, "  ", width) }
 }
 
 #[cfg(test)]
@@ -105,10 +86,10 @@ mod tests {
     #[test]
     fn long_lines_are_broken_between_words_and_tables_are_not() {
         let long = ["word"; 60].join(" ");
-        let broken = wrapped(&long);
-        assert!(broken.lines().all(|line| line.chars().count() <= WIDTH), "{broken}");
+        let broken = wrapped(&long, Some(WIDEST));
+        assert!(broken.lines().all(|line| line.chars().count() <= WIDEST), "{broken}");
         assert_eq!(broken.split_whitespace().count(), 60);
         let row = format!("│ {long} │");
-        assert_eq!(wrapped(&row), row);
+        assert_eq!(wrapped(&row, Some(WIDEST)), row);
     }
 }

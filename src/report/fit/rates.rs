@@ -2,22 +2,21 @@
 
 use std::fmt::Write;
 
-use super::p_value;
 use crate::fit::{ConfigFit, FamilyFit};
-use crate::report::numbers::{fixed, interval};
-use crate::report::table::frame;
+use crate::report::numbers::{fixed, interval, p_value, signed};
+use crate::report::table::Table;
 use crate::world::ErrorRateKind;
 
 /// More servers than this are told by the chart.
 const MOST_SERVERS: usize = 80;
 
-pub(super) fn text(fit: &ConfigFit) -> String {
+pub fn text(fit: &ConfigFit, width: Option<usize>) -> String {
     let origin = if fit.rates_fitted_on == fit.group.name {
         "fitted by marginal likelihood".to_owned()
     } else {
         format!("those of config {}, where no refusals hide", fit.rates_fitted_on)
     };
-    let mut text = format!("\nerror rates, {origin}\n{}\n", families(fit));
+    let mut text = format!("\nerror rates, {origin}\n{}\n", families(fit, width));
     let _ = writeln!(
         text,
         "fit of the {} servers: randomised PIT, Kolmogorov distance {}, p {}; calibration of the \
@@ -34,39 +33,33 @@ pub(super) fn text(fit: &ConfigFit) -> String {
         return text;
     }
     // One row a server, one column a start: means with their intervals.
-    let starts = fit.starts.starts.len();
-    let mut columns: Vec<(String, Vec<String>)> =
-        vec![("server".to_owned(), fit.group.servers.clone())];
-    for start in 1..=starts {
-        let cell = |server: usize| {
-            let found = servers.iter().find(|s| s.start == start && s.server == server);
+    let mut table = Table::of(0..fit.group.servers.len())
+        .text("server", |server| fit.group.servers[*server].clone());
+    for start in 1..=fit.starts.starts.len() {
+        table = table.number(format!("start {start}"), |server| {
+            let found = servers.iter().find(|s| s.start == start && s.server == *server);
             found.map_or("-".to_owned(), |s| {
                 format!("{} {}", fixed(s.mean, 2), interval(s.interval, 2))
             })
-        };
-        columns.push((format!("start {start}"), (0..fit.group.servers.len()).map(cell).collect()));
+        });
     }
-    let columns: Vec<(&str, Vec<String>)> =
-        columns.iter().map(|(name, cells)| (name.as_str(), cells.clone())).collect();
     let _ = writeln!(
         text,
         "\nerror rate of each server, mean and 95 % interval\n{}",
-        frame(&columns, 1)
+        table.on_terminal(width)
     );
     text
 }
 
-fn families(fit: &ConfigFit) -> String {
+fn families(fit: &ConfigFit, width: Option<usize>) -> String {
     let families = &fit.rates.families;
     let best = families.first().map_or(f64::NAN, |f| f.log_evidence);
-    let each = |cell: &dyn Fn(&FamilyFit) -> String| families.iter().map(cell).collect();
-    let columns = [
-        ("family", each(&|f| f.family.name().replace('_', " "))),
-        ("ln evidence", each(&|f| fixed(f.log_evidence, 2))),
-        ("ln Bayes factor", each(&|f| format!("{:+.2}", f.log_evidence - best))),
-        ("probability", each(&|f| fixed(f.probability, 3))),
-    ];
-    let mut text = frame(&columns, 1).to_string();
+    let mut text = Table::of(families)
+        .text("family", |f| f.family.name().replace('_', " "))
+        .number("ln evidence", |f| fixed(f.log_evidence, 2))
+        .number("ln Bayes factor", |f| signed(f.log_evidence - best, 2))
+        .number("probability", |f| fixed(f.probability, 3))
+        .on_terminal(width);
     text += "\nhyperparameters with 95 % credible intervals:";
     for family in families {
         let _ = write!(

@@ -2,13 +2,11 @@
 
 use std::fmt::Write;
 
-use super::p_value;
 use crate::fit::{ConfigFit, Place, StartBoundary};
-use crate::report::numbers::fixed;
-use crate::report::table::frame;
+use crate::report::numbers::{fixed, p_value, signed};
+use crate::report::table::Table;
 
-pub(super) fn text(fit: &ConfigFit) -> String {
-    let each = |cell: &dyn Fn(usize) -> String| (0..fit.runs.len()).map(cell).collect();
+pub fn text(fit: &ConfigFit, width: Option<usize>) -> String {
     let before = |i: usize| {
         fit.starts
             .boundaries
@@ -16,26 +14,25 @@ pub(super) fn text(fit: &ConfigFit) -> String {
             .find(|b| matches!(b.place, Place::Between { after, .. } if after == i))
     };
     let within = |i: usize| fit.starts.searches.iter().find(|search| search.recording == i);
-    let starts = |i: usize| {
-        let starts: Vec<String> =
-            fit.runs[i].starts.iter().map(|(_, start)| start.to_string()).collect();
-        starts.join(", ")
-    };
-    let columns = [
-        ("run", each(&|i| fit.runs[i].file.clone())),
-        ("strategy", each(&|i| fit.runs[i].strategies.join(", "))),
-        ("start", each(&starts)),
-        ("P(restart before)", each(&|i| before(i).map_or("-".to_owned(), probability))),
-        ("ln BF", each(&|i| before(i).map_or("-".to_owned(), |b| factor(b.log_bayes_factor)))),
-        (
-            "ln BF within",
-            each(&|i| within(i).map_or("-".to_owned(), |s| factor(s.log_bayes_factor))),
-        ),
-        ("attempts", each(&|i| fit.runs[i].attempts.to_string())),
-        ("failures", each(&|i| fit.runs[i].failures.to_string())),
-        ("refusals", each(&|i| fit.runs[i].refusals.to_string())),
-    ];
-    let mut text = format!("{}\n", frame(&columns, 2));
+    let table = Table::of(fit.runs.iter().enumerate())
+        .text("run", |(_, run)| run.file.clone())
+        .at_least(16)
+        .text("strategy", |(_, run)| run.strategies.join(", "))
+        .at_least(10)
+        .number("start", |(_, run)| {
+            let starts: Vec<String> =
+                run.starts.iter().map(|(_, start)| start.to_string()).collect();
+            starts.join(", ")
+        })
+        .number("P(restart before)", |(i, _)| before(*i).map_or("-".to_owned(), probability))
+        .number("ln BF", |(i, _)| before(*i).map_or("-".to_owned(), |b| factor(b.log_bayes_factor)))
+        .number("ln BF within", |(i, _)| {
+            within(*i).map_or("-".to_owned(), |s| factor(s.log_bayes_factor))
+        })
+        .number("attempts", |(_, run)| run.attempts.to_string())
+        .number("failures", |(_, run)| run.failures.to_string())
+        .number("refusals", |(_, run)| run.refusals.to_string());
+    let mut text = format!("{}\n", table.on_terminal(width));
     for boundary in fit.starts.boundaries.iter().filter(|b| b.restart) {
         if let Place::Inside { recording, into_file_s, interval_s, at_s, .. } = &boundary.place {
             let begin = at_s - into_file_s;
@@ -73,7 +70,7 @@ pub(super) fn text(fit: &ConfigFit) -> String {
 
 fn factor(log_bayes_factor: f64) -> String {
     match log_bayes_factor {
-        x if x.is_finite() => format!("{x:+.1}"),
+        x if x.is_finite() => signed(x, 1),
         _ => "declared".to_owned(),
     }
 }

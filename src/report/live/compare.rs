@@ -3,10 +3,11 @@
 //! A terminal shows the sharpest prediction, that which knew most, and a line for each basis; the
 //! report shows all of them.
 
-use super::layout::{Columns, folded, markdown, tables};
-use super::metric::{heading, mean, p_value, seen_in, span, value};
+use super::metric::{heading, mean, seen_in, span, strategies_of, value, why};
 use super::{LivePage, sentence};
-use crate::report::numbers::fixed;
+use crate::report::numbers::{p_value, percent};
+use crate::report::table::Table;
+use crate::report::text::folded;
 use crate::validate::LEVEL;
 use crate::validate::forecast::{Basis, Judgement, RunMetric, TestedMetric, Verdict};
 
@@ -16,22 +17,22 @@ pub fn live_compared(page: &LivePage, width: Option<usize>) -> String {
     let Some(sharpest) = bases(verdict).pop() else { return String::new() };
     let title = format!("seen [95 % of simulated runs], predicted from: {}", sharpest.name());
     let mut text =
-        format!("{}\n{}", folded(&title, width), tables(&grid(verdict, sharpest), width));
+        format!("{}\n{}", folded(&title, "", width), grid(verdict, sharpest).on_terminal(width));
     let shown = |wanted: &dyn Fn(&TestedMetric) -> bool| {
-        let shown =
-            |t: &&TestedMetric| t.basis == sharpest && !all_the_same(verdict, sharpest, t.metric);
-        verdict.tests.iter().filter(shown).any(wanted)
+        verdict.tests.iter().find(|t| {
+            t.basis == sharpest && !all_the_same(verdict, sharpest, t.metric) && wanted(t)
+        })
     };
     let mut marks = Vec::new();
-    if shown(&|t| mark(t) == " *") {
+    if shown(&|t| mark(t) == " *").is_some() {
         marks.push("* outside the interval, as one in 20 is by chance".to_owned());
     }
-    if shown(&|t| mark(t) == " !") {
-        marks.push(format!("! rejected at {} % (Holm)", fixed(LEVEL * 100.0, 0)));
+    if shown(&|t| mark(t) == " !").is_some() {
+        marks.push(format!("! rejected at {} % (Holm)", percent(LEVEL, 0)));
     }
     for judgement in [Judgement::NoSpread, Judgement::PathUnknown, Judgement::Disturbed] {
-        if shown(&|t| t.judgement == judgement) {
-            marks.push(format!("{} not judged: {}", sign(judgement), why(judgement)));
+        if let Some(test) = shown(&|t| t.judgement == judgement) {
+            marks.push(format!("{} not judged: {}", mark(test).trim(), why(judgement)));
         }
     }
     let left_out: Vec<&str> = RunMetric::ALL
@@ -44,17 +45,17 @@ pub fn live_compared(page: &LivePage, width: Option<usize>) -> String {
     }
     if !marks.is_empty() {
         text += "\n";
-        text += &folded(&marks.join("; "), width);
+        text += &folded(&marks.join("; "), "", width);
     }
     for basis in bases(verdict) {
         text += "\n";
-        text += &folded(&basis_line(verdict, basis), width);
+        text += &folded(&basis_line(verdict, basis), "", width);
     }
     text
 }
 
 /// The bases of a verdict, the sharpest last.
-pub(super) fn bases(verdict: &Verdict) -> Vec<Basis> {
+pub fn bases(verdict: &Verdict) -> Vec<Basis> {
     let mut bases: Vec<Basis> = verdict.tests.iter().map(|t| t.basis).collect();
     bases.sort_unstable();
     bases.dedup();
@@ -62,30 +63,21 @@ pub(super) fn bases(verdict: &Verdict) -> Vec<Basis> {
 }
 
 /// A row a strategy, a column a metric.
-pub(super) fn grid(verdict: &Verdict, basis: Basis) -> Columns {
-    let mut strategies: Vec<&str> = Vec::new();
-    for test in &verdict.tests {
-        if !strategies.contains(&test.strategy.as_str()) {
-            strategies.push(&test.strategy);
-        }
-    }
-    let cell = |strategy: &str, metric: RunMetric| {
-        let test = verdict
-            .tests
-            .iter()
-            .find(|t| t.strategy == strategy && t.basis == basis && t.metric == metric);
-        test.map_or("-".to_owned(), |t| seen_in(metric, t.observed, t.interval) + mark(t))
-    };
-    let mut columns: Columns =
-        vec![("strategy", strategies.iter().map(|s| (*s).to_owned()).collect())];
+pub fn grid(verdict: &Verdict, basis: Basis) -> Table<&str> {
+    let mut table = Table::of(strategies_of(verdict.tests.iter()))
+        .text("strategy", |strategy| (*strategy).to_owned());
     for metric in RunMetric::ALL.into_iter().filter(|m| !all_the_same(verdict, basis, *m)) {
-        let mut cells: Vec<String> = strategies.iter().map(|s| cell(s, metric)).collect();
-        if cells.iter().all(|cell| cell.ends_with("  ")) {
-            cells.iter_mut().for_each(|cell| cell.truncate(cell.len() - 2));
-        }
-        columns.push((heading(metric), cells));
+        let of_metric = || verdict.tests.iter().filter(|t| t.basis == basis && t.metric == metric);
+        let marked = of_metric().any(|t| mark(t) != NO_MARK);
+        table = table.number(heading(metric), |strategy| {
+            let test = of_metric().find(|t| t.strategy == *strategy);
+            test.map_or("-".to_owned(), |t| {
+                let seen = seen_in(metric, t.observed, t.interval);
+                if marked { seen + mark(t) } else { seen }
+            })
+        });
     }
-    columns
+    table
 }
 
 /// Whether no run of these has anything to test of a metric: not worth a column.
@@ -93,6 +85,8 @@ fn all_the_same(verdict: &Verdict, basis: Basis, metric: RunMetric) -> bool {
     let mut tests = verdict.tests.iter().filter(|t| t.basis == basis && t.metric == metric);
     tests.all(|t| t.judgement == Judgement::NoSpread)
 }
+
+const NO_MARK: &str = "  ";
 
 /// What to see at a glance; two characters, so that numbers stay in line.
 fn mark(test: &TestedMetric) -> &'static str {
@@ -102,29 +96,7 @@ fn mark(test: &TestedMetric) -> &'static str {
         Judgement::Disturbed => " ?",
         Judgement::Judged if sentence::is_rejected(test) => " !",
         Judgement::Judged if !test.interval.contains(test.observed) => " *",
-        Judgement::Judged => "  ",
-    }
-}
-
-const fn sign(judgement: Judgement) -> &'static str {
-    match judgement {
-        Judgement::NoSpread => "=",
-        Judgement::PathUnknown => "~",
-        Judgement::Disturbed => "?",
-        Judgement::Judged => "",
-    }
-}
-
-/// Why a number is not judged.
-pub(super) const fn why(judgement: Judgement) -> &'static str {
-    match judgement {
-        Judgement::NoSpread => "every simulated run gave this very number",
-        Judgement::PathUnknown => "what the path added during the run is not known",
-        Judgement::Disturbed => {
-            "this machine was busy with other things: requests left late, or the path to the null \
-             server stalled as long as the slowest requests take"
-        }
-        Judgement::Judged => "",
+        Judgement::Judged => NO_MARK,
     }
 }
 
@@ -152,31 +124,25 @@ fn basis_line(verdict: &Verdict, basis: Basis) -> String {
 }
 
 /// Everything of one basis, in Markdown.
-pub(super) fn markdown_of(verdict: &Verdict, basis: Basis) -> String {
-    let tests: Vec<&TestedMetric> = verdict.tests.iter().filter(|t| t.basis == basis).collect();
-    let each = |cell: &dyn Fn(&TestedMetric) -> String| tests.iter().map(|t| cell(t)).collect();
+pub fn markdown_of(verdict: &Verdict, basis: Basis) -> String {
     let judged = |t: &TestedMetric, x: f64| match t.judgement {
         Judgement::Judged => p_value(x),
         _ => "-".to_owned(),
     };
-    let columns: Columns = vec![
-        ("strategy", each(&|t| t.strategy.clone())),
-        ("metric", each(&|t| heading(t.metric).to_owned())),
-        ("seen", each(&|t| value(t.metric, t.observed))),
-        ("predicted mean", each(&|t| mean(t.metric, t.mean))),
-        ("95 %", each(&|t| span(t.metric, t.interval))),
-        ("PIT", each(&|t| judged(t, t.pit))),
-        ("p", each(&|t| judged(t, t.p_value))),
-        ("p (Holm)", each(&|t| t.adjusted_p_value.map_or("-".to_owned(), p_value))),
-        (
-            "",
-            each(&|t| match t.judgement {
-                Judgement::Judged if sentence::is_rejected(t) => "rejected".to_owned(),
-                Judgement::Judged if !t.interval.contains(t.observed) => "outside".to_owned(),
-                Judgement::Judged => String::new(),
-                judgement => format!("not judged: {}", why(judgement)),
-            }),
-        ),
-    ];
-    markdown(&columns, 2)
+    Table::of(verdict.tests.iter().filter(|t| t.basis == basis))
+        .text("strategy", |t| t.strategy.clone())
+        .text("metric", |t| heading(t.metric).to_owned())
+        .number("seen", |t| value(t.metric, t.observed))
+        .number("predicted mean", |t| mean(t.metric, t.mean))
+        .number("95 %", |t| span(t.metric, t.interval))
+        .number("PIT", |t| judged(t, t.pit))
+        .number("p", |t| judged(t, t.p_value))
+        .number("p (Holm)", |t| t.adjusted_p_value.map_or("-".to_owned(), p_value))
+        .number("", |t| match t.judgement {
+            Judgement::Judged if sentence::is_rejected(t) => "rejected".to_owned(),
+            Judgement::Judged if !t.interval.contains(t.observed) => "outside".to_owned(),
+            Judgement::Judged => String::new(),
+            judgement => format!("not judged: {}", why(judgement)),
+        })
+        .markdown()
 }

@@ -3,21 +3,16 @@
 use std::fmt::Write;
 
 use super::compare::{bases, markdown_of};
-use super::layout::{Columns, markdown};
-use super::results::LiveMade;
 use super::table::{heading, markdown_table, no_ranking};
-use super::{LivePage, live_counts, live_verdict};
+use super::{LiveMade, LivePage, Reconciliation, live_counts, live_verdict};
 use crate::report::charts::Chart;
 use crate::report::numbers::{fixed, thousands};
-use crate::report::table::escaped;
+use crate::report::table::Table;
+use crate::report::text::{capital, escaped, figure};
 use crate::validate::forecast::PredictedConfig;
 
 /// The page. `charts` holds, for each page, its charts with the paths of their files.
-pub(super) fn report(
-    pages: &[LivePage],
-    made: &LiveMade,
-    charts: &[Vec<(String, Chart)>],
-) -> String {
+pub fn report(pages: &[LivePage], made: &LiveMade, charts: &[Vec<(String, Chart)>]) -> String {
     let mut text = format!("# {}\n", escaped(&made.name));
     if made.interrupted {
         let _ = write!(
@@ -36,12 +31,9 @@ pub(super) fn report(
 }
 
 fn section(page: &LivePage, charts: &[(String, Chart)]) -> String {
-    let title = page.title();
-    let mut letters = title.chars();
-    let capital: String =
-        letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+    let title = escaped(&capital(&page.title()));
     // Writing to a string cannot fail.
-    let mut text = format!("\n## {}\n\n**{}**\n", escaped(&capital), escaped(&live_verdict(page)));
+    let mut text = format!("\n## {title}\n\n**{}**\n", escaped(&live_verdict(page)));
     for note in page.notes {
         let _ = write!(text, "\nNote: {}\n", escaped(note));
     }
@@ -53,8 +45,7 @@ fn section(page: &LivePage, charts: &[(String, Chart)]) -> String {
         escaped(&no_ranking(page))
     );
     for (path, chart) in charts {
-        let (title, caption) = (escaped(&chart.title), escaped(&chart.caption));
-        let _ = write!(text, "\n![{title}]({path})\n\n{caption}\n");
+        text += &figure(path, &chart.title, &chart.caption);
     }
     if let Some(verdict) = page.verdict {
         for basis in bases(verdict) {
@@ -70,28 +61,26 @@ fn section(page: &LivePage, charts: &[(String, Chart)]) -> String {
 }
 
 /// The counts of the three sides.
-fn reconciliation(page: &LivePage) -> String {
+fn reconciliation<'p>(page: &LivePage<'p>) -> String {
     let runs = page.reconciliation;
     if runs.is_empty() {
         return String::new();
     }
-    let mut text = "\n### Independent counts\n\n".to_owned();
-    let _ = write!(text, "{}\n\n", escaped(&live_counts(page)));
-    let rows: Vec<(&str, &super::ReconciledCount)> = runs
-        .iter()
-        .flat_map(|run| run.counts.iter().map(|count| (run.strategy.as_str(), count)))
-        .collect();
+    let each = |run: &'p Reconciliation| run.counts.iter().map(move |c| (&*run.strategy, c));
     let count = |n: Option<u64>| n.map_or("-".to_owned(), thousands);
-    let agree = |agree: bool| if agree { "yes" } else { "**no**" }.to_owned();
-    let columns: Columns = vec![
-        ("strategy", rows.iter().map(|(strategy, _)| (*strategy).to_owned()).collect()),
-        ("count", rows.iter().map(|(_, c)| c.what.clone()).collect()),
-        ("load generator", rows.iter().map(|(_, c)| count(c.load_generator)).collect()),
-        ("proxy", rows.iter().map(|(_, c)| count(c.proxy)).collect()),
-        ("servers' log", rows.iter().map(|(_, c)| count(c.servers)).collect()),
-        ("agree", rows.iter().map(|(_, c)| agree(c.agree)).collect()),
-    ];
-    text + &markdown(&columns, 2).replace("\\*\\*no\\*\\*", "**no**")
+    let table = Table::of(runs.iter().flat_map(each))
+        .text("strategy", |(strategy, _)| (*strategy).to_owned())
+        .text("count", |(_, c)| c.what.clone())
+        .number("load generator", |(_, c)| count(c.load_generator))
+        .number("proxy", |(_, c)| count(c.proxy))
+        .number("servers' log", |(_, c)| count(c.servers))
+        .number("agree", |(_, c)| if c.agree { "yes" } else { "**no**" }.to_owned())
+        .markdown();
+    format!(
+        "\n### Independent counts\n\n{}\n\n{}",
+        escaped(&live_counts(page)),
+        table.replace("\\*\\*no\\*\\*", "**no**")
+    )
 }
 
 fn how_made(pages: &[LivePage], made: &LiveMade) -> String {

@@ -9,9 +9,8 @@
 //! ranks.
 
 mod compare;
-pub(in crate::report) mod layout;
 mod markdown;
-mod metric;
+pub mod metric;
 mod reconcile;
 mod results;
 mod row;
@@ -24,14 +23,14 @@ mod table;
 mod tests;
 
 pub use compare::live_compared;
-pub use layout::folded;
 pub use reconcile::{ReconciledCount, Reconciliation, live_counts};
-pub use results::{LiveMade, live_files};
+pub use results::live_files;
 pub use row::LiveRow;
 pub use sentence::live_verdict;
 pub use summary::{live_summary_csv, live_summary_json};
 pub use table::live_table;
 
+use crate::report::text::config_name;
 use crate::validate::forecast::{LiveRun, PredictedConfig, Verdict};
 
 /// What there is to report of one config.
@@ -55,10 +54,31 @@ pub struct LivePage<'a> {
     pub notes: &'a [String],
 }
 
+/// How a live run was made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiveMade {
+    /// The results folder's name, which is the report's heading.
+    pub name: String,
+    /// The command line, the program's place left out: `flakelab live --config 0`.
+    pub argv: Vec<String>,
+    /// Tells this run from all others, for [`ResultsFolder`](crate::report::ResultsFolder).
+    pub spec_hash: String,
+    /// Seed of servers, strategies and predictions.
+    pub seed: u64,
+    /// Runs that were to be played, over all configs.
+    pub planned: u64,
+    /// Runs played to the end.
+    pub finished: u64,
+    /// Whether it was interrupted.
+    pub interrupted: bool,
+    /// What the servers were, in a sentence.
+    pub servers: String,
+    /// What else lies in the folder: name and meaning.
+    pub other_files: Vec<(String, String)>,
+}
+
 impl LivePage<'_> {
-    /// `config 0`, or the model's name.
     fn title(&self) -> String {
-        let is_number = self.config.bytes().all(|b| b.is_ascii_digit());
-        if is_number { format!("config {}", self.config) } else { self.config.to_owned() }
+        config_name(self.config)
     }
 }

@@ -4,10 +4,9 @@
 //! doubt by a run too short to have exposed a wrong one.
 
 use super::LivePage;
-use super::compare::why;
-use super::metric::{mean, p_value, value};
+use super::metric::{mean, span, strategies_of, unit, value, why};
 use super::table::strategies;
-use crate::report::numbers::{fixed, round_up, thousands};
+use crate::report::numbers::{counted, fixed, p_value, percent, round_up, thousands};
 use crate::validate::LEVEL;
 use crate::validate::forecast::{Basis, Judgement, Resolution, RunMetric, TestedMetric, Verdict};
 
@@ -39,7 +38,7 @@ pub fn live_verdict(page: &LivePage) -> String {
 }
 
 /// Whether a test rejects.
-pub(super) fn is_rejected(test: &TestedMetric) -> bool {
+pub fn is_rejected(test: &TestedMetric) -> bool {
     test.adjusted_p_value.is_some_and(|p| p <= LEVEL)
 }
 
@@ -52,8 +51,8 @@ fn not_judged(page: &LivePage) -> String {
     let finished = page.runs.iter().filter(|run| whole(run.requests.len())).count();
     let planned = strategies(page).max(page.runs.len());
     format!(
-        "{title}: interrupted: not judged. {finished} of {planned} run{} {} played to the end.",
-        if planned == 1 { "" } else { "s" },
+        "{title}: interrupted: not judged. {finished} of {} {} played to the end.",
+        counted(planned as u64, "run"),
         if finished == 1 { "was" } else { "were" }
     )
 }
@@ -108,20 +107,20 @@ fn failed(title: &str, verdict: &Verdict, judged: usize) -> String {
 /// `V1 larkin's score was 41, predicted 92.1 (95 %: 84 to 97) from the model, p 0.0004`.
 fn deviation(t: &TestedMetric) -> String {
     format!(
-        "{}'s {} was {}, predicted {} (95 %: {} to {}) {}, p {}",
+        "{}'s {} was {}{}, predicted {} (95 %: {}) {}, p {}",
         t.strategy,
         plain(t.metric),
-        with_unit(t.metric, value(t.metric, t.observed)),
+        value(t.metric, t.observed),
+        unit(t.metric),
         mean(t.metric, t.mean),
-        value(t.metric, t.interval.low),
-        value(t.metric, t.interval.high),
+        span(t.metric, t.interval),
         known(t.basis),
         t.adjusted_p_value.map_or("-".to_owned(), p_value)
     )
 }
 
 /// What a prediction knew, in a sentence.
-pub(super) const fn known(basis: Basis) -> &'static str {
+pub const fn known(basis: Basis) -> &'static str {
     match basis {
         Basis::Model => "from the model",
         Basis::OtherRuns => "from the other runs against these servers",
@@ -130,7 +129,7 @@ pub(super) const fn known(basis: Basis) -> &'static str {
 }
 
 /// A metric in a sentence.
-pub(super) const fn plain(metric: RunMetric) -> &'static str {
+pub const fn plain(metric: RunMetric) -> &'static str {
     match metric {
         RunMetric::Attempts => "number of attempts",
         RunMetric::RateLimited => "number of 429 answers",
@@ -138,14 +137,6 @@ pub(super) const fn plain(metric: RunMetric) -> &'static str {
         RunMetric::LatencyP99 => "99th percentile of latency (p99)",
         RunMetric::BusiestShare => "share of attempts at the busiest server",
         RunMetric::Score | RunMetric::SuccessRate | RunMetric::Penalty => metric.name(),
-    }
-}
-
-fn with_unit(metric: RunMetric, value: String) -> String {
-    match metric {
-        RunMetric::SuccessRate | RunMetric::BusiestShare => value + " %",
-        RunMetric::LatencyP50 | RunMetric::LatencyP99 => value + " ms",
-        _ => value,
     }
 }
 
@@ -180,7 +171,7 @@ fn chance(p: f64) -> String {
     match p {
         _ if p < 0.01 => "less than 1 %".to_owned(),
         _ if p > 0.995 => "more than 99 %".to_owned(),
-        _ => format!("about {} %", fixed(p * 100.0, 0)),
+        _ => format!("about {} %", percent(p, 0)),
     }
 }
 
@@ -212,12 +203,8 @@ fn untested(verdict: &Verdict) -> Vec<String> {
             why(Judgement::PathUnknown)
         ));
     }
-    let mut disturbed: Vec<&str> = Vec::new();
-    for test in verdict.tests.iter().filter(|t| t.judgement == Judgement::Disturbed) {
-        if !disturbed.contains(&test.strategy.as_str()) {
-            disturbed.push(&test.strategy);
-        }
-    }
+    let disturbed = verdict.tests.iter().filter(|t| t.judgement == Judgement::Disturbed);
+    let disturbed = strategies_of(disturbed);
     if !disturbed.is_empty() {
         sentences.push(format!(
             "Latency of {} is shown but not judged, because {}.",
@@ -232,18 +219,12 @@ fn untested(verdict: &Verdict) -> Vec<String> {
 fn without_spread(verdict: &Verdict, metric: RunMetric) -> Option<String> {
     let of_metric: Vec<&TestedMetric> =
         verdict.tests.iter().filter(|t| t.metric == metric).collect();
-    let same: Vec<&&TestedMetric> =
-        of_metric.iter().filter(|t| t.judgement == Judgement::NoSpread).collect();
-    let mut strategies: Vec<&str> = Vec::new();
-    for test in &same {
-        if !strategies.contains(&test.strategy.as_str()) {
-            strategies.push(&test.strategy);
-        }
-    }
+    let same = || of_metric.iter().copied().filter(|t| t.judgement == Judgement::NoSpread);
+    let strategies = strategies_of(same());
     if strategies.is_empty() {
         return None;
     }
-    let everywhere = same.len() == of_metric.len();
+    let everywhere = same().count() == of_metric.len();
     // A strategy may have a spread by one basis and none by another.
     let partly = of_metric
         .iter()

@@ -18,57 +18,21 @@
 use serde::Serialize;
 
 use super::{LivePage, LiveRow, Reconciliation, live_verdict, sentence};
+use crate::report::records::{Record, csv_of};
 use crate::validate::forecast::{Basis, Judgement, RunMetric, TestedMetric, Verdict};
-
-#[derive(Serialize)]
-struct Record<'a> {
-    config: &'a str,
-    strategy: String,
-    replications: u64,
-    requests: u64,
-    score_mean: Option<f64>,
-    success_rate: Option<f64>,
-    attempts_per_request: Option<f64>,
-    attempts: u64,
-    retries_mean: u64,
-    penalty_mean: Option<f64>,
-    rate_limited_mean: u64,
-    timed_out_mean: u64,
-    regret_mean: u64,
-    latency_p50_ms: Option<f64>,
-    latency_p90_ms: Option<f64>,
-    latency_p99_ms: Option<f64>,
-    busiest_share: Option<f64>,
-    drift_p99_ms: Option<f64>,
-    drift_max_ms: Option<f64>,
-    refused: u64,
-    lost: u64,
-    predicted_from: Option<Basis>,
-    score_predicted_mean: Option<f64>,
-    score_predicted_low: Option<f64>,
-    score_predicted_high: Option<f64>,
-    judged: Option<usize>,
-    rejected: Option<usize>,
-    least_p_value: Option<f64>,
-    held: Option<bool>,
-}
 
 /// The content of `summary.csv`.
 ///
 /// # Errors
 /// When a row cannot be written as CSV.
 pub fn live_summary_csv(pages: &[LivePage]) -> Result<String, csv::Error> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for page in pages {
-        for run in page.runs {
-            writer.serialize(record(page, LiveRow::of(run)))?;
-        }
-    }
-    let bytes = writer.into_inner().map_err(|e| csv::Error::from(e.into_error()))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    let of_page = |page: &LivePage| -> Vec<Record> {
+        page.runs.iter().map(|run| record(page, &LiveRow::of(run))).collect()
+    };
+    csv_of(pages.iter().flat_map(of_page))
 }
 
-fn record<'a>(page: &LivePage<'a>, row: LiveRow) -> Record<'a> {
+fn record(page: &LivePage, row: &LiveRow) -> Record {
     let known = |x: f64| x.is_finite().then_some(x);
     let predicted = page.prediction.forecasts(&row.strategy, RunMetric::Score).pop();
     let score = predicted.map(|(_, forecast)| forecast);
@@ -81,37 +45,41 @@ fn record<'a>(page: &LivePage<'a>, row: LiveRow) -> Record<'a> {
         judged.as_ref().map(|tests| tests.iter().filter(|t| sentence::is_rejected(t)).count());
     let any = judged.as_ref().is_some_and(|tests| !tests.is_empty());
     let p_values = judged.iter().flatten().filter_map(|t| t.adjusted_p_value);
-    Record {
-        config: page.config,
-        replications: 1,
-        requests: row.requests,
-        score_mean: known(row.score),
-        success_rate: known(row.success_rate),
-        attempts_per_request: known(row.attempts as f64 / row.requests as f64),
-        attempts: row.attempts,
-        retries_mean: row.retries,
-        penalty_mean: known(row.penalty),
-        rate_limited_mean: row.rate_limited,
-        timed_out_mean: row.timed_out,
-        regret_mean: row.regret,
-        latency_p50_ms: known(row.latency_p50_ms),
-        latency_p90_ms: known(row.latency_p90_ms),
-        latency_p99_ms: known(row.latency_p99_ms),
-        busiest_share: known(row.busiest_share),
-        drift_p99_ms: known(row.drift_p99_ms),
-        drift_max_ms: known(row.drift_max_ms),
-        refused: row.refused,
-        lost: row.lost,
-        predicted_from: predicted.map(|(basis, _)| basis),
-        score_predicted_mean: score.map(|f| f.mean),
-        score_predicted_low: score.map(|f| f.interval.low),
-        score_predicted_high: score.map(|f| f.interval.high),
-        least_p_value: p_values.reduce(f64::min),
-        judged: judged.as_ref().map(Vec::len),
-        rejected,
-        held: rejected.filter(|_| any).map(|n| n == 0),
-        strategy: row.strategy,
-    }
+    let basis = predicted.map(|(basis, _)| match basis {
+        Basis::Model => "model",
+        Basis::OtherRuns => "other_runs",
+        Basis::TrueRates => "true_rates",
+    });
+    Record::default()
+        .cell("config", page.config)
+        .cell("strategy", row.strategy.as_str())
+        .cell("replications", 1_u64)
+        .cell("requests", row.requests)
+        .cell("score_mean", known(row.score))
+        .cell("success_rate", known(row.success_rate))
+        .cell("attempts_per_request", known(row.attempts as f64 / row.requests as f64))
+        .cell("attempts", row.attempts)
+        .cell("retries_mean", row.retries)
+        .cell("penalty_mean", known(row.penalty))
+        .cell("rate_limited_mean", row.rate_limited)
+        .cell("timed_out_mean", row.timed_out)
+        .cell("regret_mean", row.regret)
+        .cell("latency_p50_ms", known(row.latency_p50_ms))
+        .cell("latency_p90_ms", known(row.latency_p90_ms))
+        .cell("latency_p99_ms", known(row.latency_p99_ms))
+        .cell("busiest_share", known(row.busiest_share))
+        .cell("drift_p99_ms", known(row.drift_p99_ms))
+        .cell("drift_max_ms", known(row.drift_max_ms))
+        .cell("refused", row.refused)
+        .cell("lost", row.lost)
+        .cell("predicted_from", basis)
+        .cell("score_predicted_mean", score.map(|f| f.mean))
+        .cell("score_predicted_low", score.map(|f| f.interval.low))
+        .cell("score_predicted_high", score.map(|f| f.interval.high))
+        .cell("judged", judged.as_ref().map(Vec::len))
+        .cell("rejected", rejected)
+        .cell("least_p_value", p_values.reduce(f64::min))
+        .cell("held", rejected.filter(|_| any).map(|n| n == 0))
 }
 
 #[derive(Serialize)]

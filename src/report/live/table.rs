@@ -1,11 +1,12 @@
 //! The table of results: one row a run, in the order of play. No ranks.
 
-use super::layout::{Columns, folded, markdown, tables};
-use super::metric::{count, milliseconds, percent};
-use super::{LivePage, LiveRow};
-use crate::report::numbers::{fixed, thousands};
+use std::collections::BTreeSet;
 
-const REQUESTS: &str = "requests";
+use super::metric::count;
+use super::{LivePage, LiveRow};
+use crate::report::numbers::{fixed, percent, significant, thousands};
+use crate::report::table::Table;
+use crate::report::text::{folded, is_number};
 
 /// Columns of a terminal that show the whole table.
 const WIDE: usize = 150;
@@ -13,33 +14,24 @@ const WIDE: usize = 150;
 /// The table with its heading, ready to print on a terminal `width` characters wide; without a
 /// width on lines as long as they need to be.
 pub fn live_table(page: &LivePage, width: Option<usize>) -> String {
-    let columns = columns_for(page, width);
+    let as_planned = page.runs.iter().all(|r| r.requests.len() as u64 == page.prediction.requests);
+    // The heading says how many requests there were.
+    let with_requests = !as_planned || width.is_none_or(|width| width >= WIDE);
     format!(
         "{}\n{}\n{}",
-        folded(&heading(page), width),
-        tables(&columns, width),
-        folded(&no_ranking(page), width)
+        folded(&heading(page), "", width),
+        table(page, with_requests).on_terminal(width),
+        folded(&no_ranking(page), "", width)
     )
 }
 
-/// The columns of a terminal.
-pub(super) fn columns_for(page: &LivePage, width: Option<usize>) -> Columns {
-    let mut columns = columns(page);
-    let as_planned = page.runs.iter().all(|r| r.requests.len() as u64 == page.prediction.requests);
-    if width.is_some_and(|width| width < WIDE) && as_planned {
-        // The heading says it.
-        columns.retain(|(heading, _)| *heading != REQUESTS);
-    }
-    columns
-}
-
 /// The same table in Markdown, without heading.
-pub(super) fn markdown_table(page: &LivePage) -> String {
-    markdown(&columns(page), 1)
+pub fn markdown_table(page: &LivePage) -> String {
+    table(page, true).markdown()
 }
 
 /// What was run.
-pub(super) fn heading(page: &LivePage) -> String {
+pub fn heading(page: &LivePage) -> String {
     let played = page.runs.len();
     let planned = strategies(page);
     let partial = match () {
@@ -59,42 +51,40 @@ pub(super) fn heading(page: &LivePage) -> String {
 }
 
 /// Strategies that were to be played.
-pub(super) fn strategies(page: &LivePage) -> usize {
-    let mut labels: Vec<&str> = page.prediction.runs.iter().map(|r| r.strategy.as_str()).collect();
-    labels.dedup();
-    labels.sort_unstable();
-    labels.dedup();
+pub fn strategies(page: &LivePage) -> usize {
+    let labels: BTreeSet<&str> =
+        page.prediction.runs.iter().map(|run| run.strategy.as_str()).collect();
     labels.len()
 }
 
 /// Why there is no order of rank.
-pub(super) fn no_ranking(page: &LivePage) -> String {
+pub fn no_ranking(page: &LivePage) -> String {
     let which =
-        if page.config.bytes().all(|b| b.is_ascii_digit()) { "--config" } else { "--model" };
-    let name = if which == "--model" { "FILE" } else { page.config };
+        if is_number(page.config) { ["--config", page.config] } else { ["--model", "FILE"] };
     format!(
         "In the order of play: one run of each is mostly luck and ranks nobody. What ranks: \
-         flakelab sweep {which} {name}"
+         flakelab sweep {}",
+        which.join(" ")
     )
 }
 
-fn columns(page: &LivePage) -> Columns {
-    let rows: Vec<LiveRow> = page.runs.iter().map(LiveRow::of).collect();
-    let each = |cell: &dyn Fn(&LiveRow) -> String| rows.iter().map(cell).collect();
-    vec![
-        ("strategy", each(&|r| r.strategy.clone())),
-        (REQUESTS, each(&|r| thousands(r.requests))),
-        ("score", each(&|r| count(r.score))),
-        ("success %", each(&|r| percent(r.success_rate))),
-        ("attempts", each(&|r| thousands(r.attempts))),
-        ("retries", each(&|r| thousands(r.retries))),
-        ("penalty", each(&|r| count(r.penalty))),
-        ("429", each(&|r| thousands(r.rate_limited))),
-        ("regret", each(&|r| thousands(r.regret))),
-        ("p50 ms", each(&|r| milliseconds(r.latency_p50_ms))),
-        ("p99 ms", each(&|r| milliseconds(r.latency_p99_ms))),
-        ("busiest %", each(&|r| percent(r.busiest_share))),
-        ("drift p99", each(&|r| fixed(r.drift_p99_ms, 2))),
-        ("lost", each(&|r| thousands(r.lost))),
-    ]
+fn table(page: &LivePage, with_requests: bool) -> Table<LiveRow> {
+    let mut table =
+        Table::of(page.runs.iter().map(LiveRow::of)).text("strategy", |r| r.strategy.clone());
+    if with_requests {
+        table = table.number("requests", |r| thousands(r.requests));
+    }
+    table
+        .number("score", |r| count(r.score))
+        .number("success %", |r| percent(r.success_rate, 1))
+        .number("attempts", |r| thousands(r.attempts))
+        .number("retries", |r| thousands(r.retries))
+        .number("penalty", |r| count(r.penalty))
+        .number("429", |r| thousands(r.rate_limited))
+        .number("regret", |r| thousands(r.regret))
+        .number("p50 ms", |r| significant(r.latency_p50_ms))
+        .number("p99 ms", |r| significant(r.latency_p99_ms))
+        .number("busiest %", |r| percent(r.busiest_share, 1))
+        .number("drift p99", |r| fixed(r.drift_p99_ms, 2))
+        .number("lost", |r| thousands(r.lost))
 }

@@ -1,15 +1,12 @@
 //! A live run's report as users get it: tables, files, pages, charts.
 
-use super::compare::grid;
-use super::layout::{parts, table_width};
 use super::sample::{Made, adjust, made, made_of};
-use super::table::columns_for;
 use super::*;
 use crate::balancer::ServerCounts;
 use crate::report::charts::is_chart_file;
 use crate::report::charts::tests::assert_well_formed;
 use crate::report::manifest::Manifest;
-use crate::validate::forecast::{Basis, LiveRequest, RequestEnd, RunMetric};
+use crate::validate::forecast::{LiveRequest, RequestEnd, RunMetric};
 
 fn made_so() -> LiveMade {
     LiveMade {
@@ -34,25 +31,24 @@ fn file(page: LivePage, name: &str) -> String {
     files(page).into_iter().find(|(found, _)| found == name).unwrap().1
 }
 
+/// The headings of the first table.
+fn headings(text: &str) -> Vec<&str> {
+    let line = text.lines().find(|line| line.starts_with('│')).unwrap();
+    line.split(['│', '┆']).map(str::trim).filter(|heading| !heading.is_empty()).collect()
+}
+
 #[test]
 fn every_table_fits_on_eighty_columns_and_a_wide_terminal_shows_it_whole() {
     let made = made(100, 10);
     let page = made.page();
-    for columns in
-        [columns_for(&page, Some(80)), grid(made.verdict.as_ref().unwrap(), Basis::Model)]
-    {
-        let parts = parts(&columns, Some(80));
-        assert!(parts.len() <= 3, "{}", parts.len());
-        assert!(parts.iter().all(|part| table_width(part) <= 80));
-    }
-    assert_eq!(parts(&columns_for(&page, Some(80)), Some(80)).len(), 2);
-    let whole = columns_for(&page, Some(200));
-    assert_eq!(parts(&whole, Some(200)).len(), 1);
-    assert_eq!(whole.len(), 14);
-    assert_eq!(whole[1].0, "requests");
-    let text = format!("{}\n{}", live_table(&page, Some(80)), live_compared(&page, Some(80)));
-    let prose = text.lines().filter(|line| !line.starts_with(|c: char| "┌│╞└├".contains(c)));
-    assert!(prose.clone().all(|line| line.chars().count() <= 80), "{text}");
+    let tables = |text: &str| text.matches('┌').count();
+    let (runs, compared) = (live_table(&page, Some(80)), live_compared(&page, Some(80)));
+    assert!(tables(&runs) == 2 && tables(&compared) <= 3, "{runs}\n{compared}");
+    let text = format!("{runs}\n{compared}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    let whole = live_table(&page, Some(200));
+    let headings: Vec<&str> = headings(&whole);
+    assert_eq!((tables(&whole), headings.len(), headings[1]), (1, 14, "requests"));
     assert!(text.contains("ranks: flakelab sweep --config 0"), "{text}");
 }
 
@@ -63,7 +59,7 @@ fn a_part_of_a_run_shows_its_number_of_requests_on_a_narrow_terminal_too() {
     made.runs[1].requests.truncate(31);
     (made.interrupted, made.verdict) = (true, None);
     let page = made.page();
-    assert!(columns_for(&page, Some(80)).iter().any(|(heading, _)| *heading == "requests"));
+    assert!(headings(&live_table(&page, Some(80))).contains(&"requests"));
     assert!(live_table(&page, None).contains("interrupted in run 2 of 5"));
     assert_eq!(live_compared(&page, None), "");
 }

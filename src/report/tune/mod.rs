@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Tuned --+-> tune_verdict, tune_table, tune_markdown, tune_csv, tune_json    for stdout
-//!         +-> TuneFiles                                                       for the results folder
+//!         +-> tune_files                                                      for the results folder
 //! ```
 
 mod files;
@@ -11,6 +11,6 @@ mod table;
 mod tests;
 mod verdict;
 
-pub use files::{TuneFiles, tune_csv, tune_json};
+pub use files::{tune_csv, tune_files, tune_json};
 pub use table::{tune_markdown, tune_table};
 pub use verdict::{setting_text, tune_verdict};

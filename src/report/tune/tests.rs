@@ -84,7 +84,7 @@ fn the_folder_gets_its_files_and_the_manifest_last() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("r");
     let results = crate::report::ResultsFolder::open(&path, "aaaa", false).unwrap();
-    TuneFiles::render(&tuned(), "aaaa", true).unwrap().write(&results).unwrap();
+    results.write_all(&tune_files(&tuned(), "aaaa", true).unwrap()).unwrap();
     for name in [
         "manifest.json",
         "tune.json",

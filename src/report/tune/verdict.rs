@@ -1,7 +1,9 @@
 //! The result of a search in words.
 
+use crate::experiment::Mean;
 use crate::experiment::tune::{SettingSummary, TuneVerdict, Tuned};
-use crate::report::numbers::{decimals_for, fixed, thousands};
+use crate::report::numbers::{decimals_for, fixed, span, thousands};
+use crate::stats::Interval;
 
 /// The values of what was searched, as people write them: `discover_limit=20 exclude_tried=false`.
 pub fn setting_text(tuned: &Tuned, setting: &SettingSummary) -> String {
@@ -20,47 +22,41 @@ pub fn tune_verdict(tuned: &Tuned) -> String {
     let seeds = format!("on {} fresh seeds", thousands(fresh.replications));
     let decimals = decimals_for(fresh.gain.interval.half_width());
     let gain = fixed(fresh.gain.mean.abs(), decimals);
-    let (low, high) = (fresh.gain.interval.low, fresh.gain.interval.high);
-    let signed = format!("95 %: {} to {}", fixed(low, decimals), fixed(high, decimals));
+    let interval = fresh.gain.interval;
+    let signed = format!("95 %: {}", span(interval, decimals));
+    let score = |mean: &Mean| {
+        let decimals = decimals_for(mean.interval.half_width());
+        let (of, range) = (thousands(tuned.requests), span(mean.interval, decimals));
+        format!("{} of {of} (95 %: {range})", fixed(mean.mean, decimals))
+    };
     match tuned.verdict {
-        TuneVerdict::Better => {
-            let score = decimals_for(fresh.found.interval.half_width());
-            format!(
-                "Found {setting}: {gain} points more than the default {seeds} ({signed}), a mean \
-                 score of {} of {} (95 %: {} to {}).",
-                fixed(fresh.found.mean, score),
-                thousands(tuned.requests),
-                fixed(fresh.found.interval.low, score),
-                fixed(fresh.found.interval.high, score)
-            )
-        }
+        TuneVerdict::Better => format!(
+            "Found {setting}: {gain} points more than the default {seeds} ({signed}), a mean score \
+             of {}.",
+            score(&fresh.found)
+        ),
         TuneVerdict::NotBetter => format!(
             "Not better than the default: {setting}, which the search chose, gains {} points \
              {seeds} ({signed}). Keep the default.",
             fixed(fresh.gain.mean, decimals)
         ),
         TuneVerdict::Worse => {
-            let lost = format!("95 %: {} to {}", fixed(-high, decimals), fixed(-low, decimals));
+            let lost = Interval { low: -interval.high, high: -interval.low };
             format!(
                 "Not better than the default: {setting}, which the search chose, loses {gain} \
-                 points {seeds} ({lost}). Keep the default."
+                 points {seeds} (95 %: {}). Keep the default.",
+                span(lost, decimals)
             )
         }
         TuneVerdict::Same => format!(
             "Not better than the default: {setting}, which the search chose, scores the same as \
              it {seeds}, every time. Keep the default."
         ),
-        TuneVerdict::DefaultFound => {
-            let score = decimals_for(fresh.default.interval.half_width());
-            format!(
-                "Keep the default: none of the {} other settings stayed ahead of it. Its mean \
-                 score {seeds} is {} of {} (95 %: {} to {}).",
-                thousands(tuned.settings.len() as u64 - 1),
-                fixed(fresh.default.mean, score),
-                thousands(tuned.requests),
-                fixed(fresh.default.interval.low, score),
-                fixed(fresh.default.interval.high, score)
-            )
-        }
+        TuneVerdict::DefaultFound => format!(
+            "Keep the default: none of the {} other settings stayed ahead of it. Its mean score \
+             {seeds} is {}.",
+            thousands(tuned.settings.len() as u64 - 1),
+            score(&fresh.default)
+        ),
     }
 }

@@ -2,7 +2,8 @@
 //! the servers' posteriors follows the population.
 
 use super::page;
-use crate::fit::{ConfigFit, Population, Tally};
+use crate::fit::{ConfigFit, Tally};
+use crate::world::ErrorFamily;
 use crate::report::charts::axis::Axis;
 use crate::report::charts::number::fixed;
 use crate::report::charts::palette::{ACCENT, TEXT};
@@ -26,7 +27,7 @@ pub(super) fn chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
         Axis::between("probability that an attempt fails", 0.0, 1.0),
         Axis::between("share of servers at or below", 0.0, 1.0),
     );
-    let draws: Vec<Population> = fit.rates.draws(DRAWS);
+    let draws: Vec<ErrorFamily> = fit.rates.draws(DRAWS);
     let band_at = |rate: f64| {
         let mut shares: Vec<f64> = draws.iter().map(|draw| draw.cdf(rate)).collect();
         shares.sort_by(f64::total_cmp);
