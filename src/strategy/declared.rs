@@ -1,6 +1,6 @@
 //! What every strategy says of itself: name, idea, group, parameters with meaning and range.
 //!
-//! Said once, in the [`declared!`] of the strategy's file. The macro makes of it the struct that
+//! Said once, in the `declared!` of the strategy's file. The macro makes of it the struct that
 //! holds the parameters (read from and written to files), their defaults, their docs, and the
 //! [`Entry`] from which everything else follows: the list of strategies, the check of values from
 //! files and the command line, the search for better values.
@@ -32,9 +32,9 @@ pub trait Declared: Copy + Default + PartialEq + fmt::Debug + Serialize + Deseri
 
 /// Declares a strategy; see the [module](self).
 ///
-/// ```ignore
+/// ```text
 /// declared! {
-///     name: "greedy", alias: "v9", group: Literature,
+///     name: "greedy", group: Literature,
 ///     idea: "always the server with the highest posterior mean",
 ///     build: |spec, fleet, rng| Tallied::new(spec, fleet.servers(), rng),
 ///     pub struct GreedySpec {

@@ -26,7 +26,7 @@ impl Watch {
     }
 }
 
-/// [`declared!`](crate::strategy::declared::declared) for this family: to a strategy's own
+/// `declared!` for this family: to a strategy's own
 /// parameters come those of [`Watch`], and `watch` for these.
 macro_rules! mesh_declared {
     (
