@@ -35,8 +35,8 @@ mod warnings;
 
 pub use assemble::{MODEL_DRAWS, borrows_rates, fit};
 pub use checks::{
-    AssumptionTest, Check, Effect, Goodness, HeldOut, Homogeneity, LongestRun,
-    RECORDED_INPUTS_ONLY, assumptions, goodness, held_out, unrecorded_inputs,
+    AssumptionTest, Check, Effect, Goodness, HeldOut, Homogeneity, RECORDED_INPUTS_ONLY,
+    assumptions, goodness, held_out, unrecorded_inputs,
 };
 pub use error_rates::{
     CREDIBILITY, ErrorRateFit, FamilyFit, Hyperparameter, Population, RatePrior, ServerRate, Tally,

@@ -346,7 +346,6 @@ fn prediction(metric: Metric, pool: &Pool) -> Prediction {
         observed: pool.observed(),
         mean: predicted.iter().sum::<f64>() / predicted.len() as f64,
         interval: Interval { low: quantile(&predicted, 0.025), high: quantile(&predicted, 0.975) },
-        mid_pit: 0.5 * (below + at),
         p_value: (2.0 * at.min(1.0 - below)).min(1.0),
     }
 }

@@ -44,8 +44,6 @@ pub struct Prediction {
     pub mean: f64,
     /// Quantiles 0.025 and 0.975 over replications.
     pub interval: Interval,
-    /// Where the observation falls among the predictions, in the middle of its ties, 0 to 1.
-    pub mid_pit: f64,
     /// Chance of a count at least as far out on its side, twice.
     pub p_value: f64,
 }

@@ -7,8 +7,6 @@
 //!
 //! When not to use it: for tables whose keys are the same whatever they say; serde derives those.
 
-use std::fmt::Write;
-
 use super::Violation;
 use crate::domain::closest_name;
 
@@ -211,17 +209,10 @@ pub trait Families: Clone + PartialEq + Sized + 'static {
 /// The families that a posterior may have rows of, in words.
 pub(super) fn names_of_rows<F: Families>() -> String {
     let names: Vec<&str> = F::ALL.iter().filter(|of| of.has_rows()).map(|of| of.name).collect();
-    let mut text = String::new();
-    for (i, name) in names.iter().enumerate() {
-        let before = match i {
-            0 => "",
-            _ if i + 1 == names.len() => " or ",
-            _ => ", ",
-        };
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{before}{name}");
+    match names.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => names.concat(),
     }
-    text
 }
 
 /// A part of a family's parameters that stands under one or more keys.

@@ -13,8 +13,7 @@
 //!   predictions promise, `-(failed - p) logit(p)` summed.
 //!
 //! Dispersion between servers, the sum over servers of (sum of `failed - p`)^2, has the summed
-//! variances as its exact mean, but a p-value that is not exact (`dispersion`). The longest run has no exact form: it is reported with
-//! replicates of the trained posterior and takes no part in the family of tests.
+//! variances as its exact mean, but a p-value that is not exact (`dispersion`).
 //! `tests/calibration/checks.rs` measures false alarms of all of them.
 //!
 //! Only outcomes are held out. The prior, the starts and the rate limit come from the whole
@@ -27,9 +26,8 @@ use super::assumptions::adjusted;
 use super::dispersion::{Residual, dispersion};
 use super::history::{Coin, walk};
 use super::latency_check::{Exceedances, QUANTILES};
-use super::longest_run::{LongestRun, longest_run};
 use super::residuals::{Coins, Finding, LEAST_VARIANCE, Weighted};
-use crate::fit::error_rates::{RatePrior, Tally};
+use crate::fit::error_rates::RatePrior;
 use crate::fit::runs::Start;
 use crate::stats::calibration::Calibration;
 use crate::trace::Observed;
@@ -39,8 +37,6 @@ const LEVEL: f64 = 0.05;
 /// So many failures within a second at a server are a burst.
 const BURST: usize = 3;
 const DISPERSION: &str = "dispersion between servers";
-/// Seed of replicates, a constant: a fit is a function of its traces.
-pub(super) const SEED: u64 = 0x4e1d;
 
 /// One check of the second halves.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,9 +74,6 @@ pub struct HeldOut {
     /// The same predicted from each server's raw rate so far, `(failures + 1/2) / (attempts + 1)`
     /// (Krichevsky and Trofimov 1981), so that no score is infinite.
     pub raw_log_score: f64,
-    /// The longest run of failures at a server, `None` when there are too many attempts to
-    /// replicate.
-    pub longest_run: Option<LongestRun>,
 }
 
 impl HeldOut {
@@ -89,12 +82,6 @@ impl HeldOut {
         let missed = self.checks.iter().filter(|check| check.adjusted_p_value < LEVEL);
         missed.map(|check| check.sentence.as_str())
     }
-}
-
-/// A server's tally after the first half and its outcomes in the second, in order of time.
-pub(super) struct Halves {
-    pub(super) trained: Tally,
-    pub(super) outcomes: Vec<bool>,
 }
 
 #[derive(Default)]
@@ -110,7 +97,6 @@ struct Sums {
     /// Start and number of the servers, in order of their first held-out coin.
     keys: Vec<(usize, usize)>,
     servers: Vec<Residual>,
-    halves: Vec<Halves>,
     latency: Exceedances,
 }
 
@@ -140,11 +126,9 @@ impl Sums {
             _ => {
                 self.keys.push(key);
                 self.servers.push(Residual::default());
-                self.halves.push(Halves { trained: coin.tally, outcomes: Vec::new() });
                 self.keys.len() - 1
             }
         };
-        self.halves[at].outcomes.push(failed);
         self.servers[at].record(p, failed);
     }
 }
@@ -176,7 +160,6 @@ pub fn held_out(
         checks: checks(&sums),
         log_score: sums.log_score * per_attempt,
         raw_log_score: sums.raw_log_score * per_attempt,
-        longest_run: longest_run(&sums.halves, prior),
     }
 }
 
@@ -357,7 +340,6 @@ mod tests {
         let latency = check("latency p50");
         assert_eq!((latency.attempts, latency.adjusted_p_value), (0, 1.0), "one stretch");
         assert!(latency.sentence.contains("not checked, too few runs"), "{}", latency.sentence);
-        assert_eq!(found.longest_run.unwrap().observed, 50);
         assert!(found.log_score > 0.5);
     }
 
@@ -365,7 +347,6 @@ mod tests {
     fn no_attempts_are_no_obstacle() {
         let found = held_out(&[], &[], &RatePrior::flat(), |_| 0.5);
         assert_eq!((found.attempts, found.misses().count()), (0, 0));
-        assert!(found.longest_run.is_none());
         assert!(found.checks.iter().all(|check| check.sentence.contains("not checked")));
     }
 }

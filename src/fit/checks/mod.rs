@@ -8,7 +8,6 @@ mod history;
 mod homogeneity;
 mod inputs;
 mod latency_check;
-mod longest_run;
 mod predictor;
 mod residuals;
 
@@ -18,4 +17,3 @@ pub use held_out::{Check, HeldOut, held_out};
 pub use homogeneity::Homogeneity;
 pub(super) use homogeneity::homogeneity;
 pub use inputs::{RECORDED_INPUTS_ONLY, unrecorded_inputs};
-pub use longest_run::LongestRun;

@@ -7,7 +7,7 @@
 //!
 //! When not to use it: directly; [`super::fit_error_rates`] compares families.
 
-use super::grid::{Axis, Posterior, integrate};
+use super::grid::{Axis, GridPosterior, integrate};
 use super::population::Tally;
 use crate::stats::special::ln_gamma;
 
@@ -29,7 +29,7 @@ pub(super) fn shapes(mean: f64, concentration: f64) -> (f64, f64) {
 }
 
 /// The posterior of (mean, correlation), given tallies and how often each occurs.
-pub(super) fn posterior(tallies: &[(Tally, f64)]) -> Option<Posterior<2>> {
+pub(super) fn posterior(tallies: &[(Tally, f64)]) -> Option<GridPosterior<2>> {
     let counts = |of: fn(&Tally) -> u64| counts(tallies.iter().map(|(t, times)| (of(t), *times)));
     let failures = counts(|t| t.failures);
     let successes = counts(|t| t.successes);

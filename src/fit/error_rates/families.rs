@@ -17,7 +17,7 @@
 //! When not to use it: with fewer than about ten servers the hyper-prior speaks louder than the
 //! data, and a Bayes factor below 3 chooses nothing.
 
-use super::grid::{Marginal, Posterior};
+use super::grid::{GridPosterior, Marginal};
 use super::population::{Tally, log_beta_marginal};
 use super::{beta, mixture, uniform};
 use crate::stats::Interval;
@@ -33,7 +33,7 @@ pub struct Hyperparameter {
     /// Its name: `low`, `high`; `mean`, `concentration`; `first_mean`, `second_mean`,
     /// `second_weight`, `concentration`; or `rate` of each port in order.
     pub name: &'static str,
-    /// Posterior mean; of the concentration: that which belongs to the posterior mean of
+    /// GridPosterior mean; of the concentration: that which belongs to the posterior mean of
     /// 1 / (concentration + 1), as its own mean need not exist.
     pub estimate: f64,
     /// Equal-tailed interval of probability [`CREDIBILITY`].
@@ -103,9 +103,9 @@ pub struct FamilyFit {
 /// The posterior of all hyperparameters of a family together.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Joint {
-    Uniform(Posterior<2>),
-    Beta(Posterior<2>),
-    BetaMixture(Posterior<4>),
+    Uniform(GridPosterior<2>),
+    Beta(GridPosterior<2>),
+    BetaMixture(GridPosterior<4>),
     Fixed,
 }
 
@@ -185,32 +185,35 @@ fn distinct(tallies: impl Iterator<Item = Tally>) -> Vec<(Tally, f64)> {
     distinct
 }
 
+impl FamilyFit {
+    fn new(
+        population: ErrorFamily,
+        log_evidence: f64,
+        hyperparameters: Vec<Hyperparameter>,
+        joint: Joint,
+    ) -> Self {
+        let family = population.kind();
+        Self { family, population, log_evidence, probability: 1.0, hyperparameters, joint }
+    }
+}
+
 fn fit_uniform(tallies: &[(Tally, f64)]) -> Option<FamilyFit> {
     let posterior = uniform::posterior(tallies)?;
     let low = Hyperparameter::direct("low", posterior.marginal(0));
     let high = Hyperparameter::direct("high", posterior.marginal(1));
-    Some(FamilyFit {
-        family: ErrorRateKind::Uniform,
-        population: uniform_at([low.estimate, high.estimate]),
-        log_evidence: posterior.log_integral,
-        probability: 1.0,
-        hyperparameters: vec![low, high],
-        joint: Joint::Uniform(posterior),
-    })
+    let population = uniform_at([low.estimate, high.estimate]);
+    let (evidence, joint) = (posterior.log_integral, Joint::Uniform(posterior));
+    Some(FamilyFit::new(population, evidence, vec![low, high], joint))
 }
 
 fn fit_beta(tallies: &[(Tally, f64)]) -> Option<FamilyFit> {
     let posterior = beta::posterior(tallies)?;
     let mean = Hyperparameter::direct("mean", posterior.marginal(0));
     let correlation = posterior.marginal(1);
-    Some(FamilyFit {
-        family: ErrorRateKind::Beta,
-        population: beta_at([mean.estimate, correlation.mean()]),
-        log_evidence: posterior.log_integral,
-        probability: 1.0,
-        hyperparameters: vec![mean, Hyperparameter::concentration(correlation)],
-        joint: Joint::Beta(posterior),
-    })
+    let population = beta_at([mean.estimate, correlation.mean()]);
+    let hyperparameters = vec![mean, Hyperparameter::concentration(correlation)];
+    let (evidence, joint) = (posterior.log_integral, Joint::Beta(posterior));
+    Some(FamilyFit::new(population, evidence, hyperparameters, joint))
 }
 
 fn fit_mixture(tallies: &[(Tally, f64)]) -> Option<FamilyFit> {
@@ -219,14 +222,9 @@ fn fit_mixture(tallies: &[(Tally, f64)]) -> Option<FamilyFit> {
     let [first, second, weight] = [("first_mean", 1), ("second_mean", 2), ("second_weight", 3)]
         .map(|(name, d)| Hyperparameter::direct(name, posterior.marginal(d)));
     let means = [correlation.mean(), first.estimate, second.estimate, weight.estimate];
-    Some(FamilyFit {
-        family: ErrorRateKind::BetaMixture,
-        population: mixture_at(means),
-        log_evidence: posterior.log_integral,
-        probability: 1.0,
-        hyperparameters: vec![first, second, weight, Hyperparameter::concentration(correlation)],
-        joint: Joint::BetaMixture(posterior),
-    })
+    let hyperparameters = vec![first, second, weight, Hyperparameter::concentration(correlation)];
+    let (evidence, joint) = (posterior.log_integral, Joint::BetaMixture(posterior));
+    Some(FamilyFit::new(mixture_at(means), evidence, hyperparameters, joint))
 }
 
 fn fit_fixed(starts: &[Vec<Tally>]) -> FamilyFit {

@@ -54,7 +54,7 @@ impl Axis {
 
 /// A density on a grid, normalised.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Posterior<const N: usize> {
+pub(super) struct GridPosterior<const N: usize> {
     /// `ln` of the integral of the density over the box.
     pub(super) log_integral: f64,
     axes: [Axis; N],
@@ -78,7 +78,7 @@ pub(super) fn integrate<const N: usize>(
     mut axes: [Axis; N],
     negligible: f64,
     log_density: impl Fn(&[Axis; N]) -> Vec<f64>,
-) -> Option<Posterior<N>> {
+) -> Option<GridPosterior<N>> {
     for _ in 0..MOST_REFINEMENTS {
         let values = log_density(&axes);
         let best = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -99,7 +99,7 @@ pub(super) fn integrate<const N: usize>(
         if volume(&smaller) >= 0.5 * volume(&axes) {
             let log_sum = log_sum_exp(&values);
             let cell: f64 = axes.iter().map(|axis| axis.cell()).product();
-            return Some(Posterior {
+            return Some(GridPosterior {
                 log_integral: log_sum + libm::log(cell),
                 axes,
                 weights: values.iter().map(|value| libm::exp(value - log_sum)).collect(),
@@ -136,7 +136,7 @@ pub(super) fn share_above_diagonal(x: f64, y: f64, sides: (f64, f64)) -> f64 {
     if d > 0.0 { 1.0 - corner } else { corner }
 }
 
-impl<const N: usize> Posterior<N> {
+impl<const N: usize> GridPosterior<N> {
     /// The distribution of parameter `d`.
     pub(super) fn marginal(&self, d: usize) -> Marginal {
         let axis = self.axes[d];

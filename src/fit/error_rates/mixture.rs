@@ -8,7 +8,7 @@
 //! When not to use it: directly; [`super::fit_error_rates`] compares families.
 
 use super::beta::{concentration, shapes};
-use super::grid::{Axis, Posterior, integrate, share_above_diagonal};
+use super::grid::{Axis, GridPosterior, integrate, share_above_diagonal};
 use super::population::{Tally, log_beta_marginal};
 
 /// Cells along the axes of the correlation, of either mean, and of the weight.
@@ -23,7 +23,7 @@ const FLOOR: f64 = 1e-70;
 
 /// The posterior of (correlation, first mean, second mean, weight of the second), given tallies
 /// and how often each occurs.
-pub(super) fn posterior(tallies: &[(Tally, f64)]) -> Option<Posterior<4>> {
+pub(super) fn posterior(tallies: &[(Tally, f64)]) -> Option<GridPosterior<4>> {
     let axes =
         [Axis::unit(CORRELATIONS), Axis::unit(MEANS), Axis::unit(MEANS), Axis::unit(WEIGHTS)];
     integrate(axes, NEGLIGIBLE, |[correlation, first, second, weight]| {

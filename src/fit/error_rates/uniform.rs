@@ -5,7 +5,7 @@
 //!
 //! When not to use it: directly; [`super::fit_error_rates`] compares families.
 
-use super::grid::{Axis, Posterior, integrate, share_above_diagonal};
+use super::grid::{Axis, GridPosterior, integrate, share_above_diagonal};
 use super::population::Tally;
 use super::truncated::{Tail, TruncatedBeta};
 
@@ -15,7 +15,7 @@ const CELLS: usize = 64;
 const NEGLIGIBLE: f64 = 25.0;
 
 /// The posterior of (low, high), given tallies and how often each occurs.
-pub(super) fn posterior(tallies: &[(Tally, f64)]) -> Option<Posterior<2>> {
+pub(super) fn posterior(tallies: &[(Tally, f64)]) -> Option<GridPosterior<2>> {
     let servers: Vec<(TruncatedBeta, f64)> =
         tallies.iter().map(|(tally, times)| (TruncatedBeta::new(*tally), *times)).collect();
     let count: f64 = tallies.iter().map(|(_, times)| times).sum();

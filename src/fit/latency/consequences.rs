@@ -85,7 +85,6 @@ mod tests {
     fn a_difference_is_weighed_against_the_pace_of_the_recordings() {
         let test = LatencyDependence {
             factor: LatencyFactor::Server,
-            statistic_name: "",
             statistic: 0.0,
             p_value: 0.001,
             p_adjusted: 0.01,

@@ -86,8 +86,6 @@ const FACTORS: [LatencyFactor; 7] = [
 pub struct LatencyDependence {
     /// What the latency may depend on.
     pub factor: LatencyFactor,
-    /// What `statistic` is.
-    pub statistic_name: &'static str,
     /// Large when it does.
     pub statistic: f64,
     /// By permutation, at least 1 / ([`super::PERMUTATIONS`] + 1).
@@ -216,7 +214,6 @@ impl Context<'_> {
         let order: Vec<usize> = (0..self.ms.len()).collect();
         Some(LatencyDependence {
             factor,
-            statistic_name: "Kruskal-Wallis H of ranks freed of their neighbours",
             statistic,
             p_value,
             p_adjusted: p_value,
@@ -253,7 +250,6 @@ impl Context<'_> {
         let effect = lag_1(&scores, &series);
         (self.ms.len() > LEAST_ATTEMPTS).then(|| LatencyDependence {
             factor: LatencyFactor::Previous,
-            statistic_name: "lag-1 autocorrelation of ranks",
             statistic: effect,
             p_value,
             p_adjusted: p_value,
@@ -282,7 +278,6 @@ impl Context<'_> {
         let before: f64 = series.iter().flat_map(|s| s.windows(2)).map(|pair| slow[pair[0]]).sum();
         Some(LatencyDependence {
             factor: LatencyFactor::SlowSpell,
-            statistic_name: "slow attempts right after slow ones",
             statistic,
             p_value,
             p_adjusted: p_value,
@@ -304,7 +299,6 @@ impl Context<'_> {
         let (statistic, p_value) = turned(&slow, &series, stream, scan);
         Some(LatencyDependence {
             factor: LatencyFactor::TimeInRun,
-            statistic_name: "runs with a slow attempt in the same quarter of a second",
             statistic,
             p_value,
             p_adjusted: p_value,

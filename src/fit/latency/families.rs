@@ -13,7 +13,7 @@
 use crate::stats::goodness::ks_statistic;
 use crate::stats::quantile::quantile;
 use crate::stats::special::normal_cdf;
-use crate::world::{Families, LatencyFamily, LogNormal, LogNormals};
+use crate::world::{Families, LatencyFamily, LatencyKind, LogNormal, LogNormals};
 
 use super::normals::{self, Bins, MOST_PARTS, Part};
 
@@ -127,13 +127,10 @@ pub(super) fn distance(family: &LatencyFamily, sorted: &[f64]) -> f64 {
     ks_statistic(&u)
 }
 
+/// How many numbers are free: weights that must sum to 1 leave one less.
 fn parameters(family: &LatencyFamily) -> usize {
-    match family {
-        LatencyFamily::Constant { .. } => 1,
-        LatencyFamily::LogNormal(_) | LatencyFamily::LogLogistic { .. } => 2,
-        LatencyFamily::LogNormalMixture { .. } | LatencyFamily::LogNormalPareto { .. } => 5,
-        LatencyFamily::LogNormals(of) => 3 * of.iter().count() - 1,
-    }
+    let numbers: usize = family.values().iter().map(|(_, numbers)| numbers.len()).sum();
+    numbers - usize::from(family.kind() == LatencyKind::LogNormals)
 }
 
 /// ln of the density of ln latency, summed.

@@ -75,7 +75,7 @@ pub fn infer_limit_of(
     let servers = recordings().map(|r| r.group.servers.len()).max().unwrap_or(0);
     let tells = recordings().all(|r| r.tells_refusals);
     let starts: Vec<Start<'_>> = starts.iter().map(|recordings| start_of(recordings)).collect();
-    infer(&starts, servers, tells, rates, limits)
+    infer_limit(&starts, servers, tells, rates, limits)
 }
 
 fn start_of(recordings: &[Recording]) -> Start<'_> {
@@ -102,22 +102,12 @@ pub(in crate::fit) fn infer_limit(
     starts: &[Start<'_>],
     servers: usize,
     tells_refusals: bool,
-    prior: &RatePrior,
-    limits: &LimitPrior,
-) -> LimitInference {
-    infer(starts, servers, tells_refusals, prior, limits)
-}
-
-fn infer(
-    starts: &[Start<'_>],
-    servers: usize,
-    tells: bool,
     rates: &RatePrior,
     prior: &LimitPrior,
 ) -> LimitInference {
-    let lanes = Lane::of_starts(starts, servers, tells, rates);
+    let lanes = Lane::of_starts(starts, servers, tells_refusals, rates);
     let families = families(&lanes, prior);
-    let pressed = Pressure::of(&lanes, tells);
+    let pressed = Pressure::of(&lanes, tells_refusals);
     let curve_rates: Vec<f64> = (0..=60).map(|i| libm::pow(10.0, f64::from(i) * 0.05)).collect();
     let values = rates::curve(&lanes, &curve_rates);
     let curve: Vec<(f64, f64)> = curve_rates.into_iter().zip(values).collect();

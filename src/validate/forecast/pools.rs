@@ -4,7 +4,7 @@
 //! luck and in as many replications as that needs.
 
 use super::simulate::{Setting, Twist, Values};
-use super::start::Start;
+use super::start::BelievedStart;
 use super::{Basis, MetricForecast, RunForecast, RunMetric};
 use crate::fit::Tally;
 use crate::stats::quantile::quantile;
@@ -26,7 +26,7 @@ pub struct Forecast {
 pub(super) struct Predicted {
     pub(super) strategy: StrategySpec,
     /// What it believed of the servers.
-    pub(super) start: Start,
+    pub(super) start: BelievedStart,
     /// In the order of [`RunMetric::ALL`].
     pub(super) pools: Vec<Pool>,
     /// Whether the latencies hold the path as it was during the run.
@@ -65,7 +65,8 @@ impl Forecast {
     /// adds them up. A strategy without tallies is predicted from the model.
     #[must_use]
     pub fn given_other_runs(model: &Model, setting: &Setting<'_>, others: &[Vec<Tally>]) -> Self {
-        let start = |i: usize| Start::given(model, others.get(i).map_or(&[], Vec::as_slice));
+        let start =
+            |i: usize| BelievedStart::given(model, others.get(i).map_or(&[], Vec::as_slice));
         Self::of_own_starts(model, setting, start)
     }
 
@@ -76,12 +77,16 @@ impl Forecast {
         setting: &Setting<'_>,
         others: &[Vec<Tally>],
     ) -> Self {
-        let start = |i: usize| Start::given(model, &others[i]).with_even_populations();
+        let start = |i: usize| BelievedStart::given(model, &others[i]).with_even_populations();
         Self::of_own_starts(model, setting, start)
     }
 
     /// Every strategy against a start of its own, given by its position.
-    fn of_own_starts(model: &Model, setting: &Setting<'_>, start: impl Fn(usize) -> Start) -> Self {
+    fn of_own_starts(
+        model: &Model,
+        setting: &Setting<'_>,
+        start: impl Fn(usize) -> BelievedStart,
+    ) -> Self {
         let scenario = setting.scenario(model);
         let predicted = |(i, strategy): (usize, &StrategySpec)| {
             let (start, only) = (start(i), std::slice::from_ref(strategy));
@@ -94,7 +99,7 @@ impl Forecast {
     }
 
     fn of_one_start(basis: Basis, model: &Model, setting: &Setting<'_>) -> Self {
-        let (scenario, start) = (setting.scenario(model), Start::unseen(model));
+        let (scenario, start) = (setting.scenario(model), BelievedStart::unseen(model));
         let strategies = setting.strategies;
         let rows =
             setting.simulate(&scenario, &start, strategies, setting.replications, Twist::default());
@@ -172,7 +177,7 @@ impl Forecast {
 
 impl Predicted {
     /// From the values of the strategy at position `i` in every row.
-    fn new(strategy: StrategySpec, start: Start, rows: &[Vec<Values>], i: usize) -> Self {
+    fn new(strategy: StrategySpec, start: BelievedStart, rows: &[Vec<Values>], i: usize) -> Self {
         let pool = |metric: usize| {
             Pool::new(rows.iter().filter_map(|row| row.get(i)).map(|v| v[metric]).collect())
         };

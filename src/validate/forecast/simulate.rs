@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::RunMetric;
 use super::live_run::latency_quantile;
 use super::run_metric::Counted;
-use super::start::Start;
+use super::start::BelievedStart;
 use crate::balancer::Answer;
 use crate::domain::{Purpose, RequestId, Rules, Streams};
 use crate::sim::{Record, Replication};
@@ -82,7 +82,7 @@ impl Setting<'_> {
     pub(super) fn simulate(
         &self,
         scenario: &Scenario,
-        start: &Start,
+        start: &BelievedStart,
         strategies: &[StrategySpec],
         replications: u64,
         twist: Twist,

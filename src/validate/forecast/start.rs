@@ -24,7 +24,7 @@ use crate::world::{Conditions, ErrorFamily, Instance, Model, RateLimit};
 
 /// Servers as they are believed to be.
 #[derive(Debug, Clone)]
-pub(super) struct Start {
+pub(super) struct BelievedStart {
     rates: Rates,
     /// Each as likely as any other.
     limits: Vec<RateLimit>,
@@ -43,7 +43,7 @@ enum Rates {
     },
 }
 
-impl Start {
+impl BelievedStart {
     /// A start that nothing was seen of.
     pub(super) fn unseen(model: &Model) -> Self {
         Self::given(model, &[])
@@ -184,7 +184,7 @@ mod tests {
     };
 
     /// Rates of server 0 in 2,000 draws, as their places in the posterior that they should have.
-    fn places(start: &Start, cdf: impl Fn(f64) -> f64) -> f64 {
+    fn places(start: &BelievedStart, cdf: impl Fn(f64) -> f64) -> f64 {
         let streams = Streams::new(4);
         let rate = |r| start.draw(0.0, &mut streams.stream(Purpose::Instance, 0, r)).error_rates[0];
         let mut places: Vec<f64> = (0..2_000).map(|r| cdf(rate(r))).collect();
@@ -205,10 +205,13 @@ mod tests {
             let model = model(family.clone(), Vec::new());
             for seen in [tally(0, 0), tally(0, 3), tally(7, 4), tally(40, 160)] {
                 let cdf = |rate| family.posterior_cdf(seen, rate);
-                let start = Start::given(&model, &[seen]);
+                let start = BelievedStart::given(&model, &[seen]);
                 assert!(places(&start, cdf) > 1e-4, "{family:?} {seen:?}");
                 if seen.attempts() > 0 {
-                    assert!(places(&Start::unseen(&model), cdf) < 1e-4, "{family:?} {seen:?}");
+                    assert!(
+                        places(&BelievedStart::unseen(&model), cdf) < 1e-4,
+                        "{family:?} {seen:?}"
+                    );
                 }
             }
         }
@@ -221,7 +224,7 @@ mod tests {
         let half = ErrorFamily::Uniform { low: 0.5, high: 0.5 };
         let flat = ErrorFamily::Beta { alpha: 1.0, beta: 1.0 };
         let model = model(flat.clone(), vec![flat, half]);
-        let start = Start::given(&model, &[tally(10, 0)]);
+        let start = BelievedStart::given(&model, &[tally(10, 0)]);
         let Rates::Drawn { cumulative, .. } = &start.rates else { panic!() };
         let expected = (1.0 / 11.0) / (1.0 / 11.0 + 1.0 / 1024.0);
         assert!((cumulative[0] - expected).abs() < 1e-9, "{cumulative:?}");
@@ -236,7 +239,7 @@ mod tests {
     #[test]
     fn what_no_population_explains_leaves_all_of_them() {
         let never = ErrorFamily::Uniform { low: 0.0, high: 0.0 };
-        let start = Start::given(&model(never, Vec::new()), &[tally(3, 1)]);
+        let start = BelievedStart::given(&model(never, Vec::new()), &[tally(3, 1)]);
         let mut rng = Streams::new(1).stream(Purpose::Instance, 0, 0);
         assert_eq!(start.draw(0.25, &mut rng).error_rates, [0.25; 4]);
     }
@@ -245,7 +248,7 @@ mod tests {
     fn a_shift_moves_every_rate_and_stops_at_one() {
         let known = model(ErrorFamily::Fixed { values: vec![0.0, 0.5, 0.97, 1.0] }, Vec::new());
         let mut rng = Streams::new(1).stream(Purpose::Instance, 0, 0);
-        let rates = Start::unseen(&known).draw(0.05, &mut rng).error_rates;
+        let rates = BelievedStart::unseen(&known).draw(0.05, &mut rng).error_rates;
         assert_eq!(rates, [0.05, 0.55, 1.0, 1.0]);
     }
 }
