@@ -120,10 +120,10 @@ fn a_model_with_a_mistake_is_shown_with_line_key_and_cure() {
     let model = Model::of_rates(&[0.1, 0.3, 0.5]).to_toml();
     desk.write("p.toml", &model.replace("0.3", "1.3"));
     let message = desk.mistake("sweep --model p.toml");
-    assert!(message.contains("p.toml:6:16") && message.contains("0.013"), "{message}");
+    assert!(message.contains("p.toml:10:16") && message.contains("0.013"), "{message}");
     desk.write("k.toml", &model.replace("values", "vlaues"));
     let message = desk.mistake("sweep --model k.toml");
-    assert!(message.contains("k.toml:6:1") && message.contains("`values`?"), "{message}");
+    assert!(message.contains("k.toml:10:1") && message.contains("`values`?"), "{message}");
     let message = desk.mistake("sweep --model nowhere.toml");
     assert!(message.contains("nowhere.toml"), "{message}");
 }
