@@ -1,7 +1,7 @@
 //! Which servers may be contacted: addresses as `host:port`, loopback only unless allowed.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
 
 /// A server's address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,11 +62,7 @@ impl Target {
         let name = format!("{host}:{port}");
         let unknown = || TargetError::Unknown(name.clone());
         let address = name.to_socket_addrs().map_err(|_| unknown())?.next().ok_or_else(unknown)?;
-        let loopback = match address.ip() {
-            IpAddr::V4(ip) => ip.is_loopback(),
-            IpAddr::V6(ip) => ip.is_loopback(),
-        };
-        if !(loopback || allow_remote) {
+        if !(address.ip().is_loopback() || allow_remote) {
             return Err(TargetError::Remote(name));
         }
         Ok(Self { name, address })
