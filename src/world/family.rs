@@ -122,7 +122,7 @@ impl Family {
 
     /// The keys whose numbers make a row of a posterior.
     pub fn row(&self) -> Vec<&'static Key> {
-        self.keys().filter(|key| !key.optional).collect()
+        self.keys().filter(|key| !key.optional && key.holds != Holds::Numbers).collect()
     }
 
     /// Whether a posterior may have rows of it: lists do not fit into one.
