@@ -45,7 +45,8 @@ pub fn decimals_for(half_width: f64) -> usize {
     two_digits_of(half_width, 1, 4)
 }
 
-fn two_digits_of(half_width: f64, fewest: usize, most: usize) -> usize {
+/// Decimals that show the first two digits of a half-width, within bounds.
+pub fn two_digits_of(half_width: f64, fewest: usize, most: usize) -> usize {
     if !half_width.is_finite() || half_width <= 0.0 {
         return 2;
     }
@@ -55,7 +56,7 @@ fn two_digits_of(half_width: f64, fewest: usize, most: usize) -> usize {
 
 /// Digits after the point that show so many significant ones, `most` at most. Rounding may carry:
 /// 99.96 has three of them without any after the point.
-fn decimals_of_digits(x: f64, digits: i32, most: usize) -> usize {
+pub fn decimals_of_digits(x: f64, digits: i32, most: usize) -> usize {
     let carries = 1.0 - 0.5 * libm::pow(10.0, f64::from(-digits));
     let shown = |decimals: &usize| {
         let least = libm::pow(10.0, f64::from(digits - 1 - *decimals as i32));
@@ -119,7 +120,7 @@ pub fn round_up(n: u64) -> u64 {
 }
 
 /// Decimal digits with a comma every three of them from the right.
-fn separated(digits: &str) -> String {
+pub fn separated(digits: &str) -> String {
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
         if i > 0 && (digits.len() - i).is_multiple_of(3) {
@@ -130,135 +131,11 @@ fn separated(digits: &str) -> String {
     text
 }
 
-/// As type sets numbers, in charts and their captions: separators, a real minus, `n/a`.
-pub mod typeset {
-    pub use super::super::text::list;
-    pub use super::counted;
-
-    /// `x` with so many decimals, thousands separated by commas; `n/a` if it is not finite.
-    pub fn fixed(x: f64, decimals: usize) -> String {
-        if !x.is_finite() {
-            return "n/a".to_owned();
-        }
-        let plain = super::fixed(x, decimals);
-        let (sign, digits) = plain.strip_prefix('-').map_or(("", plain.as_str()), |d| ("−", d));
-        let (whole, fraction) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
-        format!("{sign}{}{fraction}", super::separated(whole))
-    }
-
-    /// Three significant digits.
-    pub fn significant(x: f64) -> String {
-        fixed(x, if x == 0.0 { 0 } else { super::decimals_of_digits(x, 3, 4) })
-    }
-
-    /// Decimals worth showing of a number known to within an interval of this width: the first
-    /// two digits of the half-width, at most two.
-    pub fn decimals_for(width: f64) -> usize {
-        super::two_digits_of(width / 2.0, 0, 2)
-    }
-
-    /// Decimals for these values, known to within intervals of these widths: enough for the
-    /// narrowest. Without any width, none for whole values.
-    pub fn decimals_of(values: impl Iterator<Item = (f64, f64)>) -> usize {
-        let (mut narrowest, mut whole) = (f64::INFINITY, true);
-        for (value, width) in values {
-            whole &= value.fract() == 0.0;
-            if width > 0.0 {
-                narrowest = narrowest.min(width);
-            }
-        }
-        if whole && narrowest.is_infinite() { 0 } else { decimals_for(narrowest) }
-    }
-
-    /// A share as a percentage; two digits below 10 %.
-    pub fn percent(share: f64) -> String {
-        let percent = share * 100.0;
-        let decimals = usize::from(percent.abs() < 9.95 && percent != 0.0);
-        format!("{} %", fixed(percent, decimals))
-    }
-
-    /// `1 point`, `1.3 points`.
-    pub fn points(x: f64, decimals: usize) -> String {
-        let number = fixed(x, decimals);
-        let noun = if number == "1" { "point" } else { "points" };
-        format!("{number} {noun}")
-    }
-}
-
-/// Numbers that must fit: the columns of the viewer are narrow and its counts may be huge.
-pub mod narrow {
-    use super::{decimals_of_digits, fixed};
-
-    /// A count in at most five characters: `99999`, `123k`, `1.23M`, `18.4E`.
-    pub fn count(n: u64) -> String {
-        if n < 100_000 { n.to_string() } else { shortened(n as f64) }
-    }
-
-    /// A number of points, tenths where it is not whole: `41`, `-3.5`, `123k`; `-` if it is none.
-    pub fn points(x: f64) -> String {
-        match x {
-            _ if !x.is_finite() => "-".to_owned(),
-            _ if x.abs() >= 99_999.5 => shortened(x),
-            _ => fixed(x, usize::from((x - x.round()).abs() >= 0.05)),
-        }
-    }
-
-    /// A share in per cent without the sign: `97.6`, `100`, `0`; `-` if it is none.
-    pub fn percent(share: f64) -> String {
-        match share * 100.0 {
-            p if !p.is_finite() => "-".to_owned(),
-            p if p > 999.0 => ">999".to_owned(),
-            p if p < -99.0 => "<-99".to_owned(),
-            p if p == 0.0 || (p - 100.0).abs() < 1e-9 => fixed(p, 0),
-            p if p > 99.9 && p < 100.0 => "99.9".to_owned(),
-            p => format!("{p:.1}"),
-        }
-    }
-
-    /// Milliseconds: `0.12`, `1.2`, `123`, `123k`; `-` if it is no number.
-    pub fn ms(x: f64) -> String {
-        match x.abs() {
-            size if !size.is_finite() => "-".to_owned(),
-            size if size < 99_999.5 => format!("{x:.*}", decimals_of_digits(x, 2, 2)),
-            _ => shortened(x),
-        }
-    }
-
-    /// A duration: `0:42`, `1:02:03`, `12 d 3 h`.
-    pub fn duration(seconds: f64) -> String {
-        if !seconds.is_finite() || seconds < 0.0 {
-            return "-".to_owned();
-        }
-        let whole = seconds as u64;
-        let (minutes, s) = (whole / 60, whole % 60);
-        let (hours, m) = (minutes / 60, minutes % 60);
-        match hours {
-            0 => format!("{m}:{s:02}"),
-            1..48 => format!("{hours}:{m:02}:{s:02}"),
-            _ if hours / 24 > 9_999 => "-".to_owned(),
-            _ => format!("{} d {} h", hours / 24, hours % 24),
-        }
-    }
-
-    /// Three digits and a suffix.
-    fn shortened(x: f64) -> String {
-        const SUFFIXES: [&str; 7] = ["", "k", "M", "G", "T", "P", "E"];
-        let (mut scaled, mut suffix) = (x, 0);
-        while scaled.abs() >= 999.5 && suffix + 1 < SUFFIXES.len() {
-            scaled /= 1000.0;
-            suffix += 1;
-        }
-        if scaled.abs() >= 999.5 {
-            return format!("{x:.0e}");
-        }
-        let decimals = decimals_of_digits(scaled, 3, 2);
-        format!("{scaled:.decimals$}{}", SUFFIXES.get(suffix).unwrap_or(&""))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::charts::number as typeset;
+    use crate::watch::figures as narrow;
 
     #[test]
     fn zero_has_no_sign() {
@@ -312,7 +189,7 @@ mod tests {
 
     #[test]
     fn numbers_of_charts_read_well() {
-        use super::typeset::{fixed, percent, points, significant};
+        use typeset::{fixed, percent, points, significant};
         assert_eq!(fixed(-1234567.891, 2), "−1,234,567.89");
         assert_eq!(fixed(-0.001, 1), "0.0");
         assert_eq!(fixed(f64::NAN, 1), "n/a");
@@ -333,7 +210,7 @@ mod tests {
 
     #[test]
     fn counts_never_need_more_than_five_characters() {
-        use super::narrow::count;
+        use narrow::count;
         assert_eq!([0, 99_999, 123_456, 999_999].map(count), ["0", "99999", "123k", "1.00M"]);
         assert_eq!(count(u64::MAX), "18.4E");
         for shift in 0..64 {
@@ -349,7 +226,7 @@ mod tests {
 
     #[test]
     fn points_and_milliseconds_have_the_digits_that_matter() {
-        use super::narrow::{ms, points};
+        use narrow::{ms, points};
         assert_eq!(
             [41.0, -0.01, -3.5, 1e6, f64::NAN].map(points),
             ["41", "0", "-3.5", "1.00M", "-"]

@@ -13,7 +13,7 @@ const READING: &str = "loss against the best strategy of each scenario in points
     1,000 requests; 0 is the best, ≈ is too close to call (cannot be told from the best). Rows by \
     mean rank.";
 
-fn table(map: &Robustness) -> Table<&RobustnessRow> {
+fn map_table(map: &Robustness) -> Table<&RobustnessRow> {
     let mut table = Table::of(&map.rows).text("strategy", |row| row.strategy.clone());
     for scenario in 0..map.scenarios.len() {
         table = table.number((scenario + 1).to_string(), |row| loss_cell(row.places[scenario]));
@@ -29,7 +29,7 @@ fn table(map: &Robustness) -> Table<&RobustnessRow> {
 
 /// The map for Markdown, with a list of the scenarios.
 pub fn markdown_map(map: &Robustness) -> String {
-    let table = table(map).markdown();
+    let table = map_table(map).markdown();
     let mut text = format!("{}\n\n{table}", capital(READING));
     for (number, scenario) in (1..).zip(&map.scenarios) {
         // Writing to a string cannot fail.
@@ -44,7 +44,7 @@ pub fn terminal_map(map: &Robustness, width: Option<usize>) -> String {
         (1..).zip(&map.scenarios).map(|(number, name)| format!("{number} {name}")).collect();
     format!(
         "robustness map: {READING}\n{}\n{}",
-        table(map).on_terminal(width),
+        map_table(map).on_terminal(width),
         scenarios.join(", ")
     )
 }

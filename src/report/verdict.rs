@@ -1,15 +1,11 @@
 //! The result in a sentence, and in short for captions.
 
-use super::numbers::{decimals_for, fixed, round_up, span, thousands, typeset};
+use super::charts::number as typeset;
+use super::numbers::{decimals_for, fixed, round_up, span, thousands};
 use super::text::list;
 use crate::experiment::{ContenderSummary, Ranking, ScenarioSummary};
 use crate::stats::Interval;
 use crate::stats::comparison::Separation;
-
-/// What the captions of charts say.
-pub mod captions {
-    pub use super::{short_verdict as verdict, spread_is_known};
-}
 
 type Ranked<'s> = (&'s ContenderSummary, Ranking);
 

@@ -3,7 +3,73 @@
 //! When not to use it: in files and reports, which have room.
 
 pub(super) use crate::report::numbers::counted;
-pub(super) use crate::report::numbers::narrow::{count, duration, ms, percent, points};
+use crate::report::numbers::{decimals_of_digits, fixed};
+
+/// A count in at most five characters: `99999`, `123k`, `1.23M`, `18.4E`.
+pub(crate) fn count(n: u64) -> String {
+    if n < 100_000 { n.to_string() } else { shortened(n as f64) }
+}
+
+/// A number of points, tenths where it is not whole: `41`, `-3.5`, `123k`; `-` if it is none.
+pub(crate) fn points(x: f64) -> String {
+    match x {
+        _ if !x.is_finite() => "-".to_owned(),
+        _ if x.abs() >= 99_999.5 => shortened(x),
+        _ => fixed(x, usize::from((x - x.round()).abs() >= 0.05)),
+    }
+}
+
+/// A share in per cent without the sign: `97.6`, `100`, `0`; `-` if it is none.
+pub(crate) fn percent(share: f64) -> String {
+    match share * 100.0 {
+        p if !p.is_finite() => "-".to_owned(),
+        p if p > 999.0 => ">999".to_owned(),
+        p if p < -99.0 => "<-99".to_owned(),
+        p if p == 0.0 || (p - 100.0).abs() < 1e-9 => fixed(p, 0),
+        p if p > 99.9 && p < 100.0 => "99.9".to_owned(),
+        p => format!("{p:.1}"),
+    }
+}
+
+/// Milliseconds: `0.12`, `1.2`, `123`, `123k`; `-` if it is no number.
+pub(crate) fn ms(x: f64) -> String {
+    match x.abs() {
+        size if !size.is_finite() => "-".to_owned(),
+        size if size < 99_999.5 => format!("{x:.*}", decimals_of_digits(x, 2, 2)),
+        _ => shortened(x),
+    }
+}
+
+/// A duration: `0:42`, `1:02:03`, `12 d 3 h`.
+pub(crate) fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return "-".to_owned();
+    }
+    let whole = seconds as u64;
+    let (minutes, s) = (whole / 60, whole % 60);
+    let (hours, m) = (minutes / 60, minutes % 60);
+    match hours {
+        0 => format!("{m}:{s:02}"),
+        1..48 => format!("{hours}:{m:02}:{s:02}"),
+        _ if hours / 24 > 9_999 => "-".to_owned(),
+        _ => format!("{} d {} h", hours / 24, hours % 24),
+    }
+}
+
+/// Three digits and a suffix.
+fn shortened(x: f64) -> String {
+    const SUFFIXES: [&str; 7] = ["", "k", "M", "G", "T", "P", "E"];
+    let (mut scaled, mut suffix) = (x, 0);
+    while scaled.abs() >= 999.5 && suffix + 1 < SUFFIXES.len() {
+        scaled /= 1000.0;
+        suffix += 1;
+    }
+    if scaled.abs() >= 999.5 {
+        return format!("{x:.0e}");
+    }
+    let decimals = decimals_of_digits(scaled, 3, 2);
+    format!("{scaled:.decimals$}{}", SUFFIXES.get(suffix).unwrap_or(&""))
+}
 
 /// A foreign text on one line, without anything that would steer a terminal.
 pub(super) fn clean(text: &str) -> String {

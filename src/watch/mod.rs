@@ -13,7 +13,7 @@
 //! verdict is `validate`'s.
 
 mod compare;
-mod figures;
+pub(crate) mod figures;
 mod follow;
 mod plain;
 mod screen;

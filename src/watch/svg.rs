@@ -17,13 +17,14 @@ use super::units::{interval, value};
 use crate::metrics::{Metrics, ServerMetrics};
 use crate::report::charts::axis::{Axis, range};
 use crate::report::charts::lettering::{self, fitted};
-use crate::report::charts::number::{counted, percent, significant};
+use crate::report::charts::number::{percent, significant};
 use crate::report::charts::page::{MARGIN, Page, SMALL, WIDTH};
 use crate::report::charts::palette::{ACCENT, GRID, Look, Mark, QUIET, RULE, TEXT, WHITE, colour};
 use crate::report::charts::panel::Panel;
 use crate::report::charts::rows::{NamedRow, frame};
 use crate::report::charts::scene::{Anchor, Type};
 use crate::report::charts::{Chart, ChartError};
+use crate::report::numbers::counted;
 use crate::report::numbers::thousands;
 use crate::report::{WriteError, write_atomically};
 

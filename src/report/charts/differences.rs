@@ -3,15 +3,16 @@
 //! Whose interval holds 0 is tied. The intervals are joint: all of them hold at once with 95 %.
 
 use super::axis::{Axis, range};
-use super::number::{decimals_of, fixed, list};
+use super::number::{decimals_of, fixed};
 use super::page::Page;
 use super::palette::{Mark, QUIET};
 use super::rows::{contenders, frame};
 use super::score::whiskers;
-use super::verdict::{spread_is_known, verdict};
 use super::{Chart, ChartError};
 use crate::experiment::{Ranking, ScenarioSummary};
 use crate::report::numbers::{round_up, thousands};
+use crate::report::text::list;
+use crate::report::verdict::{short_verdict, spread_is_known};
 use crate::stats::comparison::Separation;
 
 const ROW: f64 = 46.0;
@@ -78,7 +79,7 @@ fn written(ranking: &Ranking, decimals: usize, known: bool) -> Vec<String> {
 }
 
 fn caption(scenario: &ScenarioSummary) -> String {
-    let mut caption = verdict(scenario);
+    let mut caption = short_verdict(scenario);
     let (mut needed, mut never) = (Vec::new(), Vec::new());
     for (contender, ranking) in scenario.ranked() {
         let name = &contender.strategy;

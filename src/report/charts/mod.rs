@@ -24,6 +24,7 @@ pub mod fit;
 mod latency;
 pub(crate) mod lettering;
 pub mod live;
+pub(crate) mod number;
 mod oracle_regret;
 pub(crate) mod page;
 mod paint;
@@ -45,8 +46,6 @@ pub use robustness::{draw_robustness, loss_cell};
 pub use search::draw_search;
 
 use crate::experiment::ScenarioSummary;
-pub(crate) use crate::report::numbers::typeset as number;
-use crate::report::verdict::captions as verdict;
 
 /// A finished chart.
 #[derive(Debug, Clone, PartialEq)]

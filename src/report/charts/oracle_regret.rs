@@ -5,16 +5,18 @@
 
 use super::axis::{Axis, range};
 use super::lettering::{fitted, width};
-use super::number::{counted, fixed, list};
+use super::number::fixed;
 use super::page::{LABEL, MARGIN, Page, SMALL, WIDTH};
 use super::palette::{GRID, Look, RULE, TEXT, looks};
 use super::panel::Plot;
 use super::rows::{LABEL_ROOM, name_font, ranked_first};
 use super::scene::{Anchor, Ink, Point, Type};
-use super::verdict::spread_is_known;
 use super::{Chart, ChartError};
 use crate::experiment::{ContenderSummary, CurvePoint, ScenarioSummary};
+use crate::report::numbers::counted;
 use crate::report::numbers::thousands;
+use crate::report::text::list;
+use crate::report::verdict::spread_is_known;
 
 /// Height of the plot; more when the labels need it.
 const HEIGHT: f64 = 400.0;

@@ -1,11 +1,12 @@
 //! The sheet every chart is drawn on: heading above, caption below, height as needed.
 
 use super::lettering::{fitted, width, wrapped};
-use super::number::{counted, fixed};
+use super::number::fixed;
 use super::palette::{QUIET, TEXT};
 use super::scene::{Anchor, Scene, Type};
 use super::{Chart, ChartError, paint};
 use crate::experiment::ScenarioSummary;
+use crate::report::numbers::counted;
 
 /// Width of every chart.
 pub(crate) const WIDTH: f64 = 1000.0;

@@ -4,15 +4,16 @@
 //! mostly is, is written at the edge with an arrow, or differences worth seeing would vanish.
 
 use super::axis::{Axis, range};
-use super::number::{decimals_of, fixed, list};
+use super::number::{decimals_of, fixed};
 use super::page::{Page, SMALL};
 use super::palette::TEXT;
 use super::panel::Plot;
 use super::rows::{contenders, frame};
 use super::scene::{Anchor, Ink, Scene};
-use super::verdict::{spread_is_known, verdict};
 use super::{Chart, ChartError};
 use crate::experiment::{ContenderSummary, Mean, ScenarioSummary};
+use crate::report::text::list;
+use crate::report::verdict::{short_verdict, spread_is_known};
 
 const ROW: f64 = 46.0;
 
@@ -54,7 +55,7 @@ pub(super) fn chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
 }
 
 fn caption(scenario: &ScenarioSummary, beyond: &[String]) -> String {
-    let mut caption = verdict(scenario);
+    let mut caption = short_verdict(scenario);
     let best = scenario.ranked().next().map(|(c, _)| c);
     let has_oracle = scenario.references().any(|c| c.strategy == "oracle");
     if let Some(best) = best.filter(|_| has_oracle) {

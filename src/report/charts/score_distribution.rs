@@ -13,9 +13,9 @@ use super::panel::Plot;
 use super::rows::{contenders, frame};
 use super::scene::{Anchor, Ink, Point, Scene};
 use super::score::point_outside;
-use super::verdict::spread_is_known;
 use super::{Chart, ChartError};
 use crate::experiment::{ContenderSummary, ScenarioSummary, ScoreCount};
+use crate::report::verdict::spread_is_known;
 
 const ROW: f64 = 76.0;
 const STRIP: f64 = 42.0;

@@ -6,13 +6,14 @@
 
 use super::axis::{Axis, range};
 use super::lettering::width;
-use super::number::{counted, fixed};
+use super::number::fixed;
 use super::page::{MARGIN, Page, SMALL, config_name};
 use super::palette::{Mark, RULE, TEXT, colour, ramp};
 use super::panel::Panel;
 use super::scene::{Anchor, Ink};
 use super::{Chart, ChartError, lettering};
 use crate::experiment::tune::{Dimension, Scale, SettingSummary, Tuned};
+use crate::report::numbers::counted;
 
 /// The stem of its file name.
 pub(super) const NAME: &str = "tune-search";

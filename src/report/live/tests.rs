@@ -135,11 +135,11 @@ fn three_counts_that_agree_take_a_sentence_and_others_are_pointed_out() {
 #[test]
 fn the_page_says_how_it_was_made_and_the_manifest_comes_last() {
     let made = made(100, 10);
-    let files = files(made.page());
-    let (name, manifest) = files.last().unwrap();
+    let written = files(made.page());
+    let (name, manifest) = written.last().unwrap();
     assert_eq!(name, Manifest::FILE);
     assert!(manifest.contains("\"live\": true") && manifest.contains("\"flakelab\""));
-    let report = &files.iter().find(|(name, _)| name == "report.md").unwrap().1;
+    let report = &written.iter().find(|(name, _)| name == "report.md").unwrap().1;
     for wanted in [
         "- Command: `flakelab live --config 0`",
         "- Seed: 42",
@@ -149,11 +149,11 @@ fn the_page_says_how_it_was_made_and_the_manifest_comes_last() {
     ] {
         assert!(report.contains(wanted), "{wanted}");
     }
-    for (name, _) in files.iter().filter(|(name, _)| name.starts_with("charts/")) {
+    for (name, _) in written.iter().filter(|(name, _)| name.starts_with("charts/")) {
         assert!(report.contains(&format!("]({name})")), "{name}");
         assert!(is_chart_file(name.trim_start_matches("charts/")), "{name}");
     }
-    assert_eq!(files, self::files(made.page()), "the same bytes again");
+    assert_eq!(written, files(made.page()), "the same bytes again");
 }
 
 #[test]

@@ -15,9 +15,9 @@ mod rates;
 mod starts;
 
 use crate::fit::ConfigFit;
-use crate::report::charts::number::counted;
 use crate::report::charts::page::Page;
 use crate::report::charts::{Chart, ChartError, lettering};
+use crate::report::numbers::counted;
 use crate::report::numbers::thousands;
 
 /// The names of these charts.

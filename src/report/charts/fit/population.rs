@@ -3,13 +3,13 @@
 
 use super::page;
 use crate::fit::{ConfigFit, Tally};
-use crate::world::ErrorFamily;
 use crate::report::charts::axis::Axis;
 use crate::report::charts::number::fixed;
 use crate::report::charts::palette::{ACCENT, TEXT};
 use crate::report::charts::panel::Panel;
 use crate::report::charts::{Chart, ChartError};
 use crate::stats::quantile::quantile;
+use crate::world::ErrorFamily;
 
 /// Rates at which distribution functions are drawn.
 const RATES: usize = 101;

@@ -4,12 +4,13 @@ use super::page;
 use crate::fit::{ConfigFit, Place, RunSummary};
 use crate::report::charts::axis::Axis;
 use crate::report::charts::lettering::{fitted, width};
-use crate::report::charts::number::{counted, fixed};
+use crate::report::charts::number::fixed;
 use crate::report::charts::page::{MARGIN, SMALL, WIDTH};
 use crate::report::charts::palette::{QUIET, TEXT, colour, readable_on};
 use crate::report::charts::panel::Plot;
 use crate::report::charts::scene::Anchor;
 use crate::report::charts::{Chart, ChartError};
+use crate::report::numbers::counted;
 
 const ROW: f64 = 30.0;
 const NAME_ROOM: f64 = 330.0;

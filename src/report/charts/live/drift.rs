@@ -2,12 +2,13 @@
 
 use super::{LiveRuns, page, sorted};
 use crate::report::charts::axis::{Axis, range};
-use crate::report::charts::number::{counted, significant};
+use crate::report::charts::number::significant;
 use crate::report::charts::page::SMALL;
 use crate::report::charts::palette::{GRID, QUIET};
 use crate::report::charts::rows::{NamedRow, frame};
 use crate::report::charts::scene::Anchor;
 use crate::report::charts::{Chart, ChartError};
+use crate::report::numbers::counted;
 use crate::stats::quantile::quantile;
 use crate::validate::forecast::{LiveRequest, LiveRun};
 

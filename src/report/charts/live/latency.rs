@@ -4,12 +4,13 @@
 use super::grid::{BELOW, beside, panel};
 use super::{LiveRuns, page, sorted};
 use crate::report::charts::axis::{Axis, range};
-use crate::report::charts::number::{counted, significant};
+use crate::report::charts::number::significant;
 use crate::report::charts::page::{MARGIN, Page, SMALL, WIDTH};
 use crate::report::charts::palette::{GRID, QUIET, TEXT};
 use crate::report::charts::panel::Plot;
 use crate::report::charts::scene::{Anchor, Ink, Point};
 use crate::report::charts::{Chart, ChartError};
+use crate::report::numbers::counted;
 use crate::stats::Interval;
 use crate::validate::forecast::{LiveRun, RunMetric};
 

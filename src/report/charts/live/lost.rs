@@ -5,12 +5,13 @@
 
 use super::{LiveRuns, page};
 use crate::report::charts::axis::{Axis, range};
-use crate::report::charts::number::{fixed, list};
+use crate::report::charts::number::fixed;
 use crate::report::charts::oracle_regret::{NamedLine, frame_of_lines, name_lines};
 use crate::report::charts::page::{Page, SMALL};
 use crate::report::charts::palette::{GRID, TEXT};
 use crate::report::charts::scene::{Anchor, Point};
 use crate::report::charts::{Chart, ChartError};
+use crate::report::text::list;
 use crate::stats::Interval;
 use crate::validate::forecast::{LiveRun, MetricForecast, RequestEnd, RunMetric};
 

@@ -7,13 +7,13 @@ use super::grid::{BELOW, beside, panel};
 use super::{LiveRuns, page};
 use crate::report::charts::axis::{Axis, range};
 use crate::report::charts::lettering::{fitted, width};
-use crate::report::charts::number::list;
 use crate::report::charts::page::{MARGIN, Page, SMALL, WIDTH};
 use crate::report::charts::palette::{GRID, TEXT};
 use crate::report::charts::panel::Plot;
 use crate::report::charts::rows::{LABEL_ROOM, name_font};
 use crate::report::charts::scene::{Anchor, Ink};
 use crate::report::charts::{Chart, ChartError};
+use crate::report::text::list;
 use crate::stats::Interval;
 use crate::validate::forecast::{Basis, MetricForecast, RunMetric};
 
