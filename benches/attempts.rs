@@ -14,11 +14,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use flakelab::domain::{Purpose, Streams};
-use flakelab::experiment::{Contender, Plan, sweep};
-use flakelab::sim::{NoRecord, Replication};
-use flakelab::strategy::StrategySpec;
-use flakelab::world::{ErrorFamily, LatencyFamily, LogNormal, Model, Scenario};
+use flakelab_core::domain::{Purpose, Streams};
+use flakelab_core::strategy::StrategySpec;
+use flakelab_sim::experiment::{Contender, Plan, sweep};
+use flakelab_sim::play::{NoRecord, Replication};
+use flakelab_sim::world::{ErrorFamily, LatencyFamily, LogNormal, Model, Scenario};
 use rand_distr::{Beta, Distribution};
 
 fn scenario() -> Scenario {

@@ -15,12 +15,12 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use flakelab::domain::{
+use flakelab_core::domain::{
     Attempt, AttemptId, Fleet, Outcome, PendingRequest, Purpose, Request, RequestId, ServerId,
     Span, Streams, Timestamp,
 };
-use flakelab::stats::sample::uniform01;
-use flakelab::strategy::{Decision, Strategy, StrategySpec};
+use flakelab_core::stats::uniform01;
+use flakelab_core::strategy::{Decision, Strategy, StrategySpec};
 use rand_chacha::ChaCha8Rng;
 
 const SERVERS: [usize; 4] = [10, 100, 1_000, 10_000];

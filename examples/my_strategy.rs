@@ -9,10 +9,10 @@ use std::error::Error;
 use std::fmt::Write;
 use std::sync::atomic::AtomicBool;
 
-use flakelab::domain::{Attempt, Outcome, PendingRequest, ServerId, Timestamp};
-use flakelab::experiment::{Contender, Plan, sweep};
-use flakelab::strategy::{Decision, Strategy, StrategySpec};
-use flakelab::world::{Document, Model, Scenario};
+use flakelab_core::domain::{Attempt, Outcome, PendingRequest, ServerId, Timestamp};
+use flakelab_core::strategy::{Decision, Strategy, StrategySpec};
+use flakelab_sim::experiment::{Contender, Plan, sweep};
+use flakelab_sim::world::{Document, Model, Scenario};
 
 const MODEL: &str = include_str!("../models/config-0.toml");
 

@@ -1,20 +1,329 @@
-//! What the recordings of one group of servers teach: starts, error rates and the rate limit.
+//! The fit as a whole: recordings in, one model a group of servers out.
 //!
-//! The three hang on each other: starts are seen against a population of rates, the population
-//! is that of the servers of each start, refusals that hide among failures belong to neither, and
-//! the limit that explains them is weighed against the rates. They are found in turn until none of
-//! them changes.
+//! Config 0 is fitted alone. Configs 1 and 2 are "the same and a rate limit": where refusals hide
+//! among their failures they take config 0's population, and their own servers only check it.
 //!
-//! When not to use it: for several groups at once. A group whose population cannot be seen, since
-//! refusals hide among its failures, is handed that of another.
+//! When not to use it: with recordings of configs 1 or 2 alone that do not mark refusals, the
+//! population is fitted to their own failures; refusals that nobody recognised are among them.
 
-use super::error_rates::{ErrorRateFit, RatePrior, Tally, fit_error_rates};
-use super::limits::{Conclusion, LimitInference, LimitPrior, infer_limit, taken_for_refusals};
-use super::runs::{Start, tallies};
-use super::starts::{StartSpan, Starts, Stretch, find_starts};
-use crate::domain::Outcome;
-use crate::trace::{Observed, Recording};
-use crate::world::RateLimit;
+use crate::checks::{
+    AssumptionTest, HeldOut, Homogeneity, assumptions, goodness, held_out, homogeneity,
+};
+use crate::latency::{LatencyAnalysis, fit_latency};
+use crate::limits::{
+    Conclusion, LimitInference, LimitPrior, assumed, infer_limit, taken_for_refusals,
+};
+use crate::rates::{ErrorRateFit, RatePrior, Tally, fit_error_rates};
+use crate::report::{ConfigFit, FitReport, LimitFit, RunSummary, ServerSummary};
+use crate::runs::{FitError, Start, collect, group_name, tallies};
+use crate::starts::{StartSpan, Starts, Stretch, find_starts};
+use crate::words::{for_model, provenance, rounded_latency, warnings};
+use flakelab_core::domain::{Outcome, day};
+use flakelab_sim::trace::{Group, Observed, Recording};
+use flakelab_sim::world::{
+    Conditions, Draw, ErrorFamily, ErrorRate, Latency, LatencyFamily, Model, Ports, Posterior,
+    RateLimit,
+};
+
+/// Rows of each posterior in a model.
+pub const MODEL_DRAWS: usize = 256;
+
+/// What attempts are assumed to take where recordings do not tell, in milliseconds.
+const UNTOLD_LATENCY_MS: f64 = 1.0;
+
+/// Fits one model to each group of servers in the recordings.
+///
+/// The order of the recordings does not matter. Takes a few seconds for twenty runs of a hundred
+/// requests.
+///
+/// # Errors
+/// No attempts, the same run given twice, or attempts that were all refused: see [`FitError`].
+pub fn fit(recordings: &[Recording]) -> Result<FitReport, FitError> {
+    let runs = collect(recordings)?;
+    let mut configs: Vec<ConfigFit> = Vec::with_capacity(runs.len());
+    let mut of_config_0: Option<ErrorRateFit> = None;
+    for runs in runs.values() {
+        let borrowed = of_config_0.as_ref().filter(|_| borrows_rates(runs));
+        let fitted = fit_group(runs, borrowed)?;
+        if is_config(&fitted.group, 0) {
+            of_config_0 = Some(fitted.rates.clone());
+        }
+        configs.push(fitted);
+    }
+    let mut warnings: Vec<String> =
+        recordings.iter().flat_map(|recording| recording.warnings.clone()).collect();
+    warnings.sort();
+    warnings.dedup();
+    Ok(FitReport { configs, warnings })
+}
+
+/// Whether runs must borrow config 0's population: those of config 1 or 2 in which refusals hide.
+#[must_use]
+pub fn borrows_rates(runs: &[&Recording]) -> bool {
+    runs.iter().any(|run| {
+        !run.tells_refusals && run.group.config.is_some_and(|config| config.number() > 0)
+    })
+}
+
+fn is_config(group: &Group, number: u8) -> bool {
+    group.config.is_some_and(|config| config.number() == number)
+}
+
+fn fit_group(runs: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Result<ConfigFit, FitError> {
+    let Some(group) = runs.first().map(|run| run.group.clone()) else {
+        return Err(FitError::NoTraces);
+    };
+    let only_refusals = || FitError::OnlyRefusals { group: group_name(&group) };
+    if runs.iter().all(|run| run.attempts.iter().all(Observed::refused)) {
+        return Err(only_refusals());
+    }
+    let learned = learn(runs, borrowed).ok_or_else(only_refusals)?;
+    let starts = learned.starts_of(runs);
+    let (refused, prior) = (&learned.refused, learned.rates.prior());
+    let stream = u16::from(group.config.map_or(3, |config| config.number()));
+    let tells_latency = runs.iter().all(|run| run.tells_latency);
+    let servers = group.servers.len();
+    let latency = if tells_latency { fit_latency(&starts, refused, servers, stream) } else { None };
+    let limit = limit_fit(&group, &learned);
+    // Each walks over all attempts.
+    let (goodness, (assumptions, held_out)) = rayon::join(
+        || goodness(&starts, refused, &prior, stream),
+        || {
+            rayon::join(
+                || tested(&starts, refused, &prior),
+                || halves(&starts, refused, &prior, servers, tells_latency, stream),
+            )
+        },
+    );
+    let mut fit = ConfigFit {
+        model: model(&group, &learned, &limit, latency.as_ref()),
+        runs: summaries(runs, &learned),
+        homogeneity: homogeneities(runs, &learned),
+        servers: server_summaries(runs, &learned),
+        goodness,
+        assumptions,
+        held_out,
+        starts: learned.starts.clone(),
+        rounds: learned.rounds,
+        settled: learned.settled,
+        rates_fitted_on: if learned.borrowed { "0".to_owned() } else { group.name.clone() },
+        rates: learned.rates,
+        prior,
+        latency,
+        rate_limit: limit,
+        warnings: Vec::new(),
+        group,
+    };
+    fit.model
+        .validate()
+        .map_err(|violation| FitError::OutOfRange { group: group_name(&fit.group), violation })?;
+    fit.warnings = warnings(&fit);
+    fit.model.provenance = provenance(&fit);
+    Ok(fit)
+}
+
+fn limit_fit(group: &Group, learned: &Learned) -> LimitFit {
+    let inference = learned.limit.clone();
+    let by_definition = group.config.and_then(assumed);
+    let (limit, assumed, reason) = match (&inference.conclusion, by_definition) {
+        (Conclusion::Found { limit, reason }, _)
+        | (Conclusion::FoundFamilyOpen { best: limit, reason }, _) => {
+            (*limit, false, reason.clone())
+        }
+        (Conclusion::Unexplained { best, reason }, _) => (*best, true, reason.clone()),
+        (Conclusion::Abstained { reason }, None) => (RateLimit::None, false, reason.clone()),
+        (Conclusion::Abstained { reason }, Some((limit, why))) => {
+            (limit, true, format!("{why} The fit abstains: {reason}"))
+        }
+    };
+    LimitFit { limit: for_model(&limit), assumed, reason, inference }
+}
+
+fn model(
+    group: &Group,
+    learned: &Learned,
+    limit: &LimitFit,
+    latency: Option<&LatencyAnalysis>,
+) -> Model {
+    let best = learned.rates.best_redrawn().map_or(&ErrorFamily::FLAT, |best| &best.population);
+    let rows = learned.rates.draws(MODEL_DRAWS);
+    let limit_rows = match limit.inference.conclusion {
+        Conclusion::Abstained { .. } | Conclusion::Unexplained { .. } => Vec::new(),
+        _ => limit.inference.draws.iter().map(for_model).collect(),
+    };
+    let untold = LatencyFamily::Constant { ms: UNTOLD_LATENCY_MS };
+    Model {
+        name: match group.config {
+            Some(config) => format!("config-{config}"),
+            None => group.name.clone(),
+        },
+        ports: Ports { first: group.first_port, count: group.servers.len() as u16 },
+        declared: flakelab_sim::world::Declared::default(),
+        error_rate: ErrorRate {
+            draw: Draw::PerReplication,
+            family: for_model(best),
+            posterior: Posterior::from(rows.iter().map(for_model).collect::<Vec<_>>()),
+        },
+        rate_limit: limit.limit,
+        rate_limit_posterior: Posterior::from(limit_rows),
+        latency: latency
+            .map_or(Latency { success: untold, failure: None, rate_limited_ms: None }, |latency| {
+                rounded_latency(&latency.to_latency())
+            }),
+        conditions: Conditions::default(),
+        provenance: toml::Table::new(),
+    }
+}
+
+fn summaries(runs: &[&Recording], learned: &Learned) -> Vec<RunSummary> {
+    let mut summaries: Vec<RunSummary> = runs
+        .iter()
+        .map(|run| RunSummary {
+            file: run.file(),
+            strategies: run.strategies.clone(),
+            started_at_s: run.started_at_s(),
+            seconds: run.attempts.last().map_or(0.0, |last| last.at_s - run.started_at_s()),
+            starts: Vec::new(),
+            attempts: run.attempts.len(),
+            failures: run.attempts.iter().filter(|a| a.failed() || a.refused()).count(),
+            refusals: 0,
+        })
+        .collect();
+    for (number, (span, refused)) in (1..).zip(learned.starts.starts.iter().zip(&learned.refused)) {
+        let mut refused = refused.iter();
+        for stretch in &span.stretches {
+            let run = &mut summaries[stretch.recording];
+            run.refusals += (&mut refused).take(stretch.attempts.len()).filter(|r| **r).count();
+            // A jump of the clock begins a stretch, but no start.
+            if run.starts.last().is_none_or(|(_, last)| *last != number) {
+                let first = runs[stretch.recording].attempts[stretch.attempts.start].at_s;
+                run.starts.push((first - run.started_at_s, number));
+            }
+        }
+    }
+    summaries
+}
+
+fn server_summaries(runs: &[&Recording], learned: &Learned) -> Vec<ServerSummary> {
+    let mut servers = Vec::new();
+    for (start, tallies) in (1..).zip(learned.tallies(runs)) {
+        for (server, tally) in tallies.into_iter().enumerate() {
+            let rate = learned.rates.server(tally);
+            let (mean, interval) = (rate.mean, rate.interval_95);
+            servers.push(ServerSummary { start, server, tally, mean, interval });
+        }
+    }
+    servers
+}
+
+/// Chi-squares over runs, refusals as recorded left out.
+fn homogeneities(runs: &[&Recording], learned: &Learned) -> Vec<Homogeneity> {
+    let servers = runs.iter().map(|run| run.group.servers.len()).max().unwrap_or(0);
+    let all: Vec<_> = runs.iter().map(|run| tallies(&run.attempts, servers)).collect();
+    let slices: Vec<_> = all.iter().map(Vec::as_slice).collect();
+    let mut tests = vec![homogeneity("all runs".to_owned(), &slices)];
+    let mut add_groups = |labels: &[String]| {
+        let mut names = labels.to_vec();
+        names.dedup();
+        for name in names {
+            let group: Vec<_> = slices
+                .iter()
+                .zip(labels)
+                .filter(|(_, l)| **l == name)
+                .map(|(run, _)| *run)
+                .collect();
+            if group.len() > 1 {
+                tests.push(homogeneity(name, &group));
+            }
+        }
+    };
+    let days: Vec<String> =
+        runs.iter().map(|run| format!("runs of {}", day(run.started_at_s()))).collect();
+    add_groups(&days);
+    let starts: Vec<String> = summaries(runs, learned)
+        .iter()
+        .map(|run| format!("start {}", run.starts.first().map_or(0, |(_, start)| *start)))
+        .collect();
+    add_groups(&starts);
+    tests
+}
+
+// ---- A fit held against its own recordings: assumptions, and second halves of starts.
+//
+// When not to use it: as a test on unseen runs; that is `validate`. Population, starts and limit
+// are those of the whole recordings here, only the latency is fitted to first halves.
+
+/// The assumptions tested on what was recorded; where a rejection vanishes without the failures
+/// that the rate limit found explains, that is what follows from it.
+fn tested(starts: &[Start<'_>], refused: &[Vec<bool>], prior: &RatePrior) -> Vec<AssumptionTest> {
+    let recorded: Vec<Vec<bool>> =
+        starts.iter().map(|start| start.attempts().map(Observed::refused).collect()).collect();
+    let mut tests = assumptions(starts, &recorded, prior);
+    if recorded != refused {
+        let explained = assumptions(starts, refused, prior);
+        let pairs = tests.iter_mut().zip(explained);
+        for (test, _) in pairs.filter(|(test, other)| test.is_rejected() && !other.is_rejected()) {
+            test.consequence = "The rate limit found explains it: without the failures that it \
+                                explains, the assumption is not rejected."
+                .to_owned();
+        }
+    }
+    tests
+}
+
+/// The second half of every start predicted from the first.
+fn halves(
+    starts: &[Start<'_>],
+    refused: &[Vec<bool>],
+    prior: &RatePrior,
+    servers: usize,
+    tells_latency: bool,
+    stream: u16,
+) -> HeldOut {
+    let latency = if tells_latency {
+        let (firsts, refused): (Vec<Start<'_>>, Vec<Vec<bool>>) =
+            starts.iter().zip(refused).map(|(start, refused)| first_half(start, refused)).unzip();
+        fit_latency(&firsts, &refused, servers, stream)
+    } else {
+        None
+    };
+    held_out(starts, refused, prior, |attempt: &Observed| {
+        let Some(latency) = &latency else { return f64::NAN };
+        let own = if attempt.failed() { latency.failure.as_ref() } else { None };
+        own.unwrap_or(&latency.success).family().cdf(f64::from(attempt.latency_ms))
+    })
+}
+
+/// The attempts of a start up to half of those that were not refused.
+fn first_half<'a>(start: &Start<'a>, refused: &[bool]) -> (Start<'a>, Vec<bool>) {
+    let coins = refused.iter().filter(|refused| !**refused).count();
+    let mut before = 0;
+    let in_half = |refused: &&bool| {
+        let first = 2 * before < coins;
+        before += usize::from(!**refused);
+        first
+    };
+    let mut left = refused.iter().take_while(in_half).count();
+    let refused = refused[..left].to_vec();
+    let mut half = Start::default();
+    for stretch in &start.stretches {
+        let taken = left.min(stretch.len());
+        half.stretches.push(&stretch[..taken]);
+        left -= taken;
+    }
+    half.stretches.retain(|stretch| !stretch.is_empty());
+    (half, refused)
+}
+
+// ---- What the recordings of one group of servers teach: starts, error rates and the rate limit.
+//
+// The three hang on each other: starts are seen against a population of rates, the population
+// is that of the servers of each start, refusals that hide among failures belong to neither, and
+// the limit that explains them is weighed against the rates. They are found in turn until none of
+// them changes.
+//
+// When not to use it: for several groups at once. A group whose population cannot be seen, since
+// refusals hide among its failures, is handed that of another.
 
 /// Rounds of starts, rates and limit; on real data two or three suffice.
 const MOST_ROUNDS: usize = 8;
@@ -108,12 +417,12 @@ pub fn learn(recordings: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Opti
 
 impl Learned {
     /// The attempts of each start; the recordings are those that were learned from.
-    pub(super) fn starts_of<'a>(&self, recordings: &[&'a Recording]) -> Vec<Start<'a>> {
+    fn starts_of<'a>(&self, recordings: &[&'a Recording]) -> Vec<Start<'a>> {
         self.starts.of(recordings)
     }
 
     /// Successes and failures of each server in each start, refusals left out.
-    pub(super) fn tallies(&self, recordings: &[&Recording]) -> Vec<Vec<Tally>> {
+    pub(crate) fn tallies(&self, recordings: &[&Recording]) -> Vec<Vec<Tally>> {
         let servers = recordings.iter().map(|r| r.group.servers.len()).max().unwrap_or(0);
         let starts = self.starts_of(recordings);
         starts.iter().zip(&self.refused).map(|(s, refused)| accepted(s, refused, servers)).collect()

@@ -1,13 +1,13 @@
 //! What a fit found, for those who print it: everything that a report wants, nothing formatted.
 
-use super::checks::{AssumptionTest, Goodness, HeldOut, Homogeneity};
-use super::error_rates::{ErrorRateFit, RatePrior, Tally};
-use super::latency::LatencyAnalysis;
-use super::limits::LimitInference;
-use super::starts::Starts;
-use crate::stats::Interval;
-use crate::trace::Group;
-use crate::world::{Model, RateLimit, Violation};
+use crate::checks::{AssumptionTest, Goodness, HeldOut, Homogeneity};
+use crate::latency::LatencyAnalysis;
+use crate::limits::LimitInference;
+use crate::rates::{ErrorRateFit, RatePrior, Tally};
+use crate::starts::Starts;
+use flakelab_core::stats::Interval;
+use flakelab_sim::trace::Group;
+use flakelab_sim::world::{Model, RateLimit};
 
 /// The outcome of a fit.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,53 +104,4 @@ pub struct LimitFit {
     pub reason: String,
     /// What the attempts say.
     pub inference: LimitInference,
-}
-
-/// Recordings that no model can be fitted to.
-#[derive(Debug, thiserror::Error)]
-pub enum FitError {
-    /// There is nothing to fit.
-    #[error("no attempts to fit a model to; give at least one trace file with attempts")]
-    NoTraces,
-    /// The same run was given twice and would count as twice the evidence.
-    #[error("{a} and {b} hold the same run; leave one of them out")]
-    SameRunTwice {
-        /// One file.
-        a: String,
-        /// The other.
-        b: String,
-    },
-    /// Two recordings hold some attempts both, which would count twice.
-    #[error("{shared} attempts stand in {a} and in {b}; remove them from one of the files")]
-    Overlap {
-        /// One file.
-        a: String,
-        /// The other.
-        b: String,
-        /// How many.
-        shared: usize,
-    },
-    /// All attempts of a group were refused, so nothing is known of its errors or latencies.
-    #[error("{group}: the rate limiter refused every attempt; nothing is left to fit")]
-    OnlyRefusals {
-        /// `config 0`, or the name of somebody's own servers.
-        group: String,
-    },
-    /// The fitted values are out of the model's ranges.
-    #[error("{group}: fitted {}: {}; expected {}", violation.key, violation.problem, violation.expected)]
-    OutOfRange {
-        /// `config 0`, or the name of somebody's own servers.
-        group: String,
-        /// The value in question.
-        violation: Violation,
-    },
-}
-
-/// What messages call a group: `config 0`, or the name of somebody's own servers.
-#[must_use]
-pub fn group_name(group: &Group) -> String {
-    match group.config {
-        Some(config) => format!("config {config}"),
-        None => group.name.clone(),
-    }
 }

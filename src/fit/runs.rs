@@ -2,12 +2,63 @@
 
 use std::collections::BTreeMap;
 
-use super::FitError;
-use super::error_rates::Tally;
-use crate::trace::{Observed, Recording};
+use crate::rates::Tally;
+use flakelab_sim::trace::{Group, Observed, Recording};
+use flakelab_sim::world::Violation;
+
+/// Recordings that no model can be fitted to.
+#[derive(Debug, thiserror::Error)]
+pub enum FitError {
+    /// There is nothing to fit.
+    #[error("no attempts to fit a model to; give at least one trace file with attempts")]
+    NoTraces,
+    /// The same run was given twice and would count as twice the evidence.
+    #[error("{a} and {b} hold the same run; leave one of them out")]
+    SameRunTwice {
+        /// One file.
+        a: String,
+        /// The other.
+        b: String,
+    },
+    /// Two recordings hold some attempts both, which would count twice.
+    #[error("{shared} attempts stand in {a} and in {b}; remove them from one of the files")]
+    Overlap {
+        /// One file.
+        a: String,
+        /// The other.
+        b: String,
+        /// How many.
+        shared: usize,
+    },
+    /// All attempts of a group were refused, so nothing is known of its errors or latencies.
+    #[error("{group}: the rate limiter refused every attempt; nothing is left to fit")]
+    OnlyRefusals {
+        /// `config 0`, or the name of somebody's own servers.
+        group: String,
+    },
+    /// The fitted values are out of the model's ranges.
+    #[error("{group}: fitted {}: {}; expected {}", violation.key, violation.problem, violation.expected)]
+    OutOfRange {
+        /// `config 0`, or the name of somebody's own servers.
+        group: String,
+        /// The value in question.
+        violation: Violation,
+    },
+}
+
+/// What messages call a group: `config 0`, or the name of somebody's own servers.
+#[must_use]
+pub fn group_name(group: &Group) -> String {
+    match group.config {
+        Some(config) => format!("config {config}"),
+        None => group.name.clone(),
+    }
+}
+
+// ---- Runs: recordings of one group in order of time, and the stretches that met one start.
 
 /// The recordings of each group, in order of time; configs first.
-pub(super) type Runs<'a> = BTreeMap<(bool, String), Vec<&'a Recording>>;
+pub(crate) type Runs<'a> = BTreeMap<(bool, String), Vec<&'a Recording>>;
 
 /// The attempts that met one start of the servers: stretches between which the record, or the
 /// clock, has a gap, in order of time.
@@ -25,7 +76,7 @@ impl<'a> Start<'a> {
 }
 
 /// Successes and failures of each server; attempts known to have been refused count as neither.
-pub(super) fn tallies<'a>(
+pub(crate) fn tallies<'a>(
     attempts: impl IntoIterator<Item = &'a Observed>,
     servers: usize,
 ) -> Vec<Tally> {
@@ -54,7 +105,7 @@ fn shared_attempts(a: &Recording, b: &Recording) -> usize {
 }
 
 /// The recordings of every group, in order of time.
-pub(super) fn collect(recordings: &[Recording]) -> Result<Runs<'_>, FitError> {
+pub(crate) fn collect(recordings: &[Recording]) -> Result<Runs<'_>, FitError> {
     let mut runs = Runs::new();
     for recording in recordings {
         let group = &recording.group;

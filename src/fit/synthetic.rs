@@ -2,21 +2,20 @@
 
 use std::path::PathBuf;
 
-use super::error_rates::{Population, Tally};
-use crate::domain::{Outcome, Purpose, Streams};
-use crate::stats::sample::{index_below, uniform_open, uniform01};
-use crate::stats::special::normal_quantile;
-use crate::trace::{Config, Observed, Row, Trace};
-use crate::world::ErrorFamily;
+use crate::rates::{Population, Tally};
+use flakelab_core::domain::{Outcome, Purpose, Streams};
+use flakelab_core::stats::{index_below, normal_quantile, uniform_open, uniform01};
+use flakelab_sim::trace::{Config, Observed, Row, Trace};
+use flakelab_sim::world::ErrorFamily;
 
 /// The attempts of one start: server and whether it failed, in order of time.
-pub(super) type Outcomes = Vec<(usize, bool)>;
+pub(crate) type Outcomes = Vec<(usize, bool)>;
 
 /// Servers of a start.
-pub(super) const SERVERS: usize = 10;
+const SERVERS: usize = 10;
 
 /// The error rates of one start.
-pub(super) fn rates(population: &ErrorFamily, seed: u64) -> Vec<f64> {
+pub(crate) fn rates(population: &ErrorFamily, seed: u64) -> Vec<f64> {
     let mut rng = Streams::new(71).stream(Purpose::Instance, 0, seed);
     let nothing = Tally::default();
     (0..SERVERS).map(|_| population.posterior_quantile(nothing, uniform_open(&mut rng))).collect()
@@ -24,7 +23,7 @@ pub(super) fn rates(population: &ErrorFamily, seed: u64) -> Vec<f64> {
 
 /// Attempts at servers with these error rates, greedily (three in four) or by a normal
 /// approximation of Thompson's rule, after a first attempt at a random server.
-pub(super) fn attempts(rates: &[f64], count: usize, seed: u64) -> Outcomes {
+pub(crate) fn attempts(rates: &[f64], count: usize, seed: u64) -> Outcomes {
     let mut rng = Streams::new(72).stream(Purpose::Strategy, 0, seed);
     let mut tallies = vec![Tally::default(); rates.len()];
     let mut outcomes = Vec::with_capacity(count);
@@ -54,12 +53,12 @@ pub(super) fn attempts(rates: &[f64], count: usize, seed: u64) -> Outcomes {
 }
 
 /// One start of servers from a population.
-pub(super) fn start(population: &ErrorFamily, count: usize, seed: u64) -> Outcomes {
+pub(crate) fn start(population: &ErrorFamily, count: usize, seed: u64) -> Outcomes {
     attempts(&rates(population, seed), count, seed)
 }
 
 /// The same as attempts of a recording: one a request, ten a second.
-pub(super) fn observed(outcomes: &Outcomes) -> Vec<Observed> {
+pub(crate) fn observed(outcomes: &Outcomes) -> Vec<Observed> {
     let observed = |(request, (server, failed)): (u32, &(usize, bool))| Observed {
         at_s: f64::from(request) * 0.1,
         latency_ms: 1.0,
@@ -74,7 +73,7 @@ pub(super) fn observed(outcomes: &Outcomes) -> Vec<Observed> {
 }
 
 /// A trace with these outcomes: one attempt a request, ten a second, latency around 1 ms.
-pub(super) fn trace(config: Config, outcomes: &Outcomes, run: u64) -> Trace {
+pub(crate) fn trace(config: Config, outcomes: &Outcomes, run: u64) -> Trace {
     let mut rng = Streams::new(73).stream(Purpose::World, u16::from(config.number()), run);
     let rows = (1..).zip(outcomes).map(|(request, (server, failed))| Row {
         session_id: None,

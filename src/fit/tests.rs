@@ -1,14 +1,14 @@
-//! The layer as a whole: on recordings made with known parameters it finds them, on the real ones
-//! it finds what is known of them. Coverage, calibration and power are measured in
-//! `tests/calibration`.
+//! Whole fits of made recordings.
 
 use std::io::Write;
 
-use super::{Conclusion, FitError, FitReport, fit, synthetic};
-use crate::trace::{Config, ReadOptions, Recording, Row, Trace};
-use crate::world::LimitKind;
-use crate::world::{Document, Model, RateLimit};
-use crate::world::{ErrorFamily, ErrorRateKind};
+use crate::learn::fit;
+use crate::limits::Conclusion;
+use crate::report::FitReport;
+use crate::runs::FitError;
+use crate::synthetic;
+use flakelab_sim::trace::{Config, ReadOptions, Recording, Row, Trace};
+use flakelab_sim::world::{Document, ErrorFamily, ErrorRateKind, LimitKind, Model, RateLimit};
 
 /// Runs of config 0 in three starts, and one of config 1.
 fn made() -> Vec<Trace> {
@@ -38,7 +38,7 @@ fn a_whole_fit_finds_starts_and_writes_models_that_read_back() {
         let text = config.model.to_toml();
         let document = Document::from_text("made.toml", text);
         assert_eq!(Model::parse(&config.model.name, &document).unwrap(), config.model);
-        assert_eq!(config.model.error_rate.posterior.rows().len(), super::MODEL_DRAWS);
+        assert_eq!(config.model.error_rate.posterior.rows().len(), crate::learn::MODEL_DRAWS);
     }
     let [zero, one] = report.configs.as_slice() else { panic!() };
     let uniform = zero.rates.family(ErrorRateKind::Uniform).unwrap();
@@ -117,7 +117,7 @@ fn a_rate_limit_with_marked_refusals_is_found_and_goes_into_the_model() {
         // Fifteen a second at one server.
         row.server_port = 5000;
         row.timestamp = begin + i as f64 / 15.0;
-        let now = crate::domain::Timestamp::from_secs_f64(row.timestamp - begin);
+        let now = flakelab_core::domain::Timestamp::from_secs_f64(row.timestamp - begin);
         let refused = !limiters[0].accept(now);
         row.success &= !refused;
         row.rate_limited = Some(refused);

@@ -3,12 +3,12 @@
 //! False alarms are counted on data that satisfy the model, made under a Thompson-like and a
 //! greedy rule, whose choices follow outcomes; power on data with one planted violation each.
 
-use flakelab::domain::{Outcome, Purpose, Streams};
-use flakelab::fit::{RatePrior, Start, Tally, assumptions, goodness, held_out};
-use flakelab::stats::sample::{index_below, standard_normal, uniform_open, uniform01};
-use flakelab::stats::special::{inc_beta, normal_cdf};
-use flakelab::trace::{Observed, ReadOptions, Recording};
-use flakelab::world::ErrorFamily;
+use flakelab_core::domain::{Outcome, Purpose, Streams};
+use flakelab_core::stats::{inc_beta, normal_cdf};
+use flakelab_core::stats::{index_below, standard_normal, uniform_open, uniform01};
+use flakelab_fit::{RatePrior, Start, Tally, assumptions, goodness, held_out};
+use flakelab_sim::trace::{Observed, ReadOptions, Recording};
+use flakelab_sim::world::ErrorFamily;
 use rand::Rng;
 use rayon::prelude::*;
 

@@ -8,10 +8,10 @@
 //!
 //! When not to use it: as proof that a family fits real servers; that is for checks of the model.
 
-use flakelab::domain::{Purpose, Streams};
-use flakelab::fit::{Population, Tally, fit_error_rates, fit_error_rates_among};
-use flakelab::stats::sample::{beta, index_below, uniform_open, uniform01};
-use flakelab::world::{ErrorFamily, ErrorRateKind};
+use flakelab_core::domain::{Purpose, Streams};
+use flakelab_core::stats::{beta, index_below, uniform_open, uniform01};
+use flakelab_fit::{Population, Tally, fit_error_rates, fit_error_rates_among};
+use flakelab_sim::world::{ErrorFamily, ErrorRateKind};
 use rand::Rng;
 use rayon::prelude::*;
 

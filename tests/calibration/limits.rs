@@ -1,13 +1,13 @@
 //! Rate limits: is the family named right, does the inference abstain where nothing was pressed,
 //! and are the posteriors of a limiter's parameters calibrated?
 
-use flakelab::domain::{Outcome, Purpose, Span, Streams, Timestamp};
-use flakelab::fit::{Conclusion, LimitParameter, LimitPrior, RatePrior, infer_limit_of};
-use flakelab::stats::Interval;
-use flakelab::stats::goodness::randomised_pit;
-use flakelab::stats::sample::{exponential, index_below, uniform01};
-use flakelab::trace::{Config, Group, Observed, Recording};
-use flakelab::world::{LimitKind, Limiter, RateLimit};
+use flakelab_core::domain::{Outcome, Purpose, Span, Streams, Timestamp};
+use flakelab_core::stats::Interval;
+use flakelab_core::stats::randomised_pit;
+use flakelab_core::stats::{exponential, index_below, uniform01};
+use flakelab_fit::{Conclusion, LimitParameter, LimitPrior, RatePrior, infer_limit_of};
+use flakelab_sim::trace::{Config, Group, Observed, Recording};
+use flakelab_sim::world::{LimitKind, Limiter, RateLimit};
 use rand::Rng;
 use rayon::prelude::*;
 
@@ -144,7 +144,7 @@ fn drawn(kind: LimitKind, rng: &mut impl Rng) -> (RateLimit, f64, f64) {
     }
 }
 
-fn inferred(recording: Recording, prior: &LimitPrior) -> flakelab::fit::LimitInference {
+fn inferred(recording: Recording, prior: &LimitPrior) -> flakelab_fit::LimitInference {
     infer_limit_of(&[vec![recording]], &RatePrior::flat(), prior)
 }
 

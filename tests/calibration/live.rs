@@ -8,16 +8,14 @@
 
 use std::path::Path;
 
-use flakelab::balancer::Answer;
-use flakelab::domain::{Fleet, Purpose, RequestId, Rules, Streams};
-use flakelab::fit::Tally;
-use flakelab::sim::{Record, Replication};
-use flakelab::stats::sample::uniform_open;
-use flakelab::strategy::{FIVE, StrategySpec};
-use flakelab::validate::forecast::{
-    Basis, Forecast, LiveRequest, LiveRun, RequestEnd, RunMetric, Setting, judge,
-};
-use flakelab::world::{ErrorFamily, Instance, Model, Overhead, RequestOverhead, Scenario};
+use flakelab_core::balancer::Answer;
+use flakelab_core::domain::{Fleet, Purpose, RequestId, Rules, Streams};
+use flakelab_core::stats::uniform_open;
+use flakelab_core::strategy::{FIVE, StrategySpec};
+use flakelab_fit::Tally;
+use flakelab_fit::{Basis, Forecast, LiveRequest, LiveRun, RequestEnd, RunMetric, Setting, judge};
+use flakelab_sim::play::{Record, Replication};
+use flakelab_sim::world::{ErrorFamily, Instance, Model, Overhead, RequestOverhead, Scenario};
 
 use crate::study::{Finding, Study, must_be_rejected, uniformity};
 

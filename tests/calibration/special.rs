@@ -2,7 +2,7 @@
 //!
 //! The table is `special.csv`, written by `special.py`.
 
-use flakelab::stats::special::{
+use flakelab_core::stats::{
     chi_square_sf, inc_beta, inc_gamma_upper, inv_inc_beta, ln_beta, ln_gamma, normal_cdf,
     normal_quantile, student_t_cdf, student_t_quantile,
 };

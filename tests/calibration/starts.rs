@@ -3,11 +3,11 @@
 //! Ten servers, error rates from Beta(2, 2), all redrawn together at a start; one attempt a
 //! request, servers in turn or chosen by Thompson's rule.
 
-use flakelab::domain::{Outcome, Purpose, Streams};
-use flakelab::fit::{Place, RatePrior, Starts, find_starts};
-use flakelab::stats::sample::{beta, index_below, standard_normal, uniform01};
-use flakelab::trace::{Config, Group, Observed, Recording};
-use flakelab::world::ErrorFamily;
+use flakelab_core::domain::{Outcome, Purpose, Streams};
+use flakelab_core::stats::{beta, index_below, standard_normal, uniform01};
+use flakelab_fit::{Place, RatePrior, Starts, find_starts};
+use flakelab_sim::trace::{Config, Group, Observed, Recording};
+use flakelab_sim::world::ErrorFamily;
 use rand::Rng;
 use rayon::prelude::*;
 

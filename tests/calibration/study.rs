@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use flakelab::stats::multiple::holm;
-use flakelab::stats::special::chi_square_sf;
-use flakelab::trace::{Group, Observed, Recording};
+use flakelab_core::stats::chi_square_sf;
+use flakelab_core::stats::holm;
+use flakelab_sim::trace::{Group, Observed, Recording};
 
 /// One measured figure and what it had to be.
 #[derive(Debug, Clone)]

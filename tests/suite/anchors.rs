@@ -9,8 +9,8 @@
 
 use std::sync::atomic::AtomicBool;
 
-use flakelab::experiment::{Contender, Plan, ScenarioSummary, sweep};
-use flakelab::strategy::StrategySpec;
+use flakelab_core::strategy::StrategySpec;
+use flakelab_sim::experiment::{Contender, Plan, ScenarioSummary, sweep};
 
 use super::common;
 

@@ -9,12 +9,12 @@ mod books;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use flakelab::balancer::{Balancer, Command, Event, Ledger};
-use flakelab::domain::{
+use flakelab_core::balancer::{Balancer, Command, Event, Ledger};
+use flakelab_core::domain::{
     Attempt, AttemptId, Outcome, PendingRequest, Request, RequestId, Rules, ServerId, Span,
     Timestamp,
 };
-use flakelab::strategy::{Decision, Strategy};
+use flakelab_core::strategy::{Decision, Strategy};
 use proptest::prelude::*;
 use proptest::strategy::Strategy as Generator;
 

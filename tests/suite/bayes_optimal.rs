@@ -25,7 +25,7 @@ mod table;
 
 use std::sync::Arc;
 
-use flakelab::domain::Rules;
+use flakelab_core::domain::Rules;
 
 use crate::common::z;
 

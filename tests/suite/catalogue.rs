@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use flakelab::experiment::{ExperimentFile, ScenarioFile};
-use flakelab::strategy::StrategySpec;
-use flakelab::strategy::declared::Group;
-use flakelab::world::Document;
+use flakelab_core::strategy::Group;
+use flakelab_core::strategy::StrategySpec;
+use flakelab_sim::experiment::{ExperimentFile, ScenarioFile};
+use flakelab_sim::world::Document;
 
 use super::program::{flakelab, stderr, stdout};
 

@@ -1,10 +1,10 @@
 //! The whole catalogue, end to end: every strategy there is plays in eventful worlds with every kind
 //! of rate limit, and the numbers of each run agree with each other.
 
-use flakelab::domain::{Outcome, Rules};
-use flakelab::experiment::Contender;
-use flakelab::strategy::StrategySpec;
-use flakelab::world::{LatencyFamily, LogNormal, RateLimit, Scenario, Traffic};
+use flakelab_core::domain::{Outcome, Rules};
+use flakelab_core::strategy::StrategySpec;
+use flakelab_sim::experiment::Contender;
+use flakelab_sim::world::{LatencyFamily, LogNormal, RateLimit, Scenario, Traffic};
 
 use crate::common::{Run, UNIFORM, compared, model, play, scenario};
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use flakelab::world::Model;
+use flakelab_sim::world::Model;
 
 use super::program::{Desk, flakelab, stderr, stdout};
 

@@ -5,11 +5,11 @@
 //! 1000 seeds. There are about 50 of them; the seeds are fixed, so that was risked once. Answers
 //! that do not depend on luck are compared exactly.
 
-use flakelab::balancer::Ledger;
-use flakelab::domain::{Rules, Streams, Timestamp};
-use flakelab::experiment::Contender;
-use flakelab::stats::Moments;
-use flakelab::world::{Arrivals, ErrorFamily, RateLimit, Scenario, Traffic};
+use flakelab_core::balancer::Ledger;
+use flakelab_core::domain::{Rules, Streams, Timestamp};
+use flakelab_core::stats::Moments;
+use flakelab_sim::experiment::Contender;
+use flakelab_sim::world::{Arrivals, ErrorFamily, RateLimit, Scenario, Traffic};
 
 use crate::common::{
     Z_999, compared, constant_ms, contender, drawn, everybody, five, model, named, oracle, play,

@@ -3,15 +3,15 @@
 
 use std::sync::{Arc, Mutex};
 
-use flakelab::balancer::{Answer, Ledger};
-use flakelab::domain::{
+use flakelab_core::balancer::{Answer, Ledger};
+use flakelab_core::domain::{
     Attempt, Fleet, Outcome, PendingRequest, RequestId, ServerId, Span, Streams, Timestamp,
 };
-use flakelab::experiment::{Contender, Plan, Player, Row, ScenarioSummary, Summary, sweep};
-use flakelab::sim::{Record, Replication};
-use flakelab::stats::Moments;
-use flakelab::strategy::{Decision, FIVE, ServerEstimate, Strategy, StrategySpec};
-use flakelab::world::{ErrorFamily, LatencyFamily, LogNormal, Model, RateLimit, Scenario};
+use flakelab_core::stats::Moments;
+use flakelab_core::strategy::{Decision, FIVE, ServerEstimate, Strategy, StrategySpec};
+use flakelab_sim::experiment::{Contender, Plan, Player, Row, ScenarioSummary, Summary, sweep};
+use flakelab_sim::play::{Record, Replication};
+use flakelab_sim::world::{ErrorFamily, LatencyFamily, LogNormal, Model, RateLimit, Scenario};
 
 /// The standard normal quantile of two-sided 99.9 % intervals: a false-alarm rate of 1e-3 each.
 pub const Z_999: f64 = 3.290_527;

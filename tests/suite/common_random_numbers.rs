@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use flakelab::domain::{Outcome, ServerId, Streams};
-use flakelab::experiment::Row;
-use flakelab::sim::Replication;
-use flakelab::stats::{Moments, PairedComparison};
-use flakelab::strategy::StrategySpec;
-use flakelab::world::{Instance, Luck, LuckTape, Scenario};
+use flakelab_core::domain::{Outcome, ServerId, Streams};
+use flakelab_core::stats::{Moments, PairedComparison};
+use flakelab_core::strategy::StrategySpec;
+use flakelab_sim::experiment::Row;
+use flakelab_sim::play::Replication;
+use flakelab_sim::world::{Instance, Luck, LuckTape, Scenario};
 
 use crate::common::{
     LOG_NORMAL, Run, compared, contender, drawn, drawn_and_limited, everybody, five, flipped,

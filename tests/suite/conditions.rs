@@ -1,9 +1,9 @@
 //! Worlds with outages, slow servers, slots and spikes, played from the first arrival to the last
 //! answer, with ends that are known; and the same servers behind the stand-ins' door.
 
-use flakelab::domain::{Outcome, Rules, ServerId, Streams, Timestamp};
-use flakelab::experiment::{Contender, Plan};
-use flakelab::world::{
+use flakelab_core::domain::{Outcome, Rules, ServerId, Streams, Timestamp};
+use flakelab_sim::experiment::{Contender, Plan};
+use flakelab_sim::world::{
     Capacity, Conditions, Document, Instance, Luck, LuckTape, Model, Outage, OutageKind, RateLimit,
     Scenario, ServerOverride, Spike, Stations, Traffic,
 };
@@ -251,9 +251,8 @@ fn the_hash_of_a_plan_tells_conditions_and_spikes_apart() {
     }
 }
 
-#[cfg(feature = "cli")]
 mod stand_ins {
-    use flakelab::live::emulator::Servers;
+    use flakelab_live::Servers;
 
     use super::*;
 

@@ -1,9 +1,9 @@
 //! The same spec and seed give the same bits, whatever the threads, the order of the scenarios
 //! and the length of the sweep.
 
-use flakelab::experiment::{Contender, Plan, Row, Summary};
-use flakelab::strategy::StrategySpec;
-use flakelab::world::{ErrorFamily, RateLimit, Scenario};
+use flakelab_core::strategy::StrategySpec;
+use flakelab_sim::experiment::{Contender, Plan, Row, Summary};
+use flakelab_sim::world::{ErrorFamily, RateLimit, Scenario};
 
 use crate::common::{drawn, drawn_and_limited, five, scenario, swept};
 
@@ -12,7 +12,8 @@ const REPLICATIONS: u64 = 150;
 
 fn scenarios() -> Vec<Scenario> {
     let named = |name: &str, scenario: Scenario| Scenario { name: name.to_owned(), ..scenario };
-    let poisson = Scenario { traffic: flakelab::world::Traffic::Poisson, ..scenario(drawn(), 40) };
+    let poisson =
+        Scenario { traffic: flakelab_sim::world::Traffic::Poisson, ..scenario(drawn(), 40) };
     let mut posterior = drawn();
     let uniform = |low| ErrorFamily::Uniform { low, high: low + 0.4 };
     posterior.error_rate.posterior = [0.0, 0.1, 0.3].map(uniform).to_vec().into();

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flakelab::domain::{Outcome, ServerId, Span, Streams, Timestamp};
-use flakelab::live::processes::{Child, Launch};
-use flakelab::stats::special::chi_square_sf;
-use flakelab::world::{
+use flakelab_core::domain::{Outcome, ServerId, Span, Streams, Timestamp};
+use flakelab_core::stats::chi_square_sf;
+use flakelab_live::{Child, Launch};
+use flakelab_sim::world::{
     ErrorFamily, Instance as Truth, Limiter, LuckTape, Model, REPLICATIONS_PER_DRAW, RateLimit,
 };
 

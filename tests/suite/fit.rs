@@ -5,13 +5,13 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
-use flakelab::world::Model;
+use flakelab_sim::world::Model;
 
 use super::program::{flakelab, recorded_run, stderr, stdout};
 
 fn write_trace(folder: &Path, name: &str, requests: u64) {
     let mut bytes = Vec::new();
-    flakelab::trace::write(&mut bytes, &recorded_run(requests).rows).unwrap();
+    flakelab_sim::trace::write(&mut bytes, &recorded_run(requests).rows).unwrap();
     fs::write(folder.join(name), bytes).unwrap();
 }
 

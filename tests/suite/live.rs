@@ -14,11 +14,11 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use flakelab::domain::Fleet;
-use flakelab::live::proxy::{self, Settings, Step};
-use flakelab::trace::{ReadOptions, Recording};
-use flakelab::validate::forecast::{Basis, PredictionFile};
-use flakelab::world::{Model, Ports};
+use flakelab_core::domain::Fleet;
+use flakelab_fit::{Basis, PredictionFile};
+use flakelab_live::{Settings, Step, proxy};
+use flakelab_sim::trace::{ReadOptions, Recording};
+use flakelab_sim::world::{Model, Ports};
 
 use super::program::{flakelab, stderr, stdout, wait_until};
 
@@ -136,7 +136,7 @@ fn replays(events: &Path) -> bool {
     let steps = Step::read(file).unwrap();
     assert!(steps.len() > 100);
     steps.iter().all(|step| {
-        let mut commands: Vec<flakelab::balancer::Command> = Vec::new();
+        let mut commands: Vec<flakelab_core::balancer::Command> = Vec::new();
         balancer.handle(step.at, step.event, &mut commands);
         commands == step.commands
     })

@@ -15,9 +15,9 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use flakelab::stats::goodness::{ks_p_value, ks_statistic};
-use flakelab::stats::multiple::holm;
-use flakelab::world::{ErrorFamily, RateLimit};
+use flakelab_core::stats::holm;
+use flakelab_core::stats::{ks_p_value, ks_statistic};
+use flakelab_sim::world::{ErrorFamily, RateLimit};
 use serde_json::Value;
 
 use super::common::{self, LOG_NORMAL};

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
 
-use flakelab::domain::Timestamp;
-use flakelab::world::{Model, RateLimit};
+use flakelab_core::domain::Timestamp;
+use flakelab_sim::world::{Model, RateLimit};
 
 use super::program::{flakelab, stderr, stdout};
 

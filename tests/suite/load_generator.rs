@@ -14,9 +14,9 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use flakelab::domain::Identifier;
-use flakelab::live::http::{self, HttpResponse, Limits};
-use flakelab::live::load::{End, LoadError, LoadLog, Loss, Quantiles, Schedule, Sent, run};
+use flakelab_core::domain::Identifier;
+use flakelab_live::{End, LoadError, LoadLog, Loss, Quantiles, Schedule, Sent, run};
+use flakelab_live::{HttpResponse, Limits, http};
 use tokio::sync::oneshot;
 
 const LONG: Duration = Duration::from_secs(60);

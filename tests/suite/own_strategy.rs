@@ -1,8 +1,8 @@
 //! A strategy of somebody's own is played like any other: the example in `examples/`.
 
-use flakelab::domain::Fleet;
-use flakelab::experiment::{Contender, Plan};
-use flakelab::strategy::StrategySpec;
+use flakelab_core::domain::Fleet;
+use flakelab_core::strategy::StrategySpec;
+use flakelab_sim::experiment::{Contender, Plan};
 
 use super::common;
 

@@ -3,14 +3,14 @@
 
 use std::fs;
 
-use flakelab::experiment::{
+use flakelab::report::verdict;
+use flakelab_core::stats::Interval;
+use flakelab_core::strategy::RandomSpec;
+use flakelab_core::strategy::StrategySpec;
+use flakelab_sim::experiment::{
     Contender, ParameterSd, Parameters, Plan, Player, Ranking, Row, Summary,
 };
-use flakelab::report::verdict;
-use flakelab::stats::Interval;
-use flakelab::strategy::StrategySpec;
-use flakelab::strategy::random::RandomSpec;
-use flakelab::world::{ErrorFamily, Model, RateLimit, Scenario};
+use flakelab_sim::world::{ErrorFamily, Model, RateLimit, Scenario};
 
 use crate::common::{UNIFORM, constant_ms, contender, drawn, model, named, scenario, swept};
 use crate::program::{flakelab, stderr, stdout};
@@ -83,7 +83,7 @@ fn the_spread_of_a_difference_of_two_strategies_is_found() {
     let close = |sd: f64| (sd - 5.0).abs() < 4.5 * 0.23;
     assert!(close(sd), "{sd}");
     assert!((delta + 5.0).abs() < 4.5 * (45.0_f64 / 1600.0).sqrt(), "{delta}");
-    let differences = flakelab::stats::Moments::from_iter(
+    let differences = flakelab_core::stats::Moments::from_iter(
         rows.chunks(4).map(|of_replication| of_replication[2].score - of_replication[3].score),
     );
     assert!(!close(differences.std_dev()), "{}", differences.std_dev());

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use flakelab::live::processes::{Child, Launch, StartError, check_free, stop_all};
+use flakelab_live::{Child, Launch, StartError, check_free, stop_all};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

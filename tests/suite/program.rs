@@ -6,10 +6,10 @@ use std::process::{Command, Output};
 use std::thread::sleep;
 use std::time::Duration;
 
-use flakelab::domain::{Purpose, Streams};
-use flakelab::stats::sample::uniform01;
-use flakelab::trace::{Config, Row, Trace};
-use flakelab::world::Model;
+use flakelab_core::domain::{Purpose, Streams};
+use flakelab_core::stats::uniform01;
+use flakelab_sim::trace::{Config, Row, Trace};
+use flakelab_sim::world::Model;
 
 /// The program, about to run in `folder`, whatever the environment says of colours.
 pub fn flakelab(folder: &Path) -> Command {

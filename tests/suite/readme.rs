@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use flakelab::trace::Trace;
-use flakelab::world::{Document, Model};
+use flakelab_sim::trace::Trace;
+use flakelab_sim::world::{Document, Model};
 
 use super::program::{flakelab, recorded_run, stderr};
 
@@ -54,7 +54,7 @@ fn every_command_of_the_readme_runs() {
     fs::create_dir(desk.path().join("my-traces")).unwrap();
     let trace: Trace = recorded_run(300);
     let mut bytes = Vec::new();
-    flakelab::trace::write(&mut bytes, &trace.rows).unwrap();
+    flakelab_sim::trace::write(&mut bytes, &trace.rows).unwrap();
     fs::write(desk.path().join("my-traces/monday.csv"), bytes).unwrap();
 
     let commands = commands(&readme);

@@ -1,10 +1,10 @@
 //! What happens to every strategy in situations whose end is known, and that the numbers of a
 //! run agree with each other in the most eventful world there is.
 
-use flakelab::domain::{Outcome, Rules};
-use flakelab::experiment::Contender;
-use flakelab::stats::Moments;
-use flakelab::world::{ErrorFamily, LatencyFamily, LogNormal, RateLimit, Scenario, Traffic};
+use flakelab_core::domain::{Outcome, Rules};
+use flakelab_core::stats::Moments;
+use flakelab_sim::experiment::Contender;
+use flakelab_sim::world::{ErrorFamily, LatencyFamily, LogNormal, RateLimit, Scenario, Traffic};
 
 use crate::common::{
     Run, UNIFORM, Z_999, attempts_per_server, compared, constant_ms, drawn, everybody, five, model,

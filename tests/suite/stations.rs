@@ -3,11 +3,11 @@
 
 use std::collections::VecDeque;
 
-use flakelab::domain::Outcome::{Failure, Success};
-use flakelab::domain::{Outcome, Purpose, ServerId, Span, Streams, Timestamp};
-use flakelab::stats::Moments;
-use flakelab::stats::sample;
-use flakelab::world::{
+use flakelab_core::domain::Outcome::{Failure, Success};
+use flakelab_core::domain::{Outcome, Purpose, ServerId, Span, Streams, Timestamp};
+use flakelab_core::stats::Moments;
+use flakelab_core::stats::sample;
+use flakelab_sim::world::{
     Capacity, Conditions, Instance, Latency, LatencyFamily, Limiter, Luck, Outage, OutageKind,
     RateLimit, ServerOverride, Stations,
 };

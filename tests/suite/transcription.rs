@@ -6,12 +6,12 @@
 //! `stats::sample::beta` (tested by itself against rand_distr) and the stream of random words,
 //! one draw for each candidate in order of server.
 
-use flakelab::domain::{
+use flakelab_core::domain::{
     Attempt, AttemptId, Fleet, Outcome, PendingRequest, Purpose, Request, RequestId, ServerId,
     Streams, Timestamp,
 };
-use flakelab::stats::sample;
-use flakelab::strategy::{Decision, StrategySpec};
+use flakelab_core::stats::sample;
+use flakelab_core::strategy::{Decision, StrategySpec};
 use rand_chacha::ChaCha8Rng;
 
 use crate::common::{five, flipped};

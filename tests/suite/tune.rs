@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use flakelab::strategy::StrategySpec;
-use flakelab::world::RateLimit;
+use flakelab_core::strategy::StrategySpec;
+use flakelab_sim::world::RateLimit;
 
 use super::common::{UNIFORM, constant_ms, model};
 use super::program::{Desk, flakelab, stderr, stdout};

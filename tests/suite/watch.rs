@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Stdio};
 
-use flakelab::metrics::{Metrics, ServerMetrics};
 use flakelab::report::write_atomically;
+use flakelab_live::{Metrics, ServerMetrics};
 
 use super::program::{flakelab, stderr, stdout};
 

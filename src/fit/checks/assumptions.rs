@@ -1,26 +1,83 @@
-//! May the simulator be believed? Tests of what it assumes about outcomes.
+//! Which rules chose the servers, and whether they could see more than the record shows.
 //!
-//! The simulator throws one coin an attempt: its chance of failure depends on the server and the
-//! start alone. Each test asks whether something else moves it: earlier outcomes, time, the
-//! request's other attempts, the identifier, the load; and whether the choice of servers shows
-//! knowledge that the record does not hold. All compare failures with predictions made just
-//! before, so the rule that chose the servers does no harm; see `residuals` and `history`.
+//! The likelihood ignores how servers were chosen, which is right as long as the choice used
+//! recorded outcomes, times and luck only (D. B. Rubin, "Inference and missing data", Biometrika
+//! 63 (1976), 581-592: ignorable). A rule that saw anything else, a health check or the truth
+//! itself, chooses servers about which it knows more than the fit does.
 //!
-//! When not to use it: a test without a finding is no proof. The interval says which effects the
-//! attempts exclude. Rates that drift slowly are half hidden, because predictions follow them.
-//! Choices that knew more than the record are seen only when they kept servers out: if all servers
-//! are tried sooner or later, their first attempts are a fair sample whatever came first.
+//! When not to use it: as proof. A name is a claim; the test of what choices knew beyond the
+//! record (`assumptions`) looks at what they did.
 
-use super::history::{Coin, JUST_NOW_S, RECENT, walk};
-use super::residuals::{Coins, Finding, Weighted, classes};
-use crate::fit::error_rates::RatePrior;
-use crate::fit::runs::Start;
-use crate::stats::multiple::holm;
-use crate::stats::{Interval, Moments};
-use crate::trace::Observed;
+use crate::checks::history::{Coin, JUST_NOW_S, RECENT, walk};
+use crate::checks::residuals::{Coins, Finding, Weighted, classes};
+use crate::rates::RatePrior;
+use crate::runs::Start;
+use flakelab_core::stats::{Interval, Moments, holm};
+use flakelab_sim::trace::{Observed, PROBE};
+
+/// Rules that choose by recorded outcomes and luck only, with their aliases and older names, and
+/// the probe, which follows a plan and stops by recorded outcomes.
+pub const RECORDED_INPUTS_ONLY: [&str; 13] = [
+    "larkin",
+    "ucb1",
+    "ucb-free",
+    "thompson",
+    "thompson-scaled",
+    "random",
+    "round-robin",
+    "v1",
+    "v2",
+    "v3",
+    "v4",
+    "v5",
+    PROBE,
+];
+
+/// Warnings about strategies that used inputs which no recording holds, or may have: one sentence
+/// a strategy. `known` names those that did not, usually [`RECORDED_INPUTS_ONLY`].
+#[must_use]
+pub fn unrecorded_inputs(strategies: &[String], known: &[&str]) -> Vec<String> {
+    let warning = |name: &String| {
+        let plain = name.trim().to_ascii_lowercase();
+        if known.contains(&plain.as_str()) {
+            None
+        } else if plain.is_empty() {
+            Some(
+                "Some attempts do not say which strategy chose the server: if it used anything \
+                 that is not recorded, error rates are biased."
+                    .to_owned(),
+            )
+        } else if plain == "oracle" {
+            Some(format!(
+                "Strategy `{name}` knows the true error rates, which no recording holds: its \
+                 choices are evidence that the likelihood leaves out, so error rates are biased."
+            ))
+        } else {
+            Some(format!(
+                "Strategy `{name}` is not known here: if it used anything that is not recorded \
+                 (health checks, outcomes of other clients, earlier runs), error rates are biased."
+            ))
+        }
+    };
+    strategies.iter().filter_map(warning).collect()
+}
+
+// ---- May the simulator be believed? Tests of what it assumes about outcomes.
+//
+// The simulator throws one coin an attempt: its chance of failure depends on the server and the
+// start alone. Each test asks whether something else moves it: earlier outcomes, time, the
+// request's other attempts, the identifier, the load; and whether the choice of servers shows
+// knowledge that the record does not hold. All compare failures with predictions made just
+// before, so the rule that chose the servers does no harm; see `residuals` and `history`.
+//
+// When not to use it: a test without a finding is no proof. The interval says which effects the
+// attempts exclude. Rates that drift slowly are half hidden, because predictions follow them.
+// Choices that knew more than the record are seen only when they kept servers out: if all servers
+// are tried sooner or later, their first attempts are a fair sample whatever came first.
 
 /// Adjusted p-values below this are findings.
 const LEVEL: f64 = 0.05;
+
 /// A server with at most so many coins is new.
 const NEW: u64 = 2;
 
@@ -174,6 +231,7 @@ const QUESTIONS: [Question; 10] = [
 ];
 
 const IDENTIFIERS: [&str; 4] = ["a digit", "an upper case letter", "a lower case letter", "others"];
+
 const GAPS: [&str; 5] = [
     "under 50 ms",
     "50 to 200 ms",
@@ -181,6 +239,7 @@ const GAPS: [&str; 5] = [
     "1 to 5 s",
     "5 s and more since the last attempt",
 ];
+
 /// The sums of all tests.
 #[derive(Default)]
 struct Sums {
@@ -282,7 +341,7 @@ pub fn assumptions(
 }
 
 /// Holm's adjusted p-values among the tests that were made.
-pub(super) fn adjusted(findings: &[Finding]) -> Vec<f64> {
+pub(crate) fn adjusted(findings: &[Finding]) -> Vec<f64> {
     let made: Vec<f64> = findings.iter().filter(|f| f.attempts > 0).map(|f| f.p_value).collect();
     let mut adjusted = holm(&made).into_iter();
     let of = |f: &Finding| if f.attempts > 0 { adjusted.next().unwrap_or(1.0) } else { 1.0 };
@@ -337,7 +396,21 @@ fn describe(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Outcome;
+    use flakelab_core::domain::Outcome;
+
+    #[test]
+    fn known_rules_pass_and_others_are_warned_of() {
+        let warnings = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            unrecorded_inputs(&names, &RECORDED_INPUTS_ONLY)
+        };
+        assert!(warnings(&["v4", "V1", "thompson", "random", "probe"]).is_empty());
+        let found = warnings(&["v4", "oracle", "nginx least_conn", ""]);
+        assert_eq!(found.len(), 3);
+        assert!(found[0].contains("`oracle` knows the true error rates"), "{found:?}");
+        assert!(found[1].contains("`nginx least_conn` is not known"), "{found:?}");
+        assert!(found[2].contains("do not say"), "{found:?}");
+    }
 
     #[test]
     fn nothing_to_test_is_said_and_takes_no_part_in_the_adjustment() {

@@ -1,27 +1,65 @@
-//! Does the population fit? Two checks that hold however the servers were chosen.
+//! Do runs share one error rate per server? Pearson's chi-square, summed over servers.
 //!
-//! Counts given the number of attempts are no use here: a strategy that drops bad servers makes
-//! that number depend on the outcomes. What stays true is
-//! - per server: a rate drawn from the posterior given its tally is, over servers, a draw from
-//!   the population (the data-averaged posterior is the prior: Talts et al., arXiv:1804.06788).
-//!   Sent through the population's distribution function these are randomised PIT values, and
-//!   Kolmogorov-Smirnov tests their uniformity;
-//! - per attempt: the predicted chance of failure given the server's past is right whoever chose
-//!   it (Dawid, "Statistical theory: the prequential approach", JRSS A 147 (1984), 278-292).
-//!   Failures are compared with predictions in bins of the prediction: too wide or too narrow a
-//!   population shows as low bins that fail too rarely or too often.
+//! Beside the Bayes factors of `starts` because everybody knows it: pooled over runs of several
+//! starts it is large, within a start it is near its degrees of freedom.
 //!
-//! When not to use it: both p-values are conservative when the population was fitted to the same
-//! attempts; servers with few attempts hardly move the first.
+//! When not to use it: servers with few attempts, or chosen by their own outcomes, follow the
+//! chi-square distribution only roughly; read the p-value as an order of magnitude.
 
-use super::history::walk;
-use super::residuals::LEAST_VARIANCE;
-use crate::domain::{Purpose, Streams};
-use crate::fit::error_rates::{RatePrior, Tally};
-use crate::fit::runs::Start;
-use crate::stats::calibration::Calibration;
-use crate::stats::goodness::{ChiSquare, ks_p_value, ks_statistic};
-use crate::stats::sample::uniform_open;
+use crate::checks::history::walk;
+use crate::checks::residuals::LEAST_VARIANCE;
+use crate::rates::{RatePrior, Tally};
+use crate::runs::Start;
+use flakelab_core::domain::{Purpose, Streams};
+use flakelab_core::stats::{
+    Calibration, ChiSquare, chi_square_homogeneity, chi_square_sf, ks_p_value, ks_statistic,
+    uniform_open,
+};
+
+/// A chi-square of homogeneity over some runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Homogeneity {
+    /// Which runs: `all runs`, `runs of 2026-01-20` or `start 3`.
+    pub scope: String,
+    /// How many runs.
+    pub runs: usize,
+    /// Summed over servers: statistic, degrees of freedom, p-value.
+    pub test: ChiSquare,
+}
+
+/// The test that every server has one error rate in all of these runs.
+pub(crate) fn homogeneity(scope: String, runs: &[&[Tally]]) -> Homogeneity {
+    let servers = runs.iter().map(|run| run.len()).max().unwrap_or(0);
+    let (mut statistic, mut df) = (0.0, 0);
+    for server in 0..servers {
+        let groups: Vec<(u64, u64)> = runs
+            .iter()
+            .filter_map(|run| run.get(server))
+            .map(|tally| (tally.successes, tally.attempts()))
+            .collect();
+        let test = chi_square_homogeneity(&groups);
+        statistic += test.statistic;
+        df += test.df;
+    }
+    let p_value = if df == 0 { 1.0 } else { chi_square_sf(statistic, df as f64) };
+    Homogeneity { scope, runs: runs.len(), test: ChiSquare { statistic, df, p_value } }
+}
+
+// ---- Does the population fit? Two checks that hold however the servers were chosen.
+//
+// Counts given the number of attempts are no use here: a strategy that drops bad servers makes
+// that number depend on the outcomes. What stays true is
+// - per server: a rate drawn from the posterior given its tally is, over servers, a draw from
+// the population (the data-averaged posterior is the prior: Talts et al., arXiv:1804.06788).
+// Sent through the population's distribution function these are randomised PIT values, and
+// Kolmogorov-Smirnov tests their uniformity;
+// - per attempt: the predicted chance of failure given the server's past is right whoever chose
+// it (Dawid, "Statistical theory: the prequential approach", JRSS A 147 (1984), 278-292).
+// Failures are compared with predictions in bins of the prediction: too wide or too narrow a
+// population shows as low bins that fail too rarely or too often.
+//
+// When not to use it: both p-values are conservative when the population was fitted to the same
+// attempts; servers with few attempts hardly move the first.
 
 /// Seed of the randomisation, a constant: a fit is a function of its traces.
 const SEED: u64 = 0x600d;
@@ -43,7 +81,7 @@ pub struct Goodness {
 }
 
 /// Judges a population of error rates by the coins of each start; `refused` as for
-/// [`super::assumptions`], `stream` tells configs apart.
+/// [`crate::checks::assumptions::assumptions`], `stream` tells configs apart.
 #[must_use]
 pub fn goodness(
     starts: &[Start<'_>],
@@ -102,9 +140,20 @@ mod tests {
     use rayon::prelude::*;
 
     use super::*;
-    use crate::fit::synthetic::{self, Outcomes};
-    use crate::trace::Observed;
-    use crate::world::ErrorFamily;
+    use crate::synthetic;
+    use crate::synthetic::Outcomes;
+    use flakelab_sim::trace::Observed;
+    use flakelab_sim::world::ErrorFamily;
+
+    #[test]
+    fn the_statistic_is_the_sum_over_servers_that_were_tried_twice() {
+        let t = |failures, successes| Tally { failures, successes };
+        let (a, b) = ([t(70, 30), t(2, 2), t(0, 0)], [t(55, 45), t(0, 0), t(0, 0)]);
+        let found = homogeneity("all runs".to_owned(), &[&a, &b]);
+        let first = chi_square_homogeneity(&[(30, 100), (45, 100)]);
+        assert_eq!(found.test, first);
+        assert_eq!((found.runs, found.test.df), (2, 1));
+    }
 
     fn judge(prior: &RatePrior, starts: &[Outcomes]) -> Goodness {
         let attempts: Vec<Vec<Observed>> = starts.iter().map(synthetic::observed).collect();

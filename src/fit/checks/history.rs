@@ -1,64 +1,175 @@
-//! What was known of each attempt just before it was sent.
+//! The predicted chance of failure of a server whose tally grows coin by coin.
 //!
-//! One walk over the attempts of each start, in order of time, that hands every coin (an attempt
-//! that was not refused) to a test together with its predicted chance of failure and its past.
-//! Nothing here looks at the outcome before the coin was handed over, so whatever a test makes of
-//! a [`Coin`] is known before the throw.
+//! Up to [`FOLLOWED`] coins each prediction is that of the prior. Beyond, it would sum over the
+//! cells of the prior for every coin; it is followed instead. A coin x (1 if it failed) moves the
+//! mean m of the posterior of n coins by gain (x - m) / (n + 1). The gain is that of m with the
+//! raw rate: near 1, and less where the prior ends. Each time the tally has grown by 1 /
+//! [`AGAIN`], mean and gain are taken from the prior anew, so that errors do not add up: they stay
+//! below a twentieth of the posterior's standard deviation, which the test holds them to.
 //!
-//! Attempts that count as refused are no coins: they are skipped, and kept as load. That is fair
-//! when what counts as refused is recorded, or follows from times and places alone (a limiter's
-//! rule). Of recordings that do not mark 429 it is the failures that the rate limit found
-//! explains: a rule that looks at outcomes. Successes against that rule stay coins, so a failure
-//! that was the server's own may be dropped where a success is kept, and rates come out a little
-//! too low where the limit is wrong or errors fall on refused places.
-//!
-//! When not to use it: with attempts that are not in order of time.
+//! When not to use it: for predictions of unrelated tallies, which `RatePrior` gives.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use super::predictor::{Followed, Predictor};
-use crate::fit::error_rates::{RatePrior, Tally};
-use crate::fit::runs::Start;
-use crate::trace::Observed;
+use crate::rates::{RatePrior, Tally};
+use crate::runs::Start;
+use flakelab_sim::trace::Observed;
+
+/// Predictions of fewer coins are made at once, being cheap.
+const FEW: u64 = 64;
+
+/// Predictions that are remembered.
+const MOST_PREDICTIONS: usize = 100_000;
+
+/// Tallies of more coins are followed.
+const FOLLOWED: u64 = 2_000;
+
+/// A followed mean is taken anew when its tally has grown by one part of so many.
+const AGAIN: u64 = 32;
+
+/// Predictions that are looked up once made.
+pub(crate) struct Predictor<'a> {
+    prior: &'a RatePrior,
+    /// Of fewer than [`FEW`] coins: of n with f failures at n (n + 1) / 2 + f.
+    few: Vec<f64>,
+    known: BTreeMap<(u64, u64), f64>,
+}
+
+/// The posterior of one server's error rate, as far as predictions need it.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Followed {
+    mean: f64,
+    gain: f64,
+    /// Coins so far.
+    coins: u64,
+    /// Coins at which mean and gain are taken anew; neither is known yet at 0.
+    until: u64,
+}
+
+impl Followed {
+    /// Learns of one more coin.
+    pub(crate) fn record(&mut self, failed: bool) {
+        if self.until > 0 {
+            self.coins += 1;
+            let off = f64::from(u8::from(failed)) - self.mean;
+            self.mean += self.gain * off / self.coins as f64;
+        }
+    }
+}
+
+impl<'a> Predictor<'a> {
+    pub(crate) fn new(prior: &'a RatePrior) -> Self {
+        let of = |n: u64| (0..=n).map(move |f| Tally { failures: f, successes: n - f });
+        let few = (0..FEW).flat_map(of).map(|tally| prior.predictive_failure(tally)).collect();
+        Self { prior, few, known: BTreeMap::new() }
+    }
+
+    /// The chance that the next coin fails.
+    pub(crate) fn failure(&mut self, tally: Tally) -> f64 {
+        let coins = tally.attempts();
+        if coins < FEW {
+            return self.few[(coins * (coins + 1) / 2 + tally.failures) as usize];
+        }
+        if self.known.len() >= MOST_PREDICTIONS {
+            self.known.clear();
+        }
+        let prior = self.prior;
+        let key = (tally.failures, tally.successes);
+        *self.known.entry(key).or_insert_with(|| prior.predictive_failure(tally))
+    }
+
+    /// The same of a server whose every coin `followed` has learned of.
+    fn next_failure(&mut self, tally: Tally, followed: &mut Followed) -> f64 {
+        let coins = tally.attempts();
+        if coins <= FOLLOWED {
+            return self.failure(tally);
+        }
+        if coins >= followed.until {
+            *followed = self.anew(tally);
+        }
+        followed.mean
+    }
+
+    fn anew(&self, tally: Tally) -> Followed {
+        let mean = self.prior.predictive_failure(tally);
+        let n = tally.attempts() as f64;
+        // Over a step of the raw rate's standard deviation, as the prior is a grid.
+        let spread = (tally.failures as f64 * tally.successes as f64 / n).sqrt();
+        let step = (spread as u64).max(1);
+        let (more, fewer) = (
+            Tally {
+                failures: tally.failures + step.min(tally.successes),
+                successes: tally.successes - step.min(tally.successes),
+            },
+            Tally {
+                failures: tally.failures - step.min(tally.failures),
+                successes: tally.successes + step.min(tally.failures),
+            },
+        );
+        let between = self.prior.predictive_failure(more) - self.prior.predictive_failure(fewer);
+        let gain = between * n / (more.failures - fewer.failures).max(1) as f64;
+        let coins = tally.attempts();
+        // The grid's steps shall not make it follow more than the coins.
+        Followed { mean, gain: gain.clamp(0.0, 1.5), coins, until: coins + coins / AGAIN }
+    }
+}
+
+// ---- What was known of each attempt just before it was sent.
+//
+// One walk over the attempts of each start, in order of time, that hands every coin (an attempt
+// that was not refused) to a test together with its predicted chance of failure and its past.
+// Nothing here looks at the outcome before the coin was handed over, so whatever a test makes of
+// a [`Coin`] is known before the throw.
+//
+// Attempts that count as refused are no coins: they are skipped, and kept as load. That is fair
+// when what counts as refused is recorded, or follows from times and places alone (a limiter's
+// rule). Of recordings that do not mark 429 it is the failures that the rate limit found
+// explains: a rule that looks at outcomes. Successes against that rule stay coins, so a failure
+// that was the server's own may be dropped where a success is kept, and rates come out a little
+// too low where the limit is wrong or errors fall on refused places.
+//
+// When not to use it: with attempts that are not in order of time.
 
 /// Coins of the recent record at a server, against which the whole record is held.
-pub(super) const RECENT: usize = 20;
+pub(crate) const RECENT: usize = 20;
+
 /// Seconds that count as just now.
-pub(super) const JUST_NOW_S: f64 = 1.0;
+pub(crate) const JUST_NOW_S: f64 = 1.0;
+
 /// Requests in service that are remembered; older ones are taken for done.
 const MOST_REQUESTS: usize = 4_096;
 
 /// An attempt that was not refused, and what was known before it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Coin {
-    pub(super) start: usize,
+pub(crate) struct Coin {
+    pub(crate) start: usize,
     /// The stretch of the record, from 0 through all starts.
-    pub(super) stretch: usize,
-    pub(super) server: usize,
+    pub(crate) stretch: usize,
+    pub(crate) server: usize,
     /// The predicted chance of failure, from the server's coins in this start.
-    pub(super) predicted: f64,
+    pub(crate) predicted: f64,
     /// The same from its latest [`RECENT`] coins only.
-    pub(super) recent: f64,
-    pub(super) failed: bool,
+    pub(crate) recent: f64,
+    pub(crate) failed: bool,
     /// The server's coins so far.
-    pub(super) tally: Tally,
+    pub(crate) tally: Tally,
     /// Failures in a row at this server just before.
-    pub(super) run: u64,
+    pub(crate) run: u64,
     /// Whether the coin before at this server failed, and how many seconds ago that was, unless
     /// there is a gap in the record between.
-    pub(super) previous: Option<(bool, Option<f64>)>,
+    pub(crate) previous: Option<(bool, Option<f64>)>,
     /// Seconds since the last attempt at this server, refused ones included.
-    pub(super) gap_s: Option<f64>,
+    pub(crate) gap_s: Option<f64>,
     /// Attempts at this server within the last second, refused ones included.
-    pub(super) load: usize,
+    pub(crate) load: usize,
     /// Coins that failed at this server within the last second.
-    pub(super) failed_just_now: usize,
+    pub(crate) failed_just_now: usize,
     /// Whether its request was at this server before, refused or not.
-    pub(super) repeated: bool,
+    pub(crate) repeated: bool,
     /// Time on record within the start, from -1 to 1.
-    pub(super) when: f64,
+    pub(crate) when: f64,
     /// Whether it is in the second half of the start's coins.
-    pub(super) second_half: bool,
+    pub(crate) second_half: bool,
 }
 
 /// Which servers the requests in service have tried.
@@ -142,7 +253,7 @@ fn is_refused(refused: &[bool], i: usize, attempt: &Observed) -> bool {
 
 /// Hands every coin to `visit`, start by start, in order of time. `refused` is parallel to the
 /// starts' attempts; what is missing there was not refused.
-pub(super) fn walk(
+pub(crate) fn walk(
     starts: &[Start<'_>],
     refused: &[Vec<bool>],
     prior: &RatePrior,
@@ -219,7 +330,64 @@ fn length_s(stretch: &[Observed]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Outcome;
+    use flakelab_core::domain::{Outcome, Purpose, Streams};
+    use flakelab_core::stats::uniform01;
+    use flakelab_sim::world::ErrorFamily;
+
+    #[test]
+    fn followed_predictions_are_those_of_the_prior() {
+        let populations = [
+            ErrorFamily::FLAT,
+            ErrorFamily::Uniform { low: 0.02, high: 0.75 },
+            // The truth at its end, and beyond it.
+            ErrorFamily::Uniform { low: 0.1, high: 0.3 },
+            ErrorFamily::Uniform { low: 0.1, high: 0.29 },
+            ErrorFamily::Beta { alpha: 0.6, beta: 0.9 },
+            ErrorFamily::Beta { alpha: 300.0, beta: 900.0 },
+        ];
+        for (number, population) in (0..).zip(populations) {
+            let prior = RatePrior::of(&population);
+            for (k, rate) in [0.3, 0.001, 0.9].into_iter().enumerate() {
+                if population.cdf(rate + 0.02) - population.cdf(rate - 0.02) < 1e-3 {
+                    continue;
+                }
+                let mut rng = Streams::new(11).stream(Purpose::Analysis, number, k as u64);
+                let mut predictor = Predictor::new(&prior);
+                let (mut tally, mut followed) = (Tally::default(), Followed::default());
+                for i in 1..60_000_u64 {
+                    let got = predictor.next_failure(tally, &mut followed);
+                    if i % 977 == 0 {
+                        let exact = prior.predictive_failure(tally);
+                        let sd = (exact * (1.0 - exact) / i as f64).sqrt();
+                        let bound = if i <= FOLLOWED { 1e-12 } else { 0.05 * sd };
+                        assert!(
+                            (got - exact).abs() <= bound,
+                            "{population:?} {tally:?}: {got} {exact}, {} sd",
+                            (got - exact) / sd
+                        );
+                    }
+                    let failed = uniform01(&mut rng) < rate;
+                    followed.record(failed);
+                    tally.record(failed);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn servers_that_always_or_never_fail_stay_inside() {
+        for failed in [true, false] {
+            let prior = RatePrior::of(&ErrorFamily::Uniform { low: 0.4, high: 0.5 });
+            let mut predictor = Predictor::new(&prior);
+            let (mut tally, mut followed) = (Tally::default(), Followed::default());
+            for _ in 0..30_000 {
+                let got = predictor.next_failure(tally, &mut followed);
+                assert!(got > 0.39 && got < 0.51, "{tally:?}: {got}");
+                followed.record(failed);
+                tally.record(failed);
+            }
+        }
+    }
 
     fn attempt(at_s: f64, server: u8, request: u32, outcome: Outcome) -> Observed {
         Observed {

@@ -15,36 +15,38 @@
 //!
 //! When not to use it: with weights that depend on the outcome they weigh.
 
-use crate::stats::Interval;
-use crate::stats::special::{chi_square_sf, normal_cdf};
+use flakelab_core::stats::{Interval, chi_square_sf, normal_cdf};
 
 /// Up to so many coins are judged by their exact distribution.
-pub(super) const FEW: usize = 60;
+const FEW: usize = 60;
+
 /// Classes with less variance of the number of failures are left out of a chi-square.
-pub(super) const LEAST_VARIANCE: f64 = 5.0;
+pub(crate) const LEAST_VARIANCE: f64 = 5.0;
+
 /// Twice this tail is outside a 95 % interval.
 const TAIL: f64 = 0.025;
+
 /// The 97.5 % quantile of the standard normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
 
 /// The outcome of one test.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Finding {
+pub(crate) struct Finding {
     /// Standard normal if the model holds, or a chi-square.
-    pub(super) statistic: f64,
+    pub(crate) statistic: f64,
     /// Two-sided.
-    pub(super) p_value: f64,
+    pub(crate) p_value: f64,
     /// Difference in the probability of failure.
-    pub(super) effect: f64,
+    pub(crate) effect: f64,
     /// Its 95 % interval.
-    pub(super) interval: Interval,
+    pub(crate) interval: Interval,
     /// Coins that the test rests on.
-    pub(super) attempts: u64,
+    pub(crate) attempts: u64,
 }
 
 impl Finding {
     /// Nothing to test on.
-    pub(super) const NONE: Self = Self {
+    pub(crate) const NONE: Self = Self {
         statistic: 0.0,
         p_value: 1.0,
         effect: 0.0,
@@ -54,25 +56,25 @@ impl Finding {
 }
 
 /// The chance that a standard normal variable is at least as far from 0.
-pub(super) fn two_sided(z: f64) -> f64 {
+fn two_sided(z: f64) -> f64 {
     2.0 * normal_cdf(-z.abs())
 }
 
 /// The coins of one kind.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Coins {
-    pub(super) count: u64,
-    pub(super) failures: u64,
+pub(crate) struct Coins {
+    pub(crate) count: u64,
+    pub(crate) failures: u64,
     /// Sum of the predicted chances.
-    pub(super) expected: f64,
+    pub(crate) expected: f64,
     /// Sum of p (1 - p).
-    pub(super) variance: f64,
+    pub(crate) variance: f64,
     /// The chances of the first ones.
     chances: Vec<f64>,
 }
 
 impl Coins {
-    pub(super) fn record(&mut self, predicted: f64, failed: bool) {
+    pub(crate) fn record(&mut self, predicted: f64, failed: bool) {
         self.count += 1;
         self.failures += u64::from(failed);
         self.expected += predicted;
@@ -83,7 +85,7 @@ impl Coins {
     }
 
     /// Failures beyond those predicted.
-    pub(super) fn excess(&self) -> f64 {
+    pub(crate) fn excess(&self) -> f64 {
         self.failures as f64 - self.expected
     }
 
@@ -97,7 +99,7 @@ impl Coins {
     }
 
     /// Do they fail as often as predicted?
-    pub(super) fn against_prediction(&self) -> Finding {
+    pub(crate) fn against_prediction(&self) -> Finding {
         if self.count == 0 || self.variance == 0.0 {
             return Finding::NONE;
         }
@@ -113,7 +115,7 @@ impl Coins {
 
     /// Do they fail as often as the others, each compared with its prediction? With few of them,
     /// or no others, the same as [`Coins::against_prediction`].
-    pub(super) fn against(&self, others: &Self) -> Finding {
+    pub(crate) fn against(&self, others: &Self) -> Finding {
         if self.is_few() || others.count == 0 || others.variance == 0.0 {
             return self.against_prediction();
         }
@@ -168,14 +170,14 @@ fn tails(chances: &[f64], seen: usize) -> (f64, f64) {
 }
 
 /// Twice the smaller tail, at most 1.
-pub(super) fn poisson_binomial_p(chances: &[f64], seen: usize) -> f64 {
+fn poisson_binomial_p(chances: &[f64], seen: usize) -> f64 {
     let (at_most, at_least) = tails(chances, seen);
     (2.0 * at_most.min(at_least)).min(1.0)
 }
 
 /// Coins with weights of any size: does the chance of failure move with the weight?
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(super) struct Weighted {
+pub(crate) struct Weighted {
     count: u64,
     /// Sum of w (failed - p).
     excess: f64,
@@ -186,7 +188,7 @@ pub(super) struct Weighted {
 }
 
 impl Weighted {
-    pub(super) fn record(&mut self, weight: f64, predicted: f64, failed: bool) {
+    pub(crate) fn record(&mut self, weight: f64, predicted: f64, failed: bool) {
         if weight != 0.0 {
             self.count += 1;
             self.excess += weight * (f64::from(u8::from(failed)) - predicted);
@@ -196,12 +198,12 @@ impl Weighted {
     }
 
     /// Root mean square of the weights.
-    pub(super) fn typical(&self) -> f64 {
+    pub(crate) fn typical(&self) -> f64 {
         (self.squares / self.count as f64).sqrt()
     }
 
     /// The test, and the effect of a weight that is higher by `step`.
-    pub(super) fn finding(&self, step: f64) -> Finding {
+    pub(crate) fn finding(&self, step: f64) -> Finding {
         if self.count as usize <= FEW || self.variance == 0.0 {
             return Finding::NONE;
         }
@@ -219,7 +221,7 @@ impl Weighted {
 ///
 /// Chi-square of (excess - variance x common shift)^2 / variance, one degree of freedom less than
 /// classes; those below [`LEAST_VARIANCE`] are left out.
-pub(super) fn classes(classes: &[Coins]) -> (Option<usize>, Finding) {
+pub(crate) fn classes(classes: &[Coins]) -> (Option<usize>, Finding) {
     let used: Vec<(usize, &Coins)> =
         classes.iter().enumerate().filter(|(_, c)| c.variance >= LEAST_VARIANCE).collect();
     if used.len() < 2 {
@@ -241,7 +243,7 @@ pub(super) fn classes(classes: &[Coins]) -> (Option<usize>, Finding) {
     let (n, rest) = (most.1.count as f64, count - most.1.count as f64);
     let effect = most.1.excess() / n - (excess - most.1.excess()) / rest;
     let se = (most.1.variance / (n * n) + (variance - most.1.variance) / (rest * rest)).sqrt();
-    let z = -crate::stats::special::normal_quantile(TAIL / used.len() as f64);
+    let z = -flakelab_core::stats::normal_quantile(TAIL / used.len() as f64);
     let finding = Finding {
         statistic,
         p_value: chi_square_sf(statistic, df),

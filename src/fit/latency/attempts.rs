@@ -9,53 +9,55 @@
 //! When not to use it: for extremes of large records. The maximum is that of the attempts taken,
 //! as are all quantiles; a rare longer one may lie between the blocks.
 
-use crate::fit::runs::Start;
-use crate::stats::quantile::quantile;
-
-use super::families::{LONGEST_MS, SHORTEST_MS};
+use crate::latency::families::{LONGEST_MS, SHORTEST_MS};
+use crate::runs::Start;
+use flakelab_core::stats::quantile;
 
 /// The most attempts that are fitted and tested.
 pub const MOST_ATTEMPTS: usize = 20_000;
+
 /// Attempts that follow each other in a subsample.
 const BLOCK: usize = 50;
+
 /// Ticks of a clock that are looked for, in milliseconds, coarsest first.
 const TICKS_MS: [f64; 6] = [1000.0, 100.0, 10.0, 1.0, 0.1, 0.01];
+
 /// A clock is coarse if fewer ticks than this lie in the interquartile range.
 const FINE_TICKS: f64 = 50.0;
 
 /// One attempt that was not refused.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Timed {
-    pub(super) ms: f64,
-    pub(super) server: usize,
-    pub(super) retry: bool,
-    pub(super) failed: bool,
+pub(crate) struct Timed {
+    pub(crate) ms: f64,
+    pub(crate) server: usize,
+    pub(crate) retry: bool,
+    pub(crate) failed: bool,
     /// The stretch of the record, from 0.
-    pub(super) run: usize,
+    pub(crate) run: usize,
     /// Attempts of one run that follow each other without a gap, from 0.
-    pub(super) sequence: usize,
+    pub(crate) sequence: usize,
     /// Seconds since the run's first attempt.
-    pub(super) since_s: f64,
+    pub(crate) since_s: f64,
 }
 
 /// The attempts of a config.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Attempts {
+pub(crate) struct Attempts {
     /// In order of time within each sequence.
-    pub(super) kept: Vec<Timed>,
+    pub(crate) kept: Vec<Timed>,
     /// Latencies of refusals, from the same blocks.
-    pub(super) refusals_ms: Vec<f64>,
+    pub(crate) refusals_ms: Vec<f64>,
     /// How many attempts there are that were not refused.
-    pub(super) total: usize,
+    pub(crate) total: usize,
     /// The tick of a coarse clock, in milliseconds.
-    pub(super) tick_ms: Option<f64>,
+    pub(crate) tick_ms: Option<f64>,
     /// Mean time from one request to the next within a stretch, in milliseconds; `None` where no
     /// stretch has two requests.
-    pub(super) between_requests_ms: Option<f64>,
+    pub(crate) between_requests_ms: Option<f64>,
 }
 
 impl Attempts {
-    pub(super) fn collect(starts: &[Start<'_>], refused: &[Vec<bool>]) -> Self {
+    pub(crate) fn collect(starts: &[Start<'_>], refused: &[Vec<bool>]) -> Self {
         let recorded: usize = starts.iter().map(|start| start.attempts().count()).sum();
         // One block of so many is kept.
         let every = recorded.div_ceil(MOST_ATTEMPTS).max(1);
@@ -110,7 +112,7 @@ impl Attempts {
     }
 
     /// Latencies in milliseconds, ascending, of some attempts.
-    pub(super) fn sorted_ms(&self, which: impl Fn(&Timed) -> bool) -> Vec<f64> {
+    pub(crate) fn sorted_ms(&self, which: impl Fn(&Timed) -> bool) -> Vec<f64> {
         let mut ms: Vec<f64> = self.kept.iter().filter(|a| which(a)).map(|a| a.ms).collect();
         ms.sort_by(f64::total_cmp);
         ms
@@ -194,13 +196,13 @@ mod tests {
 
     #[test]
     fn the_pace_of_requests_leaves_out_retries_and_gaps_of_the_record() {
-        let attempt = |request: u32, at_s: f64| crate::trace::Observed {
+        let attempt = |request: u32, at_s: f64| flakelab_sim::trace::Observed {
             at_s,
             latency_ms: 1.0,
             request,
             attempt: 1,
             server: 0,
-            outcome: crate::domain::Outcome::Success,
+            outcome: flakelab_core::domain::Outcome::Success,
             strategy: 0,
             identifier_byte: 0,
         };

@@ -1,41 +1,248 @@
-//! What latency depends on: server, attempt number, run, outcome, the attempt before, time.
+//! What follows for simulations from what latency depends on.
 //!
-//! A simulator draws latencies independently of all of these. Each test says whether recorded
-//! attempts contradict that (p-values by permutation, adjusted by Holm), how much it is (a ratio of
-//! medians with a bootstrap interval over blocks of ten neighbours; Künsch, Ann. Statist. 17
-//! (1989), 1217-1241), and what follows. Servers and outcomes are compared among first attempts
-//! and among retries of one run, whose latencies differ for reasons of their own.
+//! A dependence is weighed against the mean time between two requests of the recordings.
 //!
-//! When not to use it: as proof of a cause. A strategy that retries on one server makes servers
-//! differ in whatever retries do.
+//! When not to use it: for simulations with requests much faster than those recorded.
 
 use std::fmt;
+use std::fmt::Write;
 
 use rand::Rng;
 use rayon::prelude::*;
 
-use crate::domain::{Purpose, Streams};
-use crate::stats::Interval;
-use crate::stats::multiple::holm;
-use crate::stats::quantile::quantile;
-use crate::stats::sample::index_below;
+use crate::latency::attempts::Timed;
+use flakelab_core::domain::{Purpose, Streams};
+use flakelab_core::stats::{Interval, holm, index_below, quantile};
 
-use super::attempts::Timed;
-use super::consequences::follows;
-use super::permute::{between_groups, lag_1, permuted, scores, turned, whitened};
+/// A dependence is called one below this adjusted p-value.
+const LEVEL: f64 = 0.05;
+
+/// Differences below this share of the time between two requests change no decision.
+const NEGLIGIBLE: f64 = 0.02;
+
+/// A sentence or two for a tested factor; `typical` are the median and the p98 of all attempts,
+/// `between_requests_ms` is the mean time from one request to the next, where there is one.
+fn follows(
+    test: &LatencyDependence,
+    typical: (f64, f64),
+    between_requests_ms: Option<f64>,
+) -> String {
+    if test.p_adjusted >= LEVEL {
+        return "No dependence seen; drawing latencies independently is not contradicted."
+            .to_owned();
+    }
+    let (median_ms, slow_ms) = typical;
+    let mut text = String::new();
+    let difference = (test.effect - 1.0).abs() * median_ms;
+    let is_small = between_requests_ms.is_some_and(|budget| difference < NEGLIGIBLE * budget);
+    let verdict = if is_small {
+        "no strategy is affected"
+    } else {
+        "strategies may be affected, and models do not know it"
+    };
+    let budget = match between_requests_ms {
+        Some(ms) => {
+            let digits = if ms < 10.0 { 2 } else { 0 };
+            format!("{difference:.2} ms of {ms:.digits$} ms between two requests")
+        }
+        None => format!("{difference:.2} ms"),
+    };
+    let _ = match test.factor {
+        LatencyFactor::Server => write!(text, "Servers' medians differ by {budget}: {verdict}."),
+        LatencyFactor::AttemptNumber => {
+            let which = if test.effect < 1.0 { "faster" } else { "slower" };
+            write!(text, "Retries are {which} by {budget}: {verdict}.")
+        }
+        LatencyFactor::Run => write!(
+            text,
+            "Runs' medians differ by {budget}: {verdict}; one distribution describes all runs, \
+                 not each."
+        ),
+        LatencyFactor::Outcome => {
+            let which = if test.effect < 1.0 { "faster" } else { "slower" };
+            write!(text, "Failures are {which} by {budget}: {verdict}.")
+        }
+        LatencyFactor::Previous => write!(
+            text,
+            "Neighbours are alike, which simulations leave out: quantiles of single attempts \
+                 are right, sums over the attempts of one request spread a little more in truth."
+        ),
+        LatencyFactor::SlowSpell => write!(
+            text,
+            "Attempts slower than {:.1} ms come in spells ({:.0} % follow another, 2 % would \
+                 by chance): simulations spread them evenly, so one request rarely meets two.",
+            slow_ms,
+            100.0 * test.effect
+        ),
+        LatencyFactor::TimeInRun => write!(
+            text,
+            "{} runs are slow {:.1} s after they begin: more likely the client's doing than the \
+                 servers'; the fitted tail holds it and may be too long.",
+            test.statistic, test.effect
+        ),
+    };
+    text
+}
+
+// ---- Permutation tests on ranks of a series.
+//
+// Latencies of neighbours are alike, and a plain permutation would call that a difference
+// between groups. So ranks are first freed of it, `e_t = s_t - phi s_(t-1)` with the series' own
+// lag-1 autocorrelation phi, and the rests are permuted within classes that may be exchanged
+// (M. J. Anderson, Can. J. Fish. Aquat. Sci. 58 (2001), 626-639). Mid-ranks, so that neither ties
+// nor the tail matter.
+//
+// When not to use it: for dependence that reaches further than to the neighbour; the rests then
+// still hold some, and p-values are somewhat too small.
+
+/// Permutations of a test; the smallest possible p-value is 1 / (permutations + 1).
+pub const PERMUTATIONS: u64 = 999;
+
+/// Seed of the permutations, a constant: a test is a function of its traces.
+const SEED: u64 = 0x7e57;
+
+/// Mid-ranks of values, centred, divided by their number: from -1/2 to 1/2.
+fn scores(values: &[f64]) -> Vec<f64> {
+    let n = values.len() as f64;
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
+    let mut scores = vec![0.0; values.len()];
+    let mut below = 0;
+    for same in order.chunk_by(|a, b| values[*a] == values[*b]) {
+        let rank = below as f64 + (same.len() as f64 + 1.0) / 2.0;
+        same.iter().for_each(|i| scores[*i] = (rank - (n + 1.0) / 2.0) / n);
+        below += same.len();
+    }
+    scores
+}
+
+/// Lag-1 autocorrelation of centred scores, within the series; 0 for nothing.
+fn lag_1(scores: &[f64], series: &[Vec<usize>]) -> f64 {
+    let product = |pair: &[usize]| scores[pair[0]] * scores[pair[1]];
+    let together: f64 = series.iter().flat_map(|s| s.windows(2)).map(product).sum();
+    let square: f64 = series.iter().flatten().map(|i| scores[*i] * scores[*i]).sum();
+    if square > 0.0 { together / square } else { 0.0 }
+}
+
+/// What is left of scores when each series' neighbours are accounted for.
+fn whitened(scores: &[f64], series: &[Vec<usize>]) -> Vec<f64> {
+    let phi = lag_1(scores, series).clamp(-0.95, 0.95);
+    let mut rest = scores.to_vec();
+    for one in series {
+        if let Some(first) = one.first() {
+            rest[*first] = scores[*first] * (1.0 - phi * phi).sqrt();
+        }
+        for pair in one.windows(2) {
+            rest[pair[1]] = scores[pair[1]] - phi * scores[pair[0]];
+        }
+    }
+    rest
+}
+
+/// Statistic and p-value of the hypothesis that scores can be exchanged within `classes`.
+///
+/// `shuffle` rearranges a copy of the scores in place; large statistics speak against it.
+fn test(
+    scores: &[f64],
+    stream: u16,
+    shuffle: impl Fn(&mut [f64], &mut rand_chacha::ChaCha8Rng),
+    statistic: impl Fn(&[f64]) -> f64,
+) -> (f64, f64) {
+    let observed = statistic(scores);
+    let mut rng = Streams::new(SEED).stream(Purpose::Analysis, stream, 0);
+    let mut mixed = scores.to_vec();
+    // Rounding must not make equal statistics differ.
+    let least = observed - 1e-9 * observed.abs();
+    let mut as_far = 1;
+    for _ in 0..PERMUTATIONS {
+        shuffle(&mut mixed, &mut rng);
+        as_far += u32::from(statistic(&mixed) >= least);
+    }
+    (observed, f64::from(as_far) / (PERMUTATIONS + 1) as f64)
+}
+
+/// Tests with scores permuted within classes.
+fn permuted(
+    scores: &[f64],
+    classes: &[Vec<usize>],
+    stream: u16,
+    statistic: impl Fn(&[f64]) -> f64,
+) -> (f64, f64) {
+    test(scores, stream, |mixed, rng| classes.iter().for_each(|of| mix(mixed, of, rng)), statistic)
+}
+
+/// Tests with each series of scores turned by a random number of places, which keeps what
+/// neighbours share.
+fn turned(
+    scores: &[f64],
+    series: &[Vec<usize>],
+    stream: u16,
+    statistic: impl Fn(&[f64]) -> f64,
+) -> (f64, f64) {
+    let turn = |mixed: &mut [f64], rng: &mut rand_chacha::ChaCha8Rng| {
+        for one in series.iter().filter(|one| !one.is_empty()) {
+            let by = index_below(rng, one.len());
+            one.iter().enumerate().for_each(|(j, i)| mixed[*i] = scores[one[(j + by) % one.len()]]);
+        }
+    };
+    test(scores, stream, turn, statistic)
+}
+
+/// Fisher and Yates.
+fn mix(values: &mut [f64], class: &[usize], rng: &mut impl Rng) {
+    for i in (1..class.len()).rev() {
+        values.swap(class[i], class[index_below(rng, i + 1)]);
+    }
+}
+
+/// Kruskal and Wallis's statistic on any scores: the share of their sum of squares that lies
+/// between groups, times their number less one (JASA 47 (1952), 583-621).
+fn between_groups(groups: &[usize], count: usize) -> impl Fn(&[f64]) -> f64 {
+    let mut sizes = vec![0.0; count];
+    groups.iter().for_each(|group| sizes[*group] += 1.0);
+    move |scores: &[f64]| {
+        let n = scores.len() as f64;
+        let mean = scores.iter().sum::<f64>() / n;
+        let mut sums = vec![0.0; count];
+        let mut squares = 0.0;
+        for (score, group) in scores.iter().zip(groups) {
+            sums[*group] += score - mean;
+            squares += (score - mean) * (score - mean);
+        }
+        let part = |(sum, size): (&f64, &f64)| if *size > 0.0 { sum * sum / size } else { 0.0 };
+        let between: f64 = sums.iter().zip(&sizes).map(part).sum();
+        if squares > 0.0 { (n - 1.0) * between / squares } else { 0.0 }
+    }
+}
+
+// ---- What latency depends on: server, attempt number, run, outcome, the attempt before, time.
+//
+// A simulator draws latencies independently of all of these. Each test says whether recorded
+// attempts contradict that (p-values by permutation, adjusted by Holm), how much it is (a ratio of
+// medians with a bootstrap interval over blocks of ten neighbours; Künsch, Ann. Statist. 17
+// (1989), 1217-1241), and what follows. Servers and outcomes are compared among first attempts
+// and among retries of one run, whose latencies differ for reasons of their own.
+//
+// When not to use it: as proof of a cause. A strategy that retries on one server makes servers
+// differ in whatever retries do.
 
 /// Resamples of the bootstrap of an effect.
 const RESAMPLES: u64 = 399;
+
 /// Neighbours that are resampled together.
 const BLOCK: usize = 10;
+
 /// A group needs so many attempts for a median.
 const LEAST_ATTEMPTS: usize = 10;
+
 /// The slowest share of attempts.
 const SLOW: f64 = 0.02;
+
 /// Width of a window of time, in seconds, in which runs are slow together.
 const WINDOW_S: f64 = 0.25;
+
 /// Seed of the bootstrap, a constant: a fit is a function of its traces.
-const SEED: u64 = 0xb007;
+const DEPENDENCE_SEED: u64 = 0xb007;
 
 /// What a latency may depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +295,7 @@ pub struct LatencyDependence {
     pub factor: LatencyFactor,
     /// Large when it does.
     pub statistic: f64,
-    /// By permutation, at least 1 / ([`super::PERMUTATIONS`] + 1).
+    /// By permutation, at least 1 / ([`PERMUTATIONS`] + 1).
     pub p_value: f64,
     /// Adjusted for all tests of the config (Holm).
     pub p_adjusted: f64,
@@ -105,7 +312,7 @@ pub struct LatencyDependence {
 
 /// Tests every factor that the attempts have; `stream` tells configs apart. `between_requests_ms`
 /// is the mean time from one request to the next, where there is one.
-pub(super) fn dependences(
+pub(crate) fn dependences(
     attempts: &[Timed],
     servers: usize,
     between_requests_ms: Option<f64>,
@@ -230,7 +437,7 @@ impl Context<'_> {
 
     /// Percentile interval of a statistic of the attempts, by a bootstrap of blocks of neighbours.
     fn interval(&self, stream: u16, of: impl Fn(&[usize]) -> f64) -> Option<Interval> {
-        let streams = Streams::new(SEED);
+        let streams = Streams::new(DEPENDENCE_SEED);
         let resampled = |resample: u64| {
             let mut rng = streams.stream(Purpose::Analysis, stream, resample);
             of(&blocks(self.ms.len(), &mut rng))
@@ -356,4 +563,190 @@ fn blocks(n: usize, rng: &mut impl Rng) -> Vec<usize> {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use flakelab_core::stats::{standard_normal, uniform01};
+
+    #[test]
+    fn a_difference_is_weighed_against_the_pace_of_the_recordings() {
+        let test = LatencyDependence {
+            factor: LatencyFactor::Server,
+            statistic: 0.0,
+            p_value: 0.001,
+            p_adjusted: 0.01,
+            effect_name: "",
+            effect: 1.5,
+            effect_interval: None,
+            follows: String::new(),
+        };
+        let say = |between| follows(&test, (1.0, 9.0), between);
+        let affected = "strategies may be affected, and models do not know it.";
+        for (between, expected) in [
+            (Some(101.6), "by 0.50 ms of 102 ms between two requests: no strategy is affected."),
+            (Some(5.0), "by 0.50 ms of 5.00 ms between two requests: strategies may be affected"),
+            (None, "by 0.50 ms: strategies may be affected"),
+        ] {
+            assert!(say(between).contains(expected), "{}", say(between));
+        }
+        assert!(say(None).ends_with(affected));
+    }
+
+    #[test]
+    fn scores_are_centred_mid_ranks() {
+        assert_eq!(scores(&[5.0, 1.0, 5.0, 9.0]), [0.0, -0.375, 0.0, 0.375]);
+        assert_eq!(scores(&[2.0; 3]), [0.0; 3]);
+    }
+
+    #[test]
+    fn kruskal_and_walliss_statistic_is_that_of_r() {
+        // R: kruskal.test(list(c(2.9, 3.0, 2.5, 2.6, 3.2), c(3.8, 2.7, 4.0, 2.4),
+        //                      c(2.8, 3.4, 3.7, 2.2, 2.0))), its own example: 0.7714.
+        let values = [2.9, 3.0, 2.5, 2.6, 3.2, 3.8, 2.7, 4.0, 2.4, 2.8, 3.4, 3.7, 2.2, 2.0];
+        let groups = [0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 2];
+        let statistic = between_groups(&groups, 3)(&scores(&values));
+        assert!((statistic - 0.771_428_571).abs() < 1e-8, "{statistic}");
+    }
+
+    #[test]
+    fn whitening_undoes_an_autoregression() {
+        let mut scores = vec![0.0; 400];
+        let mut rng = Streams::new(4).stream(Purpose::World, 0, 0);
+        for t in 1..400 {
+            scores[t] = 0.6 * scores[t - 1] + flakelab_core::stats::standard_normal(&mut rng);
+        }
+        let series = [(0..400).collect::<Vec<_>>()];
+        // Four standard errors of 1 / sqrt n.
+        assert!((lag_1(&scores, &series) - 0.6).abs() < 0.2);
+        assert!(lag_1(&whitened(&scores, &series), &series).abs() < 0.2);
+    }
+
+    // ---- False alarms and power of the tests of dependence, on made records.
+
+    /// How attempts of a made record come about.
+    #[derive(Default)]
+    struct Plan {
+        /// Autocorrelation of ln latency.
+        phi: f64,
+        /// Servers and outcomes stay the same for ten attempts on average.
+        lasting: bool,
+        slow_server: f64,
+        slow_retry: f64,
+        slow_run: f64,
+        slow_failure: f64,
+        /// Each run has ten attempts with this added to ln latency at 3 s.
+        hiccup: f64,
+    }
+
+    /// Four runs of `n / 4` attempts, ten a second.
+    fn record(plan: &Plan, n: usize, seed: u64) -> Vec<Timed> {
+        let mut rng = Streams::new(seed).stream(Purpose::World, 0, 0);
+        let (mut noise, mut server, mut failed) = (0.0, 0, false);
+        let attempt = |i: usize| {
+            let (run, position) = (4 * i / n, i % (n / 4));
+            let calm = (1.0 - plan.phi * plan.phi).sqrt();
+            noise = plan.phi * noise + calm * standard_normal(&mut rng);
+            if !plan.lasting || uniform01(&mut rng) < 0.1 {
+                server = index_below(&mut rng, 5);
+                failed = uniform01(&mut rng) < 0.4;
+            }
+            let retry = uniform01(&mut rng) < 0.3;
+            let on = |is: bool| f64::from(u8::from(is));
+            let log = 0.3 * noise
+                + plan.slow_server * on(server == 2)
+                + plan.slow_retry * on(retry)
+                + plan.slow_run * on(run == 1)
+                + plan.slow_failure * on(failed)
+                + plan.hiccup * on((30..35).contains(&position));
+            let ms = libm::exp(log);
+            Timed { ms, server, retry, failed, run, sequence: run, since_s: 0.1 * position as f64 }
+        };
+        (0..n).map(attempt).collect()
+    }
+
+    fn p_value(factor: LatencyFactor, attempts: &[Timed]) -> f64 {
+        let ms: Vec<f64> = attempts.iter().map(|a| a.ms).collect();
+        let mut sorted = ms.clone();
+        sorted.sort_by(f64::total_cmp);
+        let slow_ms = quantile(&sorted, 1.0 - SLOW);
+        let context = Context { attempts, ms, servers: 5, slow_ms, resamples: 0 };
+        context.test(factor, 0).unwrap().p_value
+    }
+
+    /// How many of 200 records without the dependence are called dependent at 5 %: 10 expected,
+    /// standard deviation 3.1; 4 of them, 22, are passed with probability 1e-4.
+    fn alarms(factor: LatencyFactor, plan: &Plan) -> usize {
+        let alarm = |seed: u64| p_value(factor, &record(plan, 320, seed)) <= 0.05;
+        (0..200_u64).into_par_iter().filter(|seed| alarm(*seed)).count()
+    }
+
+    const MOST_ALARMS: usize = 22;
+
+    #[test]
+    fn independent_latencies_raise_no_more_alarms_than_stated() {
+        for factor in FACTORS {
+            let alarms = alarms(factor, &Plan::default());
+            assert!(alarms <= MOST_ALARMS, "{factor:?}: {alarms}");
+        }
+    }
+
+    #[test]
+    fn neighbours_that_are_alike_are_not_taken_for_differences_between_groups() {
+        let plan = Plan { phi: 0.4, lasting: true, ..Plan::default() };
+        for factor in [LatencyFactor::Server, LatencyFactor::Outcome, LatencyFactor::Run] {
+            let alarms = alarms(factor, &plan);
+            assert!(alarms <= MOST_ALARMS, "{factor:?}: {alarms}");
+        }
+        // Planted bug: ranks as they are.
+        let plain = |seed: u64| {
+            let attempts = record(&plan, 320, seed);
+            let servers: Vec<usize> = attempts.iter().map(|a| a.server).collect();
+            let ranks = scores(&attempts.iter().map(|a| a.ms).collect::<Vec<_>>());
+            let all = [(0..320).collect::<Vec<_>>()];
+            permuted(&ranks, &all, 0, between_groups(&servers, 5)).1 <= 0.05
+        };
+        let alarms = (0..200_u64).into_par_iter().filter(|seed| plain(*seed)).count();
+        assert!(alarms > MOST_ALARMS, "{alarms}");
+    }
+
+    #[test]
+    fn every_planted_dependence_is_found_in_nine_of_ten_records() {
+        let none = Plan::default;
+        let plans = [
+            (LatencyFactor::Server, Plan { slow_server: 0.25, ..none() }),
+            (LatencyFactor::AttemptNumber, Plan { slow_retry: -0.2, ..none() }),
+            (LatencyFactor::Run, Plan { slow_run: 0.2, ..none() }),
+            (LatencyFactor::Outcome, Plan { slow_failure: 0.2, ..none() }),
+            (LatencyFactor::Previous, Plan { phi: 0.3, ..none() }),
+            (LatencyFactor::SlowSpell, Plan { hiccup: 2.0, ..none() }),
+            (LatencyFactor::TimeInRun, Plan { hiccup: 2.0, ..none() }),
+        ];
+        for (factor, plan) in plans {
+            let found = |seed: u64| p_value(factor, &record(&plan, 600, seed)) <= 0.01;
+            let found = (0..20_u64).into_par_iter().filter(|seed| found(*seed)).count();
+            assert!(found >= 18, "{factor:?}: {found} of 20");
+        }
+    }
+
+    #[test]
+    fn the_effect_and_its_interval_are_those_planted() {
+        let plan = Plan { slow_retry: -0.2, ..Plan::default() };
+        let tests = dependences(&record(&plan, 1200, 3), 5, Some(100.0), 0);
+        assert_eq!(tests.len(), FACTORS.len());
+        let retry = tests.iter().find(|t| t.factor == LatencyFactor::AttemptNumber).unwrap();
+        let interval = retry.effect_interval.unwrap();
+        // exp(-0.2) = 0.819; the interval's half-width is about two standard errors of 0.03.
+        assert!(interval.contains(0.819) && interval.width() < 0.15, "{retry:?}");
+        assert!(retry.p_adjusted >= retry.p_value && retry.p_adjusted < 0.01);
+        assert!(retry.follows.contains("faster") && retry.follows.contains("no strategy"));
+    }
+
+    #[test]
+    fn a_single_server_or_run_or_outcome_is_not_tested() {
+        let mut attempts = record(&Plan::default(), 40, 1);
+        for attempt in &mut attempts {
+            (attempt.server, attempt.run, attempt.sequence, attempt.failed) = (0, 0, 0, false);
+        }
+        let factors: Vec<_> = dependences(&attempts, 1, None, 0).iter().map(|t| t.factor).collect();
+        assert_eq!(factors, [LatencyFactor::AttemptNumber, LatencyFactor::Previous]);
+    }
+}

@@ -1,9 +1,45 @@
-//! A family of limits: its evidence, its posterior, and what that says of its parameters.
+//! What is assumed of a rate limit that exists by definition but could not be seen.
+//!
+//! Config 1 has a fixed limit and config 2 one that changes over time, by definition. Where the
+//! recordings do not show it, a model must still say something, marked as an assumption.
+//!
+//! When not to use it: for other people's servers; of those nothing is assumed.
 
-use super::rates::Piece;
-use crate::stats::Interval;
-use crate::stats::special::log_sum_exp;
-use crate::world::{LimitKind, RateLimit};
+use crate::limits::laws::{Piece, to_digits};
+use flakelab_core::stats::{Interval, log_sum_exp};
+use flakelab_sim::trace::Config;
+use flakelab_sim::world::{LimitKind, RateLimit};
+
+const CONFIG_1: RateLimit = RateLimit::TokenBucket { per_second: 20.0, burst: 1.0 };
+
+const CONFIG_1_REASON: &str = "Config 1 has a fixed rate limit by definition; these recordings do \
+    not show it. One token, refilled 20 times a second, is inside what the recordings of \
+    2026-01-21 support.";
+
+const CONFIG_2: RateLimit = RateLimit::Sinusoidal {
+    mean_per_second: 20.0,
+    amplitude_per_second: 8.0,
+    period_s: 10.0,
+    burst: 1.0,
+    phase: None,
+};
+
+const CONFIG_2_REASON: &str = "Config 2 has a rate limit that changes over time by definition; \
+    these recordings do not show it. Mean and burst are those assumed for config 1; the swing is \
+    as large as it can be while the refill never falls below 12 a second, since servers of config \
+    2 that were asked ten times a second showed no refusals; the period is the length of a \
+    recording.";
+
+/// The limit assumed for a config, and why; none for config 0, which has none by definition.
+pub(crate) fn assumed(config: Config) -> Option<(RateLimit, &'static str)> {
+    match config.number() {
+        0 => None,
+        1 => Some((CONFIG_1, CONFIG_1_REASON)),
+        _ => Some((CONFIG_2, CONFIG_2_REASON)),
+    }
+}
+
+// ---- A family of limits: its evidence, its posterior, and what that says of its parameters.
 
 /// A number that describes a limit of any family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,23 +66,23 @@ impl LimitParameter {
 
 /// A part of a family's posterior: one limit, or token buckets of one burst and a span of rates.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Cell {
+pub(crate) struct Cell {
     /// The limit at the lower end of the rates.
-    pub(super) limit: RateLimit,
+    pub(crate) limit: RateLimit,
     /// `ln` of the upper over the lower end; 0 for a single limit.
-    pub(super) log_width: f64,
+    pub(crate) log_width: f64,
     /// `ln` of prior probability times likelihood, less the base of the lanes.
-    pub(super) log_mass: f64,
+    pub(crate) log_mass: f64,
     /// `ln` likelihood less the base of the lanes.
-    pub(super) log_likelihood: f64,
+    pub(crate) log_likelihood: f64,
 }
 
 impl Cell {
-    pub(super) fn single(limit: RateLimit, log_mass: f64, log_likelihood: f64) -> Self {
+    pub(crate) fn single(limit: RateLimit, log_mass: f64, log_likelihood: f64) -> Self {
         Self { limit, log_width: 0.0, log_mass, log_likelihood }
     }
 
-    pub(super) fn of_piece(piece: &Piece) -> Self {
+    pub(crate) fn of_piece(piece: &Piece) -> Self {
         let per_second = libm::exp(piece.log_low);
         Self {
             limit: RateLimit::TokenBucket { per_second, burst: f64::from(piece.burst) },
@@ -57,7 +93,7 @@ impl Cell {
     }
 
     /// The limit at a share of the way (in `ln`) through the rates.
-    pub(super) fn at(&self, share: f64) -> RateLimit {
+    pub(crate) fn at(&self, share: f64) -> RateLimit {
         match self.limit {
             RateLimit::TokenBucket { per_second, burst } if self.log_width > 0.0 => {
                 let per_second = per_second * libm::exp(share * self.log_width);
@@ -90,12 +126,12 @@ pub struct LimitFamily {
     pub per_second: Interval,
     /// `ln` of the largest likelihood, less that of no limit.
     pub best_log_likelihood: f64,
-    pub(super) cells: Vec<Cell>,
+    pub(crate) cells: Vec<Cell>,
 }
 
 impl LimitFamily {
     /// A family from its cells; `base` and `none` are `ln` likelihoods of the lanes.
-    pub(super) fn new(kind: LimitKind, mut cells: Vec<Cell>, base: f64, none: f64) -> Self {
+    pub(crate) fn new(kind: LimitKind, mut cells: Vec<Cell>, base: f64, none: f64) -> Self {
         let masses: Vec<f64> = cells.iter().map(|cell| cell.log_mass).collect();
         let relative = if cells.is_empty() { f64::NEG_INFINITY } else { log_sum_exp(&masses) };
         cells.retain(|cell| cell.log_mass > relative - 20.0);
@@ -146,7 +182,7 @@ impl LimitFamily {
     }
 
     /// The posterior weights of its cells, in proportion.
-    pub(super) fn weights(&self) -> impl Iterator<Item = f64> + '_ {
+    pub(crate) fn weights(&self) -> impl Iterator<Item = f64> + '_ {
         let top = self.cells.iter().map(|cell| cell.log_mass).fold(f64::NEG_INFINITY, f64::max);
         self.cells.iter().map(move |cell| libm::exp(cell.log_mass - top))
     }
@@ -206,14 +242,6 @@ fn roundest(low: f64, middle: f64, high: f64) -> f64 {
     rounded.into_iter().find(|x| (low..=high).contains(x)).unwrap_or(middle)
 }
 
-/// A number above 0 rounded to this many significant digits.
-pub(super) fn to_digits(x: f64, digits: i32) -> f64 {
-    let places = digits - 1 - libm::floor(libm::log10(x)) as i32;
-    // Powers of ten up to 22 are exact, and so is the nearest float of the quotient.
-    let power = libm::pow(10.0, f64::from(places.abs()));
-    if places >= 0 { libm::round(x * power) / power } else { libm::round(x / power) * power }
-}
-
 /// The quantile of weighted spans, linear in a span; infinite without any.
 fn quantile_of(sorted: &[(f64, f64, f64)], p: f64) -> f64 {
     let total: f64 = sorted.iter().map(|(_, _, weight)| weight).sum();
@@ -231,6 +259,17 @@ fn quantile_of(sorted: &[(f64, f64, f64)], p: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::laws::to_digits;
+    use flakelab_sim::world::Families;
+
+    #[test]
+    fn the_assumptions_are_valid_models() {
+        assert!(assumed(Config::ALL[0]).is_none());
+        for config in &Config::ALL[1..] {
+            let (limit, reason) = assumed(*config).unwrap();
+            assert!(limit.validate().is_ok() && !reason.is_empty());
+        }
+    }
 
     #[test]
     fn a_rate_is_as_round_as_the_posterior_allows() {

@@ -1,22 +1,313 @@
-//! Inference of a rate limit: the evidence of every family of limits, compared.
+//! What may be claimed of a rate limit, why, and which load would decide the rest.
 //!
-//! Exact sequential likelihoods given the times of the attempts (`windows`, `rates`,
-//! `sinusoidal`), averaged over proper priors (`prior`), give the evidence of each family; with equal
-//! prior probabilities their ratios are Bayes factors. R. E. Kass and A. E. Raftery, "Bayes
-//! Factors", JASA 90 (1995), 773-795.
-//!
-//! When not to use it: where a limiter is shared by several clients, of whom only one was recorded.
+//! A limit is claimed when the Bayes factor of a limit against none is at least 100; its family
+//! when the family's probability is at least 0.9 as well. A claim says so when no law here explains
+//! the attempts. Without a claim the inference abstains and says what the load could not have shown.
 
-use super::conclusion::{Conclusion, conclude};
-use super::family::{Cell, LimitFamily};
-use super::lane::Lane;
-use super::pressure::Pressure;
-use super::prior::LimitPrior;
-use super::{rates, sinusoidal, windows};
-use crate::fit::error_rates::RatePrior;
-use crate::fit::runs::Start;
-use crate::trace::Recording;
-use crate::world::{LimitKind, RateLimit};
+use crate::limits::family::{Cell, LimitFamily};
+use crate::limits::lane::{Answer, Counts, Lane, Pressure, SPANS_S, log_slip_odds};
+use crate::limits::laws::{LimitPrior, to_digits};
+use crate::rates::RatePrior;
+use crate::runs::Start;
+use flakelab_core::domain::{Span, Timestamp};
+use flakelab_sim::trace::Recording;
+use flakelab_sim::world::{Families, LimitKind, RateLimit};
+
+/// A limit is claimed at this Bayes factor against none.
+pub const CLAIMED: f64 = 100.0;
+
+/// A family is claimed at this probability.
+pub const NAMED: f64 = 0.9;
+
+/// A law explains marked attempts when at most 2 and this share of them contradict it.
+const MOST_CONTRADICTIONS: f64 = 0.01;
+
+/// What may be claimed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Conclusion {
+    /// There is a limit, of this family.
+    Found {
+        /// The estimate.
+        limit: RateLimit,
+        /// The evidence, in sentences.
+        reason: String,
+    },
+    /// There is a limit, but several families explain it.
+    FoundFamilyOpen {
+        /// The estimate of the most probable family.
+        best: RateLimit,
+        /// The evidence, in sentences.
+        reason: String,
+    },
+    /// Attempts are refused, but none of the laws here explains which.
+    Unexplained {
+        /// The estimate of the law that contradicts the fewest answers.
+        best: RateLimit,
+        /// The evidence, in sentences.
+        reason: String,
+    },
+    /// Nothing may be claimed.
+    Abstained {
+        /// Why, in sentences.
+        reason: String,
+    },
+}
+
+/// The conclusion and the advice.
+fn conclude(
+    families: &[LimitFamily],
+    log_bayes_factor: f64,
+    curve: &[(f64, f64)],
+    pressed: &Pressure,
+    lanes: &[Lane],
+) -> (Conclusion, String) {
+    let limited = || families.iter().filter(|family| family.kind != LimitKind::None);
+    let best = limited().max_by(|a, b| a.log_evidence.total_cmp(&b.log_evidence));
+    let Some(best) = best.filter(|_| log_bayes_factor >= libm::log(CLAIMED)) else {
+        let reason = reason_to_abstain(log_bayes_factor, curve, pressed);
+        return (Conclusion::Abstained { reason: with_rest(reason, pressed) }, press(pressed));
+    };
+    let simple = simplest(families, best);
+    let limit = simple.estimate;
+    let mut reason = format!(
+        "A limit is e^{log_bayes_factor:.1} times as likely as none. {}.",
+        probabilities(families)
+    );
+    if !pressed.marked {
+        let taken: usize =
+            lanes.iter().map(|lane| replayed(&limit, lane).iter().filter(|t| **t).count()).sum();
+        reason.push_str(&format!(" {taken} failures would be refusals ({limit})."));
+        let (other, repeats) = of_repeats(lanes);
+        reason.push_str(&repeats_instead(log_bayes_factor, other, repeats));
+    }
+    let contradictions = contradictions(best, pressed);
+    let explained = contradictions <= 2.0 + MOST_CONTRADICTIONS * pressed.attempts as f64;
+    if !explained {
+        reason.push_str(&format!(
+            " But {contradictions:.0} of {} answers contradict even the best law ({limit}), so \
+             none of these families explains them.",
+            pressed.attempts
+        ));
+    }
+    let reason = with_rest(reason, pressed);
+    if !explained {
+        (Conclusion::Unexplained { best: limit, reason }, separate(simple))
+    } else if best.probability >= NAMED {
+        (Conclusion::Found { limit, reason }, fix_the_rate(best))
+    } else {
+        (Conclusion::FoundFamilyOpen { best: limit, reason }, separate(simple))
+    }
+}
+
+/// Of the families that are not worth telling from the best (a Bayes factor below 3; Kass and
+/// Raftery 1995), the one with the fewest parameters.
+fn simplest<'a>(families: &'a [LimitFamily], best: &'a LimitFamily) -> &'a LimitFamily {
+    [LimitKind::TokenBucket, LimitKind::SlidingWindow, LimitKind::FixedWindow]
+        .into_iter()
+        .filter_map(|kind| families.iter().find(|family| family.kind == kind))
+        .find(|family| 3.0 * family.probability >= best.probability)
+        .unwrap_or(best)
+}
+
+/// Answers against the best law of a family, where 429 is marked.
+fn contradictions(family: &LimitFamily, pressed: &Pressure) -> f64 {
+    if !pressed.marked {
+        return 0.0;
+    }
+    family.best_log_likelihood / log_slip_odds() + pressed.refused as f64
+}
+
+fn with_rest(mut reason: String, pressed: &Pressure) -> String {
+    if pressed.left_out > 0 {
+        reason.push_str(&format!(
+            " Only the first attempts of each server were used; {} were left out.",
+            pressed.left_out
+        ));
+    }
+    reason
+}
+
+fn probabilities(families: &[LimitFamily]) -> String {
+    let mut sorted: Vec<&LimitFamily> = families.iter().collect();
+    sorted.sort_by(|a, b| b.log_evidence.total_cmp(&a.log_evidence));
+    let words: Vec<String> = sorted
+        .iter()
+        .filter(|family| family.probability >= 0.005)
+        .map(|family| format!("{} {:.0} %", family.kind, 100.0 * family.probability))
+        .collect();
+    format!("Probabilities of the families: {}", words.join(", "))
+}
+
+fn reason_to_abstain(log_bayes_factor: f64, curve: &[(f64, f64)], pressed: &Pressure) -> String {
+    let found = match (pressed.marked, pressed.refused) {
+        (true, 0) => "No attempt was answered with 429".to_owned(),
+        (true, n) => format!(
+            "Only {n} of {} attempts were answered with 429, too few to claim a limit",
+            pressed.attempts
+        ),
+        (false, _) => format!(
+            "429 is not marked, and failures alone say too little: the Bayes factor of a limit \
+             against none is e^{log_bayes_factor:.1}, a claim needs {CLAIMED:.0}"
+        ),
+    };
+    let mut reason = format!("{found}; {}. A limit above that cannot be seen.", pressed.words());
+    let excluded = curve.iter().take_while(|(_, value)| *value < -libm::log(CLAIMED)).last();
+    if let Some((rate, _)) = excluded {
+        reason.push_str(&format!(
+            " A bucket of one token refilled {} times a second or slower is excluded.",
+            to_digits(*rate, 3)
+        ));
+    }
+    reason
+}
+
+/// `ln` of the Bayes factor of another cause against none: a server fails every repeat of a
+/// request that it has just failed, and there is no limit. And how many repeats there were.
+fn of_repeats(lanes: &[Lane]) -> (f64, usize) {
+    let mut repeats = 0;
+    let of_lane = |lane: &Lane| {
+        let mut counts = Counts::default();
+        for asked in lane.asked.iter().filter(|asked| asked.again) {
+            repeats += 1;
+            counts.refuse(asked.answer, 1, false);
+        }
+        lane.log_likelihood(counts)
+    };
+    (lanes.iter().map(of_lane).sum(), repeats)
+}
+
+/// What speaks for refused identifiers instead of a limit, where 429 is not marked.
+fn repeats_instead(log_bayes_factor: f64, other: f64, repeats: usize) -> String {
+    let margin = libm::log(CLAIMED);
+    if repeats == 0 || other < log_bayes_factor - margin {
+        return String::new();
+    }
+    format!(
+        " But servers that fail every repeat of a request they have just failed, {repeats} \
+         repeats here, would explain it too (e^{other:.1} times as likely as no limit and no such \
+         rule): a limit on quick repeats and a rule about identifiers cannot be told apart."
+    )
+}
+
+/// The load that presses at all.
+fn press(pressed: &Pressure) -> String {
+    let burst = 4 * pressed.most_within[1].max(5);
+    let seconds = SPANS_S[2];
+    format!(
+        "To press: send one server a burst of {burst} attempts within 0.1 s, then {burst} a second \
+         for {:.0} s, then pause for 60 s, each request with an identifier of its own; mark 429. \
+         Double it until refusals come. A limit that lets {burst} through within {seconds:.0} s \
+         does not matter at the recorded load.",
+        10.0 * seconds
+    )
+}
+
+/// The load that tells families apart.
+fn separate(best: &LimitFamily) -> String {
+    let capacity = best.estimate.capacity().clamp(1.0, 1e6);
+    let rate = best.estimate.per_second().clamp(1e-3, 1e6);
+    let refill_s = capacity / rate;
+    let burst = libm::ceil(2.0 * capacity);
+    format!(
+        "To tell families apart, at one server, each request with an identifier of its own, 429 \
+         marked: {burst:.0} attempts at once, {burst:.0} again after {:.3} s and after {:.3} s \
+         more; then {:.1} a second for {:.1} s; pause for {:.1} s; five times. After half the \
+         refill time a bucket accepts half a burst, a sliding window nothing, a fixed window \
+         all or nothing.",
+        0.5 * refill_s,
+        refill_s,
+        1.5 * rate,
+        10.0 * refill_s,
+        2.0 * refill_s,
+    )
+}
+
+/// The load that narrows the rate.
+fn fix_the_rate(best: &LimitFamily) -> String {
+    let range = best.per_second;
+    if range.high <= 1.02 * range.low {
+        return "Nothing: the rate is known to 2 %.".to_owned();
+    }
+    let rate = best.estimate.per_second().clamp(1e-3, 1e6);
+    format!(
+        "To narrow the rate (now {:.3} to {:.3} a second): send one server {:.1} attempts a second \
+         without a pause for {:.1} s, so that accepted attempts count the refill.",
+        range.low,
+        range.high,
+        1.5 * range.high.min(3.0 * rate),
+        100.0 / rate
+    )
+}
+
+// ---- Which failures a limit explains as refusals, so that they leave the servers' tallies.
+//
+// Where 429 is marked, those attempts and no others. Where it is not, the limit is replayed, with
+// the phase that is most likely for each server, and a failure that it would have refused is
+// taken for a refusal.
+//
+// When not to use it: as data. It is the most likely reading under one estimate.
+
+/// Phases that are tried.
+const PHASES: usize = 64;
+
+/// For each attempt of a start, in order of time, whether it is taken for a refusal.
+pub(crate) fn taken_for_refusals(
+    limit: &RateLimit,
+    start: &Start<'_>,
+    servers: usize,
+) -> Vec<bool> {
+    let mut taken: Vec<bool> = start.attempts().map(|attempt| attempt.refused()).collect();
+    if limit.is_none() || taken.contains(&true) {
+        return taken;
+    }
+    for (asked, _) in Lane::asked_of(start, servers, false, usize::MAX) {
+        let lane = Lane::new(asked, false, &RatePrior::flat());
+        for (asked, refused) in lane.asked.iter().zip(replayed(limit, &lane)) {
+            taken[asked.position] = refused;
+        }
+    }
+    taken
+}
+
+/// The same for the attempts of a lane in which 429 is not marked.
+fn replayed(limit: &RateLimit, lane: &Lane) -> Vec<bool> {
+    let phases = if limit.draws_phase() { PHASES } else { 1 };
+    let mut best = (f64::NEG_INFINITY, Vec::new());
+    for phase in 0..phases {
+        let (value, taken) = replay(limit, lane, phase as f64 / phases as f64);
+        if value > best.0 {
+            best = (value, taken);
+        }
+    }
+    best.1
+}
+
+fn replay(limit: &RateLimit, lane: &Lane, phase: f64) -> (f64, Vec<bool>) {
+    let mut limiter = limit.limiter(phase);
+    let mut counts = crate::limits::lane::Counts::default();
+    let taken = lane
+        .asked
+        .iter()
+        .map(|asked| {
+            let now = Timestamp::ZERO + Span::from_nanos(asked.at_us.unsigned_abs() * 1000);
+            let refused = !limiter.accept(now);
+            if refused {
+                counts.refuse(asked.answer, 1, false);
+            }
+            refused && asked.answer == Answer::Failure
+        })
+        .collect();
+    (lane.log_likelihood(counts), taken)
+}
+
+// ---- Inference of a rate limit: the evidence of every family of limits, compared.
+//
+// Exact sequential likelihoods given the times of the attempts (`windows`, `rates`,
+// `sinusoidal`), averaged over proper priors (`prior`), give the evidence of each family; with equal
+// prior probabilities their ratios are Bayes factors. R. E. Kass and A. E. Raftery, "Bayes
+// Factors", JASA 90 (1995), 773-795.
+//
+// When not to use it: where a limiter is shared by several clients, of whom only one was recorded.
 
 /// Draws from the posterior.
 pub const LIMIT_DRAWS: usize = 256;
@@ -98,7 +389,7 @@ fn start_of(recordings: &[Recording]) -> Start<'_> {
 /// The rate limit that the servers of these starts have in common.
 ///
 /// `tells_refusals`: whether 429 is marked in every recording.
-pub(in crate::fit) fn infer_limit(
+pub(crate) fn infer_limit(
     starts: &[Start<'_>],
     servers: usize,
     tells_refusals: bool,
@@ -109,7 +400,7 @@ pub(in crate::fit) fn infer_limit(
     let families = families(&lanes, prior);
     let pressed = Pressure::of(&lanes, tells_refusals);
     let curve_rates: Vec<f64> = (0..=60).map(|i| libm::pow(10.0, f64::from(i) * 0.05)).collect();
-    let values = rates::curve(&lanes, &curve_rates);
+    let values = crate::limits::laws::curve(&lanes, &curve_rates);
     let curve: Vec<(f64, f64)> = curve_rates.into_iter().zip(values).collect();
     let log_bayes_factor = against_none(&families);
     let draws = draws(&families);
@@ -124,26 +415,27 @@ fn against_none(families: &[LimitFamily]) -> f64 {
         .filter(|family| family.kind != LimitKind::None)
         .map(|family| family.log_bayes_factor_against_none)
         .collect();
-    crate::stats::special::log_sum_exp(&factors) - libm::log(factors.len() as f64)
+    flakelab_core::stats::log_sum_exp(&factors) - libm::log(factors.len() as f64)
 }
 
 fn families(lanes: &[Lane], prior: &LimitPrior) -> Vec<LimitFamily> {
     let base: f64 = lanes.iter().map(|lane| lane.log_base).sum();
     let none: f64 = lanes.iter().map(Lane::log_likelihood_of_none).sum();
-    let fixed = window_cells(lanes, prior, 1, windows::fixed, |limit, window_s| {
+    let fixed = window_cells(lanes, prior, 1, crate::limits::laws::fixed, |limit, window_s| {
         RateLimit::FixedWindow { limit, window_s, phase_s: None }
     });
-    let sliding = window_cells(lanes, prior, 2, windows::sliding, |limit, window_s| {
+    let sliding = window_cells(lanes, prior, 2, crate::limits::laws::sliding, |limit, window_s| {
         RateLimit::SlidingWindow { limit, window_s }
     });
-    let bucket: Vec<Cell> = rates::integrate(lanes, prior).iter().map(Cell::of_piece).collect();
+    let bucket: Vec<Cell> =
+        crate::limits::laws::integrate(lanes, prior).iter().map(Cell::of_piece).collect();
     let best = [&fixed, &sliding, &bucket]
         .into_iter()
         .flatten()
         .map(|cell| cell.log_likelihood)
         .fold(none, f64::max);
     let sinusoidal = if prior.may_swing {
-        sinusoidal::integrate(lanes, prior, best)
+        crate::limits::laws::integrate_sinusoidal(lanes, prior, best)
             .into_iter()
             .map(|(limit, mass, likelihood)| Cell::single(limit, mass, likelihood))
             .collect()
@@ -223,4 +515,321 @@ fn draws(families: &[LimitFamily]) -> Vec<RateLimit> {
         below += weight;
     }
     draws
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use rand::Rng;
+
+    use super::*;
+    use crate::limits::lane::{Answer, Asked, Counts, Lane, log_slip_odds};
+    use crate::limits::laws::LimitPrior;
+    use crate::rates::RatePrior;
+    use crate::runs::Start;
+    use flakelab_core::domain::{Outcome, Purpose, Streams, Timestamp};
+    use flakelab_core::stats::{index_below, log_sum_exp, uniform01};
+    use flakelab_sim::trace::{Observed, ReadOptions, Recording};
+    use flakelab_sim::world::{ErrorFamily, LimitKind, Limiter, RateLimit};
+
+    fn rng(n: u64) -> impl Rng {
+        Streams::new(23).stream(Purpose::Analysis, 0, n)
+    }
+
+    /// Attempts at uneven times with any answers at all, so that laws are contradicted too.
+    fn anything(marked: bool, n: u64) -> Lane {
+        let mut rng = rng(n);
+        let mut at_us = 0;
+        let answers = [Answer::Success, Answer::Failure, Answer::Refused];
+        let asked = (0..60).map(|position| {
+            at_us += index_below(&mut rng, 150_000) as i64 + 1;
+            let answer = answers[index_below(&mut rng, if marked { 3 } else { 2 })];
+            Asked { at_us, answer, again: false, position }
+        });
+        Lane::new(asked.collect(), marked, &RatePrior::flat())
+    }
+
+    /// The counts of a law by definition: ask, compare, correct the limiter where it was wrong.
+    fn by_definition(lane: &Lane, limit: &RateLimit, phase: f64) -> Counts {
+        let mut limiter = limit.limiter(phase);
+        let mut counts = Counts::default();
+        for asked in &lane.asked {
+            let now = Timestamp::from_nanos(asked.at_us as u64 * 1000);
+            let before = limiter.clone();
+            let free = limiter.accept(now);
+            match (free, asked.answer) {
+                (true, Answer::Refused) => {
+                    counts.slips += 1;
+                    // It used nothing after all, but time went by.
+                    match (&mut limiter, before) {
+                        (Limiter::SlidingWindow { accepted, .. }, _) => {
+                            accepted.pop_back();
+                        }
+                        (Limiter::FixedWindow { used, .. }, _) => *used -= 1,
+                        (Limiter::Bucket { tokens, .. }, _) => *tokens += 1.0,
+                        (Limiter::None, _) => {}
+                    }
+                }
+                (true, _) | (false, Answer::Refused) => {}
+                (false, Answer::Failure) if !lane.marked => counts.taken += 1,
+                (false, _) => {
+                    counts.slips += 1;
+                    match &mut limiter {
+                        Limiter::SlidingWindow { accepted, .. } => accepted.push_back(now),
+                        Limiter::FixedWindow { used, .. } => *used += 1,
+                        // A debt where 429 is marked, an empty bucket where it is not.
+                        Limiter::Bucket { tokens, .. } if lane.marked => *tokens -= 1.0,
+                        Limiter::Bucket { tokens, .. } => *tokens = 0.0,
+                        Limiter::None => {}
+                    }
+                }
+            }
+        }
+        counts
+    }
+
+    #[test]
+    fn every_limit_of_a_fixed_window_agrees_with_the_definition_over_all_phases() {
+        for (marked, n) in [(true, 1), (true, 2), (false, 3), (false, 4)] {
+            let lane = anything(marked, n);
+            for window_s in [0.05, 0.5, 2.0, 60.0] {
+                let fast = crate::limits::laws::fixed(&lane, (window_s * 1e6) as i64, 8);
+                for (limit, fast) in (1..).zip(fast) {
+                    // Between breakpoints nothing changes: the middles of the pieces, with weights.
+                    let mut edges: Vec<f64> = lane
+                        .asked
+                        .iter()
+                        .map(|a| (a.at_us as f64 * 1e-6).rem_euclid(window_s) / window_s)
+                        .chain([0.0, 1.0])
+                        .collect();
+                    edges.sort_by(f64::total_cmp);
+                    let limit = RateLimit::FixedWindow { limit, window_s, phase_s: None };
+                    let values: Vec<f64> = edges
+                        .windows(2)
+                        .filter(|e| e[1] - e[0] > 1e-8)
+                        .map(|e| {
+                            let counts = by_definition(&lane, &limit, 0.5 * (e[0] + e[1]));
+                            lane.log_likelihood(counts) + libm::log(e[1] - e[0])
+                        })
+                        .collect();
+                    let slow = log_sum_exp(&values);
+                    assert!((fast - slow).abs() < 1e-6, "{limit}, {marked}: {fast} {slow}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_limit_of_a_sliding_window_agrees_with_the_definition() {
+        for (marked, n) in [(true, 5), (false, 6), (false, 7)] {
+            let lane = anything(marked, n);
+            for window_s in [0.05, 0.5, 2.0, 60.0] {
+                let fast = crate::limits::laws::sliding(&lane, (window_s * 1e6) as i64, 12);
+                for (limit, fast) in (1..).zip(fast) {
+                    let law = RateLimit::SlidingWindow { limit, window_s };
+                    if marked && limit < 12 {
+                        // The definition forgets more than `limit` attempts; a slip must not.
+                        continue;
+                    }
+                    let slow = lane.log_likelihood(by_definition(&lane, &law, 0.0));
+                    assert!((fast - slow).abs() < 1e-9, "{law}, {marked}: {fast} {slow}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_burst_of_a_bucket_agrees_with_the_definition() {
+        for (marked, n) in [(true, 8), (true, 9), (false, 10)] {
+            let lane = anything(marked, n);
+            let lanes = [lane];
+            for per_second in [0.7, 4.0, 11.0, 60.0] {
+                let misfits = crate::limits::lane::misfits(&lanes, per_second, 5);
+                for burst in 1..=5 {
+                    let law = RateLimit::TokenBucket { per_second, burst: burst as f64 };
+                    let slow = by_definition(&lanes[0], &law, 0.0);
+                    let fast = if marked {
+                        let slips = misfits.accepted[burst - 1] + misfits.refused[burst - 1];
+                        Counts { taken: 0, slips: i64::from(slips) }
+                    } else {
+                        let pauses = crate::limits::lane::pauses_s(&lanes[0]);
+                        crate::limits::lane::replay(
+                            &lanes[0],
+                            &pauses,
+                            per_second,
+                            burst as f64,
+                            i64::MAX,
+                        )
+                    };
+                    assert_eq!(fast, slow, "{law}");
+                }
+            }
+        }
+    }
+
+    /// Attempts at one server against a limit, at uneven times.
+    fn pressed(limit: &RateLimit, per_second: f64, count: usize, marked: bool, n: u64) -> Lane {
+        let mut rng = rng(n);
+        let mut limiter = limit.limiter(uniform01(&mut rng));
+        let mut at_us = 0;
+        let asked = (0..count).map(|position| {
+            at_us += (2.0 * uniform01(&mut rng) / per_second * 1e6) as i64 + 1;
+            let accepted = limiter.accept(Timestamp::from_nanos(at_us as u64 * 1000));
+            let success = uniform01(&mut rng) >= 0.3;
+            let answer = match (accepted, success) {
+                (true, true) => Answer::Success,
+                (false, _) if marked => Answer::Refused,
+                _ => Answer::Failure,
+            };
+            Asked { at_us, answer, again: false, position }
+        });
+        Lane::new(asked.collect(), marked, &RatePrior::flat())
+    }
+
+    #[test]
+    fn a_bucket_is_found_among_failures_that_do_not_tell() {
+        let limit = RateLimit::TokenBucket { per_second: 7.3, burst: 5.0 };
+        let lane = pressed(&limit, 11.0, 1000, false, 12);
+        let pieces = crate::limits::laws::integrate(&[lane], &LimitPrior::default());
+        let best = pieces.iter().max_by(|a, b| a.log_mass.total_cmp(&b.log_mass)).unwrap();
+        assert!(best.burst == 5 && best.log_likelihood > 50.0, "{best:?}");
+        assert!((libm::exp(best.log_low) - 7.3).abs() < 0.01, "{best:?}");
+    }
+
+    #[test]
+    fn failures_that_a_limit_explains_are_taken_for_refusals_in_order_of_time() {
+        let observed = |at_s: f64, server, outcome| Observed {
+            at_s: 1e9 + at_s,
+            latency_ms: 1.0,
+            request: 0,
+            attempt: 1,
+            server,
+            outcome,
+            strategy: 0,
+            identifier_byte: 0,
+        };
+        let (ok, failed) = (Outcome::Success, Outcome::Failure);
+        // One token a second: within a second after an acceptance failures are refusals.
+        let early = [observed(0.0, 0, ok), observed(0.1, 1, failed), observed(0.5, 0, failed)];
+        let late = [observed(0.6, 1, failed), observed(5.0, 0, failed)];
+        let start = Start { stretches: vec![&early, &late] };
+        let limit = RateLimit::TokenBucket { per_second: 1.0, burst: 1.0 };
+        let expected = vec![false, false, true, true, false];
+        assert_eq!(taken_for_refusals(&limit, &start, 2), expected);
+        assert_eq!(taken_for_refusals(&RateLimit::None, &start, 2), vec![false; 5]);
+        // Marked ones are known; nothing is guessed beside them.
+        let marked = [observed(0.0, 0, ok), observed(0.5, 0, Outcome::RateLimited), early[2]];
+        let start = Start { stretches: vec![&marked] };
+        assert_eq!(taken_for_refusals(&limit, &start, 2), vec![false, true, false]);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_begins_a_new_lane() {
+        let at = |at_s: f64| Observed {
+            at_s,
+            latency_ms: 1.0,
+            request: 0,
+            attempt: 1,
+            server: 0,
+            outcome: Outcome::Success,
+            strategy: 0,
+            identifier_byte: 0,
+        };
+        let (first, second, third) = ([at(10.0), at(11.0)], [at(12.0)], [at(3.0), at(4.0)]);
+        let start = Start { stretches: vec![&first, &second, &third] };
+        let lanes = Lane::of_starts(&[start], 1, true, &RatePrior::flat());
+        let times: Vec<Vec<i64>> =
+            lanes.iter().map(|lane| lane.asked.iter().map(|a| a.at_us).collect()).collect();
+        assert_eq!(times, [vec![0, 1_000_000, 2_000_000], vec![0, 1_000_000]]);
+    }
+
+    #[test]
+    fn a_peak_of_a_millionth_is_found() {
+        let limit = RateLimit::TokenBucket { per_second: 7.3, burst: 5.0 };
+        let lane = pressed(&limit, 11.0, 1500, true, 11);
+        let pieces = crate::limits::laws::integrate(&[lane], &LimitPrior::default());
+        let best = pieces.iter().max_by(|a, b| a.log_mass.total_cmp(&b.log_mass)).unwrap();
+        assert_eq!((best.burst, best.log_likelihood), (5, 0.0), "nothing contradicts it");
+        let [low, high] = [best.log_low, best.log_low + best.log_width].map(libm::exp);
+        assert!((low - 7.3).abs() < 0.01 && high / low < 1.0 + 1e-3, "{low} {high}");
+        assert!(best.log_mass > 4.0 * log_slip_odds());
+    }
+
+    fn traces(matching: impl Fn(&str) -> bool, config: u8) -> Option<Vec<Recording>> {
+        let Some(folder) = std::env::var_os("FLAKELAB_TRACES") else {
+            println!("skipped: FLAKELAB_TRACES is not set");
+            return None;
+        };
+        let mut paths: Vec<PathBuf> =
+            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|e| e == "csv"));
+        paths.retain(|path| matching(&path.to_string_lossy()));
+        paths.sort();
+        let recordings =
+            paths.iter().flat_map(|path| Recording::read(path, &ReadOptions::default()).unwrap());
+        let of_config = |r: &Recording| r.group.config.is_some_and(|c| c.number() == config);
+        Some(recordings.filter(of_config).collect())
+    }
+
+    fn prior() -> RatePrior {
+        RatePrior::of(&ErrorFamily::Uniform { low: 0.041, high: 0.686 })
+    }
+
+    fn show(inference: &LimitInference) {
+        for f in &inference.families {
+            println!(
+                "{}: ln BF {:.2}, p {:.3}, best {:.2}, {} | capacity {:?} window {:?} rate {:?}",
+                f.kind,
+                f.log_bayes_factor_against_none,
+                f.probability,
+                f.best_log_likelihood,
+                f.estimate,
+                f.capacity,
+                f.window_s,
+                f.per_second
+            );
+        }
+        println!("{:.2}\n{:#?}", inference.log_bayes_factor, inference.conclusion);
+        println!("{}\n{:?}", inference.advice, inference.pressed);
+    }
+
+    #[test]
+    fn config_1_has_a_limit_and_the_recordings_do_not_say_of_which_family() {
+        let Some(runs) = traces(|path| path.contains("_T2"), 1) else { return };
+        let inference = infer_limit_of(&[runs], &prior(), &LimitPrior::default());
+        show(&inference);
+        let Conclusion::FoundFamilyOpen { reason, .. } = &inference.conclusion else {
+            panic!("{:?}", inference.conclusion)
+        };
+        assert!(reason.contains("cannot be told apart"), "{reason}");
+        assert!((20.0..26.0).contains(&inference.log_bayes_factor));
+        let bucket = inference.family(LimitKind::TokenBucket).unwrap();
+        assert!(bucket.per_second.low > 10.0 && bucket.per_second.high < 200.0);
+        assert_eq!(inference.draws.len(), LIMIT_DRAWS);
+    }
+
+    #[test]
+    fn config_2_was_never_pressed() {
+        let Some(runs) = traces(|path| path.contains("_T3"), 2) else { return };
+        let inference = infer_limit_of(&[runs], &prior(), &LimitPrior::default());
+        show(&inference);
+        assert!(matches!(inference.conclusion, Conclusion::Abstained { .. }));
+    }
+
+    #[test]
+    fn config_0_excludes_the_limit_of_config_1() {
+        let Some(mut starts) = traces(|path| !path.contains("_T"), 0)
+            .map(|runs| runs.into_iter().map(|run| vec![run]).collect::<Vec<_>>())
+        else {
+            return;
+        };
+        starts.extend(traces(|path| path.contains("_T1"), 0));
+        let inference = infer_limit_of(&starts, &prior(), &LimitPrior::default());
+        show(&inference);
+        let Conclusion::Abstained { reason } = &inference.conclusion else {
+            panic!("{:?}", inference.conclusion)
+        };
+        assert!(reason.contains("is excluded"), "{reason}");
+    }
 }

@@ -1,28 +1,172 @@
-//! A lane: the attempts at one server between two restarts of its limiter's memory.
+//! Buckets: the `ln` likelihood of a token bucket, plain or sinusoidal.
 //!
-//! Every server has a limiter of its own, so the likelihood of a limit is a product over lanes. It
-//! depends on a replay through two counts only: failures `taken` for refusals (where 429 is not
-//! marked) and `slips`, attempts answered against the prediction. Where 429 is marked, accepted
-//! outcomes are coin flips under every law and cancel; where it is not, failures taken for
-//! refusals leave the tally of the server's coin.
+//! Where 429 is marked, what the bucket lacks of being full follows the observed acceptances: it
+//! falls with the refill, not below 0, and grows by 1 with each accepted attempt. That does not depend on the
+//! burst b; the law refuses exactly when b - 1 is less than what lacks. And it never grows
+//! with the refill rate: [`Misfits`] of both kinds are monotone in the rate, which bounds the
+//! likelihood between any two rates from both sides (`integral`). An attempt that was accepted
+//! without a token leaves a debt.
 //!
-//! When not to use it: where a clock jumped forwards, unless the gap is longer than the limiter
-//! remembers; only jumps backwards show themselves and begin a new lane.
+//! When not to use it: for buckets that wait for tokens instead of refusing.
 
-use crate::fit::error_rates::{RatePrior, Tally};
-use crate::fit::runs::Start;
+use crate::rates::{RatePrior, Tally};
+use crate::runs::Start;
+
+/// Rounding must not refuse a token that is there, as in `world::Limiter`.
+const SLACK: f64 = 1e-9;
+
+/// Attempts answered against buckets of one rate and of bursts 1, 2, ..
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Misfits {
+    /// Accepted without a token; falls with the rate.
+    pub(crate) accepted: Vec<u32>,
+    /// Refused with a token; grows with the rate.
+    pub(crate) refused: Vec<u32>,
+}
+
+/// The misfits of all lanes where 429 is marked, for bursts 1, 2, .., `most`.
+pub(crate) fn misfits(lanes: &[Lane], per_second: f64, most: usize) -> Misfits {
+    // By the whole part, rounded up, of what lacked when the attempt came.
+    let mut accepted = vec![0_u32; most + 1];
+    let mut refused = vec![0_u32; most + 1];
+    let per_us = per_second * 1e-6;
+    for lane in lanes {
+        let mut lacks = 0.0_f64;
+        let mut last = 0;
+        for attempt in &lane.asked {
+            lacks = (lacks - per_us * (attempt.at_us - last) as f64).max(0.0);
+            last = attempt.at_us;
+            let whole = (libm::ceil(lacks - SLACK) as usize).min(most);
+            if attempt.answer == Answer::Refused {
+                refused[whole] += 1;
+            } else {
+                accepted[whole] += 1;
+                lacks += 1.0;
+            }
+        }
+    }
+    // A burst b refuses when what lacks is above b - 1, that is when `whole` is at least b.
+    for i in (1..most).rev() {
+        accepted[i] += accepted[i + 1];
+    }
+    for i in 1..most {
+        refused[i] += refused[i - 1];
+    }
+    accepted.remove(0);
+    refused.pop();
+    Misfits { accepted, refused }
+}
+
+/// Time since the attempt before, in seconds, for each attempt of a lane.
+pub(crate) fn pauses_s(lane: &Lane) -> Vec<f64> {
+    let before = std::iter::once(0).chain(lane.asked.iter().map(|a| a.at_us));
+    lane.asked.iter().zip(before).map(|(a, before)| (a.at_us - before) as f64 * 1e-6).collect()
+}
+
+/// What replaying one bucket comes to: the tokens refilled before each attempt are `refills` times
+/// `scale`. Gives up, with what it has, above `most_slips`.
+#[inline]
+pub(crate) fn replay(
+    lane: &Lane,
+    refills: &[f64],
+    scale: f64,
+    burst: f64,
+    most_slips: i64,
+) -> Counts {
+    let mut counts = Counts::default();
+    let mut tokens = burst;
+    for (attempt, refill) in lane.asked.iter().zip(refills) {
+        tokens = (tokens + refill * scale).min(burst);
+        let free = tokens >= 1.0 - SLACK;
+        match attempt.answer {
+            Answer::Refused => counts.slips += i64::from(free),
+            Answer::Success => {
+                counts.slips += i64::from(!free);
+                tokens = (tokens - 1.0).max(0.0);
+            }
+            Answer::Failure if free || lane.marked => {
+                counts.slips += i64::from(!free);
+                tokens = (tokens - 1.0).max(0.0);
+            }
+            Answer::Failure => counts.taken += 1,
+        }
+        if counts.slips > most_slips {
+            break;
+        }
+    }
+    counts
+}
+
+// ---- How hard the load pressed: a limit that was never reached cannot be seen.
+
+/// Spans in which attempts at one server are counted, in seconds.
+pub const SPANS_S: [f64; 4] = [0.01, 0.1, 1.0, 10.0];
+
+/// How hard the load pressed the servers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pressure {
+    /// The largest number of attempts at one server within each of [`SPANS_S`].
+    pub most_within: [usize; 4],
+    /// Attempts known to have been refused.
+    pub refused: usize,
+    /// Whether the recorder told them.
+    pub marked: bool,
+    /// Attempts that were used.
+    pub attempts: usize,
+    /// Attempts that were not: those beyond the first 20,000 (2,000 where 429 is not marked) of a
+    /// server.
+    pub left_out: usize,
+}
+
+impl Pressure {
+    pub(crate) fn of(lanes: &[Lane], marked: bool) -> Self {
+        let most = |span_s: f64| {
+            let span_us = (span_s * 1e6) as i64;
+            lanes.iter().map(|lane| lane.most_within(span_us)).max().unwrap_or(0)
+        };
+        Self {
+            most_within: SPANS_S.map(most),
+            refused: lanes.iter().map(Lane::refused).sum(),
+            marked,
+            attempts: lanes.iter().map(|lane| lane.asked.len()).sum(),
+            left_out: lanes.iter().map(|lane| lane.left_out).sum(),
+        }
+    }
+
+    /// In words, for a reason.
+    pub(crate) fn words(&self) -> String {
+        let [a, b, c, d] = self.most_within;
+        format!(
+            "no server got more than {a} attempts within 10 ms, {b} within 100 ms, {c} within 1 s \
+             and {d} within 10 s"
+        )
+    }
+}
+
+// ---- A lane: the attempts at one server between two restarts of its limiter's memory.
+//
+// Every server has a limiter of its own, so the likelihood of a limit is a product over lanes. It
+// depends on a replay through two counts only: failures `taken` for refusals (where 429 is not
+// marked) and `slips`, attempts answered against the prediction. Where 429 is marked, accepted
+// outcomes are coin flips under every law and cancel; where it is not, failures taken for
+// refusals leave the tally of the server's coin.
+//
+// When not to use it: where a clock jumped forwards, unless the gap is longer than the limiter
+// remembers; only jumps backwards show themselves and begin a new lane.
 
 /// Chance that the limiter and the law disagree about one attempt, because the server's clock is
 /// not the client's.
-pub(super) const SLIP: f64 = 1e-3;
+const SLIP: f64 = 1e-3;
+
 /// Attempts of a lane that are used, the first ones; more would cost time and teach little.
-pub(super) const MOST_MARKED: usize = 20_000;
+const MOST_MARKED: usize = 20_000;
+
 /// The same where 429 is not marked and every law must be replayed by itself.
-pub(super) const MOST_UNMARKED: usize = 2_000;
+const MOST_UNMARKED: usize = 2_000;
 
 /// What came back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Success,
     Failure,
     Refused,
@@ -30,36 +174,36 @@ pub(super) enum Answer {
 
 /// One attempt of a lane.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// Microseconds since the lane's first attempt, exact for windows of whole milliseconds.
-    pub(super) at_us: i64,
+    pub(crate) at_us: i64,
     /// Where 429 is not marked a refusal is a `Failure`.
-    pub(super) answer: Answer,
+    pub(crate) answer: Answer,
     /// Whether the attempt before it at this server belongs to the same request.
-    pub(super) again: bool,
+    pub(crate) again: bool,
     /// Its position among the attempts of its start.
-    pub(super) position: usize,
+    pub(crate) position: usize,
 }
 
 /// The attempts at one server, in order of time.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Lane {
-    pub(super) asked: Vec<Asked>,
+pub(crate) struct Lane {
+    pub(crate) asked: Vec<Asked>,
     /// Whether 429 is marked.
-    pub(super) marked: bool,
+    pub(crate) marked: bool,
     /// `ln` likelihood when this many failures are taken for refusals, less that with none.
     of_taken: Vec<f64>,
     /// The largest `ln` likelihood that any law could reach, less the base.
-    pub(super) most_gain: f64,
+    pub(crate) most_gain: f64,
     /// `ln` likelihood of the outcomes when nothing is taken for a refusal.
-    pub(super) log_base: f64,
+    pub(crate) log_base: f64,
     /// Attempts beyond those used.
-    pub(super) left_out: usize,
+    pub(crate) left_out: usize,
 }
 
 impl Lane {
     /// The lanes of every start that have attempts, with as many attempts as inference uses.
-    pub(super) fn of_starts(
+    pub(crate) fn of_starts(
         starts: &[Start<'_>],
         servers: usize,
         marked: bool,
@@ -72,7 +216,7 @@ impl Lane {
     }
 
     /// The first attempts, at most so many, of each lane of a start, and how many were left out.
-    pub(super) fn asked_of(
+    pub(crate) fn asked_of(
         start: &Start<'_>,
         servers: usize,
         marked: bool,
@@ -119,7 +263,7 @@ impl Lane {
     }
 
     /// A lane with all of these attempts.
-    pub(super) fn new(asked: Vec<Asked>, marked: bool, prior: &RatePrior) -> Self {
+    pub(crate) fn new(asked: Vec<Asked>, marked: bool, prior: &RatePrior) -> Self {
         let left_out = 0;
         let mut tally = Tally::default();
         for attempt in asked.iter().filter(|a| a.answer != Answer::Refused) {
@@ -143,7 +287,7 @@ impl Lane {
 
     /// `ln` likelihood of a replay, less [`Lane::log_base`].
     #[inline]
-    pub(super) fn log_likelihood(&self, counts: Counts) -> f64 {
+    pub(crate) fn log_likelihood(&self, counts: Counts) -> f64 {
         let slips = counts.slips as f64;
         if self.marked {
             return slips * log_slip_odds();
@@ -153,17 +297,17 @@ impl Lane {
     }
 
     /// The same without any limit: then each 429 is a slip.
-    pub(super) fn log_likelihood_of_none(&self) -> f64 {
+    pub(crate) fn log_likelihood_of_none(&self) -> f64 {
         self.log_likelihood(Counts { taken: 0, slips: self.refused() as i64 })
     }
 
     /// Attempts known to have been refused.
-    pub(super) fn refused(&self) -> usize {
+    pub(crate) fn refused(&self) -> usize {
         self.asked.iter().filter(|a| a.answer == Answer::Refused).count()
     }
 
     /// The largest number of attempts within half-open spans of this length.
-    pub(super) fn most_within(&self, span_us: i64) -> usize {
+    pub(crate) fn most_within(&self, span_us: i64) -> usize {
         let mut first = 0;
         let mut most = 0;
         for (i, attempt) in self.asked.iter().enumerate() {
@@ -178,18 +322,18 @@ impl Lane {
 
 /// What a replay of a law came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Counts {
+pub(crate) struct Counts {
     /// Failures taken for refusals; always 0 where 429 is marked.
-    pub(super) taken: i64,
+    pub(crate) taken: i64,
     /// Attempts answered against the prediction.
-    pub(super) slips: i64,
+    pub(crate) slips: i64,
 }
 
 impl Counts {
     /// Counts an attempt that the law would have refused (`by` = 1), or no longer would (-1).
     /// Where 429 is marked, every refused attempt must first be counted as a slip.
     #[inline]
-    pub(super) fn refuse(&mut self, answer: Answer, by: i64, marked: bool) {
+    pub(crate) fn refuse(&mut self, answer: Answer, by: i64, marked: bool) {
         match (answer, marked) {
             (Answer::Success, _) | (Answer::Failure, true) => self.slips += by,
             (Answer::Failure, false) => self.taken += by,
@@ -199,7 +343,7 @@ impl Counts {
 }
 
 /// `ln` of the odds of a slip: what one costs where 429 is marked.
-pub(super) fn log_slip_odds() -> f64 {
+pub(crate) fn log_slip_odds() -> f64 {
     // ln(0.001) - ln(0.999), written out: it is needed for every cell of every phase.
     -6.906_754_778_648_554
 }

@@ -1,25 +1,13 @@
 //! Rate limits: who was refused, and by what law?
 
-mod assumed;
-mod bucket;
-mod conclusion;
 mod family;
 mod infer;
 mod lane;
-mod pressure;
-mod prior;
-mod rates;
-mod refusals;
-mod sinusoidal;
-#[cfg(test)]
-mod tests;
-mod windows;
+mod laws;
 
-pub(in crate::fit) use assumed::assumed;
-pub use conclusion::{CLAIMED, Conclusion, NAMED};
-pub use family::{LimitFamily, LimitParameter};
-pub(in crate::fit) use infer::infer_limit;
-pub use infer::{LIMIT_DRAWS, LimitInference, infer_limit_of};
-pub use pressure::{Pressure, SPANS_S};
-pub use prior::LimitPrior;
-pub(in crate::fit) use refusals::taken_for_refusals;
+pub(crate) use self::family::assumed;
+pub use self::family::{LimitFamily, LimitParameter};
+pub use self::infer::{CLAIMED, Conclusion, LIMIT_DRAWS, LimitInference, NAMED, infer_limit_of};
+pub(crate) use self::infer::{infer_limit, taken_for_refusals};
+pub use self::lane::{Pressure, SPANS_S};
+pub use self::laws::LimitPrior;

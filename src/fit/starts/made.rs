@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::domain::Outcome;
-use crate::trace::{Config, Group, Observed, Recording};
+use flakelab_core::domain::Outcome;
+use flakelab_sim::trace::{Config, Group, Observed, Recording};
 
 /// A recording of these servers, tried in turn, and whether they failed.
-pub(super) fn recording(outcomes: &[(u8, bool)]) -> Recording {
+pub(crate) fn recording(outcomes: &[(u8, bool)]) -> Recording {
     let attempt = |(i, &(server, failed)): (usize, &(u8, bool))| Observed {
         at_s: 1_000.0 + 0.1 * i as f64,
         latency_ms: 1.0,

@@ -1,22 +1,123 @@
-//! A child process: started, heard, ended; never left behind.
+//! Processes that are started, watched and ended: none outlives its supervisor.
+//!
+//! ```text
+//! supervisor --stdin held--> child of ours: ends itself when its stdin ends
+//!            \-stdin held--> guard --> a program that does not know us, in a group of its own
+//! ```
+//!
+//! A supervisor that is killed with -9 cannot end anybody, but the system closes its end of the
+//! pipes then. A child of ours ends by that; for a program that knows nothing of it, or that is
+//! stopped or ignores signals, the [`guard`] does it. Every child has a process group of its own,
+//! so that the terminal's Ctrl-C reaches the supervisor alone, which then ends them in order.
+//!
+//! When not to use it: for programs that are to go on after their supervisor.
 
 use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
-use super::ready::{Lines, NotReady};
-use super::{WaitError, signals, wait_until_open};
+use crate::processes::ports::{WaitError, wait_until_open};
+
+// ---- What a child says on its standard output before it is ready.
+
+/// The lines of a pipe, read by a thread of its own to its end, so that the child never waits.
+#[derive(Debug)]
+pub(crate) struct Lines(Receiver<String>);
+
+/// How a child did not become ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotReady {
+    /// Its output ended.
+    Ended,
+    /// It took too long.
+    TimedOut,
+    /// Nobody wants to wait any more.
+    Interrupted,
+}
+
+/// How often one looks whether waiting is still wanted.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Longer lines are no news of ours; they are cut rather than kept.
+const LONGEST_LINE: u64 = 4096;
+
+impl Lines {
+    pub(crate) fn read(pipe: impl Read + Send + 'static) -> std::io::Result<Self> {
+        let (lines, received) = channel();
+        let read = move || {
+            let mut pipe = BufReader::new(pipe);
+            let mut line = Vec::new();
+            while let Ok(1..) = (&mut pipe).take(LONGEST_LINE).read_until(b'\n', &mut line) {
+                // What comes after `ready` is of no interest to anybody.
+                let _ = lines.send(String::from_utf8_lossy(&line).trim_end().to_owned());
+                line.clear();
+            }
+        };
+        thread::Builder::new().name("child's output".to_owned()).spawn(read)?;
+        Ok(Self(received))
+    }
+
+    /// The lines up to `ready`, without it.
+    fn until_ready(
+        &self,
+        timeout: Duration,
+        is_wanted: impl Fn() -> bool,
+    ) -> Result<Vec<String>, NotReady> {
+        let deadline = Instant::now() + timeout;
+        let mut lines = Vec::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.0.recv_timeout(left.min(LOOK_EVERY)) {
+                Ok(line) if line == "ready" => return Ok(lines),
+                Ok(line) => lines.push(line),
+                Err(RecvTimeoutError::Disconnected) => return Err(NotReady::Ended),
+                Err(RecvTimeoutError::Timeout) if !is_wanted() => {
+                    return Err(NotReady::Interrupted);
+                }
+                Err(RecvTimeoutError::Timeout) if left <= LOOK_EVERY => {
+                    return Err(NotReady::TimedOut);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+}
+
+// ---- A child that ends with its supervisor: the supervisor holds the other end of the child's
+// standard input, and the system closes that however the supervisor ends, kill -9 included.
+//
+// When not to use it: for a process whose standard input is a terminal or a file.
+
+/// Calls `end` once, from a thread of its own, when standard input ends.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn when_stdin_ends(end: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    let wait = move || {
+        let (mut stdin, mut buffer) = (std::io::stdin().lock(), [0; 256]);
+        while matches!(stdin.read(&mut buffer), Ok(1..)) {}
+        end();
+    };
+    thread::Builder::new().name("supervised".to_owned()).spawn(wait).map(drop)
+}
+
+// ---- A child process: started, heard, ended; never left behind.
 
 /// Between the request to end and the end, once a child had its time to end by itself. Longer
 /// than a guard's own patience, which must not be killed while it is at it.
 const GRACE: Duration = Duration::from_millis(500);
+
 /// What is told of a log.
 const LAST_LINES: usize = 10;
+
 const LAST_BYTES: usize = 4096;
 
 /// What is to be started.
@@ -131,7 +232,7 @@ impl Launch {
         let log = OpenOptions::new().create(true).append(true).open(&self.log).map_err(failed)?;
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
-        signals::own_group(&mut command);
+        crate::processes::guard::own_group(&mut command);
         let mut process = command.spawn().map_err(failed)?;
         let stdin = process.stdin.take();
         let lines = match process.stdout.take() {
@@ -150,7 +251,7 @@ impl Launch {
                 interrupted: Arc::default(),
             }),
             Err(source) => {
-                let _ = signals::end_group(&mut process, Duration::ZERO);
+                let _ = crate::processes::guard::end_group(&mut process, Duration::ZERO);
                 Err(failed(source))
             }
         }
@@ -256,13 +357,13 @@ impl Child {
             return Ok(status);
         }
         // One that was stopped could not see that its input ended.
-        signals::continue_group(self.process.id());
-        let status = match signals::wait(&mut self.process, patience)? {
+        crate::processes::guard::continue_group(self.process.id());
+        let status = match crate::processes::guard::wait(&mut self.process, patience)? {
             Some(status) => {
-                signals::kill_group(self.process.id());
+                crate::processes::guard::kill_group(self.process.id());
                 status
             }
-            None => signals::end_group(&mut self.process, GRACE)?,
+            None => crate::processes::guard::end_group(&mut self.process, GRACE)?,
         };
         self.note_end(status);
         Ok(status)
@@ -274,14 +375,14 @@ impl Child {
         // what it guarded.
         let has_done_it = matches!(status.code(), Some(0 | 2));
         if let Some(leader) = self.guarded.take().filter(|_| !has_done_it) {
-            signals::kill_group(leader);
+            crate::processes::guard::kill_group(leader);
         }
     }
 
     fn ended_early(&mut self, timeout: Duration) -> StartError {
         let name = self.name.clone();
         // Its output ends a moment before it does.
-        let status = match signals::wait(&mut self.process, timeout.min(GRACE)) {
+        let status = match crate::processes::guard::wait(&mut self.process, timeout.min(GRACE)) {
             Ok(Some(status)) => {
                 self.note_end(status);
                 status.to_string()
@@ -327,4 +428,29 @@ fn last_lines(log: &Path) -> String {
         return String::new();
     }
     format!(". It said:\n  {}", last.join("\n  "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &'static str) -> Result<Vec<String>, NotReady> {
+        Lines::read(text.as_bytes()).unwrap().until_ready(Duration::from_secs(60), || true)
+    }
+
+    #[test]
+    fn what_is_said_before_ready_is_kept() {
+        assert_eq!(lines("listening a\nlistening b\r\nready\nmore\n").unwrap().len(), 2);
+        assert_eq!(lines("listening a\nnot yet ready\n"), Err(NotReady::Ended));
+    }
+
+    #[test]
+    fn silence_is_not_waited_for_forever() {
+        let (pipe, _held) = std::io::pipe().unwrap();
+        let lines = Lines::read(pipe).unwrap();
+        let waited = lines.until_ready(Duration::from_millis(5), || true);
+        assert_eq!(waited, Err(NotReady::TimedOut));
+        let waited = lines.until_ready(Duration::from_secs(3600), || false);
+        assert_eq!(waited, Err(NotReady::Interrupted));
+    }
 }

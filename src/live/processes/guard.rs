@@ -1,26 +1,132 @@
-//! Stands between a supervisor and a program that knows nothing of it.
+//! Ending a process group: asked first, then made to.
 //!
-//! The guard holds the program's life in place of the supervisor: when the guard's own standard
-//! input ends (the supervisor is gone, or wants it so) or it is told to stop, the program's whole
-//! process group is asked to end and, shortly after, made to. On Linux the guard also takes over
-//! whatever the program's processes leave behind (prctl(2), PR_SET_CHILD_SUBREAPER), so that
-//! daemons, which leave the group, end too.
-//!
-//! When not to use it: for programs that end by themselves when their standard input ends.
+//! A stopped process does not see SIGTERM until it goes on, so SIGCONT follows it; SIGKILL ends
+//! whoever is left, stopped or not. Systems without process groups end the process alone.
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::signals;
+pub(crate) use self::system::ask_group;
+pub use self::system::ask_to_end;
+pub(crate) use self::system::continue_group;
+pub(crate) use self::system::kill_group;
+pub(crate) use self::system::own_group;
+
+/// How often one looks whether a process has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// Waits until a process ends, at most `patience`; None if it still runs.
+pub(crate) fn wait(process: &mut Child, patience: Duration) -> std::io::Result<Option<ExitStatus>> {
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(status) = process.try_wait()? {
+            return Ok(Some(status));
+        }
+        if Instant::now() >= deadline {
+            return Ok(None);
+        }
+        sleep(LOOK_EVERY);
+    }
+}
+
+#[cfg(unix)]
+mod system {
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+
+    use nix::sys::signal::Signal;
+    use nix::sys::signal::kill;
+    use nix::sys::signal::killpg;
+    use nix::unistd::Pid;
+
+    /// Gives a command that has not been started a process group of its own.
+    pub(crate) fn own_group(command: &mut Command) {
+        command.process_group(0);
+    }
+
+    /// Asks one process to end.
+    pub fn ask_to_end(process: &std::process::Child) {
+        if let Ok(id) = i32::try_from(process.id()) {
+            // That it has ended already is what is wanted.
+            let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
+        }
+    }
+
+    /// Asks all processes of a group to end.
+    pub(crate) fn ask_group(leader: u32) {
+        signal(leader, Signal::SIGTERM);
+        signal(leader, Signal::SIGCONT);
+    }
+
+    /// Lets stopped processes of a group go on.
+    pub(crate) fn continue_group(leader: u32) {
+        signal(leader, Signal::SIGCONT);
+    }
+
+    /// Ends what is left of a group, whose leader may be gone.
+    pub(crate) fn kill_group(leader: u32) {
+        signal(leader, Signal::SIGKILL);
+    }
+
+    /// That nobody of the group is left is what is wanted.
+    fn signal(leader: u32, signal: Signal) {
+        // Group 0 would be our own, and 1 that of the system.
+        if let Some(leader) = i32::try_from(leader).ok().filter(|leader| *leader > 1) {
+            let _ = killpg(Pid::from_raw(leader), signal);
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod system {
+    use std::process::Command;
+
+    /// Asks one process to end.
+    pub fn ask_to_end(_process: &std::process::Child) {}
+
+    pub(crate) fn own_group(_command: &mut Command) {}
+
+    fn ask_group(_leader: u32) {}
+
+    pub(crate) fn continue_group(_leader: u32) {}
+
+    pub(crate) fn kill_group(_leader: u32) {}
+}
+
+/// Ends the group that `process` leads: asks, gives it `patience`, and ends what is left, members
+/// that outlived their leader among it. The process is reaped.
+pub(crate) fn end_group(process: &mut Child, patience: Duration) -> std::io::Result<ExitStatus> {
+    let leader = process.id();
+    ask_group(leader);
+    if let Some(status) = wait(process, patience)? {
+        kill_group(leader);
+        return Ok(status);
+    }
+    kill_group(leader);
+    // Where there are no groups, and should the group have been left.
+    process.kill()?;
+    process.wait()
+}
+
+// ---- Stands between a supervisor and a program that knows nothing of it.
+//
+// The guard holds the program's life in place of the supervisor: when the guard's own standard
+// input ends (the supervisor is gone, or wants it so) or it is told to stop, the program's whole
+// process group is asked to end and, shortly after, made to. On Linux the guard also takes over
+// whatever the program's processes leave behind (prctl(2), PR_SET_CHILD_SUBREAPER), so that
+// daemons, which leave the group, end too.
+//
+// When not to use it: for programs that end by themselves when their standard input ends.
 
 /// Between the request to end and the end.
 const PATIENCE: Duration = Duration::from_millis(200);
+
 /// How often the guard looks.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+const LOOK_FOR_OWNER_EVERY: Duration = Duration::from_millis(5);
 
 /// A program that could not be guarded.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +173,7 @@ pub fn guard(
     heirs::take_over();
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(out).stderr(err);
-    signals::own_group(&mut command);
+    own_group(&mut command);
     let unstarted = |source| GuardError::Start { program: program.to_owned(), source };
     let mut process = command.spawn().map_err(unstarted)?;
     started(process.id());
@@ -79,13 +185,13 @@ pub fn guard(
 fn watch(process: &mut Child, stop: &AtomicBool) -> std::io::Result<ExitStatus> {
     loop {
         if let Some(status) = process.try_wait()? {
-            signals::kill_group(process.id());
+            kill_group(process.id());
             return Ok(status);
         }
         if stop.load(Ordering::Relaxed) {
-            return signals::end_group(process, PATIENCE);
+            return end_group(process, PATIENCE);
         }
-        sleep(LOOK_EVERY);
+        sleep(LOOK_FOR_OWNER_EVERY);
     }
 }
 
@@ -94,21 +200,23 @@ fn watch(process: &mut Child, stop: &AtomicBool) -> std::io::Result<ExitStatus> 
 mod heirs {
     use std::fs;
 
-    use nix::sys::signal::{Signal, kill};
-    use nix::sys::wait::{WaitPidFlag, waitpid};
+    use nix::sys::signal::Signal;
+    use nix::sys::signal::kill;
+    use nix::sys::wait::WaitPidFlag;
+    use nix::sys::wait::waitpid;
     use nix::unistd::Pid;
 
     /// Ends of processes whose children come to us; a family is not deeper than that.
     const MOST_GENERATIONS: usize = 1000;
 
     /// From now on orphans among our descendants become our children.
-    pub(super) fn take_over() {
+    pub(crate) fn take_over() {
         // Old kernels do without.
         let _ = nix::sys::prctl::set_child_subreaper(true);
     }
 
     /// Ends all our children, and theirs as they come to us.
-    pub(super) fn end() {
+    pub(crate) fn end() {
         for _ in 0..MOST_GENERATIONS {
             let children = children();
             if children.is_empty() {
@@ -139,7 +247,7 @@ mod heirs {
 
 #[cfg(not(target_os = "linux"))]
 mod heirs {
-    pub(super) fn take_over() {}
+    fn take_over() {}
 
-    pub(super) fn end() {}
+    pub(crate) fn end() {}
 }

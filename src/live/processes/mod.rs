@@ -12,15 +12,10 @@
 //!
 //! When not to use it: for programs that are to go on after their supervisor.
 
-mod child;
+pub mod child;
 mod guard;
 mod ports;
-mod ready;
-mod signals;
-mod stdin;
 
-pub use child::{Child, Launch, StartError, stop_all};
-pub use guard::{GuardError, guard};
-pub use ports::{PortsClosed, PortsTaken, WaitError, check_free, wait_until_open};
-pub use signals::ask_to_end;
-pub use stdin::when_stdin_ends;
+pub use self::child::{Child, Launch, StartError, stop_all, when_stdin_ends};
+pub use self::guard::{ask_to_end, guard};
+pub use self::ports::{PortsTaken, check_free, wait_until_open};

@@ -90,8 +90,10 @@ pub fn wait_until_open(
 
 /// How often a closed port is tried.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+
 /// A system that drops connections in silence must not hold up the look at the other ports.
 const MOST_PATIENT: Duration = Duration::from_millis(200);
+
 const LEAST_PATIENT: Duration = Duration::from_millis(1);
 
 fn accepts(address: SocketAddr, left: Duration) -> bool {

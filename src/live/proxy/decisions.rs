@@ -12,13 +12,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::Message;
-use super::front::Reply;
-use super::notes::{Note, State};
-use super::senders::{Job, Report, Senders};
-use crate::balancer::{Answer, Balancer, Effects, Event, Ledger};
-use crate::domain::{Attempt, Identifier, Request, RequestId, Timestamp};
-use crate::live::calendar::Clock;
+use crate::Clock;
+use crate::proxy::log::{Note, State};
+use crate::proxy::senders::{Job, Report, Senders};
+use crate::proxy::{Message, Reply};
+use flakelab_core::balancer::{Answer, Balancer, Effects, Event, Ledger};
+use flakelab_core::domain::{Attempt, Identifier, Request, RequestId, Timestamp};
 
 /// The state is written down at most this often.
 const BETWEEN_STATES: Duration = Duration::from_millis(50);
@@ -27,17 +26,17 @@ const BETWEEN_STATES: Duration = Duration::from_millis(50);
 const TIME_TO_END: Duration = Duration::from_millis(500);
 
 /// Waits for events and hands them to the balancer.
-pub(super) struct Decisions {
-    pub(super) balancer: Balancer,
-    pub(super) clock: Clock,
-    pub(super) messages: Receiver<Message>,
-    pub(super) hands: Hands,
+pub(crate) struct Decisions {
+    pub(crate) balancer: Balancer,
+    pub(crate) clock: Clock,
+    pub(crate) messages: Receiver<Message>,
+    pub(crate) hands: Hands,
     /// Told once, when no more requests are to be taken.
-    pub(super) close_front: Option<oneshot::Sender<()>>,
+    pub(crate) close_front: Option<oneshot::Sender<()>>,
 }
 
 /// Does what the balancer asks for.
-pub(super) struct Hands {
+pub(crate) struct Hands {
     senders: Senders,
     open: BTreeMap<RequestId, Open>,
     alarms: BinaryHeap<Reverse<Timestamp>>,
@@ -51,7 +50,7 @@ struct Open {
 }
 
 impl Hands {
-    pub(super) fn new(senders: Senders, notes: Sender<Note>) -> Self {
+    pub(crate) fn new(senders: Senders, notes: Sender<Note>) -> Self {
         Self { senders, open: BTreeMap::new(), alarms: BinaryHeap::new(), notes }
     }
 
@@ -87,7 +86,7 @@ impl Effects for Hands {
 impl Decisions {
     /// Decides until told to stop, and then until all is answered or [`TIME_TO_END`] has passed.
     /// What is open when this returns is answered 503 by being dropped.
-    pub(super) fn run(mut self) -> Ledger {
+    pub(crate) fn run(mut self) -> Ledger {
         let mut next_request = 0;
         let mut next_state = Instant::now();
         let mut changed = true;
@@ -205,9 +204,9 @@ mod tests {
     use tokio::net::TcpSocket;
 
     use super::*;
-    use crate::domain::{Outcome, PendingRequest, Rules, ServerId, Span};
-    use crate::live::{Client, Target};
-    use crate::strategy::{Decision, Strategy};
+    use crate::target::{Client, Target};
+    use flakelab_core::domain::{Outcome, PendingRequest, Rules, ServerId, Span};
+    use flakelab_core::strategy::{Decision, Strategy};
 
     /// Waits a few milliseconds before each attempt.
     struct Hesitant(bool);

@@ -1,30 +1,288 @@
-//! The recorder: a thread that writes down what was decided, off the path of requests.
-//!
-//! The trace line by line, the events log in blocks, the metrics file whole. A file that cannot
-//! be written any more is named once, on stderr, and again as the error at the end; requests are
-//! served all the same.
+//! The files of a proxy: begun before anything is served, so that one that cannot be written is
+//! known while there is still time.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
+use std::{io, thread};
 
-use super::Settings;
-use super::attempts::{AttemptLog, Labels};
-use super::events::EventWriter;
-use super::files::{Begun, FileError, Files, replace};
-use super::front::Newest;
-use super::notes::{Note, State};
-use super::tally::Collector;
-use crate::live::calendar::Clock;
+use crate::Clock;
+use crate::metrics::{
+    EVENTS_KEPT, LATENCIES_KEPT, MeshMetrics, Metrics, RecentEvent, SWITCHES_SHOWN, ServerMetrics,
+    SwitchMetrics,
+};
+use crate::proxy::log::{AttemptLog, EventWriter, Labels, Note, State};
+use crate::proxy::{Newest, Settings};
+use flakelab_core::balancer::ServerCounts;
+use flakelab_core::domain::{Attempt, Outcome, RequestId, Rules, Span, Timestamp};
+use flakelab_core::stats::nearest_rank;
+use flakelab_core::strategy::Switch;
+
+/// Which files a proxy writes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Files {
+    /// The metrics file; one that is there is replaced.
+    pub metrics: Option<PathBuf>,
+    /// The trace.
+    pub trace: Option<PathBuf>,
+    /// The events log.
+    pub events: Option<PathBuf>,
+    /// Whether trace and events log may take the place of files that are there.
+    pub force: bool,
+}
+
+/// A file that is not written, or not to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// Somebody may still want it.
+    #[error("{0} is there already; name another file or add --force")]
+    Exists(String),
+    /// It cannot be begun.
+    #[error("cannot write {path}")]
+    Begin {
+        /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It could not be written in the middle.
+    #[error("cannot write all of {path}; it is not complete")]
+    End {
+        /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl FileError {
+    pub(crate) fn begin(path: &Path, source: io::Error) -> Self {
+        let path = path.display().to_string();
+        match source.kind() {
+            io::ErrorKind::AlreadyExists => Self::Exists(path),
+            _ => Self::Begin { path, source },
+        }
+    }
+}
+
+/// A file that is taken away again unless it is kept, as when another cannot be begun.
+#[derive(Debug)]
+pub(crate) struct Begun(Option<(PathBuf, File)>);
+
+impl Begun {
+    pub(crate) fn create(path: &Path, force: bool) -> Result<Self, FileError> {
+        let mut options = OpenOptions::new();
+        options.write(true);
+        if force {
+            options.create(true).truncate(true)
+        } else {
+            options.create_new(true)
+        };
+        let file = options.open(path).map_err(|source| FileError::begin(path, source))?;
+        Ok(Self(Some((path.to_owned(), file))))
+    }
+
+    /// The file, to stay.
+    fn keep(mut self) -> Option<(PathBuf, File)> {
+        self.0.take()
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        // No devices, which `--force` may name.
+        if let Some((path, _)) = self.0.take().filter(|(path, _)| path.is_file()) {
+            // It is empty, and an error with more to say is on its way.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Replaces the file at `path` by these metrics, whole: renamed, so that a reader never sees half
+/// of it, and not synced, since it is replaced twenty times a second and worth nothing after a
+/// crash of the machine.
+fn replace(path: &Path, metrics: &Metrics) -> io::Result<()> {
+    let bytes = serde_json::to_vec(metrics)?;
+    // One writer a file, so the name need not be unique; the prefix is that of temporary files of
+    // results folders, which are cleared away there.
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = path.with_file_name(format!(".flakelab-{name}-{}", std::process::id()));
+    let written = std::fs::write(&temporary, bytes);
+    let replaced = written.and_then(|()| std::fs::rename(&temporary, path));
+    if replaced.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+    }
+    replaced
+}
+
+// ---- What the metrics file says: the balancer's ledger, and what only the recorder has seen.
+
+/// Collects, and says it as [`Metrics`].
+#[derive(Debug)]
+pub(crate) struct Collector {
+    clock: Clock,
+    rules: Rules,
+    strategy: String,
+    config: String,
+    ports: Vec<u16>,
+    /// The moment of the newest event.
+    now: Timestamp,
+    /// The ports and outcomes of requests that are not answered yet.
+    open: BTreeMap<RequestId, Vec<(u16, String)>>,
+    /// Attempts that ended, and their milliseconds together, one pair a server.
+    took: Vec<(u64, f64)>,
+    latencies: VecDeque<Span>,
+    events: VecDeque<RecentEvent>,
+}
+
+impl Collector {
+    pub(crate) fn new(settings: &Settings, clock: Clock) -> Self {
+        Self {
+            clock,
+            rules: settings.rules,
+            strategy: settings.strategy.label(),
+            config: settings.config.clone(),
+            ports: settings.ports.clone(),
+            now: Timestamp::ZERO,
+            open: BTreeMap::new(),
+            took: vec![(0, 0.0); settings.ports.len()],
+            latencies: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn take(&mut self, note: &Note) {
+        if let Note::Arrived { at, .. } | Note::Finished { at, .. } | Note::WokeUp { at } = note {
+            self.now = *at;
+        }
+        match note {
+            Note::Arrived { request, .. } => {
+                self.open.insert(request.id, Vec::new());
+            }
+            Note::Finished { attempt, outcome, began, ended, .. } => {
+                self.attempt_ended(attempt, *outcome, ended.since(*began));
+            }
+            Note::Answered(request, answer) => {
+                push(&mut self.latencies, answer.latency, LATENCIES_KEPT);
+                let event = RecentEvent {
+                    at: self.clock.unix_s(self.now),
+                    request: request.0 + 1,
+                    ok: answer.ok,
+                    attempts: self.open.remove(request).unwrap_or_default(),
+                    latency_ms: answer.latency.as_millis_f64(),
+                };
+                push(&mut self.events, event, EVENTS_KEPT);
+            }
+            Note::WokeUp { .. } | Note::Sent(_) | Note::AlarmSet(_) | Note::State(_) => {}
+        }
+    }
+
+    fn attempt_ended(&mut self, attempt: &Attempt, outcome: Outcome, took: Span) {
+        let server = attempt.server.index();
+        if let Some((ended, ms)) = self.took.get_mut(server) {
+            *ended += 1;
+            *ms += took.as_millis_f64();
+        }
+        let port = self.ports.get(server).copied().unwrap_or_default();
+        if let Some(attempts) = self.open.get_mut(&attempt.request) {
+            attempts.push((port, outcome.name().to_owned()));
+        }
+    }
+
+    /// The metrics of a state, all notes up to which were taken.
+    pub(crate) fn metrics(&self, state: &State, ended: bool) -> Metrics {
+        let ledger = &state.ledger;
+        let score = ledger.score(&self.rules);
+        let mut nanos: Vec<u64> = self.latencies.iter().map(|span| span.as_nanos()).collect();
+        let mut rank = |p| nearest_rank(&mut nanos, p).map_or(0.0, |ns| ns as f64 * 1e-6);
+        Metrics {
+            total_requests: ledger.arrived,
+            total_success: ledger.answered_ok,
+            total_failure: ledger.answered_error,
+            total_retries: ledger.retries,
+            total_rate_limited: ledger.rate_limited(),
+            total_penalty: score.penalty,
+            global_regret: ledger.answered_error as f64,
+            best_guess_score: ledger.answered_ok as f64 - score.penalty,
+            latency_p50: rank(0.5),
+            latency_p99: rank(0.99),
+            latencies: self.latencies.iter().map(|span| span.as_millis_f64()).collect(),
+            per_server: self.servers(state),
+            last_update: self.clock.unix_s(state.at),
+            strategy: self.strategy.clone(),
+            config: self.config.clone(),
+            started: self.clock.unix_s(Timestamp::ZERO),
+            total_attempts: ledger.attempts,
+            total_extra_attempts: ledger.extra_attempts,
+            total_timed_out: ledger.timed_out(),
+            waiting: state.waiting,
+            in_service: state.in_service,
+            ended,
+            events: self.events.iter().cloned().collect(),
+            mesh: self.mesh(state),
+        }
+    }
+
+    fn mesh(&self, state: &State) -> Option<MeshMetrics> {
+        let notes = state.of_strategy.as_ref()?;
+        let hidden = notes.switches.len().saturating_sub(SWITCHES_SHOWN);
+        let switch = |switch: &Switch| SwitchMetrics {
+            at: self.clock.unix_s(switch.at),
+            from: switch.from.to_owned(),
+            to: switch.to.to_owned(),
+            reason: switch.reason.clone(),
+        };
+        Some(MeshMetrics {
+            selections: state.ledger.servers.iter().map(|server| server.attempts).collect(),
+            filtered_by_health: notes.filtered_by_health,
+            load_variance: notes.load_variance,
+            num_switches: notes.switched,
+            switches: notes.switches.iter().skip(hidden).map(switch).collect(),
+        })
+    }
+
+    fn servers(&self, state: &State) -> Vec<ServerMetrics> {
+        let servers = self.ports.iter().zip(&state.ledger.servers).enumerate();
+        let server = |(i, (port, counts)): (usize, (&u16, &ServerCounts))| {
+            let (ended, ms) = self.took.get(i).copied().unwrap_or_default();
+            ServerMetrics {
+                port: *port,
+                num_requests: counts.attempts,
+                num_success: counts.successes,
+                num_failure: counts.failures + counts.timed_out,
+                num_rate_limited: counts.rate_limited,
+                num_timed_out: counts.timed_out,
+                success_rate: counts.successes as f64 / counts.attempts.max(1) as f64,
+                avg_latency_ms: ms / ended.max(1) as f64,
+                belief: state.beliefs.get(i).copied().flatten(),
+            }
+        };
+        servers.map(server).collect()
+    }
+}
+
+fn push<T>(kept: &mut VecDeque<T>, new: T, most: usize) {
+    if kept.len() == most {
+        kept.pop_front();
+    }
+    kept.push_back(new);
+}
+
+// ---- The recorder: a thread that writes down what was decided, off the path of requests.
+//
+// The trace line by line, the events log in blocks, the metrics file whole. A file that cannot
+// be written any more is named once, on stderr, and again as the error at the end; requests are
+// served all the same.
 
 /// A recorder at work; it ends with the first error, if there was one.
-pub(super) type Recording = JoinHandle<Result<(), FileError>>;
+pub(crate) type Recording = JoinHandle<Result<(), FileError>>;
 
 /// Where things are written.
 #[derive(Debug)]
-pub(super) struct Recorder {
+pub(crate) struct Recorder {
     collector: Collector,
     newest: Newest,
     metrics: Option<PathBuf>,
@@ -35,7 +293,7 @@ pub(super) struct Recorder {
 
 impl Recorder {
     /// Begins all files; none that is new is left behind if one cannot be begun.
-    pub(super) fn open(
+    pub(crate) fn open(
         settings: &Settings,
         clock: Clock,
         newest: Newest,
@@ -66,7 +324,7 @@ impl Recorder {
     }
 
     /// Records from a thread of its own until the notes end.
-    pub(super) fn start(self) -> io::Result<(Sender<Note>, Recording)> {
+    pub(crate) fn start(self) -> io::Result<(Sender<Note>, Recording)> {
         let (sender, notes) = channel();
         let builder = thread::Builder::new().name("recorder".to_owned());
         Ok((sender, builder.spawn(move || self.run(&notes))?))
@@ -121,5 +379,146 @@ impl Recorder {
             );
             self.failed = Some(FileError::End { path, source });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use flakelab_core::balancer::{Answer, Ledger};
+    use flakelab_core::domain::{AttemptId, Fleet, Request, ServerId};
+    use flakelab_core::strategy::{Notes, StrategySpec};
+
+    #[test]
+    fn a_file_that_is_not_kept_is_gone_and_one_that_was_there_is_not_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trace.csv");
+        drop(Begun::create(&path, false).unwrap());
+        assert!(!path.exists());
+        assert!(Begun::create(&path, false).unwrap().keep().is_some());
+        std::fs::write(&path, "precious").unwrap();
+        let error = Begun::create(&path, false).unwrap_err();
+        assert!(matches!(error, FileError::Exists(_)) && error.to_string().contains("--force"));
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+    }
+
+    #[test]
+    fn metrics_are_replaced_whole_and_leave_no_temporary_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.json");
+        for total_requests in 0..3 {
+            let metrics = Metrics { total_requests, ..Metrics::default() };
+            replace(&path, &metrics).unwrap();
+            assert_eq!(Metrics::read(&path).unwrap(), metrics);
+        }
+        assert!(replace(&folder.path().join("nowhere/m.json"), &Metrics::default()).is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    fn collector() -> Collector {
+        let settings = Settings {
+            fleet: Fleet::uniform(2),
+            strategy: StrategySpec::from_name("v4").unwrap(),
+            seed: 1,
+            rules: Rules { penalty_per_extra_attempt: 0.5, ..Rules::default() },
+            requests_per_second: 10.0,
+            config: "mine".to_owned(),
+            ports: vec![7000, 7001],
+            targets: Vec::new(),
+            session: None,
+        };
+        Collector::new(&settings, Clock::start_in(Duration::ZERO))
+    }
+
+    fn ms(ms: u64) -> Timestamp {
+        Timestamp::from_nanos(ms * 1_000_000)
+    }
+
+    /// One request with one attempt of `took` milliseconds, answered after `latency`.
+    fn serve(collector: &mut Collector, number: u64, took: u64, latency: u64, outcome: Outcome) {
+        let (id, attempt) = (RequestId(number), AttemptId(number));
+        let identifier = "abcdefghijklmnopqrstuvWX".parse().unwrap();
+        let request = Request { id, arrived_at: ms(0) };
+        let server = ServerId((number % 2) as u16);
+        let sent = Attempt { id: attempt, request: id, number: 0, server, sent_at: ms(1) };
+        let ok = outcome.is_success();
+        let latency = Span::from_nanos(latency * 1_000_000);
+        for note in [
+            Note::Arrived { at: ms(1), request, identifier },
+            Note::Sent(sent),
+            Note::Finished { at: ms(9), attempt: sent, outcome, began: ms(1), ended: ms(1 + took) },
+            Note::Answered(id, Answer { ok, attempts: 1, latency }),
+        ] {
+            collector.take(&note);
+        }
+    }
+
+    #[test]
+    fn the_ledgers_counts_are_shown_by_their_names() {
+        let mut collector = collector();
+        serve(&mut collector, 0, 2, 4, Outcome::Success);
+        serve(&mut collector, 1, 5, 8, Outcome::TimedOut);
+        let counts = |successes, failures, rate_limited, timed_out| ServerCounts {
+            attempts: 10,
+            successes,
+            failures,
+            rate_limited,
+            timed_out,
+        };
+        let ledger = Ledger {
+            arrived: 12,
+            answered_ok: 7,
+            answered_error: 3,
+            attempts: 20,
+            retries: 9,
+            extra_attempts: 4,
+            servers: vec![counts(4, 3, 2, 1), counts(0, 5, 0, 2)],
+        };
+        let state = State {
+            at: ms(100),
+            ledger: ledger.clone(),
+            beliefs: vec![Some(0.4), None],
+            waiting: 1,
+            in_service: 1,
+            of_strategy: Some(Notes {
+                filtered_by_health: 9,
+                load_variance: 0.5,
+                switched: 1,
+                switches: vec![Switch { at: ms(50), from: "a", to: "b", reason: "c".to_owned() }],
+            }),
+        };
+        let metrics = collector.metrics(&state, true);
+        assert_eq!(metrics.ledger(), ledger);
+        assert_eq!((metrics.total_penalty, metrics.best_guess_score), (2.0, 5.0));
+        assert_eq!((metrics.global_regret, metrics.total_rate_limited), (3.0, 2));
+        assert_eq!((metrics.latency_p50, metrics.latency_p99), (4.0, 8.0));
+        assert_eq!(metrics.latencies, [4.0, 8.0]);
+        assert_eq!((metrics.strategy.as_str(), metrics.config.as_str()), ("V4 thompson", "mine"));
+        let mesh = metrics.mesh.as_ref().unwrap();
+        assert_eq!((&mesh.selections[..], mesh.filtered_by_health), (&[10, 10][..], 9));
+        assert_eq!((mesh.load_variance, mesh.num_switches), (0.5, 1));
+        assert!((mesh.switches[0].at - metrics.started - 0.05).abs() < 1e-3);
+        let first = &metrics.per_server[0];
+        assert_eq!((first.port, first.num_failure, first.num_timed_out), (7000, 4, 1));
+        assert_eq!((first.success_rate, first.avg_latency_ms, first.belief), (0.4, 2.0, Some(0.4)));
+        assert_eq!(metrics.per_server[1].belief, None);
+        let attempts = vec![(7001, "timed_out".to_owned())];
+        let last = metrics.events.last().unwrap();
+        assert_eq!((last.request, last.ok, &last.attempts), (2, false, &attempts));
+        assert!((metrics.last_update - metrics.started - 0.1).abs() < 1e-6 && metrics.ended);
+    }
+
+    #[test]
+    fn only_the_last_latencies_and_answers_are_kept() {
+        let mut collector = collector();
+        for number in 0..LATENCIES_KEPT as u64 + 5 {
+            serve(&mut collector, number, 1, number, Outcome::Success);
+        }
+        let metrics = collector.metrics(&State::before_all(2), false);
+        assert_eq!((metrics.latencies.len(), metrics.latencies[0]), (LATENCIES_KEPT, 5.0));
+        assert_eq!((metrics.events.len(), metrics.events[0].request), (EVENTS_KEPT, 986));
+        assert!(collector.open.is_empty());
     }
 }

@@ -6,32 +6,32 @@
 //!
 //! When not to use it: for thousands at a time; a thread each is then too much.
 
-use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Instant;
 
-use super::Message;
-use crate::domain::{Attempt, Identifier, Outcome};
-use crate::live::{Client, Target};
+use crate::proxy::Message;
+use crate::target::{Client, Target};
+use flakelab_core::domain::{Attempt, Identifier, Outcome};
 
 /// An attempt to send.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Job {
-    pub(super) attempt: Attempt,
-    pub(super) identifier: Identifier,
+pub(crate) struct Job {
+    pub(crate) attempt: Attempt,
+    pub(crate) identifier: Identifier,
 }
 
 /// How an attempt went.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Report {
-    pub(super) attempt: Attempt,
-    pub(super) outcome: Outcome,
+pub(crate) struct Report {
+    pub(crate) attempt: Attempt,
+    pub(crate) outcome: Outcome,
     /// When it was sent, and when its outcome was known.
-    pub(super) began: Instant,
-    pub(super) ended: Instant,
+    pub(crate) began: Instant,
+    pub(crate) ended: Instant,
     /// Who sent it; `None` if there was no thread for it.
-    pub(super) sender: Option<usize>,
+    pub(crate) sender: Option<usize>,
 }
 
 impl Report {
@@ -44,7 +44,7 @@ impl Report {
 
 /// All senders of a proxy. Those that are blocked when it is dropped end with their attempt.
 #[derive(Debug)]
-pub(super) struct Senders {
+pub(crate) struct Senders {
     client: Client,
     targets: Arc<[Target]>,
     reports: Sender<Message>,
@@ -53,12 +53,12 @@ pub(super) struct Senders {
 }
 
 impl Senders {
-    pub(super) fn new(client: Client, targets: Arc<[Target]>, reports: Sender<Message>) -> Self {
+    pub(crate) fn new(client: Client, targets: Arc<[Target]>, reports: Sender<Message>) -> Self {
         Self { client, targets, reports, threads: Vec::new(), idle: Vec::new() }
     }
 
     /// Hands an attempt to an idle sender. Its report comes back as a message, always.
-    pub(super) fn send(&mut self, job: Job) {
+    pub(crate) fn send(&mut self, job: Job) {
         let sender = self.idle.pop().or_else(|| self.spawn());
         let handed = sender
             .and_then(|sender| self.threads.get(sender))
@@ -71,7 +71,7 @@ impl Senders {
     }
 
     /// A sender has reported and may be used again.
-    pub(super) fn is_idle_again(&mut self, sender: usize) {
+    pub(crate) fn is_idle_again(&mut self, sender: usize) {
         self.idle.push(sender);
     }
 
@@ -127,7 +127,7 @@ mod tests {
     use tokio::net::TcpSocket;
 
     use super::*;
-    use crate::domain::{AttemptId, RequestId, ServerId, Timestamp};
+    use flakelab_core::domain::{AttemptId, RequestId, ServerId, Timestamp};
 
     #[test]
     fn every_attempt_is_reported_and_threads_are_used_again() {

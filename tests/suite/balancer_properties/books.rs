@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use flakelab::balancer::{Answer, Command, Ledger, ServerCounts};
-use flakelab::domain::{Attempt, AttemptId, Outcome, RequestId, Rules, ServerId, Timestamp};
+use flakelab_core::balancer::{Answer, Command, Ledger, ServerCounts};
+use flakelab_core::domain::{Attempt, AttemptId, Outcome, RequestId, Rules, ServerId, Timestamp};
 
 use super::SERVERS;
 

@@ -17,7 +17,7 @@
 //! Limits: for caps on attempts, no rate limits, no giving up before the cap. Memory is two
 //! numbers for each pair of success and failure vectors.
 
-use flakelab::domain::Rules;
+use flakelab_core::domain::Rules;
 
 use super::prior::{Predictive, Prior, cap};
 use super::simplex::{MOST_SERVERS, Simplex, Vector};

@@ -8,11 +8,11 @@
 //! Limits: wrong for a strategy that depends on more than the counts, the number of the request,
 //! the number of the attempt and the servers tried. `paired` would then disagree.
 
-use flakelab::domain::{
+use flakelab_core::domain::{
     Attempt, AttemptId, Outcome, PendingRequest, Purpose, Request, RequestId, ServerId, ServerSet,
     Streams, Timestamp,
 };
-use flakelab::strategy::Decision;
+use flakelab_core::strategy::Decision;
 
 use super::dynamic_program::Case;
 use super::players::Build;

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use flakelab::domain::{Purpose, Streams};
-use flakelab::sim::{NoRecord, Replication};
-use flakelab::stats::Moments;
-use flakelab::strategy::Strategy;
-use flakelab::world::{Oracle, RateLimit, Scenario};
+use flakelab_core::domain::{Purpose, Streams};
+use flakelab_core::stats::Moments;
+use flakelab_core::strategy::Strategy;
+use flakelab_sim::play::{NoRecord, Replication};
+use flakelab_sim::world::{Oracle, RateLimit, Scenario};
 
 use super::dynamic_program::{Case, Policy};
 use super::players::{Row, optimal};

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use flakelab::domain::{Attempt, Fleet, Outcome, PendingRequest, ServerId, Timestamp};
-use flakelab::strategy::explore_first::ExploreFirstSpec;
-use flakelab::strategy::five::ThompsonSpec;
-use flakelab::strategy::{Decision, Strategy, StrategySpec};
+use flakelab_core::domain::{Attempt, Fleet, Outcome, PendingRequest, ServerId, Timestamp};
+use flakelab_core::strategy::ExploreFirstSpec;
+use flakelab_core::strategy::ThompsonSpec;
+use flakelab_core::strategy::{Decision, Strategy, StrategySpec};
 use rand_chacha::ChaCha8Rng;
 
 use super::dynamic_program::{Case, Policy};

@@ -7,9 +7,9 @@
 //! polynomials, for which Gauss-Legendre quadrature with enough nodes is exact and, all its terms
 //! being positive, loses no digits (differences of incomplete beta functions would).
 
-use flakelab::domain::Rules;
-use flakelab::stats::special::inc_beta;
-use flakelab::world::ErrorFamily;
+use flakelab_core::domain::Rules;
+use flakelab_core::stats::inc_beta;
+use flakelab_sim::world::ErrorFamily;
 
 /// Nodes of a rule that is exact for polynomials of degree up to 2 x 160 - 1.
 const NODES: usize = 160;

@@ -1,8 +1,8 @@
 //! The references from the literature that count successes.
 
-use flakelab::domain::Outcome;
-use flakelab::stats::sample;
-use flakelab::strategy::Decision;
+use flakelab_core::domain::Outcome;
+use flakelab_core::stats::sample;
+use flakelab_core::strategy::Decision;
 use statrs::function::beta::beta_reg;
 
 use super::{Event, History, Question, agrees, highest, notices, send, spec};
@@ -172,7 +172,7 @@ fn irs_fh_believes_what_the_attempts_left_could_teach() {
                 return a / (a + b);
             }
             let rate = sample::beta(q.rng, a, b);
-            let seen = flakelab::stats::binomial::binomial(q.rng, left, rate);
+            let seen = flakelab_core::stats::binomial(q.rng, left, rate);
             (a + seen as f64) / (a + b + left as f64)
         }))
     }

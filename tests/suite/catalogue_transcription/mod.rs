@@ -13,12 +13,12 @@ mod literature;
 mod rate_limit;
 mod timing;
 
-use flakelab::domain::{
+use flakelab_core::domain::{
     Attempt, AttemptId, Fleet, Outcome, PendingRequest, Purpose, Request, RequestId, ServerId,
     Span, Streams, Timestamp,
 };
-use flakelab::stats::sample;
-use flakelab::strategy::{Decision, StrategySpec};
+use flakelab_core::stats::sample;
+use flakelab_core::strategy::{Decision, StrategySpec};
 use rand_chacha::ChaCha8Rng;
 
 /// Decisions compared in one world.

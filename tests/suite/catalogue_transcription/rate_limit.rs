@@ -1,8 +1,8 @@
 //! The rate-limit-aware strategies: masks, windows, blocks.
 
-use flakelab::domain::{Outcome, Timestamp};
-use flakelab::stats::sample;
-use flakelab::strategy::Decision;
+use flakelab_core::domain::{Outcome, Timestamp};
+use flakelab_core::stats::sample;
+use flakelab_core::strategy::Decision;
 
 use super::{History, Question, agrees, highest, notices, send, spec};
 
@@ -90,7 +90,8 @@ fn decide(
     if !question.request.is_free() {
         return send(highest(&open, rate));
     }
-    let tried = |i: &usize| question.request.tried.contains(flakelab::domain::ServerId(*i as u16));
+    let tried =
+        |i: &usize| question.request.tried.contains(flakelab_core::domain::ServerId(*i as u16));
     let mut candidates = open.clone();
     if exclude_tried {
         candidates.retain(|i| !tried(i));

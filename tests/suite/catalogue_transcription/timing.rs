@@ -1,8 +1,8 @@
 //! The references that look at clocks: latency and load, a budget of retries.
 
-use flakelab::domain::{Outcome, Span, Timestamp};
-use flakelab::stats::sample;
-use flakelab::strategy::Decision;
+use flakelab_core::domain::{Outcome, Span, Timestamp};
+use flakelab_core::stats::sample;
+use flakelab_core::strategy::Decision;
 
 use super::{Event, History, Question, agrees, highest, notices, send, spec};
 

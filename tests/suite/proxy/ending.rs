@@ -5,8 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flakelab::domain::Identifier;
-use flakelab::metrics::Metrics;
+use flakelab_core::domain::Identifier;
+use flakelab_live::Metrics;
 use nix::sys::signal::Signal;
 
 use super::files::reconcile;

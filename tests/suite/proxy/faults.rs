@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flakelab::metrics::Metrics;
+use flakelab_live::Metrics;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

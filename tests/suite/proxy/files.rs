@@ -1,12 +1,12 @@
 //! What the proxy writes: metrics, trace and events log tell the same story as its servers.
 
-use flakelab::balancer::Command;
-use flakelab::domain::{Fleet, Rules};
-use flakelab::live::Target;
-use flakelab::live::proxy::{Settings, Step, balancer};
-use flakelab::metrics::{Metrics, ServerMetrics};
-use flakelab::strategy::StrategySpec;
-use flakelab::trace::{ReadOptions, Recording};
+use flakelab_core::balancer::Command;
+use flakelab_core::domain::{Fleet, Rules};
+use flakelab_core::strategy::StrategySpec;
+use flakelab_live::Target;
+use flakelab_live::{Metrics, ServerMetrics};
+use flakelab_live::{Settings, Step, balancer};
+use flakelab_sim::trace::{ReadOptions, Recording};
 
 use super::program::{Running, Written, load, targets};
 use super::servers::{Manner, Server};
@@ -29,7 +29,7 @@ pub fn reconcile(written: &Written, servers: &[Server]) {
     for (i, (server, own)) in metrics.per_server.iter().zip(servers).enumerate() {
         assert_eq!(server.port, 4000 + i as u16);
         let rows: Vec<_> = trace.iter().filter(|row| row.server_port == server.port).collect();
-        let count = |wanted: &dyn Fn(&flakelab::trace::Row) -> bool| {
+        let count = |wanted: &dyn Fn(&flakelab_sim::trace::Row) -> bool| {
             rows.iter().filter(|row| wanted(row)).count() as u64
         };
         assert_eq!(own.requests(), server.num_requests, "server {i}: its own count, metrics");
@@ -38,7 +38,7 @@ pub fn reconcile(written: &Written, servers: &[Server]) {
         assert_eq!(count(&|row| row.rate_limited == Some(true)), server.num_rate_limited);
     }
     let rows = &trace;
-    let count = |wanted: &dyn Fn(&flakelab::trace::Row) -> bool| {
+    let count = |wanted: &dyn Fn(&flakelab_sim::trace::Row) -> bool| {
         rows.iter().filter(|row| wanted(row)).count() as u64
     };
     assert_eq!(count(&|row| row.request_complete), metrics.total_requests);

@@ -94,7 +94,7 @@ fn files_that_are_there_are_kept_unless_forced_and_metrics_are_replaced() {
         assert_ne!(std::fs::read(folder.path().join(name)).unwrap(), b"precious");
     }
     assert_eq!(run(&[]).status.code(), Some(0));
-    let metrics = flakelab::metrics::Metrics::read(&folder.path().join("metrics.json")).unwrap();
+    let metrics = flakelab_live::Metrics::read(&folder.path().join("metrics.json")).unwrap();
     assert!(metrics.ended && metrics.per_server.len() == 10);
     let no_folder = run(&["--trace", "nowhere/trace.csv"]);
     assert_eq!(no_folder.status.code(), Some(2));
@@ -134,7 +134,7 @@ fn a_full_disk_is_told_and_does_not_keep_requests_from_being_served() {
     let message = stderr(&output);
     assert!(message.contains("warning: cannot write /dev/full: No space left"), "{message}");
     assert!(message.contains("error: cannot write all of /dev/full"), "{message}");
-    let metrics = flakelab::metrics::Metrics::read(&folder.path().join("metrics.json")).unwrap();
+    let metrics = flakelab_live::Metrics::read(&folder.path().join("metrics.json")).unwrap();
     assert_eq!((metrics.total_success, metrics.ended), (50, true));
     assert!(std::path::Path::new("/dev/full").exists());
 }
@@ -143,7 +143,7 @@ fn a_full_disk_is_told_and_does_not_keep_requests_from_being_served() {
 fn a_model_of_ones_own_is_served_and_its_trace_is_read_with_a_name() {
     use super::program::{Running, Written, load};
     use super::servers::{Manner, Server};
-    use flakelab::trace::{ReadOptions, Recording};
+    use flakelab_sim::trace::{ReadOptions, Recording};
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("mine.toml");
     let text = std::fs::read_to_string("models/config-0.toml").unwrap();

@@ -7,9 +7,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use flakelab::domain::{Identifier, Purpose, Streams};
-use flakelab::metrics::Metrics;
-use flakelab::trace::{Row, Trace};
+use flakelab_core::domain::{Identifier, Purpose, Streams};
+use flakelab_live::Metrics;
+use flakelab_sim::trace::{Row, Trace};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use flakelab::live::{Client, Target};
+use flakelab_live::{Client, Target};
 
 use super::program::{Running, identifiers, load, targets};
 use super::servers::Server;

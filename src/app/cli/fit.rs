@@ -1,0 +1,151 @@
+//! `flakelab fit`: models from recorded traces, and how far to believe them.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use crate::cli::common::{Ending, OutputArguments, print, terminal_width};
+use crate::report::{fit_page, fit_report, write_atomically};
+use flakelab_fit::{FitReport, fit};
+use flakelab_sim::trace::{ColumnMap, ReadOptions, Recording};
+
+const EXAMPLES: &str = "\
+Examples:
+  flakelab fit traces/*.csv                 report and charts; no model is written
+  flakelab fit traces/*.csv --out models    and write models/config-0.toml, ...
+  flakelab fit access.csv --name api --map port=upstream,success=status,timestamp=time,latency_s=rt
+
+A trace is a CSV file with one row an attempt; README.md lists its columns.";
+
+/// How recordings are read: flags that `fit` and `validate` share.
+#[derive(Debug, Args)]
+pub(crate) struct ReadArguments {
+    /// Trace files, one a run
+    #[arg(required = true, value_name = "TRACE")]
+    traces: Vec<PathBuf>,
+    /// Columns under other names, ours=theirs: port=upstream,success=status
+    #[arg(long, value_name = "LIST", value_parser = ColumnMap::parse)]
+    map: Option<ColumnMap>,
+    /// These are servers of your own, whatever their ports: what to call them
+    #[arg(long, value_name = "NAME", value_parser = group_name)]
+    name: Option<String>,
+}
+
+impl ReadArguments {
+    /// Reads them; what is odd about them is told unless `quiet`.
+    pub(crate) fn read(&self, quiet: bool) -> anyhow::Result<Vec<Recording>> {
+        let options =
+            ReadOptions { columns: self.map.clone().unwrap_or_default(), group: self.name.clone() };
+        let recordings = Recording::read_all(&self.traces, &options)?;
+        if !quiet {
+            let mut warnings: Vec<&String> = recordings.iter().flat_map(|r| &r.warnings).collect();
+            warnings.dedup();
+            for warning in warnings {
+                eprintln!("warning: {warning}");
+            }
+        }
+        Ok(recordings)
+    }
+}
+
+/// A name that can stand in tables and file names.
+fn group_name(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    match text {
+        "" | "0" | "1" | "2" => Err("0, 1 and 2 are the configs; choose another name".to_owned()),
+        _ if text.len() <= 60 && text.chars().all(plain) && !text.starts_with(['.', '-']) => {
+            Ok(text.to_owned())
+        }
+        _ => Err("at most 60 letters, digits, dots, dashes or underscores".to_owned()),
+    }
+}
+
+/// Flags of `fit`.
+#[derive(Debug, Args)]
+#[command(before_help = EXAMPLES)]
+pub(crate) struct FitArguments {
+    #[command(flatten)]
+    input: ReadArguments,
+    /// Folder for the fitted models; without it none is written
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Folder for the report with its charts
+    #[arg(long, value_name = "DIR", default_value = "results/fit")]
+    report: PathBuf,
+}
+
+/// How a report begins that may be replaced.
+const PAGE_BEGINS: &str = "# Fit\n";
+
+/// Runs the subcommand.
+pub(crate) fn run(arguments: &FitArguments, output: &OutputArguments) -> anyhow::Result<Ending> {
+    must_be_replaceable(&arguments.report)?;
+    for folder in [Some(&arguments.report), arguments.out.as_ref()].into_iter().flatten() {
+        if folder.exists() && !folder.is_dir() {
+            bail!("{} is a file; name a folder", folder.display());
+        }
+    }
+    let recordings = arguments.input.read(output.quiet)?;
+    let mut report = fit(&recordings)?;
+    // Told already, while reading.
+    report.warnings.clear();
+    // Files first: a reader of stdout that goes away, as `head` does, must not cost them.
+    write_page(&arguments.report, &report)?;
+    let written = match &arguments.out {
+        Some(folder) => write_models(folder, &report)?,
+        None => Vec::new(),
+    };
+    print(&fit_report(&report, terminal_width()))?;
+    print(&format!("\nwrote {} (report.md, charts/*.svg)", arguments.report.display()))?;
+    match &written[..] {
+        [] => print("next: add --out models to write the models that sweep reads")?,
+        [first, ..] => {
+            print(&format!("wrote {}", written.join(", ")))?;
+            print(&format!(
+                "next: cargo run -- sweep --model {first} --strategy all --seeds 1000"
+            ))?;
+        }
+    }
+    Ok(Ending::Done)
+}
+
+fn must_be_replaceable(folder: &Path) -> anyhow::Result<()> {
+    let page = folder.join("report.md");
+    let foreign = match std::fs::read_to_string(&page) {
+        Ok(text) => !text.starts_with(PAGE_BEGINS),
+        Err(_) => std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()),
+    };
+    if foreign {
+        bail!(
+            "{} holds something else than a report of fit; choose another folder with --report",
+            folder.display()
+        );
+    }
+    Ok(())
+}
+
+fn write_page(folder: &Path, report: &FitReport) -> anyhow::Result<()> {
+    let files = fit_page(report)?;
+    make(&folder.join("charts"))?;
+    for (name, bytes) in files {
+        write_atomically(&folder.join(name), &bytes)?;
+    }
+    Ok(())
+}
+
+fn write_models(folder: &Path, report: &FitReport) -> anyhow::Result<Vec<String>> {
+    make(folder)?;
+    let mut written = Vec::new();
+    for config in &report.configs {
+        let path = folder.join(format!("{}.toml", config.model.name));
+        write_atomically(&path, config.model.to_toml().as_bytes())?;
+        written.push(path.display().to_string());
+    }
+    Ok(written)
+}
+
+fn make(folder: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the folder {}", folder.display()))
+}

@@ -1,0 +1,355 @@
+//! Predictions before the runs, the verdict after them, and the files.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use anyhow::Context;
+use flakelab_live as calendar;
+
+use crate::cli::common::{Ending, print, terminal_width};
+use crate::cli::live::folder::{Folder, MEANINGS};
+use crate::cli::live::run::Played;
+use crate::cli::live::servers::Servers;
+use crate::cli::live::{LivePlan, servers};
+use crate::report::{
+    LiveMade, LivePage, Reconciliation, folded, live_compared, live_counts, live_files, live_table,
+    live_verdict,
+};
+use flakelab_core::balancer::ServerCounts;
+use flakelab_core::domain::Identifier;
+use flakelab_core::strategy::StrategySpec;
+use flakelab_fit::{
+    Basis, Forecast, LiveRun, PredictedConfig, PredictionFile, RunMetric, Setting, Verdict, judge,
+    replications, resolution,
+};
+use flakelab_sim::world::{BETWEEN_PROCESSES_SD, Model, Overhead};
+
+/// One config: what was predicted, and what was played.
+pub(crate) struct OfConfig {
+    position: usize,
+    prediction: PredictedConfig,
+    forecasts: Vec<Forecast>,
+    pub(crate) played: Vec<Played>,
+}
+
+/// Numbers that the verdict on one config may compare.
+fn tests(plan: &LivePlan) -> usize {
+    let alone = plan.arguments.restart_servers || plan.strategies.len() < 2;
+    let bases = if alone { 2 } else { 3 };
+    bases * plan.strategies.len() * RunMetric::ALL.len()
+}
+
+/// What the predictions of one config rest on.
+fn setting<'a>(
+    plan: &'a LivePlan,
+    position: usize,
+    strategies: &'a [StrategySpec],
+    overhead: Option<&'a Overhead>,
+) -> Setting<'a> {
+    Setting {
+        strategies,
+        requests: plan.requests,
+        requests_per_second: plan.arguments.rps,
+        rules: plan.rules,
+        overhead,
+        path_spread: Some(BETWEEN_PROCESSES_SD),
+        replications: plan.arguments.replications.unwrap_or_else(|| replications(tests(plan))),
+        seed: plan.seed_for(100 + position as u64),
+        interrupt: Some(&plan.interrupt),
+    }
+}
+
+/// Predicts the runs of every config from its model and, where the servers tell it, from the truth.
+pub(crate) fn predict(
+    plan: &LivePlan,
+    servers: &Servers,
+    overhead: Option<&Overhead>,
+) -> Vec<OfConfig> {
+    let configs = plan.models.iter().enumerate().map(|(position, model)| {
+        let setting = setting(plan, position, &plan.strategies, overhead);
+        let mut forecasts = vec![Forecast::from_model(model, &setting)];
+        if let Some(truth) = servers.truth(position).filter(|_| !plan.arguments.restart_servers) {
+            forecasts.push(Forecast::from_true_rates(truth, &setting));
+        }
+        let now = calendar::unix_seconds();
+        let prediction = PredictedConfig::new(&model.name, now, &setting, &forecasts);
+        OfConfig { position, prediction, forecasts, played: Vec::new() }
+    });
+    configs.collect()
+}
+
+impl OfConfig {
+    /// Predicts the run of one strategy from the truth of the start that it will meet.
+    pub(crate) fn predict_start(
+        &mut self,
+        plan: &LivePlan,
+        servers: &Servers,
+        number: usize,
+        overhead: Option<&Overhead>,
+    ) {
+        let Some(truth) = servers.truth(self.position) else { return };
+        let strategy = std::slice::from_ref(&plan.strategies[number]);
+        let setting = setting(plan, self.position, strategy, overhead);
+        let forecast = Forecast::from_true_rates(truth, &setting);
+        self.prediction.runs.extend(forecast.runs());
+        self.forecasts.push(forecast);
+    }
+
+    fn runs(&self) -> Vec<LiveRun> {
+        self.played.iter().map(|played| played.run.clone()).collect()
+    }
+
+    /// Adds the prediction by the other strategies' runs, which is known only now.
+    fn predict_by_others(&mut self, plan: &LivePlan, overhead: Option<&Overhead>) {
+        if plan.arguments.restart_servers || self.played.len() < 2 {
+            return;
+        }
+        let runs = self.runs();
+        let others = LiveRun::tallies_of_others(&runs);
+        let setting = setting(plan, self.position, &plan.strategies, overhead);
+        let model = &plan.models[self.position];
+        self.forecasts.push(Forecast::given_other_runs(model, &setting, &others));
+    }
+
+    /// Predicts latencies again from the true rates, over the path as it was during each run.
+    fn predict_over_the_path_of_each_run(&mut self, plan: &LivePlan, before: Option<&Overhead>) {
+        let paths = self.played.iter().filter_map(|played| played.path.as_ref());
+        let largest_stall_ms = paths.map(Overhead::largest_ms).fold(0.0, f64::max);
+        let measured = self.played.iter().filter_map(|played| played.path.as_ref());
+        let spread = Overhead::spread(measured.chain(before));
+        for played in &self.played {
+            let (Some(path), Some(truth)) = (&played.path, &played.truth) else { continue };
+            let strategy = std::slice::from_ref(&played.run.strategy);
+            let setting = setting(plan, self.position, strategy, Some(path));
+            let setting = Setting { path_spread: Some(spread), ..setting };
+            let during = Forecast::from_true_rates(truth, &setting);
+            let forecasts = std::mem::take(&mut self.forecasts).into_iter();
+            let known = |forecast: Forecast| match forecast.basis() {
+                Basis::TrueRates => forecast.with_latencies_of(&during, largest_stall_ms),
+                _ => forecast,
+            };
+            self.forecasts = forecasts.map(known).collect();
+        }
+    }
+
+    fn verdict(&self, plan: &LivePlan, overhead: Option<&Overhead>) -> Verdict {
+        let seed = plan.seed_for(200 + self.position as u64);
+        let config = &self.prediction.config;
+        let mut verdict = judge(config, &self.runs(), &self.forecasts, seed);
+        let setting = setting(plan, self.position, &plan.strategies, overhead);
+        verdict.resolution = resolution(&self.forecasts, &setting);
+        verdict
+    }
+}
+
+/// Writes what was predicted so far.
+pub(crate) fn write_prediction(folder: &Folder, configs: &[OfConfig]) -> anyhow::Result<()> {
+    let configs = configs.iter().map(|of| of.prediction.clone()).collect();
+    let file = PredictionFile::new(configs);
+    let json = serde_json::to_vec_pretty(&file).context("cannot write the prediction")?;
+    folder.write_prediction(&json)
+}
+
+/// Judges what was played, writes every file and prints what was found.
+pub(crate) fn finish(
+    plan: &LivePlan,
+    folder: &Folder,
+    overhead: Option<&Overhead>,
+    mut configs: Vec<OfConfig>,
+) -> anyhow::Result<Option<Ending>> {
+    let mut verdicts: Vec<Option<Verdict>> = Vec::new();
+    for of in &mut configs {
+        let whole = of.played.iter().all(|played| !played.log.stopped && played.faults.is_empty());
+        let complete = whole && of.played.len() == plan.strategies.len();
+        if complete && !plan.is_interrupted() {
+            of.predict_by_others(plan, overhead);
+            of.predict_over_the_path_of_each_run(plan, overhead);
+            // For the report; what was predicted before is in its file.
+            of.prediction.runs = of.forecasts.iter().flat_map(Forecast::runs).collect();
+        }
+        let judged = complete && !plan.is_interrupted();
+        let verdict = judged.then(|| of.verdict(plan, overhead));
+        // An interrupt cuts simulations short; what they gave is worth nothing.
+        verdicts.push(verdict.filter(|_| !plan.is_interrupted()));
+    }
+    let interrupted = plan.is_interrupted();
+    let logs = ServerLogs::read(plan, folder);
+    let runs: Vec<Vec<LiveRun>> = configs.iter().map(OfConfig::runs).collect();
+    let reconciled: Vec<Vec<Reconciliation>> =
+        configs.iter().map(|of| reconcile(plan, of, logs.as_ref())).collect();
+    let notes: Vec<Vec<String>> = configs.iter().map(|of| notes(plan, of)).collect();
+    let names: Vec<Vec<String>> = plan.models.iter().map(server_names).collect();
+    let pages: Vec<LivePage> = configs
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| !runs[*i].is_empty())
+        .map(|(i, of)| LivePage {
+            config: &of.prediction.config,
+            servers: &names[of.position],
+            runs: &runs[i],
+            prediction: &of.prediction,
+            verdict: verdicts[i].as_ref(),
+            interrupted,
+            reconciliation: &reconciled[i],
+            notes: &notes[i],
+        })
+        .collect();
+    if pages.is_empty() {
+        return Ok(None);
+    }
+    let whole =
+        |of: &OfConfig| of.played.iter().filter(|played| !played.log.stopped).count() as u64;
+    let finished = configs.iter().map(whole).sum();
+    let made = made(plan, folder, finished, interrupted);
+    let files = live_files(&pages, &made, plan.arguments.png)?;
+    let text = shown(plan, folder, &pages, None);
+    folder.write_results(&files, &text)?;
+    print(&shown(plan, folder, &pages, terminal_width()))?;
+    let agree = agree(&pages);
+    let held = verdicts.iter().flatten().all(|verdict| verdict.held);
+    Ok(Some(match (interrupted, held && agree) {
+        (true, _) => Ending::Interrupted,
+        (false, true) => Ending::Done,
+        (false, false) => Ending::DidNotHold,
+    }))
+}
+
+/// What is printed, and kept as `report.txt`.
+fn shown(plan: &LivePlan, folder: &Folder, pages: &[LivePage], width: Option<usize>) -> String {
+    let mut parts = Vec::new();
+    for page in pages {
+        parts.push(live_table(page, width));
+        parts.push(live_compared(page, width));
+        parts.push(folded(&live_verdict(page), "", width));
+        parts.push(folded(&live_counts(page), "", width));
+        parts.extend(page.notes.iter().map(|note| folded(note, "", width)));
+    }
+    let path = folder.path().display();
+    parts.push(format!(
+        "wrote {path} (report.md, prediction.json, charts/*.svg, traces/*.csv, summary.csv)\n\
+         look again: cat {}\n\
+         next: cargo run -- fit {path}/traces/*.csv",
+        folder.path().join("report.txt").display(),
+    ));
+    if !agree(pages) {
+        parts.push("exit code 1, because counts that should be the same are not".to_owned());
+    }
+    if plan.is_interrupted() {
+        parts.push("interrupted: these results are partial, and nothing was judged".to_owned());
+    }
+    parts.join("\n\n")
+}
+
+fn agree(pages: &[LivePage]) -> bool {
+    pages.iter().flat_map(|page| page.reconciliation).all(Reconciliation::agrees)
+}
+
+fn server_names(model: &flakelab_sim::world::Model) -> Vec<String> {
+    (0..model.ports.count).map(|i| (model.ports.first + i).to_string()).collect()
+}
+
+fn reconcile(plan: &LivePlan, of: &OfConfig, logs: Option<&ServerLogs>) -> Vec<Reconciliation> {
+    let model = &plan.models[of.position];
+    let reconciliation = |played: &Played| {
+        let counts =
+            logs.map(|logs| logs.counts(played.log.sent.iter().map(|sent| sent.identifier), model));
+        Reconciliation::new(&played.run, counts.as_deref())
+    };
+    of.played.iter().map(reconciliation).collect()
+}
+
+fn notes(plan: &LivePlan, of: &OfConfig) -> Vec<String> {
+    let mut notes: Vec<String> =
+        of.played.iter().flat_map(|played| played.faults.iter().cloned()).collect();
+    if !servers::are_ours(plan) {
+        notes.push(
+            "The model's latencies were measured by another client on another machine, and nobody \
+             knows what that client added to them: they are shown, not judged."
+                .to_owned(),
+        );
+    }
+    let model = &plan.models[of.position];
+    if let Some(reason) = model.assumed() {
+        notes.push(format!("The model of config {} assumes: {reason}", model.name));
+    }
+    let enough = replications(tests(plan));
+    if of.prediction.replications < enough {
+        notes.push(format!(
+            "{} simulated runs cannot reject at 1 % what lies beyond them all: {} numbers are \
+             compared, which takes {enough}.",
+            of.prediction.replications,
+            tests(plan)
+        ));
+    }
+    notes
+}
+
+fn made(plan: &LivePlan, folder: &Folder, finished: u64, interrupted: bool) -> LiveMade {
+    let mut other_files: Vec<(String, String)> =
+        MEANINGS.iter().map(|(name, what)| ((*name).to_owned(), (*what).to_owned())).collect();
+    other_files.retain(|(name, _)| folder.path().join(name).exists());
+    let argv = std::iter::once("flakelab".to_owned()).chain(std::env::args().skip(1));
+    LiveMade {
+        name: folder.name(),
+        argv: argv.collect(),
+        spec_hash: folder.spec_hash().to_owned(),
+        seed: plan.seed,
+        planned: (plan.strategies.len() * plan.models.len()) as u64,
+        finished,
+        interrupted,
+        servers: servers::description(plan),
+        other_files,
+    }
+}
+
+// ---- The stand-in servers' own log, against which the other two counts are held.
+
+/// What all servers met, over all starts of a run, by identifier.
+pub(crate) struct ServerLogs {
+    met: BTreeMap<String, Vec<(u16, String)>>,
+}
+
+impl ServerLogs {
+    /// Reads the logs; none if the servers are not ours and keep none that we know. A process that
+    /// was killed leaves half a line, which is left out.
+    pub(crate) fn read(plan: &LivePlan, folder: &Folder) -> Option<Self> {
+        if !servers::are_ours(plan) {
+            return None;
+        }
+        let mut met: BTreeMap<String, Vec<(u16, String)>> = BTreeMap::new();
+        let logs = (0..).map(|start| folder.servers_log(start)).take_while(|path| path.exists());
+        for path in logs {
+            let mut text = fs::read(&path).unwrap_or_default();
+            let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            text.truncate(whole);
+            for record in csv::Reader::from_reader(text.as_slice()).records().flatten() {
+                let port = record.get(1).and_then(|port| port.parse().ok());
+                if let (Some(port), Some(id), Some(outcome)) = (port, record.get(2), record.get(3))
+                {
+                    met.entry(id.to_owned()).or_default().push((port, outcome.to_owned()));
+                }
+            }
+        }
+        Some(Self { met })
+    }
+
+    /// What the servers of a model met of these identifiers.
+    pub(crate) fn counts(
+        &self,
+        identifiers: impl Iterator<Item = Identifier>,
+        model: &Model,
+    ) -> Vec<ServerCounts> {
+        let mut counts = vec![ServerCounts::default(); model.servers()];
+        for (port, outcome) in identifiers.filter_map(|id| self.met.get(id.as_str())).flatten() {
+            let index = port.checked_sub(model.ports.first).map(usize::from);
+            let Some(server) = index.and_then(|i| counts.get_mut(i)) else { continue };
+            server.attempts += 1;
+            match outcome.as_str() {
+                "success" => server.successes += 1,
+                "rate_limited" => server.rate_limited += 1,
+                _ => server.failures += 1,
+            }
+        }
+        counts
+    }
+}

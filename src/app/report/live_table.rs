@@ -1,0 +1,613 @@
+//! The table of results: one row a run, in the order of play. No ranks.
+
+use std::collections::BTreeSet;
+
+use crate::report::live_page::{
+    LivePage, LiveRow, bases, count, heading, mean, seen_in, span, strategies_of, unit, value, why,
+};
+use crate::report::numbers::{counted, fixed, p_value, percent, round_up, significant, thousands};
+use crate::report::table::Table;
+use crate::report::text::{folded, is_number};
+use flakelab_fit::{Basis, Judgement, LEVEL, Resolution, RunMetric, TestedMetric, Verdict};
+
+/// Columns of a terminal that show the whole table.
+const WIDE: usize = 150;
+
+/// The table with its heading, ready to print on a terminal `width` characters wide; without a
+/// width on lines as long as they need to be.
+pub fn live_table(page: &LivePage, width: Option<usize>) -> String {
+    let as_planned = page.runs.iter().all(|r| r.requests.len() as u64 == page.prediction.requests);
+    // The heading says how many requests there were.
+    let with_requests = !as_planned || width.is_none_or(|width| width >= WIDE);
+    format!(
+        "{}\n{}\n{}",
+        folded(&live_heading(page), "", width),
+        table(page, with_requests).on_terminal(width),
+        folded(&no_ranking(page), "", width)
+    )
+}
+
+/// The same table in Markdown, without heading.
+pub fn markdown_table(page: &LivePage) -> String {
+    table(page, true).markdown()
+}
+
+/// What was run.
+pub fn live_heading(page: &LivePage) -> String {
+    let played = page.runs.len();
+    let planned = strategies(page);
+    let partial = match () {
+        () if page.interrupted && planned > played => {
+            format!("; interrupted in run {} of {planned}", played.max(1))
+        }
+        () if page.interrupted => "; interrupted".to_owned(),
+        () => String::new(),
+    };
+    format!(
+        "{}: {} requests per strategy at {} per second, one run of each{partial}; drift p99: how \
+         late requests were sent, ms",
+        page.title(),
+        thousands(page.prediction.requests),
+        page.prediction.requests_per_second,
+    )
+}
+
+/// Strategies that were to be played.
+pub fn strategies(page: &LivePage) -> usize {
+    let labels: BTreeSet<&str> =
+        page.prediction.runs.iter().map(|run| run.strategy.as_str()).collect();
+    labels.len()
+}
+
+/// Why there is no order of rank.
+pub fn no_ranking(page: &LivePage) -> String {
+    let which =
+        if is_number(page.config) { ["--config", page.config] } else { ["--model", "FILE"] };
+    format!(
+        "In the order of play: one run of each is mostly luck and ranks nobody. What ranks: \
+         flakelab sweep {}",
+        which.join(" ")
+    )
+}
+
+fn table(page: &LivePage, with_requests: bool) -> Table<LiveRow> {
+    let mut table =
+        Table::of(page.runs.iter().map(LiveRow::of)).text("strategy", |r| r.strategy.clone());
+    if with_requests {
+        table = table.number("requests", |r| thousands(r.requests));
+    }
+    table
+        .number("score", |r| count(r.score))
+        .number("success %", |r| percent(r.success_rate, 1))
+        .number("attempts", |r| thousands(r.attempts))
+        .number("retries", |r| thousands(r.retries))
+        .number("penalty", |r| count(r.penalty))
+        .number("429", |r| thousands(r.rate_limited))
+        .number("regret", |r| thousands(r.regret))
+        .number("p50 ms", |r| significant(r.latency_p50_ms))
+        .number("p99 ms", |r| significant(r.latency_p99_ms))
+        .number("busiest %", |r| percent(r.busiest_share, 1))
+        .number("drift p99", |r| fixed(r.drift_p99_ms, 2))
+        .number("lost", |r| thousands(r.lost))
+}
+
+// ---- What was seen beside what was predicted.
+//
+// A terminal shows the sharpest prediction, that which knew most, and a line for each basis; the
+// report shows all of them.
+
+/// The comparison for a terminal `width` characters wide; empty without a verdict.
+pub fn live_compared(page: &LivePage, width: Option<usize>) -> String {
+    let Some(verdict) = page.verdict else { return String::new() };
+    let Some(sharpest) = bases(verdict).pop() else { return String::new() };
+    let title = format!("seen [95 % of simulated runs], predicted from: {}", sharpest.name());
+    let mut text =
+        format!("{}\n{}", folded(&title, "", width), grid(verdict, sharpest).on_terminal(width));
+    let shown = |wanted: &dyn Fn(&TestedMetric) -> bool| {
+        verdict.tests.iter().find(|t| {
+            t.basis == sharpest && !all_the_same(verdict, sharpest, t.metric) && wanted(t)
+        })
+    };
+    let mut marks = Vec::new();
+    if shown(&|t| mark(t) == " *").is_some() {
+        marks.push("* outside the interval, as one in 20 is by chance".to_owned());
+    }
+    if shown(&|t| mark(t) == " !").is_some() {
+        marks.push(format!("! rejected at {} % (Holm)", percent(LEVEL, 0)));
+    }
+    for judgement in [Judgement::NoSpread, Judgement::PathUnknown, Judgement::Disturbed] {
+        if let Some(test) = shown(&|t| t.judgement == judgement) {
+            marks.push(format!("{} not judged: {}", mark(test).trim(), why(judgement)));
+        }
+    }
+    let left_out: Vec<&str> = RunMetric::ALL
+        .into_iter()
+        .filter(|metric| all_the_same(verdict, sharpest, *metric))
+        .map(heading)
+        .collect();
+    if !left_out.is_empty() {
+        marks.push(format!("left out: {}, the same in every run", left_out.join(", ")));
+    }
+    if !marks.is_empty() {
+        text += "\n";
+        text += &folded(&marks.join("; "), "", width);
+    }
+    for basis in bases(verdict) {
+        text += "\n";
+        text += &folded(&basis_line(verdict, basis), "", width);
+    }
+    text
+}
+
+/// A row a strategy, a column a metric.
+pub fn grid(verdict: &Verdict, basis: Basis) -> Table<&str> {
+    let mut table = Table::of(strategies_of(verdict.tests.iter()))
+        .text("strategy", |strategy| (*strategy).to_owned());
+    for metric in RunMetric::ALL.into_iter().filter(|m| !all_the_same(verdict, basis, *m)) {
+        let of_metric = || verdict.tests.iter().filter(|t| t.basis == basis && t.metric == metric);
+        let marked = of_metric().any(|t| mark(t) != NO_MARK);
+        table = table.number(heading(metric), |strategy| {
+            let test = of_metric().find(|t| t.strategy == *strategy);
+            test.map_or("-".to_owned(), |t| {
+                let seen = seen_in(metric, t.observed, t.interval);
+                if marked { seen + mark(t) } else { seen }
+            })
+        });
+    }
+    table
+}
+
+/// Whether no run of these has anything to test of a metric: not worth a column.
+fn all_the_same(verdict: &Verdict, basis: Basis, metric: RunMetric) -> bool {
+    let mut tests = verdict.tests.iter().filter(|t| t.basis == basis && t.metric == metric);
+    tests.all(|t| t.judgement == Judgement::NoSpread)
+}
+
+const NO_MARK: &str = "  ";
+
+/// What to see at a glance; two characters, so that numbers stay in line.
+fn mark(test: &TestedMetric) -> &'static str {
+    match test.judgement {
+        Judgement::NoSpread => " =",
+        Judgement::PathUnknown => " ~",
+        Judgement::Disturbed => " ?",
+        Judgement::Judged if is_rejected(test) => " !",
+        Judgement::Judged if !test.interval.contains(test.observed) => " *",
+        Judgement::Judged => NO_MARK,
+    }
+}
+
+/// `predicted from the model: 38 of 40 judged numbers inside their 95 % interval, ...`.
+fn basis_line(verdict: &Verdict, basis: Basis) -> String {
+    let judged: Vec<&TestedMetric> = verdict
+        .tests
+        .iter()
+        .filter(|t| t.basis == basis && t.judgement == Judgement::Judged)
+        .collect();
+    let inside = judged.iter().filter(|t| t.interval.contains(t.observed)).count();
+    let least = judged
+        .iter()
+        .filter_map(|t| t.adjusted_p_value.map(|p| (p, t)))
+        .min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.p_value.total_cmp(&b.1.p_value)));
+    let mut line =
+        format!("{}: {inside} of {} judged inside the 95 % interval", basis.name(), judged.len());
+    if let Some((p, test)) = least {
+        line += &format!("; smallest p {} after Holm", p_value(p));
+        if p < 0.995 {
+            line += &format!(" ({}, {})", test.strategy, test.metric.name());
+        }
+    }
+    line
+}
+
+/// Everything of one basis, in Markdown.
+pub fn markdown_of(verdict: &Verdict, basis: Basis) -> String {
+    let judged = |t: &TestedMetric, x: f64| match t.judgement {
+        Judgement::Judged => p_value(x),
+        _ => "-".to_owned(),
+    };
+    Table::of(verdict.tests.iter().filter(|t| t.basis == basis))
+        .text("strategy", |t| t.strategy.clone())
+        .text("metric", |t| heading(t.metric).to_owned())
+        .number("seen", |t| value(t.metric, t.observed))
+        .number("predicted mean", |t| mean(t.metric, t.mean))
+        .number("95 %", |t| span(t.metric, t.interval))
+        .number("PIT", |t| judged(t, t.pit))
+        .number("p", |t| judged(t, t.p_value))
+        .number("p (Holm)", |t| t.adjusted_p_value.map_or("-".to_owned(), p_value))
+        .number("", |t| match t.judgement {
+            Judgement::Judged if is_rejected(t) => "rejected".to_owned(),
+            Judgement::Judged if !t.interval.contains(t.observed) => "outside".to_owned(),
+            Judgement::Judged => String::new(),
+            judgement => format!("not judged: {}", why(judgement)),
+        })
+        .markdown()
+}
+
+// ---- The verdict in words: did what was predicted come true, and what can runs of this length tell?
+//
+// A rejection speaks for itself, however short the run; only a prediction that held is put in
+// doubt by a run too short to have exposed a wrong one.
+
+/// Below this power a run is called too short.
+const ENOUGH_POWER: f64 = 0.5;
+
+/// The power that is aimed at.
+const AIM: f64 = 0.8;
+
+/// Most rejections that a sentence lists.
+const LISTED: usize = 4;
+
+/// The verdict on one config as a paragraph.
+pub fn live_verdict(page: &LivePage) -> String {
+    let Some(verdict) = page.verdict else { return not_judged(page) };
+    let judged = verdict.tests.iter().filter(|t| t.judgement == Judgement::Judged).count();
+    let title = page.title();
+    let mut sentences = Vec::new();
+    if judged == 0 {
+        sentences.push(format!("{title}: nothing could be judged."));
+    } else if verdict.held {
+        sentences.extend(held(page, verdict, judged));
+    } else {
+        sentences.push(failed(&title, verdict, judged));
+        sentences.extend(verdict.resolution.map(|r| format!("{}.", resolution(page, &r))));
+    }
+    sentences.extend(untested(verdict));
+    sentences.join(" ")
+}
+
+/// Whether a test rejects.
+pub fn is_rejected(test: &TestedMetric) -> bool {
+    test.adjusted_p_value.is_some_and(|p| p <= LEVEL)
+}
+
+fn not_judged(page: &LivePage) -> String {
+    let title = page.title();
+    if !page.interrupted {
+        return format!("{title}: not judged.");
+    }
+    let whole = |requests: usize| requests as u64 >= page.prediction.requests;
+    let finished = page.runs.iter().filter(|run| whole(run.requests.len())).count();
+    let planned = strategies(page).max(page.runs.len());
+    format!(
+        "{title}: interrupted: not judged. {finished} of {} {} played to the end.",
+        counted(planned as u64, "run"),
+        if finished == 1 { "was" } else { "were" }
+    )
+}
+
+fn held(page: &LivePage, verdict: &Verdict, judged: usize) -> Vec<String> {
+    let title = page.title();
+    let short = verdict.resolution.filter(|r| r.power < ENOUGH_POWER);
+    let level = fixed(LEVEL, 2);
+    let compared = match judged {
+        1 => "1 number was compared".to_owned(),
+        n => format!("{} numbers were compared", thousands(n as u64)),
+    };
+    let least = verdict.p_value.map_or(String::new(), |p| {
+        format!(
+            "; the smallest p-value, adjusted by Holm, is {} ({level} or less would reject)",
+            p_value(p)
+        )
+    });
+    let evidence = format!("{compared}{least}.");
+    match short {
+        Some(r) => vec![
+            format!("{title}: too short to say much. {}.", resolution(page, &r)),
+            "As far as it can tell, the prediction held.".to_owned(),
+            evidence,
+        ],
+        None => {
+            let mut sentences = vec![format!("{title}: the prediction held."), evidence];
+            sentences.extend(verdict.resolution.map(|r| format!("{}.", resolution(page, &r))));
+            sentences
+        }
+    }
+}
+
+fn failed(title: &str, verdict: &Verdict, judged: usize) -> String {
+    let mut rejected: Vec<&TestedMetric> =
+        verdict.tests.iter().filter(|t| is_rejected(t)).collect();
+    rejected.sort_by(|a, b| a.p_value.total_cmp(&b.p_value));
+    let mut found: Vec<String> = rejected.iter().take(LISTED).map(|t| deviation(t)).collect();
+    if rejected.len() > LISTED {
+        found.push(format!("{} more (see report.md)", rejected.len() - LISTED));
+    }
+    format!(
+        "{title}: the prediction did not hold in {} of {} compared numbers (p-values adjusted by \
+         Holm; {} or less rejects): {}.",
+        rejected.len(),
+        thousands(judged as u64),
+        fixed(LEVEL, 2),
+        found.join("; ")
+    )
+}
+
+/// `V1 larkin's score was 41, predicted 92.1 (95 %: 84 to 97) from the model, p 0.0004`.
+fn deviation(t: &TestedMetric) -> String {
+    format!(
+        "{}'s {} was {}{}, predicted {} (95 %: {}) {}, p {}",
+        t.strategy,
+        plain(t.metric),
+        value(t.metric, t.observed),
+        unit(t.metric),
+        mean(t.metric, t.mean),
+        span(t.metric, t.interval),
+        known(t.basis),
+        t.adjusted_p_value.map_or("-".to_owned(), p_value)
+    )
+}
+
+/// What a prediction knew, in a sentence.
+pub const fn known(basis: Basis) -> &'static str {
+    match basis {
+        Basis::Model => "from the model",
+        Basis::OtherRuns => "from the other runs against these servers",
+        Basis::TrueRates => "from the servers' true rates",
+    }
+}
+
+/// A metric in a sentence.
+pub const fn plain(metric: RunMetric) -> &'static str {
+    match metric {
+        RunMetric::Attempts => "number of attempts",
+        RunMetric::RateLimited => "number of 429 answers",
+        RunMetric::LatencyP50 => "median latency (p50)",
+        RunMetric::LatencyP99 => "99th percentile of latency (p99)",
+        RunMetric::BusiestShare => "share of attempts at the busiest server",
+        RunMetric::Score | RunMetric::SuccessRate | RunMetric::Penalty => metric.name(),
+    }
+}
+
+/// `A run of 100 requests would expose ...`, without the full stop.
+fn resolution(page: &LivePage, r: &Resolution) -> String {
+    let points = r.error_rate_shift.abs() * 100.0;
+    let number = fixed(points, usize::from(libm::fabs(points - libm::round(points)) > 0.05));
+    let mut text = format!(
+        "A run of {} requests would expose error rates that are all {number} point{} {} with a \
+         probability of {}",
+        thousands(page.prediction.requests),
+        if number == "1" { "" } else { "s" },
+        if r.error_rate_shift < 0.0 { "lower" } else { "higher" },
+        chance(r.power)
+    );
+    if r.power < AIM {
+        text += &match r.requests_for_80_percent {
+            Some(n) => {
+                format!(
+                    "; for 80 % it takes at least about {} requests a strategy",
+                    thousands(round_up(n))
+                )
+            }
+            None => "; no length that a run may have gives 80 %".to_owned(),
+        };
+    }
+    text
+}
+
+/// `about 7 %`, without pretending to certainty.
+fn chance(p: f64) -> String {
+    match p {
+        _ if p < 0.01 => "less than 1 %".to_owned(),
+        _ if p > 0.995 => "more than 99 %".to_owned(),
+        _ => format!("about {} %", percent(p, 0)),
+    }
+}
+
+/// What was not judged, a sentence a reason.
+fn untested(verdict: &Verdict) -> Vec<String> {
+    let mut sentences = Vec::new();
+    let same: Vec<String> =
+        RunMetric::ALL.into_iter().filter_map(|metric| without_spread(verdict, metric)).collect();
+    if !same.is_empty() {
+        sentences.push(format!(
+            "Not judged, because {}: {}.",
+            why(Judgement::NoSpread),
+            same.join("; ")
+        ));
+    }
+    let latency = |judgement| {
+        let mut tests = verdict.tests.iter().filter(|t| t.metric.is_latency());
+        tests.any(|t| t.judgement == judgement)
+    };
+    let path_is_known = latency(Judgement::Judged) || latency(Judgement::Disturbed);
+    if path_is_known && latency(Judgement::PathUnknown) {
+        sentences.push(
+            "Latency is judged from the true rates only, over the path as it was during each run."
+                .to_owned(),
+        );
+    } else if latency(Judgement::PathUnknown) {
+        sentences.push(format!(
+            "Latency is shown but not judged, because {}.",
+            why(Judgement::PathUnknown)
+        ));
+    }
+    let disturbed = verdict.tests.iter().filter(|t| t.judgement == Judgement::Disturbed);
+    let disturbed = strategies_of(disturbed);
+    if !disturbed.is_empty() {
+        sentences.push(format!(
+            "Latency of {} is shown but not judged, because {}.",
+            disturbed.join(", "),
+            why(Judgement::Disturbed)
+        ));
+    }
+    sentences
+}
+
+/// `penalty (all)`, `success rate (V1 larkin)`: where a metric has no spread.
+fn without_spread(verdict: &Verdict, metric: RunMetric) -> Option<String> {
+    let of_metric: Vec<&TestedMetric> =
+        verdict.tests.iter().filter(|t| t.metric == metric).collect();
+    let same = || of_metric.iter().copied().filter(|t| t.judgement == Judgement::NoSpread);
+    let strategies = strategies_of(same());
+    if strategies.is_empty() {
+        return None;
+    }
+    let everywhere = same().count() == of_metric.len();
+    // A strategy may have a spread by one basis and none by another.
+    let partly = of_metric
+        .iter()
+        .any(|t| t.judgement != Judgement::NoSpread && strategies.contains(&t.strategy.as_str()));
+    let whose = if everywhere { "all strategies".to_owned() } else { strategies.join(", ") };
+    let some = if partly { ", in part of the predictions" } else { "" };
+    Some(format!("{} ({whose}{some})", plain(metric)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::{Made, adjust, made};
+
+    fn sentence(change: impl FnOnce(&mut Made)) -> String {
+        let mut made = made(100, 10);
+        change(&mut made);
+        live_verdict(&made.page())
+    }
+
+    fn judged(verdict: &mut Verdict) -> &mut Vec<TestedMetric> {
+        verdict.tests.retain(|t| t.judgement == Judgement::Judged);
+        for test in &mut verdict.tests {
+            test.p_value = 0.5;
+        }
+        &mut verdict.tests
+    }
+
+    fn with_power(power: f64, requests_for_80_percent: Option<u64>) -> Option<Resolution> {
+        Some(Resolution { error_rate_shift: 0.05, power, requests_for_80_percent })
+    }
+
+    #[test]
+    fn a_prediction_that_held_is_said_to_hold_with_what_would_have_been_noticed() {
+        let text = sentence(|made| {
+            let verdict = made.verdict.as_mut().unwrap();
+            judged(verdict)[0].p_value = 0.01;
+            verdict.resolution = with_power(0.62, Some(150));
+            adjust(verdict);
+        });
+        assert_eq!(
+            text,
+            "config 0: the prediction held. 90 numbers were compared; the smallest p-value, \
+         adjusted by Holm, is 0.90 (0.01 or less would reject). A run of 100 requests would \
+         expose error rates that are all 5 points higher with a probability of about 62 %; \
+         for 80 % it takes at least about 150 requests a strategy."
+        );
+    }
+
+    #[test]
+    fn a_run_too_short_to_expose_a_wrong_prediction_says_so_first() {
+        let text = sentence(|made| {
+            let verdict = made.verdict.as_mut().unwrap();
+            judged(verdict);
+            adjust(verdict);
+        });
+        assert_eq!(
+            text,
+            "config 0: too short to say much. A run of 100 requests would expose error rates that \
+         are all 5 points higher with a probability of about 7 %; for 80 % it takes at least about \
+         2,300 requests a strategy. As far as it can tell, the prediction held. 90 numbers \
+         were compared; the smallest p-value, adjusted by Holm, is 1.00 (0.01 or less would \
+         reject)."
+        );
+        let none = sentence(|made| {
+            made.verdict.as_mut().unwrap().resolution = with_power(0.001, None);
+        });
+        assert!(none.contains("less than 1 %; no length that a run may have gives 80 %"), "{none}");
+    }
+
+    #[test]
+    fn a_prediction_that_did_not_hold_is_told_by_strategy_metric_and_basis() {
+        let text = sentence(|made| {
+            let verdict = made.verdict.as_mut().unwrap();
+            let tests = judged(verdict);
+            let found = |t: &&mut TestedMetric| t.basis == Basis::Model && t.strategy == "V2 ucb1";
+            for test in tests.iter_mut().filter(found) {
+                let interval = flakelab_core::stats::Interval { low: 84.0, high: 100.0 };
+                match test.metric {
+                    RunMetric::Score => {
+                        (test.observed, test.mean, test.p_value) = (41.0, 96.25, 1e-7);
+                        test.interval = interval;
+                    }
+                    RunMetric::LatencyP50 => {
+                        (test.observed, test.mean, test.p_value) = (9.5, 2.05, 5e-5);
+                        test.interval = flakelab_core::stats::Interval { low: 1.9, high: 2.2 };
+                    }
+                    _ => {}
+                }
+            }
+            adjust(verdict);
+        });
+        // A rejection speaks for itself: nothing of "too short" before it.
+        assert_eq!(
+            text,
+            "config 0: the prediction did not hold in 2 of 90 compared numbers (p-values adjusted \
+         by Holm; 0.01 or less rejects): V2 ucb1's score was 41, predicted 96.2 (95 %: 84 to \
+         100) from the model, p <0.0001; V2 ucb1's median latency (p50) was 9.50 ms, predicted \
+         2.05 (95 %: 1.90 to 2.20) from the model, p 0.004. A run of 100 requests would expose \
+         error rates that are all 5 points higher with a probability of about 7 %; for 80 % it \
+         takes at least about 2,300 requests a strategy."
+        );
+    }
+
+    #[test]
+    fn what_was_not_judged_is_named_with_its_reason() {
+        let text = sentence(|made| {
+            made.prediction.overhead = None;
+            made.judge();
+        });
+        assert!(
+            text.ends_with(
+                "Not judged, because every simulated run gave this very number: success rate (all \
+             strategies); number of 429 answers (all strategies). Latency is shown but not \
+             judged, because what the path added during the run is not known."
+            ),
+            "{text}"
+        );
+        let text = sentence(|made| {
+            for test in &mut made.verdict.as_mut().unwrap().tests {
+                let same = test.metric == RunMetric::Penalty
+                    && test.strategy == "V1 larkin"
+                    && test.basis == Basis::TrueRates;
+                if same {
+                    test.judgement = Judgement::NoSpread;
+                }
+            }
+        });
+        assert!(text.contains("penalty (V1 larkin, in part of the predictions)"), "{text}");
+    }
+
+    #[test]
+    fn latencies_of_a_run_that_kept_no_schedule_are_named() {
+        let text = sentence(|made| {
+            let tests = made.verdict.as_mut().unwrap().tests.iter_mut();
+            for test in tests.filter(|test| test.metric.is_latency()) {
+                test.judgement = match test.strategy.as_str() {
+                    "V2 ucb1" => Judgement::Disturbed,
+                    _ if test.basis == Basis::Model => Judgement::PathUnknown,
+                    _ => Judgement::Judged,
+                };
+            }
+        });
+        assert!(text.contains("Latency is judged from the true rates only"), "{text}");
+        assert!(text.contains("Latency of V2 ucb1 is shown but not judged"), "{text}");
+    }
+
+    #[test]
+    fn without_a_test_or_a_verdict_nothing_is_claimed() {
+        let text = sentence(|made| {
+            for test in &mut made.verdict.as_mut().unwrap().tests {
+                test.judgement = Judgement::NoSpread;
+            }
+        });
+        assert!(
+            text.starts_with("config 0: nothing could be judged. Not judged, because"),
+            "{text}"
+        );
+        let text = sentence(|made| {
+            (made.verdict, made.interrupted) = (None, true);
+            made.runs.truncate(3);
+            made.runs[2].requests.truncate(40);
+        });
+        assert_eq!(text, "config 0: interrupted: not judged. 2 of 5 runs were played to the end.");
+        assert_eq!(sentence(|made| made.verdict = None), "config 0: not judged.");
+    }
+}

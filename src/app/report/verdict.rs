@@ -1,0 +1,230 @@
+//! The result in a sentence, and in short for captions.
+
+use crate::report::numbers::{decimals_for, fixed, round_up, span, thousands};
+use crate::report::text::list;
+use flakelab_core::stats::{Interval, Separation};
+use flakelab_sim::experiment::{ContenderSummary, Ranking, ScenarioSummary};
+
+type Ranked<'s> = (&'s ContenderSummary, Ranking);
+
+/// How the ranked strategies stand to each other, which sentences and captions tell alike.
+enum Standing<'s> {
+    /// No strategy was ranked.
+    Empty,
+    /// One that nobody is compared with.
+    Alone(&'s ContenderSummary),
+    /// A single replication says nothing of luck; this one scored most.
+    OneReplication(&'s ContenderSummary),
+    /// Nobody ever differs from this one.
+    AllTheSame(&'s ContenderSummary),
+    /// The highest mean, those that cannot be told from it, the first that can, and how many
+    /// strategies there are beside the best.
+    Known {
+        best: &'s ContenderSummary,
+        tied: Vec<String>,
+        behind: Option<Ranked<'s>>,
+        others: usize,
+    },
+}
+
+impl<'s> Standing<'s> {
+    fn of(scenario: &'s ScenarioSummary) -> Self {
+        let ranked: Vec<Ranked> = scenario.ranked().collect();
+        let Some(((best, _), others)) = ranked.split_first() else { return Self::Empty };
+        if others.is_empty() {
+            return Self::Alone(best);
+        }
+        if !spread_is_known(scenario) {
+            return Self::OneReplication(best);
+        }
+        if ranked.iter().all(|(_, r)| r.delta == 0.0 && r.delta_interval.width() == 0.0) {
+            return Self::AllTheSame(best);
+        }
+        let tied = others.iter().filter(|(_, r)| r.tied_with_best);
+        Self::Known {
+            best,
+            tied: tied.map(|(c, _)| c.strategy.clone()).collect(),
+            behind: others.iter().find(|(_, r)| !r.tied_with_best).copied(),
+            others: others.len(),
+        }
+    }
+}
+
+/// Whether there are enough replications to know a spread at all. With one, intervals of zero
+/// width mean "unknown".
+pub fn spread_is_known(scenario: &ScenarioSummary) -> bool {
+    scenario.replications > 1
+}
+
+/// Who won, by how much, and whether it can be told, in plain words; and how far the lead may be
+/// off because the traces leave parameters open.
+pub fn verdict(scenario: &ScenarioSummary) -> String {
+    of_the_model(scenario) + &left_open(scenario).unwrap_or_default()
+}
+
+/// The verdict on servers like those of the model, over all its parameters.
+fn of_the_model(scenario: &ScenarioSummary) -> String {
+    let points = |best: &ContenderSummary| {
+        let decimals = decimals_for(best.score.interval.half_width());
+        let (mean, of) = (fixed(best.score.mean, decimals), thousands(scenario.requests));
+        format!("{mean} of {of} points on average")
+    };
+    let (best, tied, behind) = match Standing::of(scenario) {
+        Standing::Empty => return "No strategy was ranked.".to_owned(),
+        Standing::Alone(best) => {
+            let (name, points) = (&best.strategy, points(best));
+            return format!("{name} scores {points}; there is nobody to compare it with.");
+        }
+        Standing::OneReplication(best) => {
+            return format!(
+                "{} scored most, but a single replication says nothing of who is better.",
+                best.strategy
+            );
+        }
+        Standing::AllTheSame(best) => {
+            return format!("All score the same in every replication: {}.", points(best));
+        }
+        Standing::Known { best, tied, behind, .. } => (best, tied, behind),
+    };
+    let (name, points) = (&best.strategy, points(best));
+    if tied.is_empty() {
+        return behind.map_or(String::new(), |(next, r)| {
+            format!("{name} wins with {points}, {} than {}, the next.", margin(&r), next.strategy)
+        });
+    }
+    let mut text = format!(
+        "Too close to call: {name} has the highest mean, {points}, but cannot be told from {}",
+        tied.join(", ")
+    );
+    text += &match most_to_separate(scenario) {
+        Some(Separation::Replications(n)) => format!(
+            "; if the differences are what they seem, about {} fresh replications would tell.",
+            thousands(round_up(n))
+        ),
+        Some(Separation::MoreThanMillion) => {
+            "; not even a million replications are sure to tell them all.".to_owned()
+        }
+        None => ".".to_owned(),
+    };
+    if let Some((next, r)) = behind {
+        text += &format!(" It scores {} than {}.", margin(&r), next.strategy);
+    }
+    text
+}
+
+/// The same in short, for the captions of charts.
+pub fn short_verdict(scenario: &ScenarioSummary) -> String {
+    let (best, tied, behind, others) = match Standing::of(scenario) {
+        Standing::Empty => return "No strategy was ranked.".to_owned(),
+        Standing::Alone(best) => return format!("{} played alone.", best.strategy),
+        Standing::OneReplication(best) => {
+            return format!(
+                "{} scored highest, but one replication says nothing of luck: run more to compare.",
+                best.strategy
+            );
+        }
+        Standing::AllTheSame(_) => return "All score the same in every replication.".to_owned(),
+        Standing::Known { best, tied, behind, others } => (&best.strategy, tied, behind, others),
+    };
+    let behind = behind.map(|(next, r)| {
+        let lead = lead(r.delta_interval);
+        let decimals = crate::charts::decimals_for(lead.width());
+        format!(
+            "leads {} by {} ({} to {})",
+            next.strategy,
+            crate::charts::points(-r.delta, decimals),
+            crate::charts::fixed(lead.low, decimals),
+            crate::charts::fixed(lead.high, decimals)
+        )
+    });
+    match (tied.is_empty(), behind) {
+        (true, Some(behind)) => match others - 1 {
+            0 => format!("{best} {behind}."),
+            1 => format!("{best} {behind} and the other strategy by more."),
+            n => format!("{best} {behind} and the other {n} by more."),
+        },
+        (true, None) => format!("{best} has the highest mean."),
+        (false, Some(behind)) => {
+            let tied = list(&tied);
+            format!("{best} has the highest mean; {tied} cannot be told from it. It {behind}.")
+        }
+        (false, None) => {
+            format!("{best} has the highest mean, but {} cannot be told from it.", list(&tied))
+        }
+    }
+}
+
+/// What the parameters that the traces leave open do to the lead over the first that is behind,
+/// or, where none is, over the second.
+fn left_open(scenario: &ScenarioSummary) -> Option<String> {
+    let ranked: Vec<Ranked> = scenario.ranked().collect();
+    let behind = ranked.iter().skip(1).find(|(_, r)| !r.tied_with_best);
+    let (second, r) = behind.or(ranked.get(1))?;
+    let (of_parameters, interval) = (r.delta_parameter_sd?, r.delta_parameter_interval?);
+    if of_parameters.high == 0.0 {
+        // Strategies that never differ are not open to anything.
+        return None;
+    }
+    if of_parameters.low == 0.0 {
+        return Some(format!(
+            " What the traces leave open about these servers may move its lead over {} by up to {} \
+             points (standard deviation); {} replications cannot tell it more closely.",
+            second.strategy,
+            fixed(of_parameters.high, decimals_for(of_parameters.high)),
+            thousands(scenario.replications)
+        ));
+    }
+    let lead = lead(interval);
+    let decimals = decimals_telling(lead);
+    let mut text = format!(
+        " With what the traces leave open about these servers, its lead over {} could be anything \
+         from {} points (95 %)",
+        second.strategy,
+        span(lead, decimals)
+    );
+    text += if lead.contains(0.0) && !r.tied_with_best {
+        ": which of the two is better depends on what is not known about the servers."
+    } else {
+        "."
+    };
+    Some(text)
+}
+
+/// `1.9 points more (95 % interval 0.7 to 3.1)`, seen from the best.
+fn margin(r: &Ranking) -> String {
+    let lead = lead(r.delta_interval);
+    let decimals = decimals_telling(lead);
+    format!("{} points more (95 % interval {})", fixed(-r.delta, decimals), span(lead, decimals))
+}
+
+/// The interval of a difference from the best, seen from the best.
+fn lead(delta: Interval) -> Interval {
+    Interval { low: -delta.high, high: -delta.low }
+}
+
+/// Digits that the interval of a lead deserves, and enough of them to see on which side of 0 its
+/// lower end lies.
+fn decimals_telling(lead: Interval) -> usize {
+    let mut decimals = decimals_for(lead.half_width());
+    while decimals < 4 && fixed(lead.low, decimals).bytes().all(|b| b"-0.".contains(&b)) {
+        decimals += 1;
+    }
+    decimals
+}
+
+/// What it takes to separate the best from everybody it is tied with now.
+fn most_to_separate(scenario: &ScenarioSummary) -> Option<Separation> {
+    let all = scenario.ranked().filter_map(|(_, r)| r.replications_to_separate);
+    all.max_by_key(|s| match s {
+        Separation::Replications(n) => *n,
+        Separation::MoreThanMillion => u64::MAX,
+    })
+}
+
+/// The ranked strategies that cannot be told from the best, the best included, and the
+/// replications that would tell; nothing unless such a number is known.
+pub fn open_question(scenario: &ScenarioSummary) -> Option<(Vec<&str>, u64)> {
+    let Separation::Replications(n) = most_to_separate(scenario)? else { return None };
+    let tied = scenario.ranked().filter(|(_, r)| r.tied_with_best);
+    Some((tied.map(|(c, _)| c.strategy.as_str()).collect(), round_up(n)))
+}

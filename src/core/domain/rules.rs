@@ -1,0 +1,169 @@
+//! The rules of the game: what is free, what costs, when the proxy gives up.
+//!
+//! Rules belong to the scenario, never to a strategy, so that strategies are compared under
+//! the same rules.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::time::Span;
+
+/// The rules of one scenario. The defaults are the game as it was set.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rules {
+    /// Attempts of a request that cost nothing (default 3, at least 1).
+    pub free_attempts: u32,
+    /// Points that every further attempt costs (default 1, at least 0).
+    pub penalty_per_extra_attempt: f64,
+    /// Once its free attempts are used up, a request is given up when this many others wait
+    /// (default 1, at least 1).
+    pub give_up_backlog: usize,
+    /// Once its free attempts are used up, a request is given up when it has been in service
+    /// for this long, in milliseconds (default: 1000 / requests per second).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub give_up_after_ms: Option<f64>,
+    /// Hard cap on the attempts of a request (default: none; at least 1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_attempts: Option<u32>,
+    /// An attempt without an answer ends after this long, in milliseconds (default 1000).
+    pub attempt_timeout_ms: f64,
+    /// Requests served at the same time (default 1, at least 1).
+    pub max_requests_in_service: usize,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            free_attempts: 3,
+            penalty_per_extra_attempt: 1.0,
+            give_up_backlog: 1,
+            give_up_after_ms: None,
+            max_attempts: None,
+            attempt_timeout_ms: 1000.0,
+            max_requests_in_service: 1,
+        }
+    }
+}
+
+/// A rule outside its range.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("expected {expected}, got {got}")]
+pub struct RulesError {
+    /// The key in the `[rules]` table.
+    pub key: &'static str,
+    /// What the key may hold.
+    pub expected: &'static str,
+    /// What it held.
+    pub got: String,
+}
+
+impl Rules {
+    /// Checks every range; the first violation is the error.
+    pub fn validate(&self) -> Result<(), RulesError> {
+        let error = |key, expected, got: String| Err(RulesError { key, expected, got });
+        if self.free_attempts == 0 {
+            return error("free_attempts", "a whole number of at least 1", "0".into());
+        }
+        let penalty = self.penalty_per_extra_attempt;
+        if !(penalty.is_finite() && penalty >= 0.0) {
+            return error(
+                "penalty_per_extra_attempt",
+                "a number of at least 0",
+                penalty.to_string(),
+            );
+        }
+        if self.give_up_backlog == 0 {
+            return error("give_up_backlog", "a whole number of at least 1", "0".into());
+        }
+        let in_range = |ms: f64| (0.001..=3_600_000.0).contains(&ms);
+        if let Some(ms) = self.give_up_after_ms.filter(|ms| !in_range(*ms)) {
+            return error(
+                "give_up_after_ms",
+                "milliseconds from 0.001 to 3,600,000",
+                ms.to_string(),
+            );
+        }
+        if self.max_attempts == Some(0) {
+            return error("max_attempts", "a whole number of at least 1", "0".into());
+        }
+        if !in_range(self.attempt_timeout_ms) {
+            let got = self.attempt_timeout_ms.to_string();
+            return error("attempt_timeout_ms", "milliseconds from 0.001 to 3,600,000", got);
+        }
+        if self.max_requests_in_service == 0 {
+            return error("max_requests_in_service", "a whole number of at least 1", "0".into());
+        }
+        Ok(())
+    }
+
+    /// How long a request may be in service before it can be given up, at `requests_per_second`.
+    pub fn give_up_after(&self, requests_per_second: f64) -> Span {
+        Span::from_millis_f64(self.give_up_after_ms.unwrap_or(1000.0 / requests_per_second))
+    }
+
+    /// The attempt timeout.
+    pub fn attempt_timeout(&self) -> Span {
+        Span::from_millis_f64(self.attempt_timeout_ms)
+    }
+
+    /// Points that `extra` attempts beyond the free ones cost.
+    pub fn penalty(&self, extra: u64) -> f64 {
+        extra as f64 * self.penalty_per_extra_attempt
+    }
+}
+
+// ---- What a run was worth.
+
+/// The result of one run, in the words of the game.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Score {
+    /// Requests that arrived.
+    pub requests: u64,
+    /// Requests answered 200.
+    pub answered_ok: u64,
+    /// Points lost to attempts beyond the free ones.
+    pub penalty: f64,
+}
+
+impl Score {
+    /// Requests answered 200 minus penalties.
+    pub fn score(&self) -> f64 {
+        self.answered_ok as f64 - self.penalty
+    }
+
+    /// Requests not answered 200.
+    pub fn regret(&self) -> u64 {
+        self.requests - self.answered_ok
+    }
+
+    /// Requests minus score: what a perfect run would have had more.
+    pub fn loss(&self) -> f64 {
+        self.requests as f64 - self.score()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid_and_give_up_after_one_arrival_gap() {
+        let rules = Rules::default();
+        assert_eq!(rules.validate(), Ok(()));
+        assert_eq!(rules.give_up_after(10.0), Span::from_millis_f64(100.0));
+    }
+
+    #[test]
+    fn names_the_key_that_is_out_of_range() {
+        let rules = Rules { attempt_timeout_ms: f64::NAN, ..Rules::default() };
+        assert_eq!(rules.validate().unwrap_err().key, "attempt_timeout_ms");
+    }
+
+    #[test]
+    fn loss_is_regret_plus_penalty() {
+        let score = Score { requests: 100, answered_ok: 97, penalty: 4.0 };
+        assert_eq!(score.score(), 93.0);
+        assert_eq!(score.regret(), 3);
+        assert_eq!(score.loss(), score.regret() as f64 + score.penalty);
+    }
+}

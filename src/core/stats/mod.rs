@@ -1,0 +1,49 @@
+//! Pure numerics: special functions, samplers, intervals, quantiles and comparisons.
+//!
+//! This layer knows nothing of servers or requests and imports nothing of the crate.
+//!
+//! | Module | Idea |
+//! |---|---|
+//! | [`special`] | incomplete beta and gamma functions, normal and Student distributions |
+//! | [`sample`] | samplers on any generator, most of them with a fixed number of words |
+//! | [`binomial`] | exact binomial draws of any size from a handful of Beta draws |
+//! | [`kl`] | relative entropy of two coins, and the bound that it puts on a success rate |
+//! | [`moments`] | mean and variance in one pass |
+//! | [`interval`] | a closed interval |
+//! | [`quantile`] | quantiles of floats, nearest ranks of counts |
+//! | [`comparison`] | paired comparison of several strategies with the best |
+//! | [`variance_components`] | spread between groups and within them |
+//! | [`bootstrap`] | the chance that a strategy is the best, by resampling |
+//! | [`ziggurat`] | fast normal draws, a variable number of words |
+//! | [`calibration`] | do predicted chances hold? |
+//! | [`goodness`] | does the data fit the model? |
+//! | [`multiple`] | p-values of several tests made at once |
+//!
+//! Everything that could end in a result file takes its logarithms and exponentials from `libm`,
+//! whose bits are the same on every platform; the standard library's are not. `f64::sqrt` and
+//! the four operations are exact by IEEE 754 and used as they are.
+
+pub mod bootstrap;
+pub mod calibration;
+pub mod comparison;
+pub mod goodness;
+pub mod moments;
+pub mod sample;
+pub mod special;
+
+pub use self::bootstrap::{
+    NORMAL_ABOVE_REPLICATIONS, NORMAL_DRAWS, RESAMPLES, VarianceComponents, p_best, p_best_normal,
+};
+pub use self::calibration::{Bin, Calibration};
+pub use self::comparison::{AgainstBest, PairedComparison, Separation};
+pub use self::goodness::{
+    ChiSquare, chi_square_homogeneity, holm, ks_p_value, ks_statistic, randomised_pit,
+};
+pub use self::moments::{Interval, Moments, nearest_rank, quantile};
+pub use self::sample::{
+    beta, binomial, exponential, index_below, standard_normal, uniform_open, uniform01,
+};
+pub use self::special::{
+    chi_square_sf, inc_beta, inc_gamma_upper, inv_inc_beta, ln_beta, ln_gamma, log_sum_exp,
+    normal_cdf, normal_quantile, student_t_cdf, student_t_quantile,
+};

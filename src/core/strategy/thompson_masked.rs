@@ -1,0 +1,123 @@
+//! Thompson sampling with a mask: a server that answers 429 is left alone for a second.
+//!
+//! Beliefs are Beta(s+1, f+1) as in `thompson`; a 429 does not touch them and masks the server for
+//! `cooldown_s` from the moment of the answer (a further 429 starts the second anew). When all are
+//! masked, the one masked longest ago is taken. Free attempts, attempts that cost and tried
+//! servers: see `closures.rs`.
+//!
+//! Limits: the cooldown is a guess about the limiter. A limit of a few attempts per second and
+//! server needs a shorter one, a long window a longer one, or every end of a mask costs a refusal.
+
+use rand_chacha::ChaCha8Rng;
+
+use crate::domain::{Attempt, Outcome, PendingRequest, Span, Timestamp};
+use crate::strategy::blocking::Closures;
+use crate::strategy::declared::{Range, declared};
+use crate::strategy::tallied::Tallies;
+use crate::strategy::{Decision, ServerEstimate, Strategy};
+
+declared! {
+    name: "thompson-masked", group: RateLimit,
+    idea: "Thompson; a refusal masks the server for a second and says nothing of its rate",
+    build: |spec, fleet, rng| ThompsonMasked::new(spec, fleet.servers(), rng),
+    pub struct ThompsonMaskedSpec {
+        /// how long a refusal (429) masks its server, in seconds
+        cooldown_s: f64 = 1.0, Range::number(0.0, 3600.0, (0.05, 10.0));
+        /// leave out servers that the request has tried, in free attempts
+        exclude_tried: bool = true, Range::Switch;
+    }
+}
+
+/// Thompson sampling with a mask.
+#[derive(Debug)]
+pub struct ThompsonMasked {
+    exclude_tried: bool,
+    cooldown: Span,
+    masks: Closures,
+    /// Successes and failures; refusals are not counted.
+    tallies: Tallies,
+    rng: ChaCha8Rng,
+}
+
+impl ThompsonMasked {
+    /// A fresh memory of `servers` servers.
+    pub fn new(spec: ThompsonMaskedSpec, servers: usize, rng: ChaCha8Rng) -> Self {
+        Self {
+            exclude_tried: spec.exclude_tried,
+            cooldown: Span::from_millis_f64(spec.cooldown_s * 1e3),
+            masks: Closures::new(servers),
+            tallies: Tallies::new(servers),
+            rng,
+        }
+    }
+}
+
+impl Strategy for ThompsonMasked {
+    fn decide(&mut self, now: Timestamp, request: &PendingRequest) -> Decision {
+        let Self { masks, tallies, rng, .. } = self;
+        Decision::Send(
+            masks.thompson(now, request, self.exclude_tried, rng, |server| tallies.counts(server)),
+        )
+    }
+
+    fn on_outcome(&mut self, now: Timestamp, attempt: &Attempt, outcome: Outcome) {
+        if outcome == Outcome::RateLimited {
+            self.masks.close(attempt.server, now, self.cooldown);
+        } else {
+            self.tallies.record(attempt, outcome);
+        }
+    }
+
+    fn estimates(&self) -> Vec<ServerEstimate> {
+        self.tallies.estimates()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::strategy::testing::{decide_at, observe_at, rng};
+
+    /// Server 0 is good beyond doubt.
+    fn learned() -> ThompsonMasked {
+        let mut strategy = ThompsonMasked::new(ThompsonMaskedSpec::default(), 3, rng());
+        for _ in 0..300 {
+            observe_at(&mut strategy, 0.0, 0, Outcome::Success);
+            observe_at(&mut strategy, 0.0, 1, Outcome::Failure);
+            observe_at(&mut strategy, 0.0, 2, Outcome::Failure);
+        }
+        observe_at(&mut strategy, 0.0, 1, Outcome::Success);
+        strategy
+    }
+
+    #[test]
+    fn a_refusal_masks_for_a_second_and_leaves_the_belief_alone() {
+        let mut strategy = learned();
+        let before = strategy.estimates();
+        observe_at(&mut strategy, 10.0, 0, Outcome::RateLimited);
+        assert_eq!(strategy.estimates(), before);
+        assert!((0..50).all(|_| decide_at(&mut strategy, 10.999, &[]) != 0));
+        assert_eq!(decide_at(&mut strategy, 11.0, &[]), 0, "the second is over");
+        assert_eq!(decide_at(&mut strategy, 10.5, &[0, 0, 0]), 1, "attempts that cost, too");
+    }
+
+    #[test]
+    fn when_all_are_masked_the_one_masked_longest_ago_is_taken() {
+        let mut strategy = learned();
+        for (at_s, server) in [(10.0, 0), (10.2, 2), (10.4, 1), (10.6, 0)] {
+            observe_at(&mut strategy, at_s, server, Outcome::RateLimited);
+        }
+        assert_eq!(decide_at(&mut strategy, 10.7, &[]), 2);
+        assert_eq!(decide_at(&mut strategy, 10.7, &[2]), 2, "even if the request has tried it");
+        assert_eq!(decide_at(&mut strategy, 10.7, &[2, 2, 2]), 2, "and where it costs");
+    }
+
+    #[test]
+    fn a_tried_server_that_is_open_comes_before_a_masked_one() {
+        let mut strategy = learned();
+        observe_at(&mut strategy, 10.0, 1, Outcome::RateLimited);
+        observe_at(&mut strategy, 10.0, 2, Outcome::RateLimited);
+        assert_eq!(decide_at(&mut strategy, 10.5, &[0]), 0);
+        assert_ne!(decide_at(&mut strategy, 11.5, &[0]), 0, "but an untried open one before both");
+    }
+}

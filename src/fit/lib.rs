@@ -1,0 +1,63 @@
+//! Layer 3: recordings -> model. Which runs met the same start of the servers, from which
+//! population error rates are drawn, how long attempts take, and how far all that can be believed.
+//!
+//! ```text
+//! recordings -> learn: starts <-> error rates <-> rate limit, until none changes
+//!                  |
+//!                  |-> latency, checks of the assumptions, checks on held-out halves
+//!                  \-> model: point parameters, posterior draws, provenance
+//! ```
+//!
+//! Everything is computed from likelihoods, because the recorded strategies chose servers by
+//! their outcomes and thereby biased every raw rate. Deterministic: no clock, fixed seeds, sums in
+//! a fixed order. Nothing is printed or written here.
+//!
+//! When not to use it: for servers whose error rates drift while they run; the tests of
+//! assumptions say so, but no model here drifts.
+
+mod checks;
+pub mod forecast;
+mod latency;
+mod learn;
+mod limits;
+mod rates;
+mod report;
+mod runs;
+mod starts;
+#[cfg(test)]
+mod synthetic;
+pub mod validate;
+mod words;
+
+pub use self::checks::{
+    AssumptionTest, Check, Effect, Goodness, HeldOut, Homogeneity, RECORDED_INPUTS_ONLY,
+    assumptions, goodness, held_out, unrecorded_inputs,
+};
+pub use self::forecast::{
+    Basis, Forecast, Judgement, LiveRequest, LiveRun, MetricForecast, OverheadSummary,
+    PredictedConfig, PredictionFile, RequestEnd, Resolution, RunForecast, RunMetric, Setting,
+    TestedMetric, Verdict, judge, replications, resolution,
+};
+pub use self::latency::{
+    LatencyAnalysis, LatencyDependence, LatencyFactor, LatencyFamilyFit, LatencyQuantile,
+    LatencyTail, MOST_ATTEMPTS, OutcomeLatency, PERMUTATIONS, QqPoint,
+};
+pub use self::learn::{Learned, MODEL_DRAWS, borrows_rates, fit, learn};
+pub use self::limits::{
+    CLAIMED, Conclusion, LIMIT_DRAWS, LimitFamily, LimitInference, LimitParameter, LimitPrior,
+    NAMED, Pressure, SPANS_S, infer_limit_of,
+};
+pub use self::rates::{
+    CREDIBILITY, ErrorRateFit, FamilyFit, Hyperparameter, Population, RatePrior, ServerRate, Tally,
+    fit_error_rates, fit_error_rates_among,
+};
+pub use self::report::{ConfigFit, FitReport, LimitFit, RunSummary, ServerSummary};
+pub use self::runs::{FitError, Start, group_name};
+pub use self::starts::{FileSearch, Place, StartBoundary, StartSpan, Starts, Stretch, find_starts};
+pub use self::validate::{
+    Difference, LEVEL, Membership, Metric, MetricTest, OneStep, Prediction, Rival, RunRules,
+    RunValidation, Settings, Validation, against_model, learned_training, leave_one_out,
+};
+
+#[cfg(test)]
+mod tests;

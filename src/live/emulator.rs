@@ -1,0 +1,724 @@
+//! Serving: all servers on one thread, each attempt answered after its latency.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use tokio::runtime::Builder;
+use tokio::sync::{oneshot, watch};
+use tokio::task::{JoinSet, LocalSet};
+
+use crate::http;
+use crate::http::{HttpRequest, HttpResponse, Limits, Method};
+use crate::processes::PortsTaken;
+use flakelab_core::domain::{Identifier, Outcome, ServerId, Span, Streams, Timestamp};
+use flakelab_sim::world::{Instance, Latency, Luck, LuckStream, Model, Stations};
+
+/// When told to stop, attempts whose answer is due within this time are still answered.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Longer delays count as this: an hour.
+const LONGEST_DELAY_NS: u64 = 3_600_000_000_000;
+
+/// Tells the servers to stop; from any thread, any number of times.
+#[derive(Debug, Clone)]
+pub struct Stop(watch::Sender<bool>);
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self(watch::Sender::new(false))
+    }
+}
+
+impl Stop {
+    /// Stops the servers.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+
+    async fn stopped(self) {
+        // The sender is held here, so waiting ends by `stop` alone.
+        let _ = self.0.subscribe().wait_for(|stopped| *stopped).await;
+    }
+}
+
+/// How long after they were due answers were given, apart from writing them.
+#[derive(Debug, Clone)]
+pub struct Delays(Histogram<u64>);
+
+impl Delays {
+    /// Answers.
+    #[must_use]
+    pub fn answers(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// The delay in microseconds that a share `p` of answers stay below.
+    #[must_use]
+    pub fn quantile_us(&self, p: f64) -> f64 {
+        self.0.value_at_quantile(p) as f64 * 1e-3
+    }
+}
+
+/// Servers that could not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum EmulatorError {
+    /// The system does not give what is needed.
+    #[error("cannot serve: the system does not give a thread or a socket")]
+    System(#[from] std::io::Error),
+    /// Counting is not possible.
+    #[error("cannot count delays")]
+    Counting(#[from] hdrhistogram::CreationError),
+}
+
+/// What all connections share.
+struct Shared {
+    groups: RefCell<Vec<Servers>>,
+    delays: RefCell<Histogram<u64>>,
+    log: Option<Sender<Entry>>,
+    alarm: Alarm,
+    start: Instant,
+}
+
+/// Serves on this thread until told to stop. Time, for limiters and the log, begins now.
+///
+/// # Errors
+/// See [`EmulatorError`].
+pub fn serve(
+    groups: Vec<Servers>,
+    listeners: Listeners,
+    log: Option<&ServerLog>,
+    stop: &Stop,
+) -> Result<Delays, EmulatorError> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let shared = Rc::new(Shared {
+        groups: RefCell::new(groups),
+        delays: RefCell::new(Histogram::new_with_bounds(1, LONGEST_DELAY_NS, 3)?),
+        log: log.map(ServerLog::entries),
+        alarm: Alarm::start()?,
+        start: Instant::now(),
+    });
+    let local = LocalSet::new();
+    local.block_on(&runtime, async {
+        let mut serving = JoinSet::new();
+        for listener in listeners.sockets {
+            listener.socket.set_nonblocking(true)?;
+            let socket = tokio::net::TcpListener::from_std(listener.socket)?;
+            let (group, port, shared) = (listener.group, listener.port, Rc::clone(&shared));
+            let handler = move |request| Rc::clone(&shared).answer(group, port, request);
+            let stopped = stop.clone().stopped();
+            serving.spawn_local(http::serve(socket, Limits::default(), handler, stopped));
+        }
+        stop.clone().stopped().await;
+        let all = async { while serving.join_next().await.is_some() {} };
+        // What is due later than that stays without an answer, as at any server that ends.
+        let _ = tokio::time::timeout(PATIENCE, all).await;
+        Ok::<(), std::io::Error>(())
+    })?;
+    let delays = shared.delays.borrow().clone();
+    Ok(Delays(delays))
+}
+
+impl Shared {
+    async fn answer(self: Rc<Self>, group: usize, port: u16, request: HttpRequest) -> HttpResponse {
+        let arrived = Instant::now();
+        if request.path != "/" {
+            return HttpResponse::refusal(404, "attempts go to /");
+        }
+        if request.method != Method::Post {
+            return HttpResponse::refusal(405, "attempts are made with POST");
+        }
+        let identifier = match http::identifier(&request) {
+            Ok(identifier) => identifier,
+            Err(refusal) => return refusal,
+        };
+        let since = arrived.duration_since(self.start).as_nanos();
+        let at = Timestamp::from_nanos(u64::try_from(since).unwrap_or(u64::MAX));
+        let met = self.groups.borrow_mut().get_mut(group).and_then(|g| g.meet(port, at));
+        let Some(Luck { outcome, latency }) = met else {
+            // Listeners are made from the servers, so each has its own.
+            return HttpResponse::refusal(500, "there is no such server");
+        };
+        if let Some(log) = &self.log {
+            // A log that cannot be written is reported at the end.
+            let _ = log.send(Entry { at, port, identifier, outcome, latency });
+        }
+        let due = arrived + Duration::from_nanos(latency.as_nanos());
+        self.alarm.wait_until(due).await;
+        let late = Instant::now().saturating_duration_since(due).as_nanos();
+        self.delays.borrow_mut().saturating_record(u64::try_from(late).unwrap_or(u64::MAX));
+        match outcome {
+            Outcome::Success => HttpResponse::json(200, r#"{"status":"ok"}"#),
+            Outcome::RateLimited => HttpResponse::json(429, r#"{"status":"rate limited"}"#),
+            Outcome::Failure | Outcome::TimedOut => {
+                HttpResponse::json(500, r#"{"status":"error"}"#)
+            }
+        }
+    }
+}
+
+// ---- Wakes tasks at exact times.
+//
+// Tokio's timer counts in whole milliseconds, which is as long as most servers take to answer.
+// Here one thread sleeps until the earliest deadline on a condition variable, which the system
+// serves to within microseconds once its timer slack is taken off (prctl(2), PR_SET_TIMERSLACK:
+// 50 microseconds unless a thread asks for less).
+//
+// When not to use it: for times where a millisecond does not matter.
+
+/// A thread that wakes tasks. Ends when it is dropped; tasks that still wait are woken then.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    shared: Arc<Alarms>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Alarms {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// Tasks that wait, by when they are due; numbers tell those of one moment apart.
+    waiting: BTreeMap<(Instant, u64), oneshot::Sender<()>>,
+    numbered: u64,
+    ended: bool,
+}
+
+impl Alarm {
+    pub(crate) fn start() -> std::io::Result<Self> {
+        let shared = Arc::<Alarms>::default();
+        let of_thread = Arc::clone(&shared);
+        let run = move || {
+            no_timer_slack();
+            of_thread.run();
+        };
+        let thread = thread::Builder::new().name("alarm".to_owned()).spawn(run)?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Resolves at `due`.
+    async fn wait_until(&self, due: Instant) {
+        // An alarm that ended wakes by hanging up.
+        let _ = self.register(due).await;
+    }
+
+    fn register(&self, due: Instant) -> oneshot::Receiver<()> {
+        let (wake, woken) = oneshot::channel();
+        let mut queue = self.shared.lock();
+        queue.numbered += 1;
+        let place = (due, queue.numbered);
+        queue.waiting.insert(place, wake);
+        let earliest = queue.waiting.first_key_value().is_some_and(|(first, _)| *first == place);
+        drop(queue);
+        if earliest {
+            self.shared.changed.notify_one();
+        }
+        woken
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.shared.lock().ended = true;
+        self.shared.changed.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // It has no way to panic, and nothing would depend on it any more.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Alarms {
+    /// The queue. Nothing that holds the lock can fail halfway, so a poisoned one is whole.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self) {
+        let mut queue = self.lock();
+        while !queue.ended {
+            let now = Instant::now();
+            let due = queue.waiting.first_key_value().map(|((due, _), _)| *due);
+            queue = match due {
+                Some(due) if due <= now => {
+                    if let Some((_, wake)) = queue.waiting.pop_first() {
+                        // Nobody waits any more when the connection was given up.
+                        let _ = wake.send(());
+                    }
+                    queue
+                }
+                Some(due) => {
+                    let waited = self.changed.wait_timeout(queue, due - now);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+        queue.waiting.clear();
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn no_timer_slack() {
+    // Without it, tasks are woken some 50 microseconds late; no reason to stop.
+    let _ = nix::sys::prctl::set_timerslack(1);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn no_timer_slack() {}
+
+// ---- Where the servers listen: on their ports in the model, on others, or where the system likes.
+
+/// Where servers listen, on 127.0.0.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// On their ports in the model.
+    Model,
+    /// The server on port `origin` in the model listens on `base`, the others as far from it as
+    /// in the model.
+    Moved {
+        /// A port in the model, at most that of any server.
+        origin: u16,
+        /// Where it is moved.
+        base: u16,
+    },
+    /// On ports from the system.
+    System,
+}
+
+/// Sockets that listen.
+#[derive(Debug)]
+pub struct Listeners {
+    sockets: Vec<Listener>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Listener {
+    /// Which of the groups of servers it belongs to.
+    group: usize,
+    /// Its server's port in the model.
+    pub(crate) port: u16,
+    pub(crate) socket: TcpListener,
+    pub(crate) address: SocketAddr,
+}
+
+/// Servers that cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Ports of two models overlap, and a log could not tell their servers apart.
+    #[error(
+        "port {port} belongs to two models, {first} and {second}; give one of them other ports \
+         ([ports] in its file), or serve them one after the other"
+    )]
+    Overlap {
+        /// The port.
+        port: u16,
+        /// The first model.
+        first: String,
+        /// The second.
+        second: String,
+    },
+    /// Moving goes beyond the last port.
+    #[error(
+        "port {port} of model {model} cannot be moved that far: ports end at 65535; choose a \
+         smaller --port-base"
+    )]
+    NoSuchPort {
+        /// The port in the model.
+        port: u16,
+        /// The model.
+        model: String,
+    },
+    /// Others listen there.
+    #[error(transparent)]
+    Taken(#[from] PortsTaken),
+    /// The system does not allow it.
+    #[error("cannot listen on {address}")]
+    Refused {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl Place {
+    /// The port that a server listens on; 0 leaves it to the system.
+    fn port(self, model_port: u16) -> Option<u16> {
+        match self {
+            Self::Model => Some(model_port),
+            Self::System => Some(0),
+            Self::Moved { origin, base } => {
+                model_port.checked_sub(origin)?.checked_add(base).filter(|port| *port > 0)
+            }
+        }
+    }
+}
+
+impl Listeners {
+    /// Listens for all servers of all groups, or for none.
+    ///
+    /// # Errors
+    /// See [`BindError`]; ports that are taken are named all at once.
+    pub fn bind(groups: &[Servers], place: Place) -> Result<Self, BindError> {
+        let mut sockets: Vec<Listener> = Vec::new();
+        let mut taken = Vec::new();
+        let mut seen: Vec<(u16, &str)> = Vec::new();
+        for (group, servers) in groups.iter().enumerate() {
+            let model = servers.truth().name.as_str();
+            for port in servers.ports() {
+                if let Some((_, first)) = seen.iter().find(|(other, _)| *other == port) {
+                    let (first, second) = ((*first).to_owned(), model.to_owned());
+                    return Err(BindError::Overlap { port, first, second });
+                }
+                seen.push((port, model));
+                let no_such_port = || BindError::NoSuchPort { port, model: model.to_owned() };
+                let real = place.port(port).ok_or_else(no_such_port)?;
+                let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, real));
+                let bound = TcpListener::bind(wanted).and_then(|socket| {
+                    let address = socket.local_addr()?;
+                    Ok(Listener { group, port, socket, address })
+                });
+                match bound {
+                    Ok(listener) => sockets.push(listener),
+                    Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                        taken.push(wanted);
+                    }
+                    Err(source) => return Err(BindError::Refused { address: wanted, source }),
+                }
+            }
+        }
+        if !taken.is_empty() {
+            return Err(PortsTaken { addresses: taken }.into());
+        }
+        Ok(Self { sockets })
+    }
+
+    /// The servers' ports in the models, and where they listen.
+    pub fn addresses(&self) -> impl Iterator<Item = (u16, SocketAddr)> {
+        self.sockets.iter().map(|listener| (listener.port, listener.address))
+    }
+}
+
+// ---- The servers' own log: one line an attempt, written off the path of requests.
+//
+// `at_s,port,request_id,outcome,latency_ms`: when the request had been read, in seconds since the
+// start; the server's port in the model; the identifier; `success`, `failure` or `rate_limited`;
+// after how many milliseconds the answer was due. Attempts stand in the order in which the servers
+// met them, whether or not the client was still there for the answer.
+
+/// Whoever reads along sees a line at most this much late.
+const FLUSHED_EVERY: Duration = Duration::from_millis(100);
+
+const HEADER: &str = "at_s,port,request_id,outcome,latency_ms";
+
+/// What a server met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) at: Timestamp,
+    pub(crate) port: u16,
+    pub(crate) identifier: Identifier,
+    pub(crate) outcome: Outcome,
+    pub(crate) latency: Span,
+}
+
+/// A log that is being written by a thread of its own.
+#[derive(Debug)]
+pub struct ServerLog {
+    path: PathBuf,
+    entries: Sender<Entry>,
+    writer: JoinHandle<std::io::Result<()>>,
+}
+
+/// A log that cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the servers' log {path}; choose another file with --log")]
+pub struct LogError {
+    /// The file.
+    path: String,
+    /// Why.
+    source: std::io::Error,
+}
+
+impl ServerLog {
+    /// Begins a log; a file of that name is replaced.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn create(path: &Path) -> Result<Self, LogError> {
+        let (entries, received) = channel();
+        let begin = || {
+            let mut file = BufWriter::new(File::create(path)?);
+            writeln!(file, "{HEADER}")?;
+            file.flush()?;
+            let write = move || write(file, &received);
+            thread::Builder::new().name("server log".to_owned()).spawn(write)
+        };
+        let path = path.to_owned();
+        match begin() {
+            Ok(writer) => Ok(Self { path, entries, writer }),
+            Err(source) => Err(LogError { path: path.display().to_string(), source }),
+        }
+    }
+
+    /// A handle that entries are given to. A log that broke takes them, and says so at its end.
+    fn entries(&self) -> Sender<Entry> {
+        self.entries.clone()
+    }
+
+    /// Ends the log when the last handle is gone: everything is in the file then.
+    ///
+    /// # Errors
+    /// When something could not be written.
+    pub fn finish(self) -> Result<(), LogError> {
+        drop(self.entries);
+        let lost = || Err(std::io::Error::other("the writer ended early"));
+        let written = self.writer.join().unwrap_or_else(|_| lost());
+        written.map_err(|source| LogError { path: self.path.display().to_string(), source })
+    }
+}
+
+fn write(mut file: BufWriter<File>, entries: &Receiver<Entry>) -> std::io::Result<()> {
+    let mut flushed = Instant::now();
+    let mut is_new = false;
+    loop {
+        let wait = if is_new { FLUSHED_EVERY.saturating_sub(flushed.elapsed()) } else { FOREVER };
+        match entries.recv_timeout(wait) {
+            Ok(entry) => {
+                if !is_new {
+                    (flushed, is_new) = (Instant::now(), true);
+                }
+                line(&mut file, &entry)?;
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return file.flush(),
+        }
+        if is_new && flushed.elapsed() >= FLUSHED_EVERY {
+            file.flush()?;
+            is_new = false;
+        }
+    }
+}
+
+/// Without new lines there is nothing to wake up for.
+const FOREVER: Duration = Duration::from_secs(3600);
+
+fn line(file: &mut impl Write, entry: &Entry) -> std::io::Result<()> {
+    let Entry { at, port, identifier, outcome, latency } = entry;
+    // To the nanosecond, so that limiters can be asked again and say the same.
+    let (at, latency) = (at.as_nanos(), latency.as_nanos());
+    writeln!(
+        file,
+        "{}.{:09},{port},{identifier},{},{}.{:06}",
+        at / 1_000_000_000,
+        at % 1_000_000_000,
+        outcome.name(),
+        latency / 1_000_000,
+        latency % 1_000_000
+    )
+}
+
+// ---- A server of which everything is known: it measures the path to it.
+
+/// One server on port 4000 in the model. It answers after exactly 1 ms, fails every second attempt
+/// on average, so that retries are measured too, and never refuses.
+#[must_use]
+pub fn null_model() -> Model {
+    Model { name: "null".to_owned(), ..Model::of_rates(&[0.5]) }
+}
+
+// ---- What the servers of one model do with attempts: what they do in the simulator, with luck that
+// nobody replays.
+
+/// One draw of a model's servers.
+#[derive(Debug)]
+pub struct Servers {
+    first_port: u16,
+    truth: Model,
+    latency: Latency,
+    stations: Stations,
+    /// By server.
+    luck: Vec<LuckStream>,
+}
+
+impl Servers {
+    /// The servers of one replication of a model: its error rates, limiters, conditions and luck are
+    /// those
+    /// that the simulator has there.
+    pub fn draw(model: &Model, seed: u64, replication: u64) -> Self {
+        let streams = Streams::new(seed);
+        let mut truth = model.drawn(&streams, replication);
+        // TOML has no whole numbers of 64 bits without a sign.
+        truth.provenance.insert("seed".to_owned(), seed.to_string().into());
+        truth.provenance.insert("replication".to_owned(), replication.to_string().into());
+        let instance = Instance::draw(model, &streams, replication);
+        let luck = |id: ServerId| {
+            LuckStream::new(instance.error_rates[id.index()], id, &streams, replication)
+        };
+        Self {
+            first_port: model.ports.first,
+            truth,
+            latency: model.latency.clone(),
+            stations: Stations::new(&instance, &model.latency),
+            luck: ServerId::all(model.servers()).map(luck).collect(),
+        }
+    }
+
+    /// What was drawn, as a model: known to whoever asks these servers, and to nobody who asks
+    /// real ones.
+    pub fn truth(&self) -> &Model {
+        &self.truth
+    }
+
+    /// The servers' ports in the model, in order.
+    pub fn ports(&self) -> impl ExactSizeIterator<Item = u16> + Clone + use<> {
+        let first = self.first_port;
+        (0..self.truth.ports.count).map(move |i| first + i)
+    }
+
+    /// What an attempt at the server with this port in the model meets that arrives `at` this
+    /// time after the start; times must not decrease. None if there is no such server.
+    pub fn meet(&mut self, port: u16, at: Timestamp) -> Option<Luck> {
+        let server = ServerId(port.checked_sub(self.first_port)?);
+        let luck = self.luck.get_mut(server.index())?;
+        Some(self.stations.meet(server, at, || luck.draw(&self.latency)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use flakelab_core::domain::Outcome;
+    use flakelab_sim::world::{LuckTape, RateLimit};
+
+    #[test]
+    fn tasks_are_woken_in_the_order_they_are_due_and_never_early() {
+        let alarm = Alarm::start().unwrap();
+        let begin = Instant::now();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let woken = std::cell::RefCell::new(Vec::new());
+        let sleep = async |ms: u64| {
+            let due = begin + Duration::from_millis(ms);
+            alarm.wait_until(due).await;
+            assert!(Instant::now() >= due);
+            woken.borrow_mut().push(ms);
+        };
+        runtime.block_on(async { tokio::join!(sleep(40), sleep(5), sleep(20), sleep(0)) });
+        assert_eq!(woken.take(), [0, 5, 20, 40]);
+    }
+
+    #[test]
+    fn an_alarm_that_ends_leaves_nobody_waiting() {
+        let alarm = Arc::new(Alarm::start().unwrap());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let shared = Arc::clone(&alarm.shared);
+        thread::spawn(move || {
+            while shared.lock().waiting.is_empty() {
+                thread::yield_now();
+            }
+            shared.lock().ended = true;
+            shared.changed.notify_one();
+        });
+        runtime.block_on(alarm.wait_until(Instant::now() + Duration::from_secs(3600)));
+    }
+
+    fn servers(name: &str, first: u16) -> Servers {
+        let mut model = null_model();
+        (model.name, model.ports.first) = (name.to_owned(), first);
+        Servers::draw(&model, 1, 0)
+    }
+
+    #[test]
+    fn a_base_moves_all_ports_alike() {
+        let place = Place::Moved { origin: 4000, base: 14_000 };
+        assert_eq!([4000, 4009, 6003].map(|p| place.port(p)), [14_000, 14_009, 16_003].map(Some));
+        assert_eq!(place.port(3999), None);
+        assert_eq!(Place::Moved { origin: 4000, base: 65_000 }.port(5000), None);
+    }
+
+    #[test]
+    fn ports_of_two_models_must_differ() {
+        let groups = [servers("a", 4000), servers("b", 4000)];
+        let message = Listeners::bind(&groups, Place::System).unwrap_err().to_string();
+        assert!(message.contains("port 4000 belongs to two models, a and b"), "{message}");
+        let groups = [servers("a", 4000), servers("b", 4001)];
+        let listeners = Listeners::bind(&groups, Place::System).unwrap();
+        assert_eq!(listeners.addresses().map(|(port, _)| port).collect::<Vec<_>>(), [4000, 4001]);
+        assert!(listeners.addresses().all(|(_, address)| address.ip().is_loopback()));
+    }
+
+    fn entry() -> Entry {
+        Entry {
+            at: Timestamp::from_secs_f64(1.5),
+            port: 4003,
+            identifier: "abcdefghijklmnopqrstuvwx".parse().unwrap(),
+            outcome: Outcome::RateLimited,
+            latency: Span::from_millis_f64(0.75),
+        }
+    }
+
+    const LINE: &str = "1.500000000,4003,abcdefghijklmnopqrstuvwx,rate_limited,0.750000\n";
+
+    #[test]
+    fn a_line_is_in_the_file_while_the_log_goes_on_and_all_are_at_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.csv");
+        let log = ServerLog::create(&path).unwrap();
+        let entries = log.entries();
+        entries.send(entry()).unwrap();
+        // Waits for as long as it takes: the promise is a matter of milliseconds.
+        while std::fs::read_to_string(&path).unwrap() != format!("{HEADER}\n{LINE}") {
+            thread::sleep(Duration::from_millis(5));
+        }
+        entries.send(entry()).unwrap();
+        drop(entries);
+        log.finish().unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{HEADER}\n{LINE}{LINE}"));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_named() {
+        let error = ServerLog::create(Path::new("/no/such/folder/log.csv")).unwrap_err();
+        assert!(error.to_string().contains("/no/such/folder/log.csv"));
+    }
+
+    #[test]
+    fn it_is_a_model_like_others() {
+        null_model().validate().unwrap();
+    }
+
+    #[test]
+    fn refused_attempts_use_up_no_luck() {
+        let mut model = null_model();
+        model.rate_limit = RateLimit::TokenBucket { per_second: 1.0, burst: 2.0 };
+        let mut servers = Servers::draw(&model, 7, 3);
+        let streams = Streams::new(7);
+        let instance = Instance::draw(&model, &streams, 3);
+        let mut tape = LuckTape::new(&instance, &model.latency, &streams, 3);
+        let at = Timestamp::from_secs_f64;
+        let met: Vec<Luck> = [0.0, 0.1, 0.2, 0.3, 1.2, 1.3, 2.5]
+            .map(|second| servers.meet(4000, at(second)).unwrap())
+            .into();
+        let refused = |luck: &&Luck| luck.outcome == Outcome::RateLimited;
+        assert_eq!(met.iter().filter(refused).count(), 3);
+        let accepted: Vec<Luck> = met.iter().filter(|luck| !refused(luck)).copied().collect();
+        let expected: Vec<Luck> = (0..4).map(|k| tape.luck(ServerId(0), k)).collect();
+        assert_eq!(accepted, expected);
+        assert!(servers.meet(4001, at(3.0)).is_none() && servers.meet(3999, at(3.0)).is_none());
+    }
+}

@@ -1,0 +1,514 @@
+//! The events log: every event handed to the balancer and every effect it asked for, in order,
+//! to the nanosecond. A fresh balancer that is fed the events must ask for the same effects, one by
+//! one; [`Step::read`] reads a log for that.
+//!
+//! A CSV file. An event's line is followed by those of its effects:
+//!
+//! | kind | what it says |
+//! |---|---|
+//! | `arrived` | at `at_ns` request `request` was handed in; it had arrived at `time_ns` |
+//! | `finished` | attempt `attempt` ended with `outcome` |
+//! | `woke_up` | an alarm went off |
+//! | `send` | attempt `attempt`, the `number`-th of `request` from 0, goes to `server`, from 0 |
+//! | `answer` | `request` is answered with `outcome`, after `number` attempts and `time_ns` |
+//! | `wake_at` | an alarm is set for `time_ns` |
+//!
+//! When not to use it: to fit models; that is what the trace is for.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::io::{Read, Write};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Clock;
+use crate::proxy::Settings;
+use flakelab_core::balancer::{Answer, Command, Event, Ledger};
+use flakelab_core::domain::{
+    Attempt, AttemptId, Identifier, Outcome, Request, RequestId, ServerId, Span, Timestamp,
+};
+use flakelab_core::strategy;
+use flakelab_sim::trace::{Config, Row, RowWriter};
+
+/// One line. What a kind does not say is empty.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    at_ns: u64,
+    kind: Kind,
+    request: Option<u64>,
+    attempt: Option<u64>,
+    number: Option<u32>,
+    server: Option<u16>,
+    outcome: Option<Outcome>,
+    time_ns: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Arrived,
+    Finished,
+    #[default]
+    WokeUp,
+    Send,
+    Answer,
+    WakeAt,
+}
+
+/// Writes a log.
+#[derive(Debug)]
+pub(crate) struct EventWriter<W: Write> {
+    out: csv::Writer<W>,
+    now: Timestamp,
+}
+
+impl<W: Write> EventWriter<W> {
+    pub(crate) fn new(out: W) -> Self {
+        Self { out: csv::Writer::from_writer(out), now: Timestamp::ZERO }
+    }
+
+    pub(crate) fn write(&mut self, note: &Note) -> io::Result<()> {
+        if let Note::Arrived { at, .. } | Note::Finished { at, .. } | Note::WokeUp { at } = note {
+            self.now = *at;
+        }
+        match line(self.now.as_nanos(), note) {
+            Some(line) => self.out.serialize(line).map_err(io::Error::other),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// A note as a line; the state is none.
+fn line(at_ns: u64, note: &Note) -> Option<Line> {
+    let of = |kind| Line { at_ns, kind, ..Line::default() };
+    Some(match note {
+        Note::Arrived { request, .. } => Line {
+            request: Some(request.id.0),
+            time_ns: Some(request.arrived_at.as_nanos()),
+            ..of(Kind::Arrived)
+        },
+        Note::Finished { attempt, outcome, .. } => {
+            Line { attempt: Some(attempt.id.0), outcome: Some(*outcome), ..of(Kind::Finished) }
+        }
+        Note::WokeUp { .. } => of(Kind::WokeUp),
+        Note::Sent(attempt) => Line {
+            request: Some(attempt.request.0),
+            attempt: Some(attempt.id.0),
+            number: Some(attempt.number),
+            server: Some(attempt.server.0),
+            ..of(Kind::Send)
+        },
+        Note::Answered(request, answer) => Line {
+            request: Some(request.0),
+            number: Some(answer.attempts),
+            outcome: Some(if answer.ok { Outcome::Success } else { Outcome::Failure }),
+            time_ns: Some(answer.latency.as_nanos()),
+            ..of(Kind::Answer)
+        },
+        Note::AlarmSet(at) => Line { time_ns: Some(at.as_nanos()), ..of(Kind::WakeAt) },
+        Note::State(_) => return None,
+    })
+}
+
+/// An event, and what the balancer asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// When the event was handed to the balancer.
+    pub at: Timestamp,
+    /// The event.
+    pub event: Event,
+    /// The effects, in order.
+    pub commands: Vec<Command>,
+}
+
+/// A log that is not one.
+#[derive(Debug, thiserror::Error)]
+pub enum EventsError {
+    /// A line that cannot be read.
+    #[error("this is no events log of a proxy: {0}")]
+    Line(#[from] csv::Error),
+    /// A line that lacks what its kind must say, or an effect before all events.
+    #[error("line {line} of the events log: {problem}")]
+    Form {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        problem: &'static str,
+    },
+}
+
+/// A line as what it stands for.
+enum Entry {
+    Event(Event),
+    Command(Command),
+}
+
+impl Step {
+    /// Reads a log.
+    ///
+    /// # Errors
+    /// See [`EventsError`].
+    pub fn read(input: impl Read) -> Result<Vec<Self>, EventsError> {
+        let mut steps: Vec<Self> = Vec::new();
+        for (i, row) in csv::Reader::from_reader(input).deserialize().enumerate() {
+            let row: Line = row?;
+            let fault = |problem| EventsError::Form { line: i + 2, problem };
+            let at = Timestamp::from_nanos(row.at_ns);
+            match entry(&row).ok_or_else(|| fault("a cell that this kind needs is empty"))? {
+                Entry::Event(event) => steps.push(Self { at, event, commands: Vec::new() }),
+                Entry::Command(command) => steps
+                    .last_mut()
+                    .ok_or_else(|| fault("an effect without an event before it"))?
+                    .commands
+                    .push(command),
+            }
+        }
+        Ok(steps)
+    }
+}
+
+fn entry(line: &Line) -> Option<Entry> {
+    let at = Timestamp::from_nanos(line.at_ns);
+    let request = || line.request.map(RequestId);
+    let time = || line.time_ns.map(Timestamp::from_nanos);
+    Some(match line.kind {
+        Kind::Arrived => {
+            Entry::Event(Event::Arrived(Request { id: request()?, arrived_at: time()? }))
+        }
+        Kind::Finished => Entry::Event(Event::Finished(AttemptId(line.attempt?), line.outcome?)),
+        Kind::WokeUp => Entry::Event(Event::WakeUp),
+        Kind::Send => Entry::Command(Command::Send(Attempt {
+            id: AttemptId(line.attempt?),
+            request: request()?,
+            number: line.number?,
+            server: ServerId(line.server?),
+            sent_at: at,
+        })),
+        Kind::Answer => {
+            let answer = Answer {
+                ok: line.outcome?.is_success(),
+                attempts: line.number?,
+                latency: Span::from_nanos(line.time_ns?),
+            };
+            Entry::Command(Command::Answer(request()?, answer))
+        }
+        Kind::WakeAt => Entry::Command(Command::WakeAt(time()?)),
+    })
+}
+
+// ---- The trace of a run: a row for every attempt, written when it is known whether it was the last
+// of its request.
+//
+// That is at once: the balancer either answers or sends again when an attempt has ended. Only a
+// strategy that waits before it sends again leaves the row of the last attempt unwritten so long.
+
+/// What every row of a run says.
+#[derive(Debug, Clone)]
+pub(crate) struct Labels {
+    pub(crate) session: Option<String>,
+    /// `v4` where there is such an alias, else the name.
+    pub(crate) strategy: String,
+    /// The model's port of each server.
+    pub(crate) ports: Vec<u16>,
+}
+
+impl Labels {
+    pub(crate) fn of(settings: &Settings) -> Self {
+        let strategy = settings.strategy;
+        Self {
+            session: settings.session.clone(),
+            strategy: strategy.alias().unwrap_or(strategy.name()).to_owned(),
+            ports: settings.ports.clone(),
+        }
+    }
+}
+
+/// Turns notes into rows.
+#[derive(Debug)]
+pub(crate) struct AttemptLog<W: Write> {
+    out: RowWriter<W>,
+    clock: Clock,
+    labels: Labels,
+    open: BTreeMap<RequestId, Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    identifier: Identifier,
+    /// An attempt that may have been the last.
+    held: Option<Row>,
+}
+
+impl<W: Write> AttemptLog<W> {
+    pub(crate) fn new(out: W, clock: Clock, labels: Labels) -> io::Result<Self> {
+        Ok(Self { out: RowWriter::new(out)?, clock, labels, open: BTreeMap::new() })
+    }
+
+    pub(crate) fn take(&mut self, note: &Note) -> io::Result<()> {
+        match note {
+            Note::Arrived { request, identifier, .. } => {
+                self.open.insert(request.id, Open { identifier: *identifier, held: None });
+            }
+            Note::Sent(attempt) => {
+                let held = self.open.get_mut(&attempt.request).and_then(|open| open.held.take());
+                return held.map_or(Ok(()), |row| self.out.write(&row));
+            }
+            Note::Finished { attempt, outcome, began, ended, .. } => {
+                let timestamp = self.clock.unix_s(*began);
+                let latency_ms = ended.since(*began).as_millis_f64();
+                if let Some(open) = self.open.get_mut(&attempt.request) {
+                    let row = row(&self.labels, open.identifier, attempt, *outcome);
+                    open.held = Some(Row { timestamp, latency_ms, ..row });
+                }
+            }
+            Note::Answered(request, Answer { ok, .. }) => {
+                if let Some(row) = self.open.remove(request).and_then(|open| open.held) {
+                    let row = Row { request_complete: true, request_success: *ok, ..row };
+                    return self.out.write(&row);
+                }
+            }
+            Note::WokeUp { .. } | Note::AlarmSet(_) | Note::State(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Writes what was held back: attempts of requests that nobody will answer any more.
+    pub(crate) fn end(&mut self) -> io::Result<()> {
+        for row in std::mem::take(&mut self.open).into_values().filter_map(|open| open.held) {
+            self.out.write(&row)?;
+        }
+        Ok(())
+    }
+}
+
+fn row(labels: &Labels, identifier: Identifier, attempt: &Attempt, outcome: Outcome) -> Row {
+    let port = labels.ports.get(attempt.server.index()).copied().unwrap_or_default();
+    Row {
+        session_id: labels.session.clone(),
+        // The cell stays empty for ports that are of no config.
+        config: Config::from_port(port).unwrap_or(Config::ALL[0]),
+        request_number: attempt.request.0 + 1,
+        attempt_number: attempt.number + 1,
+        request_id: identifier.to_string(),
+        strategy: labels.strategy.clone(),
+        timestamp: 0.0,
+        server_port: port,
+        success: outcome.is_success(),
+        latency_ms: 0.0,
+        request_complete: false,
+        request_success: false,
+        rate_limited: Some(outcome == Outcome::RateLimited),
+        start: None,
+    }
+}
+
+// ---- What the decision thread tells the recorder: every event, every effect, and now and then the
+// state.
+//
+// Notes come in the order in which things were decided; the effects of an event follow it.
+
+/// Something to write down.
+#[derive(Debug)]
+pub(crate) enum Note {
+    /// Event: a request arrived and was handed to the balancer at `at`.
+    Arrived { at: Timestamp, request: Request, identifier: Identifier },
+    /// Event: an attempt ended. It was really sent at `began`, its outcome known at `ended`, and
+    /// the balancer was told at `at`.
+    Finished {
+        at: Timestamp,
+        attempt: Attempt,
+        outcome: Outcome,
+        began: Timestamp,
+        ended: Timestamp,
+    },
+    /// Event: an alarm went off.
+    WokeUp { at: Timestamp },
+    /// Effect: an attempt was handed to a sender.
+    Sent(Attempt),
+    /// Effect: a request was answered.
+    Answered(RequestId, Answer),
+    /// Effect: an alarm was set.
+    AlarmSet(Timestamp),
+    /// The state after all of that.
+    State(Box<State>),
+}
+
+/// The balancer's state at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct State {
+    pub(crate) at: Timestamp,
+    pub(crate) ledger: Ledger,
+    /// The success rates that the strategy would bet on, one a server, where it has such a belief.
+    pub(crate) beliefs: Vec<Option<f64>>,
+    pub(crate) waiting: usize,
+    pub(crate) in_service: usize,
+    /// What the strategy has to tell of load and health.
+    pub(crate) of_strategy: Option<strategy::Notes>,
+}
+
+impl State {
+    /// That of a proxy with so many servers that has not been asked for anything.
+    pub(crate) fn before_all(servers: usize) -> Self {
+        Self {
+            at: Timestamp::ZERO,
+            ledger: Ledger::new(servers),
+            beliefs: vec![None; servers],
+            waiting: 0,
+            in_service: 0,
+            of_strategy: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use flakelab_core::domain::{AttemptId, Request, ServerId, Span, Timestamp};
+
+    #[test]
+    fn what_is_written_reads_back_to_the_nanosecond() {
+        let at = Timestamp::from_nanos;
+        let request = Request { id: RequestId(7), arrived_at: at(u64::MAX - 1) };
+        let attempt = Attempt {
+            id: AttemptId(3),
+            request: RequestId(7),
+            number: 2,
+            server: ServerId(9),
+            sent_at: at(11),
+        };
+        let answer = Answer { ok: false, attempts: 3, latency: Span::from_nanos(123) };
+        let identifier = "abcdefghijklmnopqrstuvWX".parse().unwrap();
+        let mut file = Vec::new();
+        let mut writer = EventWriter::new(&mut file);
+        let outcome = Outcome::TimedOut;
+        let (began, ended) = (at(4), at(5));
+        for note in [
+            Note::Arrived { at: at(11), request, identifier },
+            Note::Sent(attempt),
+            Note::Finished { at: at(12), attempt, outcome, began, ended },
+            Note::Answered(RequestId(7), answer),
+            Note::AlarmSet(at(99)),
+            Note::WokeUp { at: at(100) },
+        ] {
+            writer.write(&note).unwrap();
+        }
+        writer.flush().unwrap();
+        drop(writer);
+        let answered = vec![Command::Answer(RequestId(7), answer), Command::WakeAt(at(99))];
+        let steps = [
+            (at(11), Event::Arrived(request), vec![Command::Send(attempt)]),
+            (at(12), Event::Finished(AttemptId(3), Outcome::TimedOut), answered),
+            (at(100), Event::WakeUp, vec![]),
+        ];
+        let steps = steps.map(|(at, event, commands)| Step { at, event, commands });
+        assert_eq!(Step::read(file.as_slice()).unwrap(), steps);
+    }
+
+    #[test]
+    fn other_files_are_told_so() {
+        let header = "at_ns,kind,request,attempt,number,server,outcome,time_ns\n";
+        let message = |lines: &str| {
+            Step::read(format!("{header}{lines}").as_bytes()).unwrap_err().to_string()
+        };
+        assert!(message("1,send,0,0,0,0,,\n").contains("line 2 of the events log: an effect"));
+        assert!(message("1,woke_up,,,,,,\n1,send,0,,0,0,,\n").contains("line 3"));
+        assert!(message("1,danced,,,,,,\n").contains("no events log"));
+        assert!(Step::read("a,b\n1,2\n".as_bytes()).is_err());
+    }
+
+    fn at(ms: u64) -> Timestamp {
+        Timestamp::from_nanos(ms * 1_000_000)
+    }
+
+    fn arrived(id: u64) -> Note {
+        let request = Request { id: RequestId(id), arrived_at: at(0) };
+        let identifier = "abcdefghijklmnopqrstuvWX".parse().unwrap();
+        Note::Arrived { at: at(1), request, identifier }
+    }
+
+    fn attempt(request: u64, number: u32) -> Attempt {
+        let (id, request) = (AttemptId(0), RequestId(request));
+        Attempt { id, request, number, server: ServerId(1), sent_at: at(2) }
+    }
+
+    fn sent(request: u64, number: u32) -> Note {
+        Note::Sent(attempt(request, number))
+    }
+
+    fn finished(request: u64, number: u32, outcome: Outcome) -> Note {
+        let (began, ended, attempt) = (at(10), at(13), attempt(request, number));
+        Note::Finished { at: at(14), attempt, outcome, began, ended }
+    }
+
+    fn answered(request: u64, ok: bool) -> Note {
+        Note::Answered(RequestId(request), Answer { ok, attempts: 1, latency: Span::ZERO })
+    }
+
+    fn log(notes: &[Note]) -> String {
+        let labels = Labels {
+            session: Some("s".to_owned()),
+            strategy: "v4".to_owned(),
+            ports: vec![5000, 5001],
+        };
+        let mut out = Vec::new();
+        let mut log = AttemptLog::new(&mut out, Clock::start_in(Duration::ZERO), labels).unwrap();
+        notes.iter().for_each(|note| log.take(note).unwrap());
+        log.end().unwrap();
+        drop(log);
+        // Without the header; the time of the calendar is left out.
+        let text = String::from_utf8(out).unwrap();
+        let row = |line: &str| {
+            let mut cells: Vec<&str> = line.split(',').collect();
+            cells.remove(6);
+            cells.join(",") + "\n"
+        };
+        text.lines().skip(1).map(row).collect()
+    }
+
+    #[test]
+    fn only_the_last_attempt_of_a_request_completes_it() {
+        let notes = [
+            arrived(0),
+            sent(0, 0),
+            arrived(1),
+            finished(0, 0, Outcome::RateLimited),
+            sent(0, 1),
+            sent(1, 0),
+            finished(0, 1, Outcome::Success),
+            answered(0, true),
+            finished(1, 0, Outcome::TimedOut),
+            answered(1, false),
+        ];
+        let id = "abcdefghijklmnopqrstuvWX";
+        assert_eq!(
+            log(&notes),
+            format!(
+                "s,T2,1,1,{id},v4,5001,False,3,False,False,True\n\
+                 s,T2,1,2,{id},v4,5001,True,3,True,True,False\n\
+                 s,T2,2,1,{id},v4,5001,False,3,True,False,False\n"
+            )
+        );
+    }
+
+    #[test]
+    fn an_attempt_is_the_last_one_even_if_giving_up_comes_later() {
+        let waits = [Note::AlarmSet(at(20)), Note::WokeUp { at: at(21) }];
+        let mut notes = vec![arrived(0), sent(0, 0), finished(0, 0, Outcome::Failure)];
+        notes.extend(waits);
+        assert!(log(&notes).ends_with("False,3,False,False,False\n"), "nobody was answered");
+        notes.push(answered(0, false));
+        assert!(log(&notes).ends_with("False,3,True,False,False\n"));
+    }
+
+    #[test]
+    fn an_attempt_whose_end_nobody_saw_is_no_row() {
+        assert_eq!(log(&[arrived(0), sent(0, 0)]), "");
+    }
+}

@@ -1,0 +1,526 @@
+//! The cells of one row, typed: the one place where text becomes values.
+//!
+//! A row of an access log may hold several attempts of one request, as nginx writes them
+//! (`$upstream_addr`, `$upstream_status`, `$upstream_response_time`): `a:80, b:80` with
+//! `502, 200` and `0.010, 0.002`; ` : ` separates groups of upstreams that were tried in turn.
+//! (ngx_http_upstream_module, "Embedded Variables".)
+//!
+//! When not to use it: for what several rows say together; see `requests` and `clock`.
+
+use std::cell::Cell;
+use std::path::PathBuf;
+
+use csv::StringRecord;
+
+use crate::trace::columns::{Column, Columns};
+use crate::trace::group::Config;
+use crate::trace::{TraceError, instant, printable};
+use flakelab_core::domain::Outcome;
+
+/// More upstreams than this in one row are a mistake.
+const MOST_UPSTREAMS: usize = 100;
+
+/// The longest latency, one day: whoever waits longer for an answer has other troubles.
+const LONGEST_MS: f64 = 86_400_000.0;
+
+/// Columns that hold one value for each upstream of a row.
+const LISTS: [Column; 5] =
+    [Column::ServerPort, Column::Success, Column::LatencyMs, Column::LatencyS, Column::RateLimited];
+
+/// What the column `success` of a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answers {
+    /// `True`, `False`.
+    Truths,
+    /// HTTP status codes.
+    Codes,
+}
+
+/// How the rows of a file are to be understood.
+pub(crate) struct Manner {
+    /// Logs that were not written for this program.
+    pub(crate) foreign: bool,
+    /// Rows belong to a group of somebody's own.
+    pub(crate) own_group: bool,
+    /// Decided by the first row that tells.
+    pub(crate) answers: Cell<Option<Answers>>,
+}
+
+/// One record on its way to becoming attempts.
+pub(crate) struct Cells<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) line: u64,
+    pub(crate) record: &'a StringRecord,
+    pub(crate) columns: &'a Columns,
+    pub(crate) manner: &'a Manner,
+}
+
+impl<'a> Cells<'a> {
+    /// How many attempts stand in this row; none if it names no server.
+    pub(crate) fn count(&self) -> Result<usize, TraceError> {
+        if !self.manner.foreign {
+            return Ok(1);
+        }
+        let servers = self.text(Column::ServerPort, None);
+        if matches!(servers, "" | NONE) {
+            return Ok(0);
+        }
+        let count = parts(servers).count();
+        if count == 1 {
+            return Ok(1);
+        }
+        if count > MOST_UPSTREAMS {
+            let problem = format!("{count} servers in one row; at most {MOST_UPSTREAMS}");
+            return Err(self.row_error(problem));
+        }
+        for column in LISTS {
+            let text = self.text(column, None);
+            let there = parts(text).count();
+            let silent = column == Column::RateLimited && text.is_empty();
+            if self.columns.place(column).is_some() && there != count && !silent {
+                let name = self.columns.name(column);
+                let problem = format!(
+                    "{count} servers but {there} values of {name} (\"{}\"); expected one for \
+                     each server\nhelp: nginx writes them as $upstream_status and \
+                     $upstream_response_time",
+                    printable(text)
+                );
+                return Err(self.row_error(problem));
+            }
+        }
+        Ok(count)
+    }
+
+    /// Refuses control characters in the columns that are read: they would reach terminals.
+    pub(crate) fn check_text(&self) -> Result<(), TraceError> {
+        // C1 characters begin with this byte, as do letters: a look at bytes sorts out most rows.
+        let suspect = |byte: &u8| byte.is_ascii_control() || *byte == 0xc2;
+        if !self.record.as_slice().as_bytes().iter().any(suspect) {
+            return Ok(());
+        }
+        for column in Column::ALL {
+            let text = self.text(column, None);
+            if text.contains(char::is_control) {
+                let help = if text.contains('\n') {
+                    "a quote that is opened in a row must be closed in it"
+                } else {
+                    ""
+                };
+                return Err(self.error(column, text, "text without control characters", help));
+            }
+        }
+        Ok(())
+    }
+
+    /// The attempt at a position of the row. `part` is `None` where the row holds only one.
+    pub(crate) fn attempt(&self, part: Option<usize>) -> Result<Attempt<'a>, TraceError> {
+        let (server, config) = self.server(part)?;
+        let (success, code_refused) = self.success(part)?;
+        let rate_limited = match (self.rate_limited(part, success)?, code_refused) {
+            (Some(limited), code) => Some(limited || code == Some(true)),
+            (None, code) => code,
+        };
+        let number = self.attempt_number()?;
+        Ok(Attempt {
+            line: self.line,
+            session_id: self.text(Column::SessionId, None),
+            config,
+            server,
+            request_number: self.request_number()?,
+            request_id: self.some_text(Column::RequestId)?,
+            attempt_number: number.map(|n| n.saturating_add(part.unwrap_or(0) as u16)),
+            strategy: self.some_text(Column::Strategy)?.filter(|s| *s != NONE).unwrap_or("unknown"),
+            at_s: self.time()?,
+            success,
+            rate_limited,
+            latency_ms: self.latency_ms(part)?,
+            request_complete: self.flag(Column::RequestComplete)?,
+            request_success: self.flag(Column::RequestSuccess)?,
+            start: self.text(Column::Start, None),
+        })
+    }
+
+    /// What stands in a column; nothing where the column is absent.
+    fn text(&self, column: Column, part: Option<usize>) -> &'a str {
+        let place = self.columns.place(column);
+        let text = place.and_then(|i| self.record.get(i)).unwrap_or_default().trim();
+        match part.filter(|_| LISTS.contains(&column)) {
+            Some(part) => parts(text).nth(part).unwrap_or_default(),
+            None => text,
+        }
+    }
+
+    fn has(&self, column: Column) -> bool {
+        self.columns.place(column).is_some()
+    }
+
+    fn row_error(&self, problem: String) -> TraceError {
+        TraceError::Row { path: self.path.to_owned(), line: self.line, problem }
+    }
+
+    fn error(&self, column: Column, got: &str, expected: &str, help: &str) -> TraceError {
+        TraceError::Value {
+            path: self.path.to_owned(),
+            line: self.line,
+            column: self.columns.name(column).into(),
+            value: printable(got),
+            expected: expected.to_owned(),
+            help: if help.is_empty() { String::new() } else { format!("\nhelp: {help}") },
+        }
+    }
+
+    fn server(&self, part: Option<usize>) -> Result<(Server<'a>, Option<Config>), TraceError> {
+        let text = self.text(Column::ServerPort, part);
+        if self.manner.own_group {
+            if matches!(text, "" | NONE) {
+                return Err(self.error(Column::ServerPort, text, "a port or an address", ""));
+            }
+            return Ok((Server::Own(text), None));
+        }
+        let port = text.parse::<u16>().ok().filter(|_| is_digits(text));
+        let Some((port, config)) = port.and_then(|p| Some((p, Config::from_port(p)?))) else {
+            let expected = "a port in 4000-4009, 5000-5009 or 6000-6009";
+            let help = "if these are servers of your own, say `--name NAME`";
+            return Err(self.error(Column::ServerPort, text, expected, help));
+        };
+        let target = self.text(Column::ConfigTarget, None);
+        if !target.is_empty() {
+            self.check_target(target, port, config)?;
+        }
+        Ok((Server::Port(port), Some(config)))
+    }
+
+    fn check_target(&self, target: &str, port: u16, by_port: Config) -> Result<(), TraceError> {
+        let column = Column::ConfigTarget;
+        let Some(named) = Config::from_target(target) else {
+            return Err(self.error(column, target, "T1, T2 or T3", ""));
+        };
+        if named == by_port {
+            return Ok(());
+        }
+        let first = named.first_port();
+        let help = format!("{target} has the ports {first}-{}", first + named.servers() - 1);
+        Err(self.error(column, target, &format!("the config of port {port}"), &help))
+    }
+
+    /// Whether the answer was 2xx and, where status codes tell, whether it was 429.
+    fn success(&self, part: Option<usize>) -> Result<(bool, Option<bool>), TraceError> {
+        let column = Column::Success;
+        let text = self.text(column, part);
+        let (answers, value) = match text {
+            "True" | "true" => (Answers::Truths, (true, None)),
+            "False" | "false" => (Answers::Truths, (false, None)),
+            // No answer: the connection was refused or broke off.
+            "" | NONE | "0" | "000"
+                if self.manner.foreign || self.manner.answers.get() == Some(Answers::Codes) =>
+            {
+                (Answers::Codes, (false, Some(false)))
+            }
+            _ if text.len() == 3 && is_digits(text) => {
+                (Answers::Codes, (text.starts_with('2'), Some(text == "429")))
+            }
+            _ => {
+                let expected = match self.manner.answers.get() {
+                    Some(Answers::Codes) => "an HTTP status such as 200 or 503",
+                    Some(Answers::Truths) => "True or False",
+                    None => "True or False, or an HTTP status",
+                };
+                return Err(self.error(column, text, expected, ""));
+            }
+        };
+        match self.manner.answers.get() {
+            None => self.manner.answers.set(Some(answers)),
+            Some(before) if before == answers => {}
+            Some(Answers::Truths) => {
+                return Err(self.error(column, text, "True or False as further up", ""));
+            }
+            Some(Answers::Codes) => {
+                return Err(self.error(column, text, "an HTTP status as further up", ""));
+            }
+        }
+        Ok(value)
+    }
+
+    fn rate_limited(&self, part: Option<usize>, ok: bool) -> Result<Option<bool>, TraceError> {
+        let text = self.text(Column::RateLimited, part);
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let limited = self.truth(Column::RateLimited, text)?;
+        if limited && ok {
+            let help = "an attempt that was refused cannot have succeeded";
+            let expected = "False beside success = True";
+            return Err(self.error(Column::RateLimited, text, expected, help));
+        }
+        Ok(Some(limited))
+    }
+
+    fn truth(&self, column: Column, text: &str) -> Result<bool, TraceError> {
+        match text {
+            "True" | "true" => Ok(true),
+            "False" | "false" => Ok(false),
+            _ => Err(self.error(column, text, "True or False", "")),
+        }
+    }
+
+    fn flag(&self, column: Column) -> Result<Option<bool>, TraceError> {
+        let text = self.text(column, None);
+        if !self.has(column) || (self.manner.foreign && text.is_empty()) {
+            return Ok(None);
+        }
+        self.truth(column, text).map(Some)
+    }
+
+    /// Text that must not be empty where the column is there; other people's logs say `-` then.
+    fn some_text(&self, column: Column) -> Result<Option<&'a str>, TraceError> {
+        match self.text(column, None) {
+            "" if self.has(column) && self.manner.foreign => Ok(Some(NONE)),
+            "" if self.has(column) => Err(self.error(column, "", "some text", "")),
+            "" => Ok(None),
+            text => Ok(Some(text)),
+        }
+    }
+
+    fn request_number(&self) -> Result<Option<u64>, TraceError> {
+        let column = Column::RequestNumber;
+        let text = self.text(column, None);
+        if !self.has(column) {
+            return Ok(None);
+        }
+        // `parse` alone would take "+1".
+        match text.parse() {
+            Ok(number) if is_digits(text) => Ok(Some(number)),
+            _ => Err(self.error(column, text, "a whole number of at least 0", "")),
+        }
+    }
+
+    fn attempt_number(&self) -> Result<Option<u16>, TraceError> {
+        let column = Column::AttemptNumber;
+        let text = self.text(column, None);
+        if !self.has(column) {
+            return Ok(None);
+        }
+        match text.parse() {
+            Ok(number) if is_digits(text) && number > 0 => Ok(Some(number)),
+            _ => Err(self.error(column, text, "a whole number from 1 to 65535", "")),
+        }
+    }
+
+    fn time(&self) -> Result<f64, TraceError> {
+        let text = self.text(Column::Timestamp, None);
+        instant::unix_seconds(text).ok_or_else(|| {
+            let help = instant::help(text).unwrap_or_default();
+            self.error(Column::Timestamp, text, instant::EXPECTED, &help)
+        })
+    }
+
+    /// `None` where the log does not say.
+    fn latency_ms(&self, part: Option<usize>) -> Result<Option<f64>, TraceError> {
+        let (column, unit, per_unit) = if self.has(Column::LatencyS) {
+            (Column::LatencyS, "seconds", 1000.0)
+        } else {
+            (Column::LatencyMs, "milliseconds", 1.0)
+        };
+        let text = self.text(column, part);
+        if !self.has(column) || (self.manner.foreign && matches!(text, "" | NONE)) {
+            return Ok(None);
+        }
+        match text.parse::<f64>().map(|number| number * per_unit) {
+            Ok(number) if (0.0..=LONGEST_MS).contains(&number) => Ok(Some(number)),
+            _ => {
+                let most = LONGEST_MS / per_unit;
+                let help = if matches!(text, "" | NONE) {
+                    "logs without some latencies are read with `--name NAME`"
+                } else {
+                    ""
+                };
+                Err(self.error(column, text, &format!("{unit} from 0 to {most} (a day)"), help))
+            }
+        }
+    }
+}
+
+/// The values of a cell that holds one for each upstream.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').flat_map(|group| group.split(" : ")).map(str::trim)
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+// ---- One attempt as a file tells it, borrowed from the row that is being read.
+//
+// When not to use it: to keep attempts; [`super::Row`] owns its text, [`super::Observed`] is small.
+
+/// What logs write for nothing.
+pub(crate) const NONE: &str = "-";
+
+/// Where an attempt was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Server<'r> {
+    /// A port of a config.
+    Port(u16),
+    /// A server of somebody's own: a port or an address.
+    Own(&'r str),
+}
+
+/// One attempt; what the file does not say is `None` or an empty text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Attempt<'r> {
+    pub(crate) line: u64,
+    pub(crate) session_id: &'r str,
+    pub(crate) config: Option<Config>,
+    pub(crate) server: Server<'r>,
+    pub(crate) request_number: Option<u64>,
+    pub(crate) request_id: Option<&'r str>,
+    pub(crate) attempt_number: Option<u16>,
+    pub(crate) strategy: &'r str,
+    pub(crate) at_s: f64,
+    pub(crate) success: bool,
+    pub(crate) rate_limited: Option<bool>,
+    pub(crate) latency_ms: Option<f64>,
+    pub(crate) request_complete: Option<bool>,
+    pub(crate) request_success: Option<bool>,
+    pub(crate) start: &'r str,
+}
+
+impl<'r> Attempt<'r> {
+    /// The attempt in a row of a trace.
+    pub(crate) fn of_row(row: &'r Row, line: u64) -> Self {
+        Self {
+            line,
+            session_id: row.session_id.as_deref().unwrap_or_default(),
+            config: Some(row.config),
+            server: Server::Port(row.server_port),
+            request_number: Some(row.request_number),
+            request_id: Some(&row.request_id),
+            attempt_number: Some(u16::try_from(row.attempt_number).unwrap_or(u16::MAX)),
+            strategy: &row.strategy,
+            at_s: row.timestamp,
+            success: row.success,
+            rate_limited: row.rate_limited,
+            latency_ms: Some(row.latency_ms),
+            request_complete: Some(row.request_complete),
+            request_success: Some(row.request_success),
+            start: row.start.as_deref().unwrap_or_default(),
+        }
+    }
+
+    /// The row of a trace of our own, in which every column is there; `None` in other logs.
+    pub(crate) fn to_row(self) -> Option<Row> {
+        let Server::Port(server_port) = self.server else { return None };
+        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        Some(Row {
+            session_id: text(self.session_id),
+            config: self.config?,
+            request_number: self.request_number?,
+            attempt_number: u32::from(self.attempt_number?),
+            request_id: self.request_id?.to_owned(),
+            strategy: self.strategy.to_owned(),
+            timestamp: self.at_s,
+            server_port,
+            success: self.success,
+            latency_ms: self.latency_ms?,
+            request_complete: self.request_complete?,
+            request_success: self.request_success?,
+            rate_limited: self.rate_limited,
+            start: text(self.start),
+        })
+    }
+
+    /// What the client observed. A 429 of a recorder that does not tell is a `Failure`, and so is
+    /// an attempt without an answer.
+    pub(crate) fn outcome(&self) -> Outcome {
+        outcome(self.success, self.rate_limited)
+    }
+}
+
+/// What the client observed.
+fn outcome(success: bool, rate_limited: Option<bool>) -> Outcome {
+    match (success, rate_limited) {
+        (true, _) => Outcome::Success,
+        (false, Some(true)) => Outcome::RateLimited,
+        (false, _) => Outcome::Failure,
+    }
+}
+
+// ---- One attempt as it stands in a trace, and the trace of a run.
+
+/// The strategy of rows that a probe sent. It sends several attempts with one identifier on
+/// purpose, also after a success, whatever the answers were.
+pub const PROBE: &str = "probe";
+
+/// One attempt: a row of a trace.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// The recording that it belongs to, where the file says.
+    pub session_id: Option<String>,
+    /// The group of servers, from `config_target` or else from the port.
+    pub config: Config,
+    /// The request's number within the run.
+    pub request_number: u64,
+    /// The attempt's number within its request, from 1.
+    pub attempt_number: u32,
+    /// The identifier that was sent.
+    pub request_id: String,
+    /// The strategy that chose the server.
+    pub strategy: String,
+    /// When it was sent: Unix time in seconds.
+    pub timestamp: f64,
+    /// The port it was sent to.
+    pub server_port: u16,
+    /// Whether the answer was 2xx.
+    pub success: bool,
+    /// Time from sending to the answer in milliseconds, at least 0.
+    pub latency_ms: f64,
+    /// Whether the request was answered after this attempt, with success or not.
+    pub request_complete: bool,
+    /// Whether it was answered 200 after this attempt.
+    pub request_success: bool,
+    /// Whether the answer was 429; `None` where the recorder did not tell 429 from failure.
+    pub rate_limited: Option<bool>,
+    /// The start of the servers that it met, where the file says; any text, a change of which
+    /// means that the servers were started anew.
+    pub start: Option<String>,
+}
+
+impl Row {
+    /// What the client observed. A 429 of a recorder without `rate_limited` is a `Failure`, and so
+    /// is a timeout, which traces do not mark.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        outcome(self.success, self.rate_limited)
+    }
+
+    /// The server's position within its config, from 0; `None` if the port is not one of it.
+    #[must_use]
+    pub fn server_index(&self) -> Option<usize> {
+        self.config.server_index(self.server_port)
+    }
+}
+
+/// The attempts of one file, in its order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trace {
+    /// The file, for messages.
+    pub path: PathBuf,
+    /// Its attempts.
+    pub rows: Vec<Row>,
+    /// The line of each row; shorter than `rows` when they did not come from a file.
+    pub(crate) lines: Vec<u64>,
+}
+
+impl Trace {
+    /// A trace that was not read from a file; `path` is what messages call it.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>, rows: Vec<Row>) -> Self {
+        Self { path: path.into(), rows, lines: Vec::new() }
+    }
+
+    /// The line that a row stands on, from 1, the header being line 1.
+    #[must_use]
+    pub fn line(&self, row: usize) -> u64 {
+        self.lines.get(row).copied().unwrap_or(row as u64 + 2)
+    }
+}

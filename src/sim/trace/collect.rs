@@ -1,0 +1,445 @@
+//! Attempts of one file -> recordings, one for each group of servers in it.
+//!
+//! When not to use it: for several files; [`Recording::read_all`] keeps their servers in step.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+
+use crate::trace::TraceError;
+use crate::trace::cells::{Attempt, NONE, PROBE, Server};
+use crate::trace::group::{Config, Group};
+use crate::trace::notes::{Notes, Oddity};
+use crate::trace::recording::{Observed, Recording, Table};
+use flakelab_core::domain::Outcome;
+
+/// The most servers of one group. More than that in a log of attempts is most likely a column of
+/// something else, such as the client's port.
+const MOST_SERVERS: usize = 128;
+
+/// Names, numbered in the order in which they are first met.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    numbers: BTreeMap<String, u32>,
+}
+
+impl Names {
+    fn number(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        let number = self.numbers.len() as u32;
+        self.numbers.insert(name.to_owned(), number);
+        number
+    }
+
+    /// The number of a name that was met and fits a byte.
+    fn known(&self, name: &str) -> Option<u8> {
+        self.numbers.get(name).and_then(|number| u8::try_from(*number).ok())
+    }
+
+    /// The names in an order of its own, and the place in it of each number.
+    pub(crate) fn sorted<K: Ord>(self, key: impl Fn(&str) -> K) -> (Vec<String>, Vec<u8>) {
+        let mut names: Vec<(String, u32)> = self.numbers.into_iter().collect();
+        // Stable: names with equal keys stay in alphabetical order.
+        names.sort_by_key(|(name, _)| key(name));
+        let mut places = vec![0; names.len()];
+        for (place, (_, number)) in names.iter().enumerate() {
+            places[*number as usize] = place as u8;
+        }
+        (names.into_iter().map(|(name, _)| name).collect(), places)
+    }
+}
+
+/// The groups of one file.
+pub(crate) struct Collector<'a> {
+    path: &'a Path,
+    /// Whether identifiers need not be those of the game.
+    foreign: bool,
+    drafts: BTreeMap<Option<Config>, Draft>,
+}
+
+/// A recording while it is being read.
+#[derive(Default)]
+struct Draft {
+    table: Table,
+    keys: Vec<Key>,
+    strategies: Names,
+    starts: Names,
+    notes: Notes,
+    numbered: bool,
+    hides_refusals: bool,
+    lacks_latency: bool,
+    first: Option<(f64, String)>,
+}
+
+impl<'a> Collector<'a> {
+    pub(crate) fn new(path: &'a Path, foreign: bool) -> Self {
+        Self { path, foreign, drafts: BTreeMap::new() }
+    }
+
+    /// Adds an attempt. `servers` are those of somebody's own group.
+    pub(crate) fn take(
+        &mut self,
+        attempt: &Attempt<'_>,
+        servers: &mut Names,
+    ) -> Result<(), TraceError> {
+        let fault = |problem: String| TraceError::Row {
+            path: self.path.display().to_string(),
+            line: attempt.line,
+            problem,
+        };
+        let server = match (attempt.server, attempt.config) {
+            (Server::Port(port), Some(config)) => config
+                .server_index(port)
+                .ok_or_else(|| fault(format!("port {port} is not of config {config}")))?,
+            (Server::Port(port), None) => servers.number(&port.to_string()) as usize,
+            (Server::Own(label), _) => servers.number(plain(label)) as usize,
+        };
+        if server >= MOST_SERVERS {
+            return Err(fault(format!(
+                "more than {MOST_SERVERS} servers in one group\nhelp: name the column that holds \
+                 the server (not the client) with `--map port=COLUMN`, or split the log into \
+                 groups, each a file with a `--name` of its own"
+            )));
+        }
+        let draft = self.drafts.entry(attempt.config).or_default();
+        let strategy = draft.strategies.number(attempt.strategy);
+        let (Ok(strategy), Ok(line), Ok(index)) = (
+            u8::try_from(strategy),
+            u32::try_from(attempt.line),
+            u32::try_from(draft.table.attempts.len()),
+        ) else {
+            let problem = "more than 256 strategies, or more than 4 billion lines, in one file";
+            return Err(fault(problem.to_owned()));
+        };
+        draft.note(attempt, self.foreign);
+        draft.keys.extend(Key::of(attempt, index));
+        let start = draft.starts.number(attempt.start);
+        if !attempt.start.is_empty() || !draft.table.starts.is_empty() {
+            // Rows above the first that tells were silent, so number 0 is silence.
+            draft.table.starts.resize(index as usize, 0);
+            draft.table.starts.push(start);
+        }
+        draft.table.lines.push(line);
+        draft.table.attempts.push(Observed {
+            at_s: attempt.at_s,
+            latency_ms: attempt.latency_ms.unwrap_or(0.0) as f32,
+            request: 0,
+            attempt: attempt.attempt_number.unwrap_or(1),
+            server: server as u8,
+            outcome: attempt.outcome(),
+            strategy,
+            identifier_byte: attempt.request_id.and_then(|id| id.bytes().next()).unwrap_or(0),
+        });
+        Ok(())
+    }
+
+    /// The recordings; servers of somebody's own still have numbers in the order of appearance.
+    pub(crate) fn finish(
+        self,
+        group: Option<&str>,
+        file: &Notes,
+    ) -> Result<Vec<Recording>, TraceError> {
+        let mut recordings = Vec::with_capacity(self.drafts.len());
+        for (config, mut draft) in self.drafts {
+            if recordings.is_empty() {
+                draft.notes.merge(file);
+            }
+            let group = config.map_or_else(
+                || Group::own(group.unwrap_or_default(), Vec::new()),
+                Group::of_config,
+            );
+            recordings.push(draft.finish(self.path.to_owned(), group)?);
+        }
+        Ok(recordings)
+    }
+}
+
+impl Draft {
+    fn note(&mut self, attempt: &Attempt<'_>, foreign: bool) {
+        let line = attempt.line;
+        let identifier = attempt.request_id.unwrap_or_default();
+        if !foreign && !is_identifier(identifier) {
+            self.notes.add(Oddity::Identifier, line);
+        }
+        let incomplete = attempt.request_complete == Some(false) || !attempt.success;
+        if attempt.request_success == Some(true) && incomplete {
+            self.notes.add(Oddity::Contradiction, line);
+        }
+        if attempt.latency_ms.is_none() {
+            self.lacks_latency = true;
+            self.notes.add(Oddity::NoLatency, line);
+        }
+        self.hides_refusals |= attempt.rate_limited.is_none();
+        self.numbered |= attempt.attempt_number.is_some();
+        let here = (attempt.at_s, identifier);
+        if self.first.as_ref().is_none_or(|(at, id)| here < (*at, id)) {
+            self.first = Some((attempt.at_s, identifier.to_owned()));
+        }
+    }
+
+    fn finish(mut self, path: PathBuf, group: Group) -> Result<Recording, TraceError> {
+        let (mut table, mut notes) = (self.table, self.notes);
+        let told_apart = !self.keys.is_empty();
+        let probe = self.strategies.known(PROBE);
+        identify(&mut table, self.keys, self.numbered, probe, &mut notes).map_err(|conflict| {
+            let problem = format!(
+                "attempt {} of the same request stands here and on line {}, with other values; \
+                 requests are told apart by session_id, request_number and request_id\n\
+                 help: keep the row that is right and delete the other",
+                conflict.attempt, conflict.earlier
+            );
+            TraceError::Row { path: path.display().to_string(), line: conflict.line, problem }
+        })?;
+        let clock_jumps = crate::trace::recording::order(&mut table, &mut notes);
+        let mut attempts = table.attempts;
+        drop(table.lines);
+        number_requests(&mut attempts);
+        let (strategies, places) = self.strategies.sorted(str::to_owned);
+        for attempt in &mut attempts {
+            attempt.strategy = places[usize::from(attempt.strategy)];
+        }
+        attempts.shrink_to_fit();
+        let first = self.first.take().filter(|_| told_apart).map(|(_, id)| id);
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        Ok(Recording {
+            warnings: notes.sentences(&name),
+            first_identifier: first
+                .filter(|id| !matches!(id.as_str(), "" | NONE))
+                .unwrap_or_else(|| print_of(&attempts)),
+            declared_starts: declared(&table.starts, self.starts),
+            tells_refusals: !self.hides_refusals,
+            tells_latency: !self.lacks_latency,
+            path,
+            group,
+            strategies,
+            attempts,
+            clock_jumps,
+        })
+    }
+}
+
+/// A port without leading zeros, so that it has one name.
+fn plain(label: &str) -> &str {
+    match label.trim_start_matches('0') {
+        port if port.parse::<u16>().is_ok_and(|p| p > 0) && !port.starts_with('+') => port,
+        _ => label,
+    }
+}
+
+/// Numbers requests in order of their first attempts.
+fn number_requests(attempts: &mut [Observed]) {
+    const UNKNOWN: u32 = u32::MAX;
+    let most = attempts.iter().map(|a| a.request as usize + 1).max().unwrap_or(0);
+    let (mut numbers, mut next) = (vec![UNKNOWN; most], 0);
+    for attempt in attempts {
+        let number = &mut numbers[attempt.request as usize];
+        if *number == UNKNOWN {
+            *number = next;
+            next += 1;
+        }
+        attempt.request = *number;
+    }
+}
+
+/// Where the name of the start changes; silence means that it does not.
+fn declared(starts: &[u32], names: Names) -> Vec<(usize, String)> {
+    let mut texts = vec![String::new(); names.numbers.len()];
+    for (text, number) in names.numbers {
+        texts[number as usize] = text;
+    }
+    let mut changes: Vec<(usize, String)> = Vec::new();
+    for (index, text) in starts.iter().map(|number| &texts[*number as usize]).enumerate() {
+        if !text.is_empty() && changes.last().is_none_or(|(_, before)| before != text) {
+            let at = if changes.is_empty() { 0 } else { index };
+            changes.push((at, text.clone()));
+        }
+    }
+    changes
+}
+
+/// What tells a recording without identifiers from others: a hash of all its attempts.
+fn print_of(attempts: &[Observed]) -> String {
+    let mut hasher = DefaultHasher::new();
+    for a in attempts {
+        (a.at_s.to_bits(), a.latency_ms.to_bits(), a.server, a.outcome).hash(&mut hasher);
+    }
+    format!("{:016x}", hasher.finish())
+}
+
+/// Whether this is an identifier of the game: 24 ASCII letters and digits.
+fn is_identifier(text: &str) -> bool {
+    text.len() == 24 && text.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+// ---- Which attempts belong to one request, which rows stand there twice, which are missing.
+//
+// A request is told apart by a hash of 64 bits of its session, number and identifier, 12 bytes an
+// attempt; among ten million requests two share a hash with probability 3e-6 (birthday bound,
+// n^2 / 2^65).
+//
+// When not to use it: it cannot find requests that nobody recorded.
+
+/// An attempt and the hash of its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    /// In two halves, so that a key takes 12 bytes and not 16.
+    hash: [u32; 2],
+    index: u32,
+}
+
+impl Key {
+    /// `None` where the file does not tell requests apart.
+    pub(crate) fn of(attempt: &Attempt<'_>, index: u32) -> Option<Self> {
+        if attempt.request_id.is_none() && attempt.request_number.is_none() {
+            return None;
+        }
+        let mut hasher = DefaultHasher::new();
+        (attempt.session_id, attempt.request_number, attempt.request_id).hash(&mut hasher);
+        if attempt.request_id == Some(NONE) && attempt.request_number.is_none() {
+            // The log tells requests apart, but not this one: a request of its own.
+            attempt.line.hash(&mut hasher);
+        }
+        let hash = hasher.finish();
+        Some(Self { hash: [(hash >> 32) as u32, hash as u32], index })
+    }
+}
+
+/// The same attempt of the same request on two lines, with different values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Conflict {
+    pub(crate) line: u64,
+    earlier: u64,
+    pub(crate) attempt: u16,
+}
+
+/// Gives every request a number (in any order) and drops copies of rows.
+///
+/// `numbered`: the file numbers the attempts of a request; else they are numbered here, in order
+/// of time. `probe`: the strategy that goes on after a success on purpose.
+///
+/// # Errors
+/// The first conflict, by line.
+fn identify(
+    table: &mut Table,
+    mut keys: Vec<Key>,
+    numbered: bool,
+    probe: Option<u8>,
+    notes: &mut Notes,
+) -> Result<(), Conflict> {
+    if keys.is_empty() {
+        by_line(table, numbered);
+        return Ok(());
+    }
+    keys.sort_unstable();
+    let (mut dropped, mut conflict) = (Vec::new(), None::<Conflict>);
+    for (number, request) in keys.chunk_by_mut(|a, b| a.hash == b.hash).enumerate() {
+        sort(request, &table.attempts, numbered);
+        let mut walk = Walk { probe, last: None, answered: false, gap: None, after: None };
+        for key in request {
+            let index = key.index as usize;
+            let found = walk.step(table, index, numbered);
+            table.attempts[index].request = number as u32;
+            match found {
+                Step::Next => {}
+                Step::Copy => {
+                    notes.add(Oddity::Duplicate, table.line(index));
+                    dropped.push(key.index);
+                }
+                Step::Conflict(found) => {
+                    conflict = Some(conflict.map_or(found, |first| first.min(found)));
+                }
+            }
+        }
+        for (oddity, line) in [(Oddity::Gap, walk.gap), (Oddity::AfterSuccess, walk.after)] {
+            if let Some(line) = line {
+                notes.add(oddity, line);
+            }
+        }
+    }
+    dropped.sort_unstable();
+    table.drop_all(&dropped);
+    conflict.map_or(Ok(()), Err)
+}
+
+/// Every row is a request of its own; a row with several upstreams is one request.
+fn by_line(table: &mut Table, numbered: bool) {
+    let (mut request, mut number) = (0_u32, 0_u16);
+    for i in 0..table.attempts.len() {
+        let same = i > 0 && table.lines[i] == table.lines[i - 1];
+        request += u32::from(i > 0 && !same);
+        number = if same { number.saturating_add(1) } else { 1 };
+        let attempt = &mut table.attempts[i];
+        attempt.request = request;
+        if !numbered {
+            attempt.attempt = number;
+        }
+    }
+}
+
+/// Sorts the attempts of a request by number, or by time where there are no numbers.
+fn sort(request: &mut [Key], attempts: &[Observed], numbered: bool) {
+    let of = |key: &Key| attempts[key.index as usize];
+    if numbered {
+        request.sort_unstable_by_key(|key| (of(key).attempt, key.index));
+    } else {
+        request
+            .sort_unstable_by(|a, b| of(a).at_s.total_cmp(&of(b).at_s).then(a.index.cmp(&b.index)));
+    }
+}
+
+/// A walk over the attempts of a request.
+struct Walk {
+    probe: Option<u8>,
+    last: Option<usize>,
+    answered: bool,
+    /// Line of the first attempt that follows none.
+    gap: Option<u64>,
+    /// Line of the first attempt after a success.
+    after: Option<u64>,
+}
+
+enum Step {
+    Next,
+    Copy,
+    Conflict(Conflict),
+}
+
+impl Walk {
+    fn step(&mut self, table: &mut Table, index: usize, numbered: bool) -> Step {
+        let attempt = table.attempts[index];
+        let before = self.last.map(|last| (last, table.attempts[last]));
+        if let Some((last, before)) = before {
+            let twice = !numbered || before.attempt == attempt.attempt;
+            // A row may name one server twice; a copy stands on another line.
+            let elsewhere = table.lines[last] != table.lines[index];
+            if twice && elsewhere && same_row(&before, &attempt) {
+                return Step::Copy;
+            }
+            if numbered && twice {
+                let (here, there) = (table.line(index), table.line(last));
+                let (line, earlier) = (here.max(there), here.min(there));
+                return Step::Conflict(Conflict { line, earlier, attempt: attempt.attempt });
+            }
+        }
+        let next = before.map_or(0, |(_, before)| before.attempt).saturating_add(1);
+        if !numbered {
+            table.attempts[index].attempt = next;
+        } else if attempt.attempt != next {
+            self.gap.get_or_insert(table.line(index));
+        }
+        if self.answered && self.probe != Some(attempt.strategy) {
+            self.after.get_or_insert(table.line(index));
+        }
+        self.answered |= attempt.outcome == Outcome::Success;
+        self.last = Some(index);
+        Step::Next
+    }
+}
+
+/// Whether two rows of one request say the same, in all that a fit reads.
+fn same_row(a: &Observed, b: &Observed) -> bool {
+    (a.at_s, a.latency_ms, a.server, a.outcome, a.strategy)
+        == (b.at_s, b.latency_ms, b.server, b.outcome, b.strategy)
+}

@@ -1,0 +1,131 @@
+//! Layer 2: logs of attempts, one CSV row an attempt: read, check, write.
+//!
+//! The columns are those of the live driver and of the recordings that exist of the real
+//! servers. Reading is strict about values and lenient about the order of columns and about
+//! columns it does not know; every complaint names file, line, column and value.
+//!
+//! When not to use it: for results of simulations, which are counted, not logged.
+
+mod cells;
+mod collect;
+mod columns;
+mod group;
+mod instant;
+mod notes;
+mod read;
+mod recording;
+mod write;
+
+pub use self::cells::{PROBE, Row, Trace};
+pub use self::columns::{ColumnMap, ColumnMapError};
+pub use self::group::{Config, Group};
+pub use self::recording::{Observed, Recording};
+pub use self::write::{RowWriter, write};
+
+// ---- What can be wrong with a trace file, as messages that say where and how to mend it.
+
+/// A trace that cannot be read. `Display` is the whole message.
+#[derive(Debug, thiserror::Error)]
+pub enum TraceError {
+    /// The file cannot be opened or read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file holds nothing, or a header and nothing below it.
+    #[error("{path}: {problem}; expected a header and one row for each attempt")]
+    Empty {
+        /// The file.
+        path: String,
+        /// What is missing.
+        problem: &'static str,
+    },
+    /// The header lacks a column that is needed, or has it twice.
+    #[error("{path}:1: {problem}; the columns are: {columns}{help}")]
+    Header {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        problem: String,
+        /// The columns that are there.
+        columns: String,
+        /// How to mend it, starting with a line break, or nothing.
+        help: String,
+    },
+    /// A row that is not a row: too many or too few cells, or not text.
+    #[error("{path}:{line}: {problem}")]
+    Row {
+        /// The file.
+        path: String,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong and how to mend it.
+        problem: String,
+    },
+    /// A cell that does not hold what its column needs.
+    #[error("{path}:{line}: column {column}: expected {expected}, got \"{value}\"{help}")]
+    Value {
+        /// The file.
+        path: String,
+        /// The line, from 1.
+        line: u64,
+        /// What the file calls the column.
+        column: Box<str>,
+        /// What the cell holds.
+        value: String,
+        /// What it may hold.
+        expected: String,
+        /// How to mend it, starting with a line break, or nothing.
+        help: String,
+    },
+}
+
+/// Characters of a cell that a message quotes.
+const QUOTED: usize = 100;
+
+/// Text of a file as messages quote it: control characters, which a terminal would obey, as
+/// `\u{1b}`, and no more than a line of it.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::new();
+    for (i, letter) in text.chars().enumerate() {
+        if i == QUOTED {
+            shown.push_str("...");
+            break;
+        }
+        if letter.is_control() {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
+// ---- How a trace is to be read: whose columns, whose servers.
+//
+// When not to use it: files that this program wrote need no options.
+
+/// How to read traces; the default takes those of the three configs, with our columns.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReadOptions {
+    /// What the files call our columns.
+    pub columns: ColumnMap,
+    /// The name of a group of somebody's own servers: all rows belong to it, whatever their ports.
+    /// `None` for the three configs.
+    pub group: Option<String>,
+}
+
+impl ReadOptions {
+    /// Whether the files were not written for this program: they may lack columns, hold status
+    /// codes instead of `success`, and several upstreams in one row.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        self.group.is_some() || !self.columns.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,182 @@
+//! Reading a trace row by row: columns by name, typed cells, errors that point.
+//!
+//! One pass; nothing of a row is kept here. When not to use it: for a recording to fit, take
+//! [`Recording::read`](super::Recording::read), which keeps 24 bytes an attempt.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord, Terminator};
+
+use crate::trace::cells::{Attempt, Cells, Manner, Trace};
+use crate::trace::columns::Columns;
+use crate::trace::notes::{Notes, Oddity};
+use crate::trace::{ReadOptions, TraceError};
+
+/// Bytes that are read at once.
+const BUFFER: usize = 1 << 16;
+
+impl Trace {
+    /// Reads a trace file of the three configs into whole rows, some 300 bytes each.
+    ///
+    /// Columns may stand in any order; `session_id`, `config_target`, `rate_limited` and `start`
+    /// may be absent, columns with other names are ignored.
+    ///
+    /// # Errors
+    /// A file that cannot be read, an empty one, a missing or repeated column, and the first
+    /// cell that does not hold what its column needs: see [`TraceError`].
+    pub fn read(path: &Path) -> Result<Self, TraceError> {
+        let name = path.display().to_string();
+        let (mut rows, mut lines) = (Vec::new(), Vec::new());
+        let options = ReadOptions::default();
+        for_each_attempt(&name, open(path)?, &options, &mut Notes::default(), |attempt| {
+            if let Some(row) = attempt.to_row() {
+                rows.push(row);
+                lines.push(attempt.line);
+            }
+            Ok(())
+        })?;
+        Ok(Self { path: path.to_owned(), rows, lines })
+    }
+}
+
+/// Opens a trace file.
+pub(crate) fn open(path: &Path) -> Result<File, TraceError> {
+    File::open(path).map_err(|source| TraceError::Read { path: path.display().to_string(), source })
+}
+
+/// Hands every attempt of a CSV text to `take`, in the order of the text; `path` is what errors
+/// call it.
+pub(crate) fn for_each_attempt(
+    path: &str,
+    input: impl Read,
+    options: &ReadOptions,
+    notes: &mut Notes,
+    mut take: impl FnMut(&Attempt<'_>) -> Result<(), TraceError>,
+) -> Result<(), TraceError> {
+    // Records end at the line feed; cells are trimmed, which takes the carriage return that may
+    // stand before it. The default, which ends a record at either, counts lines wrong when files
+    // have both.
+    let mut reader = ReaderBuilder::new()
+        .terminator(Terminator::Any(b'\n'))
+        .flexible(true)
+        .buffer_capacity(BUFFER)
+        .from_reader(input);
+    let columns = columns(path, &mut reader, options)?;
+    let width = reader.headers().map_err(|e| csv_error(path, e))?.len();
+    let manner = Manner {
+        foreign: options.is_foreign(),
+        own_group: options.group.is_some(),
+        answers: Cell::new(None),
+    };
+    let mut record = StringRecord::new();
+    let (mut seen, mut seconds) = (0_u64, Seconds::default());
+    while reader.read_record(&mut record).map_err(|e| csv_error(path, e))? {
+        let line = record.position().map_or(0, csv::Position::line);
+        if record.len() == 1 && record[0].trim().is_empty() {
+            // A blank line that ends in a carriage return.
+            continue;
+        }
+        if record.len() != width {
+            let problem = wrong_width(&record, width);
+            return Err(TraceError::Row { path: path.to_owned(), line, problem });
+        }
+        let cells = Cells { path, line, record: &record, columns: &columns, manner: &manner };
+        cells.check_text()?;
+        let count = cells.count()?;
+        if count == 0 {
+            notes.add(Oddity::NoServer, line);
+        }
+        // The row's time is taken as that of its first attempt, and every further one as sent when
+        // the one before it ended.
+        let mut elapsed_ms = 0.0;
+        for part in 0..count {
+            let mut attempt = cells.attempt((count > 1).then_some(part))?;
+            if part == 0 {
+                seconds.record(attempt.at_s);
+            }
+            attempt.at_s += elapsed_ms / 1000.0;
+            elapsed_ms += attempt.latency_ms.unwrap_or(0.0);
+            take(&attempt)?;
+            seen += 1;
+        }
+    }
+    if seen == 0 {
+        let problem = "there is no row below the header that names a server";
+        return Err(TraceError::Empty { path: path.to_owned(), problem });
+    }
+    if seconds.are_too_coarse() {
+        notes.add(Oddity::WholeSeconds, 2);
+    }
+    Ok(())
+}
+
+/// What is wrong with a row of too many or too few cells.
+fn wrong_width(record: &StringRecord, width: usize) -> String {
+    let got = record.len();
+    let help = if record.iter().any(|cell| cell.contains('\n')) {
+        "a quote (\") is opened in this row and not closed in it: close or remove it"
+    } else if got > width {
+        "a cell that holds a comma must stand in quotes (\"), and the header needs a name for \
+         every column"
+    } else {
+        "complete the row; only if the recorder was stopped while it wrote it, as may be with \
+         the last one, delete it"
+    };
+    format!("expected {width} cells as in the header, got {got}\nhelp: {help}")
+}
+
+/// Whether the clock of a file shows whole seconds only.
+#[derive(Default)]
+struct Seconds {
+    rows: u64,
+    /// How often the time differs from that of the row before.
+    changes: u64,
+    last: Option<f64>,
+    fractions: bool,
+}
+
+impl Seconds {
+    /// Fewer rows than this are whole seconds by chance, or by hand.
+    const LEAST_ROWS: u64 = 10;
+
+    fn record(&mut self, at_s: f64) {
+        self.rows += 1;
+        self.fractions |= at_s.fract() != 0.0;
+        self.changes += u64::from(self.last != Some(at_s));
+        self.last = Some(at_s);
+    }
+
+    /// Rows come more than twice as often as the clock moves.
+    fn are_too_coarse(&self) -> bool {
+        !self.fractions && self.rows >= Self::LEAST_ROWS && self.rows > 2 * self.changes
+    }
+}
+
+fn columns(
+    path: &str,
+    reader: &mut Reader<impl Read>,
+    options: &ReadOptions,
+) -> Result<Columns, TraceError> {
+    let header = reader.headers().map_err(|e| csv_error(path, e))?;
+    if header.iter().all(|name| name.trim().is_empty()) {
+        return Err(TraceError::Empty { path: path.to_owned(), problem: "the file is empty" });
+    }
+    Columns::find(path, header, options)
+}
+
+fn csv_error(path: &str, error: csv::Error) -> TraceError {
+    let path = path.to_owned();
+    let line = error.position().map_or(1, csv::Position::line);
+    match error.into_kind() {
+        ErrorKind::Io(source) => TraceError::Read { path, source },
+        ErrorKind::Utf8 { err, .. } => {
+            let cell = err.field() + 1;
+            let problem = format!("cell {cell} is not UTF-8\nhelp: save the file as UTF-8");
+            TraceError::Row { path, line, problem }
+        }
+        kind => TraceError::Row { path, line, problem: format!("no CSV: {kind:?}") },
+    }
+}

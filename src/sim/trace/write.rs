@@ -1,0 +1,183 @@
+//! Writing a trace in the format that [`Trace::read`](super::Trace::read) takes.
+
+use std::borrow::Cow;
+use std::io;
+use std::io::Write;
+
+use crate::trace::cells::Row;
+use crate::trace::columns::Column;
+
+/// Writes a header and one line for each row; cells that a row does not know stay empty. The
+/// column `start`, the last, is there only if some row has it.
+///
+/// Numbers are written so that they read back to the same bits. `out` need not be buffered.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(out: impl Write, rows: &[Row]) -> io::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    let last = if rows.iter().any(|row| row.start.is_some()) {
+        Column::Start
+    } else {
+        Column::RateLimited
+    };
+    header(&mut writer, last)?;
+    for row in rows {
+        line(&mut writer, row, last)?;
+    }
+    writer.flush()
+}
+
+/// Writes rows one by one, as they come to be known, without the column `start`.
+///
+/// When not to use it: for rows that are all at hand; [`write`] takes fewer calls of the system.
+#[derive(Debug)]
+pub struct RowWriter<W: Write>(csv::Writer<W>);
+
+impl<W: Write> RowWriter<W> {
+    /// Writes the header.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn new(out: W) -> io::Result<Self> {
+        let mut writer = csv::Writer::from_writer(out);
+        header(&mut writer, Column::RateLimited)?;
+        writer.flush()?;
+        Ok(Self(writer))
+    }
+
+    /// Writes a line, which has left this process when this returns.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write(&mut self, row: &Row) -> io::Result<()> {
+        line(&mut self.0, row, Column::RateLimited)?;
+        self.0.flush()
+    }
+}
+
+fn columns(last: Column) -> impl Iterator<Item = Column> {
+    Column::ALL.into_iter().take_while(move |column| *column <= last)
+}
+
+fn header(writer: &mut csv::Writer<impl Write>, last: Column) -> io::Result<()> {
+    Ok(writer.write_record(columns(last).map(Column::name))?)
+}
+
+fn line(writer: &mut csv::Writer<impl Write>, row: &Row, last: Column) -> io::Result<()> {
+    for column in columns(last) {
+        writer.write_field(cell(row, column).as_bytes())?;
+    }
+    Ok(writer.write_record(None::<&[u8]>)?)
+}
+
+fn cell(row: &Row, column: Column) -> Cow<'_, str> {
+    match column {
+        Column::SessionId => row.session_id.as_deref().unwrap_or_default().into(),
+        // Servers of somebody's own are of no config.
+        Column::ConfigTarget if row.server_index().is_none() => "".into(),
+        Column::ConfigTarget => row.config.target().into(),
+        Column::RequestNumber => row.request_number.to_string().into(),
+        Column::AttemptNumber => row.attempt_number.to_string().into(),
+        Column::RequestId => row.request_id.as_str().into(),
+        Column::Strategy => row.strategy.as_str().into(),
+        Column::Timestamp => row.timestamp.to_string().into(),
+        Column::ServerPort => row.server_port.to_string().into(),
+        Column::Success => truth(row.success).into(),
+        Column::LatencyMs => row.latency_ms.to_string().into(),
+        Column::RequestComplete => truth(row.request_complete).into(),
+        Column::RequestSuccess => truth(row.request_success).into(),
+        Column::RateLimited => row.rate_limited.map_or("", truth).into(),
+        Column::Start => row.start.as_deref().unwrap_or_default().into(),
+        Column::LatencyS => (row.latency_ms / 1000.0).to_string().into(),
+    }
+}
+
+const fn truth(value: bool) -> &'static str {
+    if value { "True" } else { "False" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::cells::Trace;
+    use crate::trace::group::Config;
+
+    fn row(number: u32, config: Config, rate_limited: Option<bool>) -> Row {
+        Row {
+            session_id: number.is_multiple_of(2).then(|| "a, \"quoted\" session".to_owned()),
+            config,
+            request_number: u64::from(number),
+            attempt_number: number,
+            request_id: format!("request{number:017}"),
+            strategy: "v4".to_owned(),
+            timestamp: 1_768_909_729.239_888 + f64::from(number) / 3.0,
+            server_port: config.first_port() + 7,
+            success: number == 1,
+            latency_ms: 1.0 / f64::from(number),
+            request_complete: number == 1,
+            request_success: number == 1,
+            rate_limited,
+            start: None,
+        }
+    }
+
+    #[test]
+    fn what_is_written_reads_back_bit_for_bit() {
+        let rows = vec![
+            row(1, Config::ALL[0], Some(false)),
+            row(2, Config::ALL[1], Some(true)),
+            row(3, Config::ALL[2], None),
+        ];
+        let file = tempfile::NamedTempFile::new().unwrap();
+        write(file.as_file(), &rows).unwrap();
+        let trace = Trace::read(file.path()).unwrap();
+        assert_eq!(trace.rows, rows);
+        assert_eq!((trace.line(0), trace.line(2)), (2, 4));
+    }
+
+    #[test]
+    fn rows_written_one_by_one_are_the_same_file() {
+        let rows = [row(1, Config::ALL[0], Some(false)), row(2, Config::ALL[1], Some(true))];
+        let (mut whole, mut one_by_one) = (Vec::new(), Vec::new());
+        write(&mut whole, &rows).unwrap();
+        let mut writer = RowWriter::new(&mut one_by_one).unwrap();
+        for row in &rows {
+            writer.write(row).unwrap();
+        }
+        drop(writer);
+        assert_eq!(String::from_utf8(one_by_one).unwrap(), String::from_utf8(whole).unwrap());
+    }
+
+    #[test]
+    fn a_port_of_no_config_has_no_target() {
+        let mut out = Vec::new();
+        let own = Row { server_port: 8080, ..row(1, Config::ALL[0], None) };
+        write(&mut out, &[own]).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.lines().nth(1).unwrap().starts_with(",,1,1,"), "{text}");
+    }
+
+    #[test]
+    fn the_header_is_that_of_the_design() {
+        let mut out = Vec::new();
+        write(&mut out, &[]).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "session_id,config_target,request_number,attempt_number,request_id,strategy,\
+             timestamp,server_port,success,latency_ms,request_complete,request_success,\
+             rate_limited\n"
+        );
+    }
+
+    #[test]
+    fn starts_are_the_last_column_and_only_where_some_row_has_one() {
+        let mut rows = vec![row(1, Config::ALL[0], None), row(2, Config::ALL[0], None)];
+        rows[1].start = Some("boot, 2".to_owned());
+        let file = tempfile::NamedTempFile::new().unwrap();
+        write(file.as_file(), &rows).unwrap();
+        assert_eq!(Trace::read(file.path()).unwrap().rows, rows);
+        let text = std::fs::read_to_string(file.path()).unwrap();
+        assert!(text.lines().next().unwrap().ends_with(",rate_limited,start"));
+    }
+}
