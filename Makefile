@@ -47,7 +47,7 @@ anchors:  ## 20,000 replications against an independent implementation and exact
 bench:  ## nanoseconds per attempt, replications per second, ratio to a naive loop
 	cargo bench --no-default-features
 
-reference:  ## results/reference, which README shows and a test compares byte for byte
+reference:  ## results/reference, which a test compares byte for byte
 	cargo run -- sweep --experiment experiments/reference.toml --out results/reference --force
 
 catalogue:  ## every strategy in every scenario: results/reference/catalogue.md; minutes

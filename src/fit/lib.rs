@@ -1,4 +1,4 @@
-//! Layer 3: recordings -> model. Which runs met the same start of the servers, from which
+//! Recordings -> model. Which runs met the same start of the servers, from which
 //! population error rates are drawn, how long attempts take, and how far all that can be believed.
 //!
 //! ```text

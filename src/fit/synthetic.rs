@@ -1,4 +1,4 @@
-//! Data with known parameters, for the tests of this layer: servers chosen by what they did.
+//! Data with known parameters, for the tests of this crate: servers chosen by what they did.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Layer 3: real time and real sockets.
+//! Real time and real sockets.
 //!
 //! ```text
 //! load generator -> http front -> proxy (the balancer, one decision thread) -> client -> servers

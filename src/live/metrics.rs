@@ -1,4 +1,4 @@
-//! Layer 2: the metrics file, what a running proxy says about itself (DESIGN section 6).
+//! The metrics file, what a running proxy says about itself; results/README.md lists its keys.
 //!
 //! The proxy replaces the file whole, many times a second; the viewer and `live` read it, each in
 //! a process of its own. Times are Unix seconds, latencies milliseconds. New keys may be added;

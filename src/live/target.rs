@@ -1,6 +1,6 @@
 //! One attempt over HTTP: `POST /` with the identifier, a new connection, the outcome.
 //!
-//! DESIGN section 2: 2xx is success, 429 is rate limited, every other status, a refused
+//! The rule of the game: 2xx is success, 429 is rate limited, every other status, a refused
 //! connection or a timeout is a failure. The outcome is known with the head of the answer; the body
 //! is not waited for. No proxy, no redirects, no second try, nothing but the target.
 //!

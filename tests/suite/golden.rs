@@ -36,16 +36,3 @@ fn the_committed_reference_is_reproduced_byte_for_byte() {
     }
     assert!(compared >= 16, "only {compared} files are committed");
 }
-
-#[test]
-fn the_readme_shows_the_reference_table() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(root.join("README.md")).unwrap();
-    let report = fs::read_to_string(root.join("results/reference/report.md")).unwrap();
-    let table: Vec<&str> = report.lines().skip_while(|l| !l.starts_with("| # |")).take(9).collect();
-    assert!(table.iter().all(|l| l.starts_with('|')), "{table:?}");
-    let verdict = report.lines().find(|line| line.starts_with("**")).unwrap();
-    for line in table.into_iter().chain([verdict.trim_matches('*')]) {
-        assert!(readme.contains(line), "README.md lacks this line of the reference:\n{line}");
-    }
-}

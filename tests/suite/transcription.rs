@@ -224,7 +224,7 @@ fn literal(spec: StrategySpec, bug: Bug, servers: usize, rng: ChaCha8Rng) -> Lit
         StrategySpec::UcbFree(s) => (3, s.exclude_tried),
         StrategySpec::Thompson(s) => (4, s.exclude_tried),
         StrategySpec::ThompsonScaled(s) => (5, s.exclude_tried),
-        other => panic!("{} is no rule of section 3", other.name()),
+        other => panic!("{} is none of the five", other.name()),
     };
     Literal { version, exclude_tried, bug, history: vec![Vec::new(); servers], rng }
 }

@@ -16,7 +16,7 @@ Examples:
   flakelab fit traces/*.csv --out models    and write models/config-0.toml, ...
   flakelab fit access.csv --name api --map port=upstream,success=status,timestamp=time,latency_s=rt
 
-A trace is a CSV file with one row an attempt; README.md lists its columns.";
+A trace is a CSV file with one row an attempt; models/README.md lists its columns.";
 
 /// How recordings are read: flags that `fit` and `validate` share.
 #[derive(Debug, Args)]

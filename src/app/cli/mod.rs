@@ -1,4 +1,4 @@
-//! Layer 7: one file a subcommand. Only here are terminals, signals and exit codes known.
+//! One file a subcommand. Only here are terminals, signals and exit codes known.
 //!
 //! Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 a check that
 //! was asked for did not hold, 2 usage, config or I/O, 130 interrupted.

@@ -1,4 +1,4 @@
-//! Layer 5: tables, files and charts. Formats numbers that `experiment` computed, and writes
+//! Tables, files and charts. Formats numbers that `experiment` computed, and writes
 //! every file whole or not at all.
 //!
 //! polars, plotters and comfy-table live here and nowhere else.

@@ -1,4 +1,4 @@
-//! Layer 6: the viewer of a metrics file, a process of its own.
+//! The viewer of a metrics file, a process of its own.
 //!
 //! ```text
 //! metrics.json    ->  Follow (looks 10 times a second, settles)  ->  Seen  ->  screen | plain | svg

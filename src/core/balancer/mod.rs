@@ -1,4 +1,4 @@
-//! Layer 2: the life of a request, without I/O.
+//! The life of a request, without I/O.
 //!
 //! A [`Balancer`] takes events (a request arrived, an attempt finished, the alarm went off)
 //! and asks a driver for effects (send this attempt, answer that request, set an alarm). The

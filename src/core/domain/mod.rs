@@ -1,7 +1,7 @@
-//! Layer 0, the nouns: time, server, request, attempt, outcome, rules, score, random streams.
+//! The nouns: time, server, request, attempt, outcome, rules, score, random streams.
 //!
 //! Nothing here decides, waits or computes statistics, and nothing here may import another
-//! layer. Change a noun only when the game itself changes.
+//! part of the program. Change a noun only when the game itself changes.
 
 mod request;
 mod rules;

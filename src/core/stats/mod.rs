@@ -1,6 +1,6 @@
 //! Pure numerics: special functions, samplers, intervals, quantiles and comparisons.
 //!
-//! This layer knows nothing of servers or requests and imports nothing of the crate.
+//! It knows nothing of servers or requests and imports nothing of the crate.
 //!
 //! | Module | Idea |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! Layer 1: strategies decide where the next attempt goes, from observations only.
+//! Strategies decide where the next attempt goes, from observations only.
 //!
 //! A strategy never sees the hidden truth (that is `world`), never learns the time except as
 //! an argument, and gets its randomness once, at construction. The simulator and the live

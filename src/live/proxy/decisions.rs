@@ -2,7 +2,7 @@
 //! follows.
 //!
 //! This is the driver in real time, as `sim` is the one in virtual time. It knows nothing of
-//! retries, scores or giving up (DESIGN section 4). Whoever waits for it, waits for one call of
+//! retries, scores or giving up. Whoever waits for it, waits for one call of
 //! [`Balancer::handle`]; files are written elsewhere.
 
 use std::cmp::Reverse;

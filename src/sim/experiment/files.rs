@@ -1,4 +1,4 @@
-//! Experiments as TOML files in `experiments/`. Flags override them; see the README.
+//! Experiments as TOML files in `experiments/`. Flags override them; keys: experiments/README.md.
 
 use std::path::{Path, PathBuf};
 

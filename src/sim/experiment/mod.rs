@@ -1,4 +1,4 @@
-//! Layer 4: scenarios x strategies x replications, in parallel, with the same result whatever
+//! Scenarios x strategies x replications, in parallel, with the same result whatever
 //! the number of threads.
 //!
 //! A [`Plan`] says what to run. [`sweep`] plays it, hands every finished replication on in

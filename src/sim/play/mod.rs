@@ -1,4 +1,4 @@
-//! Layer 3: the driver in virtual time. One replication = one scenario, one strategy, one seed.
+//! The driver in virtual time. One replication = one scenario, one strategy, one seed.
 //!
 //! [`Replication`] sets the world of one replication up once; every strategy is then played in
 //! it, one after the other, and meets the same servers, arrivals and luck.

@@ -1,4 +1,4 @@
-//! Layer 2: logs of attempts, one CSV row an attempt: read, check, write.
+//! Logs of attempts, one CSV row an attempt: read, check, write.
 //!
 //! The columns are those of the live driver and of the recordings that exist of the real
 //! servers. Reading is strict about values and lenient about the order of columns and about

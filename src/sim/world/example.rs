@@ -2,7 +2,9 @@
 //!
 //! Whatever else a model may say is left at nothing; change it by struct update:
 //!
-//! ```ignore
+//! ```
+//! use flakelab_sim::world::{Model, RateLimit};
+//!
 //! let limit = RateLimit::FixedWindow { limit: 3, window_s: 1.0, phase_s: None };
 //! let model = Model { rate_limit: limit, ..Model::of_rates(&[0.1, 0.3, 0.5]) };
 //! ```

@@ -1,7 +1,7 @@
 //! How long attempts take: a body, a tail, and separately for failures where data say so.
 //!
 //! Each draw uses exactly one word of randomness, by inversion, so that attempt k at a server
-//! meets the same luck whatever happened before (DESIGN: fixed words per attempt).
+//! meets the same luck whatever happened before.
 
 use std::fmt;
 

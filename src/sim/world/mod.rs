@@ -1,4 +1,4 @@
-//! Layer 2: the hidden truth. What servers really do, when requests arrive, and who knows it.
+//! The hidden truth. What servers really do, when requests arrive, and who knows it.
 //!
 //! [`Model`] says what we believe of servers in general; an [`Instance`] is one draw from it,
 //! the truth of one replication; a [`LuckTape`] is the luck that attempts meet there, the same
