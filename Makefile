@@ -10,9 +10,10 @@ NOTEBOOK := cd notebooks && .venv/bin/jupyter nbconvert --to notebook --execute 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-check:  ## formatting, lints, tests: run it before every commit
+check:  ## formatting, lints, docs, tests: run it before every commit
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	cargo test
 
 test:  ## the tests
@@ -39,13 +40,13 @@ validate:  ## are recorded runs predicted by the others? make validate TRACES='p
 	cargo run -- validate $(TRACES)
 
 calibration:  ## does the fit hold what it promises? minutes; writes results/calibration/report.md
-	cargo test --no-default-features --test calibration -- --ignored --exact --nocapture calibration
+	cargo test --test calibration -- --ignored --exact --nocapture calibration
 
 anchors:  ## 20,000 replications against an independent implementation and exact values
 	cargo test --test suite -- --ignored --nocapture anchors
 
 bench:  ## nanoseconds per attempt, replications per second, ratio to a naive loop
-	cargo bench --no-default-features
+	cargo bench -p flakelab-sim
 
 reference:  ## results/reference, which a test compares byte for byte
 	cargo run -- sweep --experiment experiments/reference.toml --out results/reference --force

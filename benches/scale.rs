@@ -6,7 +6,7 @@
 //! The strategy has met every server four times before the clock starts.
 //!
 //! Prints a table of nanoseconds per attempt: strategies x numbers of servers, the median of
-//! several samples. `cargo bench --no-default-features --bench scale [-- FILTER]` runs the
+//! several samples. `cargo bench -p flakelab-sim --bench scale [-- FILTER]` runs the
 //! strategies whose name contains the filter. Criterion's statistics are not needed for growth by
 //! factors of ten, and its minimum time per case is too long for so many cases.
 
