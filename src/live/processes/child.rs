@@ -1,16 +1,4 @@
-//! Processes that are started, watched and ended: none outlives its supervisor.
-//!
-//! ```text
-//! supervisor --stdin held--> child of ours: ends itself when its stdin ends
-//!            \-stdin held--> guard --> a program that does not know us, in a group of its own
-//! ```
-//!
-//! A supervisor that is killed with -9 cannot end anybody, but the system closes its end of the
-//! pipes then. A child of ours ends by that; for a program that knows nothing of it, or that is
-//! stopped or ignores signals, the [`guard`] does it. Every child has a process group of its own,
-//! so that the terminal's Ctrl-C reaches the supervisor alone, which then ends them in order.
-//!
-//! When not to use it: for programs that are to go on after their supervisor.
+//! A child process: started, heard, ended; never left behind.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -24,17 +12,16 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
+use crate::processes::guard;
 use crate::processes::ports::{WaitError, wait_until_open};
-
-// ---- What a child says on its standard output before it is ready.
 
 /// The lines of a pipe, read by a thread of its own to its end, so that the child never waits.
 #[derive(Debug)]
-pub(crate) struct Lines(Receiver<String>);
+struct Lines(Receiver<String>);
 
 /// How a child did not become ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NotReady {
+enum NotReady {
     /// Its output ended.
     Ended,
     /// It took too long.
@@ -50,7 +37,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const LONGEST_LINE: u64 = 4096;
 
 impl Lines {
-    pub(crate) fn read(pipe: impl Read + Send + 'static) -> std::io::Result<Self> {
+    fn read(pipe: impl Read + Send + 'static) -> std::io::Result<Self> {
         let (lines, received) = channel();
         let read = move || {
             let mut pipe = BufReader::new(pipe);
@@ -90,26 +77,6 @@ impl Lines {
         }
     }
 }
-
-// ---- A child that ends with its supervisor: the supervisor holds the other end of the child's
-// standard input, and the system closes that however the supervisor ends, kill -9 included.
-//
-// When not to use it: for a process whose standard input is a terminal or a file.
-
-/// Calls `end` once, from a thread of its own, when standard input ends.
-///
-/// # Errors
-/// When the system gives no thread.
-pub fn when_stdin_ends(end: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-    let wait = move || {
-        let (mut stdin, mut buffer) = (std::io::stdin().lock(), [0; 256]);
-        while matches!(stdin.read(&mut buffer), Ok(1..)) {}
-        end();
-    };
-    thread::Builder::new().name("supervised".to_owned()).spawn(wait).map(drop)
-}
-
-// ---- A child process: started, heard, ended; never left behind.
 
 /// Between the request to end and the end, once a child had its time to end by itself. Longer
 /// than a guard's own patience, which must not be killed while it is at it.
@@ -232,7 +199,7 @@ impl Launch {
         let log = OpenOptions::new().create(true).append(true).open(&self.log).map_err(failed)?;
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
-        crate::processes::guard::own_group(&mut command);
+        guard::own_group(&mut command);
         let mut process = command.spawn().map_err(failed)?;
         let stdin = process.stdin.take();
         let lines = match process.stdout.take() {
@@ -251,7 +218,7 @@ impl Launch {
                 interrupted: Arc::default(),
             }),
             Err(source) => {
-                let _ = crate::processes::guard::end_group(&mut process, Duration::ZERO);
+                let _ = guard::end_group(&mut process, Duration::ZERO);
                 Err(failed(source))
             }
         }
@@ -357,13 +324,13 @@ impl Child {
             return Ok(status);
         }
         // One that was stopped could not see that its input ended.
-        crate::processes::guard::continue_group(self.process.id());
-        let status = match crate::processes::guard::wait(&mut self.process, patience)? {
+        guard::continue_group(self.process.id());
+        let status = match guard::wait(&mut self.process, patience)? {
             Some(status) => {
-                crate::processes::guard::kill_group(self.process.id());
+                guard::kill_group(self.process.id());
                 status
             }
-            None => crate::processes::guard::end_group(&mut self.process, GRACE)?,
+            None => guard::end_group(&mut self.process, GRACE)?,
         };
         self.note_end(status);
         Ok(status)
@@ -375,14 +342,14 @@ impl Child {
         // what it guarded.
         let has_done_it = matches!(status.code(), Some(0 | 2));
         if let Some(leader) = self.guarded.take().filter(|_| !has_done_it) {
-            crate::processes::guard::kill_group(leader);
+            guard::kill_group(leader);
         }
     }
 
     fn ended_early(&mut self, timeout: Duration) -> StartError {
         let name = self.name.clone();
         // Its output ends a moment before it does.
-        let status = match crate::processes::guard::wait(&mut self.process, timeout.min(GRACE)) {
+        let status = match guard::wait(&mut self.process, timeout.min(GRACE)) {
             Ok(Some(status)) => {
                 self.note_end(status);
                 status.to_string()
@@ -415,6 +382,21 @@ pub fn stop_all<'a>(
         let stopped = stops.into_iter().map(|stop| stop.join().unwrap_or_else(|_| lost()));
         stopped.collect::<Vec<_>>().into_iter().try_for_each(|stopped| stopped.map(drop))
     })
+}
+
+/// Calls `end` once, from a thread of its own, when standard input ends: the supervisor holds its
+/// other end, and the system closes that however the supervisor ends, kill -9 included. Not for a
+/// process whose standard input is a terminal or a file.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn when_stdin_ends(end: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    let wait = move || {
+        let (mut stdin, mut buffer) = (std::io::stdin().lock(), [0; 256]);
+        while matches!(stdin.read(&mut buffer), Ok(1..)) {}
+        end();
+    };
+    thread::Builder::new().name("supervised".to_owned()).spawn(wait).map(drop)
 }
 
 /// The end of a log, to be put behind a message.

@@ -1,8 +1,10 @@
-//! Ending a process group: asked first, then made to.
+//! Ending a process group: asked first, then made to. And the guard, which does it in place of a
+//! supervisor that is gone.
 //!
 //! A stopped process does not see SIGTERM until it goes on, so SIGCONT follows it; SIGKILL ends
 //! whoever is left, stopped or not. Systems without process groups end the process alone.
 
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -10,11 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-pub(crate) use self::system::ask_group;
 pub use self::system::ask_to_end;
-pub(crate) use self::system::continue_group;
-pub(crate) use self::system::kill_group;
-pub(crate) use self::system::own_group;
+pub(crate) use self::system::{ask_group, continue_group, kill_group, own_group};
 
 /// How often one looks whether a process has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
@@ -38,9 +37,7 @@ mod system {
     use std::os::unix::process::CommandExt;
     use std::process::Command;
 
-    use nix::sys::signal::Signal;
-    use nix::sys::signal::kill;
-    use nix::sys::signal::killpg;
+    use nix::sys::signal::{Signal, kill, killpg};
     use nix::unistd::Pid;
 
     /// Gives a command that has not been started a process group of its own.
@@ -90,7 +87,7 @@ mod system {
 
     pub(crate) fn own_group(_command: &mut Command) {}
 
-    fn ask_group(_leader: u32) {}
+    pub(crate) fn ask_group(_leader: u32) {}
 
     pub(crate) fn continue_group(_leader: u32) {}
 
@@ -114,8 +111,7 @@ pub(crate) fn end_group(process: &mut Child, patience: Duration) -> std::io::Res
 
 // ---- Stands between a supervisor and a program that knows nothing of it.
 //
-// The guard holds the program's life in place of the supervisor: when the guard's own standard
-// input ends (the supervisor is gone, or wants it so) or it is told to stop, the program's whole
+// When the guard's own standard input ends (the supervisor is gone, or wants it so) or it is told to stop, the program's whole
 // process group is asked to end and, shortly after, made to. On Linux the guard also takes over
 // whatever the program's processes leave behind (prctl(2), PR_SET_CHILD_SUBREAPER), so that
 // daemons, which leave the group, end too.
@@ -131,23 +127,10 @@ const LOOK_FOR_OWNER_EVERY: Duration = Duration::from_millis(5);
 /// A program that could not be guarded.
 #[derive(Debug, thiserror::Error)]
 pub enum GuardError {
-    /// Its log cannot be written.
     #[error("cannot write the log {path}")]
-    Log {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It does not start.
+    Log { path: PathBuf, source: std::io::Error },
     #[error("cannot start {program}; is it there, and may it be executed?")]
-    Start {
-        /// The program.
-        program: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The system does not say how it fares.
+    Start { program: PathBuf, source: std::io::Error },
     #[error("cannot wait for the program")]
     Wait(#[source] std::io::Error),
 }
@@ -159,10 +142,10 @@ pub enum GuardError {
 /// a process of the guard's own.
 ///
 /// # Errors
-/// See [`GuardError`].
+/// A log that cannot be written, a program that does not start.
 pub fn guard(
     program: &Path,
-    arguments: &[std::ffi::OsString],
+    arguments: &[OsString],
     log: &Path,
     stop: &AtomicBool,
     started: impl FnOnce(u32),
@@ -200,10 +183,8 @@ fn watch(process: &mut Child, stop: &AtomicBool) -> std::io::Result<ExitStatus> 
 mod heirs {
     use std::fs;
 
-    use nix::sys::signal::Signal;
-    use nix::sys::signal::kill;
-    use nix::sys::wait::WaitPidFlag;
-    use nix::sys::wait::waitpid;
+    use nix::sys::signal::{Signal, kill};
+    use nix::sys::wait::{WaitPidFlag, waitpid};
     use nix::unistd::Pid;
 
     /// Ends of processes whose children come to us; a family is not deeper than that.
@@ -247,7 +228,7 @@ mod heirs {
 
 #[cfg(not(target_os = "linux"))]
 mod heirs {
-    fn take_over() {}
+    pub(crate) fn take_over() {}
 
     pub(crate) fn end() {}
 }

@@ -12,7 +12,7 @@
 //!
 //! When not to use it: for programs that are to go on after their supervisor.
 
-pub mod child;
+mod child;
 mod guard;
 mod ports;
 

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
     if .addresses.len() == 1 { "is" } else { "are" }
 )]
 pub struct PortsTaken {
-    /// All of them.
     pub addresses: Vec<SocketAddr>,
 }
 
@@ -20,21 +19,14 @@ pub struct PortsTaken {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("nothing accepts connections at {}", list(.addresses))]
 pub struct PortsClosed {
-    /// All of them.
-    pub addresses: Vec<SocketAddr>,
+    addresses: Vec<SocketAddr>,
 }
 
 /// Waiting for ports to open was in vain.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum WaitError {
-    /// It took too long.
     #[error("{closed} after {seconds} s; allow more with --start-timeout")]
-    TimedOut {
-        /// What did not open.
-        closed: PortsClosed,
-        /// How long was waited.
-        seconds: f64,
-    },
+    TimedOut { closed: PortsClosed, seconds: f64 },
     /// Whoever should have opened them is gone.
     #[error("it ended before it opened all its ports: {0}")]
     Ended(PortsClosed),
