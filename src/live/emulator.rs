@@ -1,4 +1,6 @@
-//! Serving: all servers on one thread, each attempt answered after its latency.
+//! Stand-ins for servers: all of a model's on one thread, each attempt answered after its latency.
+//!
+//! What they do with attempts is what they do in the simulator, with luck that nobody replays.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -9,8 +11,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -18,8 +19,7 @@ use tokio::runtime::Builder;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinSet, LocalSet};
 
-use crate::http;
-use crate::http::{HttpRequest, HttpResponse, Limits, Method};
+use crate::http::{self, HttpRequest, HttpResponse, Limits, Method};
 use crate::processes::PortsTaken;
 use flakelab_core::domain::{Identifier, Outcome, ServerId, Span, Streams, Timestamp};
 use flakelab_sim::world::{Instance, Latency, Luck, LuckStream, Model, Stations};
@@ -57,7 +57,7 @@ impl Stop {
 pub struct Delays(Histogram<u64>);
 
 impl Delays {
-    /// Answers.
+    /// How many there were.
     #[must_use]
     pub fn answers(&self) -> u64 {
         self.0.len()
@@ -73,10 +73,8 @@ impl Delays {
 /// Servers that could not serve.
 #[derive(Debug, thiserror::Error)]
 pub enum EmulatorError {
-    /// The system does not give what is needed.
     #[error("cannot serve: the system does not give a thread or a socket")]
     System(#[from] std::io::Error),
-    /// Counting is not possible.
     #[error("cannot count delays")]
     Counting(#[from] hdrhistogram::CreationError),
 }
@@ -93,7 +91,7 @@ struct Shared {
 /// Serves on this thread until told to stop. Time, for limiters and the log, begins now.
 ///
 /// # Errors
-/// See [`EmulatorError`].
+/// When the system does not give a thread or a socket.
 pub fn serve(
     groups: Vec<Servers>,
     listeners: Listeners,
@@ -178,7 +176,7 @@ impl Shared {
 
 /// A thread that wakes tasks. Ends when it is dropped; tasks that still wait are woken then.
 #[derive(Debug)]
-pub(crate) struct Alarm {
+struct Alarm {
     shared: Arc<Alarms>,
     thread: Option<JoinHandle<()>>,
 }
@@ -198,7 +196,7 @@ struct Queue {
 }
 
 impl Alarm {
-    pub(crate) fn start() -> std::io::Result<Self> {
+    fn start() -> std::io::Result<Self> {
         let shared = Arc::<Alarms>::default();
         let of_thread = Arc::clone(&shared);
         let run = move || {
@@ -280,7 +278,7 @@ fn no_timer_slack() {
 #[cfg(not(target_os = "linux"))]
 fn no_timer_slack() {}
 
-// ---- Where the servers listen: on their ports in the model, on others, or where the system likes.
+// ---- Where the servers listen.
 
 /// Where servers listen, on 127.0.0.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -306,13 +304,13 @@ pub struct Listeners {
 }
 
 #[derive(Debug)]
-pub(crate) struct Listener {
+struct Listener {
     /// Which of the groups of servers it belongs to.
     group: usize,
     /// Its server's port in the model.
-    pub(crate) port: u16,
-    pub(crate) socket: TcpListener,
-    pub(crate) address: SocketAddr,
+    port: u16,
+    socket: TcpListener,
+    address: SocketAddr,
 }
 
 /// Servers that cannot listen.
@@ -428,11 +426,11 @@ const HEADER: &str = "at_s,port,request_id,outcome,latency_ms";
 /// What a server met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Entry {
-    pub(crate) at: Timestamp,
-    pub(crate) port: u16,
-    pub(crate) identifier: Identifier,
-    pub(crate) outcome: Outcome,
-    pub(crate) latency: Span,
+    at: Timestamp,
+    port: u16,
+    identifier: Identifier,
+    outcome: Outcome,
+    latency: Span,
 }
 
 /// A log that is being written by a thread of its own.
@@ -447,14 +445,12 @@ pub struct ServerLog {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write the servers' log {path}; choose another file with --log")]
 pub struct LogError {
-    /// The file.
     path: String,
-    /// Why.
     source: std::io::Error,
 }
 
 impl ServerLog {
-    /// Begins a log; a file of that name is replaced.
+    /// A file of that name is replaced.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -531,17 +527,12 @@ fn line(file: &mut impl Write, entry: &Entry) -> std::io::Result<()> {
     )
 }
 
-// ---- A server of which everything is known: it measures the path to it.
-
-/// One server on port 4000 in the model. It answers after exactly 1 ms, fails every second attempt
+/// A server of which everything is known, to measure the path to it: one server on port 4000 in the model. It answers after exactly 1 ms, fails every second attempt
 /// on average, so that retries are measured too, and never refuses.
 #[must_use]
 pub fn null_model() -> Model {
     Model { name: "null".to_owned(), ..Model::of_rates(&[0.5]) }
 }
-
-// ---- What the servers of one model do with attempts: what they do in the simulator, with luck that
-// nobody replays.
 
 /// One draw of a model's servers.
 #[derive(Debug)]
@@ -556,8 +547,7 @@ pub struct Servers {
 
 impl Servers {
     /// The servers of one replication of a model: its error rates, limiters, conditions and luck are
-    /// those
-    /// that the simulator has there.
+    /// those that the simulator has there.
     pub fn draw(model: &Model, seed: u64, replication: u64) -> Self {
         let streams = Streams::new(seed);
         let mut truth = model.drawn(&streams, replication);
@@ -600,10 +590,7 @@ impl Servers {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use flakelab_core::domain::Outcome;
     use flakelab_sim::world::{LuckTape, RateLimit};
 
     #[test]

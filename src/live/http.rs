@@ -1,4 +1,5 @@
-//! One connection: a request within its deadlines, an answer, the end.
+//! HTTP/1.1, as little of it as is needed: one request a connection, within deadlines; an answer;
+//! the end. What is not exactly one well-formed request is refused.
 
 use std::future::Future;
 use std::time::Duration;
@@ -12,6 +13,96 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use flakelab_core::domain::Identifier;
 
+/// What a client may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request's head.
+    pub head_bytes: usize,
+    /// From the connection until the whole head is there.
+    pub head_deadline: Duration,
+    /// From then until the whole body is there.
+    pub body_deadline: Duration,
+    /// Connections at a time; those beyond wait in the system's queue.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head_bytes: 8192,
+            head_deadline: Duration::from_secs(2),
+            body_deadline: Duration::from_secs(1),
+            connections: 1024,
+        }
+    }
+}
+
+/// Serves until `stop` resolves, and then until every request that was taken is answered; those
+/// that have not arrived in full by then are dropped.
+///
+/// One request a connection, which is closed after the answer. What is not exactly one well-formed
+/// request is answered with a 4xx and never reaches `handler`; a client that hangs up before it has
+/// sent all gets nothing. A request that was taken is handled to its end whether or not the client
+/// is still there. Runs on a current-thread runtime, inside a `LocalSet`.
+pub async fn serve<H, F>(
+    listener: TcpListener,
+    limits: Limits,
+    handler: H,
+    stop: impl Future<Output = ()>,
+) where
+    H: Fn(HttpRequest) -> F + Clone + 'static,
+    F: Future<Output = HttpResponse> + 'static,
+{
+    let mut connections = JoinSet::new();
+    let (stopping, stopped) = watch::channel(());
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        while connections.try_join_next().is_some() {}
+        let room = connections.len() < limits.connections;
+        tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept(), if room => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn_local(handle(stream, limits, handler.clone(), stopped.clone()));
+                }
+                // Too many open files, or a connection that was gone at once: others may do.
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            },
+            _ = connections.join_next(), if !room => {}
+        }
+    }
+    drop((listener, stopping));
+    while connections.join_next().await.is_some() {}
+}
+
+async fn handle<H, F>(
+    mut stream: TcpStream,
+    limits: Limits,
+    handler: H,
+    mut stopped: watch::Receiver<()>,
+) where
+    H: Fn(HttpRequest) -> F,
+    F: Future<Output = HttpResponse>,
+{
+    // Small answers should not wait for more to send; where that cannot be had, they do.
+    let _ = stream.set_nodelay(true);
+    let received = tokio::select! {
+        received = receive(&mut stream, &limits) => received,
+        // Nothing is ever sent; it ends when serving does.
+        _ = stopped.changed() => return,
+    };
+    match received {
+        Received::Nothing => {}
+        Received::Refused(refusal) => answer(stream, &refusal, true).await,
+        Received::Request(request) => {
+            let response = handler(request).await;
+            answer(stream, &response, false).await;
+        }
+    }
+}
+
+// ---- One connection.
+
 /// An answer that is not taken within this time is dropped.
 const WRITE_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -21,17 +112,13 @@ const LINGER: Duration = Duration::from_millis(500);
 
 const MOST_LINGERING_BYTES: usize = 1 << 20;
 
-/// What came over a connection.
-pub(crate) enum Received {
-    /// A request.
+/// What came over a connection; nothing if the client hung up.
+enum Received {
     Request(HttpRequest),
-    /// Something that is refused.
     Refused(HttpResponse),
-    /// The client hung up.
     Nothing,
 }
 
-/// Reads one request.
 async fn receive(stream: &mut TcpStream, limits: &Limits) -> Received {
     let mut bytes = Vec::with_capacity(512);
     let deadline = Instant::now() + limits.head_deadline;
@@ -121,12 +208,12 @@ async fn throw_away(stream: &mut TcpStream) {
 
 /// A head that is as expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Head {
-    pub(crate) method: Method,
-    pub(crate) path: String,
-    pub(crate) json: bool,
+struct Head {
+    method: Method,
+    path: String,
+    json: bool,
     /// Bytes of the body.
-    pub(crate) length: usize,
+    length: usize,
 }
 
 /// More header lines than this are refused.
@@ -250,7 +337,7 @@ pub struct HttpResponse {
 }
 
 impl HttpResponse {
-    /// A response in JSON.
+    /// A response with this body.
     pub fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self { status, headers: Vec::new(), body: body.into() }
     }
@@ -269,14 +356,8 @@ impl HttpResponse {
         self
     }
 
-    /// Its status.
-    #[must_use]
-    pub fn status(&self) -> u16 {
-        self.status
-    }
-
     /// As it goes over the wire; the connection ends with it.
-    pub(crate) fn bytes(&self) -> Vec<u8> {
+    fn bytes(&self) -> Vec<u8> {
         let mut text = format!(
             "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
              connection: close\r\n",
@@ -333,96 +414,6 @@ pub fn identifier(request: &HttpRequest) -> Result<Identifier, HttpResponse> {
     Identifier::from_bytes(body.id.as_bytes()).map_err(|_| refused(expected))
 }
 
-// ---- Accepting connections, up to a limit, until told to stop.
-
-/// What a client may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of a request's head.
-    pub head_bytes: usize,
-    /// From the connection until the whole head is there.
-    pub head_deadline: Duration,
-    /// From then until the whole body is there.
-    pub body_deadline: Duration,
-    /// Connections at a time; those beyond wait in the system's queue.
-    pub connections: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            head_bytes: 8192,
-            head_deadline: Duration::from_secs(2),
-            body_deadline: Duration::from_secs(1),
-            connections: 1024,
-        }
-    }
-}
-
-/// Serves until `stop` resolves, and then until every request that was taken is answered; those
-/// that have not arrived in full by then are dropped.
-///
-/// One request a connection, which is closed after the answer. What is not exactly one well-formed
-/// request is answered with a 4xx and never reaches `handler`; a client that hangs up before it has
-/// sent all gets nothing. A request that was taken is handled to its end whether or not the client
-/// is still there. Runs on a current-thread runtime, inside a `LocalSet`.
-pub async fn serve<H, F>(
-    listener: TcpListener,
-    limits: Limits,
-    handler: H,
-    stop: impl Future<Output = ()>,
-) where
-    H: Fn(HttpRequest) -> F + Clone + 'static,
-    F: Future<Output = HttpResponse> + 'static,
-{
-    let mut connections = JoinSet::new();
-    let (stopping, stopped) = watch::channel(());
-    let mut stop = std::pin::pin!(stop);
-    loop {
-        while connections.try_join_next().is_some() {}
-        let room = connections.len() < limits.connections;
-        tokio::select! {
-            () = &mut stop => break,
-            accepted = listener.accept(), if room => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn_local(handle(stream, limits, handler.clone(), stopped.clone()));
-                }
-                // Too many open files, or a connection that was gone at once: others may do.
-                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
-            },
-            _ = connections.join_next(), if !room => {}
-        }
-    }
-    drop((listener, stopping));
-    while connections.join_next().await.is_some() {}
-}
-
-async fn handle<H, F>(
-    mut stream: TcpStream,
-    limits: Limits,
-    handler: H,
-    mut stopped: watch::Receiver<()>,
-) where
-    H: Fn(HttpRequest) -> F,
-    F: Future<Output = HttpResponse>,
-{
-    // Small answers should not wait for more to send; where that cannot be had, they do.
-    let _ = stream.set_nodelay(true);
-    let received = tokio::select! {
-        received = receive(&mut stream, &limits) => received,
-        // Nothing is ever sent; it ends when serving does.
-        _ = stopped.changed() => return,
-    };
-    match received {
-        Received::Nothing => {}
-        Received::Refused(refusal) => answer(stream, &refusal, true).await,
-        Received::Request(request) => {
-            let response = handler(request).await;
-            answer(stream, &response, false).await;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
@@ -438,7 +429,7 @@ mod tests {
     use super::*;
 
     fn status(head: &str) -> u16 {
-        parse(head.as_bytes()).map_or_else(|refusal| refusal.status(), |_| 200)
+        parse(head.as_bytes()).map_or_else(|refusal| refusal.status, |_| 200)
     }
 
     fn post(lines: &str) -> u16 {
@@ -507,8 +498,8 @@ mod tests {
         assert_eq!(of(false, &json).unwrap().as_str(), id);
         let other_key = format!("{{\"id\": \"{id}\", \"x\": 1}}");
         for bad in ["", "abc", &format!("{id}Y"), "{\"id\": 7}", "{\"id\": \"abc\"}", &other_key] {
-            assert_eq!(of(true, bad).unwrap_err().status(), 400, "{bad}");
-            assert_eq!(of(false, bad).unwrap_err().status(), 400, "{bad}");
+            assert_eq!(of(true, bad).unwrap_err().status, 400, "{bad}");
+            assert_eq!(of(false, bad).unwrap_err().status, 400, "{bad}");
         }
     }
 

@@ -6,19 +6,20 @@
 //!                                   \-> trace, events, metrics file
 //! ```
 //!
-//! [`http`] takes requests in, [`proxy`] is the driver in real time, [`emulator`] stands in for
-//! servers, [`load`] sends requests when they are due, [`processes`] keeps other processes alive
-//! and ends them. The probe sends bounded bursts that tell rate limits apart.
+//! [`http`] takes requests in, [`Proxy`] is the driver in real time, [`serve`] stands in for
+//! servers, [`load`] sends requests when they are due, [`Child`] keeps another process alive and
+//! ends it. [`probe_server`] sends bounded bursts that tell rate limits apart.
 
 #![allow(clippy::disallowed_methods, reason = "time is real here")]
 
-pub mod emulator;
+mod emulator;
 pub mod http;
 pub mod load;
-pub mod metrics;
+mod metrics;
 mod overhead;
+mod probe;
 mod processes;
-pub mod proxy;
+mod proxy;
 mod target;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -33,9 +34,8 @@ pub use self::load::{
     Counts, End, LoadError, LoadLog, Loss, Quantiles, Schedule, Sent, run, write_requests,
 };
 pub use self::metrics::{Metrics, MetricsError, RecentEvent, ServerMetrics};
-pub use self::overhead::{
-    AnsweredAt, Ladder, PlannedAttempt, Probe, measured_overhead, probe_server,
-};
+pub use self::overhead::{AnsweredAt, measured_overhead};
+pub use self::probe::{Ladder, Probe, probe_server};
 pub use self::processes::{
     Child, Launch, StartError, ask_to_end, check_free, guard, stop_all, wait_until_open,
     when_stdin_ends,
@@ -43,13 +43,7 @@ pub use self::processes::{
 pub use self::proxy::{Files, Proxy, Settings, Step, balancer};
 pub use self::target::{Client, ClientError, Target, TargetError};
 
-// ---- The calendar: names of folders, times in files, seeds of runs that nobody gave a seed; and the
-// clock of a run, which reads the calendar once.
-//
-// A calendar that is set back in the middle of a run would make attempts overtake each other in
-// the trace; time that only the monotonic clock tells cannot.
-//
-// When not to use it: to compare runs of different processes to better than a millisecond.
+// ---- The calendar: names of folders, times in files, seeds of runs that nobody gave a seed.
 
 /// Now, in Unix seconds.
 #[must_use]
@@ -74,7 +68,8 @@ pub fn name(unix_seconds: f64) -> String {
     format!("{}-{hour:02}{minute:02}{:02}", day(unix_seconds.max(0.0)), second % 60)
 }
 
-/// Tells moments of a run, as the balancer and as files have them.
+/// Tells moments of a run, as the balancer and as files have them. It reads the calendar once: one
+/// that is set back in the middle of a run would make attempts overtake each other in the trace.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     epoch: Instant,
@@ -87,7 +82,6 @@ impl Clock {
         Self { epoch: Instant::now() + lead, epoch_unix_s: unix_seconds() + lead.as_secs_f64() }
     }
 
-    /// The moment when the run begins.
     pub(crate) fn epoch(&self) -> Instant {
         self.epoch
     }
@@ -103,7 +97,6 @@ impl Clock {
         self.epoch.checked_add(Duration::from_nanos(at.as_nanos()))
     }
 
-    /// Unix time in seconds.
     pub(crate) fn unix_s(&self, at: Timestamp) -> f64 {
         self.epoch_unix_s + at.as_secs_f64()
     }

@@ -19,8 +19,7 @@ use std::error::Error;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
-use std::sync::mpsc::{RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
@@ -31,6 +30,7 @@ use tokio::sync::{mpsc as departures, watch};
 use tokio::task::JoinSet;
 
 use crate::Clock;
+use crate::target::bare_client;
 use flakelab_core::domain::{Identifier, Purpose, Streams, Timestamp};
 use flakelab_core::stats::nearest_rank;
 
@@ -158,8 +158,7 @@ pub fn run(
 
 // ---- `requests.csv`: a line for every request of a load, in the order in which they were due.
 //
-// When not to use it: to fit a model; it knows requests, not attempts. The trace of the proxy
-// does.
+// It knows requests, not attempts: models are fitted to the trace of the proxy.
 
 const HEADER: [&str; 8] =
     ["number", "request_id", "due_s", "drift_ms", "latency_ms", "status", "attempts", "end"];
@@ -175,7 +174,7 @@ pub fn write_requests(out: impl Write, log: &LoadLog) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
     writer.write_record(HEADER)?;
     for sent in &log.sent {
-        let ms = |length: std::time::Duration| (length.as_nanos() as f64 / 1e6).to_string();
+        let ms = |length: Duration| (length.as_nanos() as f64 / 1e6).to_string();
         let end = match &sent.end {
             End::Ok => "ok".to_owned(),
             End::Error => "error".to_owned(),
@@ -200,9 +199,6 @@ pub fn write_requests(out: impl Write, log: &LoadLog) -> io::Result<()> {
 //
 // A 200 or a 500 is an answer only when the whole of it arrived: a proxy that dies in the middle
 // has not answered. Bodies are read and thrown away, whatever their size.
-//
-// When not to use it: for servers behind TLS, redirects or proxies; nothing but the target is
-// contacted.
 
 /// The header in which a proxy says how many attempts an answer took.
 const ATTEMPTS: &str = "x-flakelab-attempts";
@@ -210,9 +206,8 @@ const ATTEMPTS: &str = "x-flakelab-attempts";
 /// The longest timeout; moments much later than that need not exist.
 const LONGEST: Duration = Duration::from_secs(86_400);
 
-/// Sends requests.
 #[derive(Debug, Clone)]
-pub(crate) struct Exchange {
+struct Exchange {
     client: Client,
     url: String,
     json: bool,
@@ -220,15 +215,8 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    pub(crate) fn new(schedule: &Schedule) -> Result<Self, LoadError> {
-        let client = Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .http1_only()
-            .pool_max_idle_per_host(0)
-            .build()
-            .map_err(LoadError::Client)?;
+    fn new(schedule: &Schedule) -> Result<Self, LoadError> {
+        let client = bare_client().build().map_err(LoadError::Client)?;
         let url = format!("http://{}/", schedule.target);
         let timeout = schedule.timeout.min(LONGEST);
         Ok(Self { client, url, json: schedule.json, timeout })
@@ -526,15 +514,13 @@ const LEAD: Duration = Duration::from_millis(5);
 
 /// A request on its way out.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Departure {
-    /// Its number, from 0.
-    pub number: u64,
-    /// What it delivers.
-    pub identifier: Identifier,
+struct Departure {
+    number: u64,
+    identifier: Identifier,
     /// When it is due, after the start.
-    pub due: Duration,
+    due: Duration,
     /// The same as a moment.
-    pub due_at: Instant,
+    due_at: Instant,
 }
 
 /// When request `number` is due: the schedule of the simulator, to the nanosecond.
@@ -579,10 +565,7 @@ fn sleep_until(moment: Instant, stop: &AtomicBool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use flakelab_core::domain::Identifier;
 
     #[test]
     fn every_request_is_a_line_and_what_is_not_known_stays_empty() {

@@ -16,6 +16,16 @@ use std::time::{Duration, Instant};
 
 use flakelab_core::domain::Outcome;
 
+/// What every client of ours is: it contacts nothing but the target, once for each request.
+pub(crate) fn bare_client() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .http1_only()
+        .pool_max_idle_per_host(0)
+}
+
 /// Sends attempts, from any number of threads at once. Clones share one.
 ///
 /// Beneath it is one thread that moves the bytes of all attempts. That is enough: on two busy cores,
@@ -37,16 +47,8 @@ impl Client {
     /// # Errors
     /// When the system does not give it a thread or a socket.
     pub fn new(timeout: Duration) -> Result<Self, ClientError> {
-        let http = reqwest::blocking::Client::builder()
-            .timeout(timeout)
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .http1_only()
-            .pool_max_idle_per_host(0)
-            .build()
-            .map_err(ClientError)?;
-        Ok(Self { http })
+        let http = reqwest::blocking::ClientBuilder::from(bare_client()).timeout(timeout).build();
+        Ok(Self { http: http.map_err(ClientError)? })
     }
 
     /// Sends an identifier and waits for the outcome, with the time that it took.

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use flakelab_core::domain::Fleet;
 use flakelab_fit::{Basis, PredictionFile};
-use flakelab_live::{Settings, Step, proxy};
+use flakelab_live::{Settings, Step, balancer};
 use flakelab_sim::trace::{ReadOptions, Recording};
 use flakelab_sim::world::{Model, Ports};
 
@@ -131,7 +131,7 @@ fn replays(events: &Path) -> bool {
         targets: Vec::new(),
         session: None,
     };
-    let mut balancer = proxy::balancer(&settings);
+    let mut balancer = balancer(&settings);
     let file = fs::File::open(events.with_extension("csv")).unwrap();
     let steps = Step::read(file).unwrap();
     assert!(steps.len() > 100);

@@ -13,9 +13,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use crate::Clock;
-use crate::proxy::log::{Note, State};
-use crate::proxy::senders::{Job, Report, Senders};
-use crate::proxy::{Message, Reply};
+use crate::proxy::messages::{Message, Note, Reply, Report, State};
+use crate::proxy::senders::{Job, Senders};
 use flakelab_core::balancer::{Answer, Balancer, Effects, Event, Ledger};
 use flakelab_core::domain::{Attempt, Identifier, Request, RequestId, Timestamp};
 

@@ -1,4 +1,6 @@
-//! The events log: every event handed to the balancer and every effect it asked for, in order,
+//! Two logs of a run: the events log, and the trace.
+//!
+//! The events log holds every event handed to the balancer and every effect it asked for, in order,
 //! to the nanosecond. A fresh balancer that is fed the events must ask for the same effects, one by
 //! one; [`Step::read`] reads a log for that.
 //!
@@ -13,21 +15,22 @@
 //! | `answer` | `request` is answered with `outcome`, after `number` attempts and `time_ns` |
 //! | `wake_at` | an alarm is set for `time_ns` |
 //!
-//! When not to use it: to fit models; that is what the trace is for.
+//! The trace has a row for every attempt, written when it is known whether it was the last of its
+//! request. That is at once: the balancer either answers or sends again when an attempt has ended.
+//! Only a strategy that waits before it sends again leaves the row of the last attempt unwritten so
+//! long. Models are fitted to the trace, not to the events log.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
 use crate::Clock;
-use crate::proxy::Settings;
-use flakelab_core::balancer::{Answer, Command, Event, Ledger};
+use crate::proxy::messages::{Note, Settings};
+use flakelab_core::balancer::{Answer, Command, Event};
 use flakelab_core::domain::{
     Attempt, AttemptId, Identifier, Outcome, Request, RequestId, ServerId, Span, Timestamp,
 };
-use flakelab_core::strategy;
 use flakelab_sim::trace::{Config, Row, RowWriter};
 
 /// One line. What a kind does not say is empty.
@@ -56,7 +59,6 @@ enum Kind {
     WakeAt,
 }
 
-/// Writes a log.
 #[derive(Debug)]
 pub(crate) struct EventWriter<W: Write> {
     out: csv::Writer<W>,
@@ -129,17 +131,11 @@ pub struct Step {
 /// A log that is not one.
 #[derive(Debug, thiserror::Error)]
 pub enum EventsError {
-    /// A line that cannot be read.
     #[error("this is no events log of a proxy: {0}")]
     Line(#[from] csv::Error),
     /// A line that lacks what its kind must say, or an effect before all events.
     #[error("line {line} of the events log: {problem}")]
-    Form {
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong.
-        problem: &'static str,
-    },
+    Form { line: usize, problem: &'static str },
 }
 
 /// A line as what it stands for.
@@ -152,7 +148,7 @@ impl Step {
     /// Reads a log.
     ///
     /// # Errors
-    /// See [`EventsError`].
+    /// When a line cannot be read, or lacks what its kind must say.
     pub fn read(input: impl Read) -> Result<Vec<Self>, EventsError> {
         let mut steps: Vec<Self> = Vec::new();
         for (i, row) in csv::Reader::from_reader(input).deserialize().enumerate() {
@@ -201,11 +197,7 @@ fn entry(line: &Line) -> Option<Entry> {
     })
 }
 
-// ---- The trace of a run: a row for every attempt, written when it is known whether it was the last
-// of its request.
-//
-// That is at once: the balancer either answers or sends again when an attempt has ended. Only a
-// strategy that waits before it sends again leaves the row of the last attempt unwritten so long.
+// ---- The trace.
 
 /// What every row of a run says.
 #[derive(Debug, Clone)]
@@ -228,7 +220,6 @@ impl Labels {
     }
 }
 
-/// Turns notes into rows.
 #[derive(Debug)]
 pub(crate) struct AttemptLog<W: Write> {
     out: RowWriter<W>,
@@ -307,70 +298,11 @@ fn row(labels: &Labels, identifier: Identifier, attempt: &Attempt, outcome: Outc
     }
 }
 
-// ---- What the decision thread tells the recorder: every event, every effect, and now and then the
-// state.
-//
-// Notes come in the order in which things were decided; the effects of an event follow it.
-
-/// Something to write down.
-#[derive(Debug)]
-pub(crate) enum Note {
-    /// Event: a request arrived and was handed to the balancer at `at`.
-    Arrived { at: Timestamp, request: Request, identifier: Identifier },
-    /// Event: an attempt ended. It was really sent at `began`, its outcome known at `ended`, and
-    /// the balancer was told at `at`.
-    Finished {
-        at: Timestamp,
-        attempt: Attempt,
-        outcome: Outcome,
-        began: Timestamp,
-        ended: Timestamp,
-    },
-    /// Event: an alarm went off.
-    WokeUp { at: Timestamp },
-    /// Effect: an attempt was handed to a sender.
-    Sent(Attempt),
-    /// Effect: a request was answered.
-    Answered(RequestId, Answer),
-    /// Effect: an alarm was set.
-    AlarmSet(Timestamp),
-    /// The state after all of that.
-    State(Box<State>),
-}
-
-/// The balancer's state at one moment.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct State {
-    pub(crate) at: Timestamp,
-    pub(crate) ledger: Ledger,
-    /// The success rates that the strategy would bet on, one a server, where it has such a belief.
-    pub(crate) beliefs: Vec<Option<f64>>,
-    pub(crate) waiting: usize,
-    pub(crate) in_service: usize,
-    /// What the strategy has to tell of load and health.
-    pub(crate) of_strategy: Option<strategy::Notes>,
-}
-
-impl State {
-    /// That of a proxy with so many servers that has not been asked for anything.
-    pub(crate) fn before_all(servers: usize) -> Self {
-        Self {
-            at: Timestamp::ZERO,
-            ledger: Ledger::new(servers),
-            beliefs: vec![None; servers],
-            waiting: 0,
-            in_service: 0,
-            of_strategy: None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use flakelab_core::domain::{AttemptId, Request, ServerId, Span, Timestamp};
 
     #[test]
     fn what_is_written_reads_back_to_the_nanosecond() {

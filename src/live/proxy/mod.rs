@@ -1,16 +1,26 @@
-//! The HTTP front: requests in, answers out, on a thread and a runtime of its own.
+//! The proxy: one decision thread, the same balancer as in the simulator, blocking attempts.
 //!
-//! A request is reduced to its identifier here; nothing else of it goes any further. What is
-//! refused is answered here too, and the decision thread never hears of it.
+//! ```text
+//! http front --Arrived--> decision thread (Balancer::handle) --jobs--> senders --> servers
+//! ^                     |        ^                                   |
+//! +------reply----------+        +-------------Finished--------------+
+//! |
+//! +--notes--> recorder: trace, events log, metrics file
+//! ```
+//!
+//! Every request that was taken is answered exactly once: by the balancer's word, or with 503 when
+//! the proxy ends first. A request whose client has hung up is served and counted like any other.
+//!
+//! When not to use it: in front of anything that matters; it forwards identifiers, no requests.
 
 mod decisions;
 mod log;
+mod messages;
 mod recorder;
 mod senders;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use std::{io, thread};
@@ -23,237 +33,45 @@ use tokio::task::LocalSet;
 use crate::http::{HttpRequest, HttpResponse, Limits, Method};
 use crate::metrics::Metrics;
 use crate::proxy::decisions::{Decisions, Hands};
+use crate::proxy::messages::{Message, Newest, Reply};
 use crate::proxy::recorder::{FileError, Recorder};
-use crate::proxy::senders::{Report, Senders};
-use crate::target::{Client, ClientError, Target};
+use crate::proxy::senders::Senders;
+use crate::target::{Client, ClientError};
 use crate::{Clock, http};
 use flakelab_core::balancer::{Balancer, Ledger};
-use flakelab_core::domain::{Fleet, Identifier, Purpose, Rules, Streams};
-use flakelab_core::strategy::StrategySpec;
+use flakelab_core::domain::{Purpose, Streams};
 
-pub use self::log::{EventsError, Step};
+pub use self::log::Step;
+pub use self::messages::Settings;
 pub use self::recorder::Files;
-
-/// Connections that wait to be accepted.
-const BACKLOG: u32 = 4096;
-
-/// The answer to a request: 200 if `ok`, else 500.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Reply {
-    pub(crate) ok: bool,
-    pub(crate) attempts: u32,
-}
-
-/// A port that is listened on, not served yet.
-#[derive(Debug)]
-pub(crate) struct Listening {
-    runtime: Runtime,
-    listener: TcpListener,
-}
-
-impl Listening {
-    /// Listens on 127.0.0.1; port 0 is any that is free.
-    pub(crate) fn on(port: u16) -> std::io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let listener = {
-            let _inside = runtime.enter();
-            let socket = TcpSocket::new_v4()?;
-            // A port whose last owner has just ended may be used again; one in use may not.
-            socket.set_reuseaddr(true)?;
-            socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
-            socket.listen(BACKLOG)?
-        };
-        Ok(Self { runtime, listener })
-    }
-
-    pub(crate) fn address(&self) -> std::io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-
-    /// Serves from a thread of its own until `stop` is sent or dropped, and every request that
-    /// was taken is answered.
-    pub(crate) fn serve(
-        self,
-        door: Door,
-        stop: oneshot::Receiver<()>,
-    ) -> std::io::Result<JoinHandle<()>> {
-        thread::Builder::new().name("http front".to_owned()).spawn(move || {
-            let handler = move |request| handle(request, door.clone());
-            let stop = async { drop(stop.await) };
-            let serving = http::serve(self.listener, Limits::default(), handler, stop);
-            LocalSet::new().block_on(&self.runtime, serving);
-        })
-    }
-}
-
-/// What the front shares with the rest of the proxy.
-#[derive(Debug, Clone)]
-pub(crate) struct Door {
-    pub(crate) messages: Sender<Message>,
-    pub(crate) newest: Newest,
-}
-
-/// The newest metrics.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Newest(Arc<Mutex<Arc<Metrics>>>);
-
-impl Newest {
-    pub(crate) fn set(&self, metrics: Metrics) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(metrics);
-    }
-
-    pub(crate) fn get(&self) -> Arc<Metrics> {
-        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-async fn handle(request: HttpRequest, door: Door) -> HttpResponse {
-    let read_at = Instant::now();
-    match (request.method, request.path.as_str()) {
-        (Method::Post, "/") => deliver(&request, read_at, &door.messages).await,
-        (Method::Get, "/health") => HttpResponse::json(200, health(&door.newest.get())),
-        (Method::Get, "/metrics.json") => match serde_json::to_vec(&*door.newest.get()) {
-            Ok(body) => HttpResponse::json(200, body),
-            Err(_) => HttpResponse::json(500, r#"{"status":"error"}"#),
-        },
-        (_, "/") => not_allowed("POST"),
-        (_, "/health" | "/metrics.json") => not_allowed("GET"),
-        _ => HttpResponse::json(
-            404,
-            r#"{"status":"refused","reason":"there are POST /, GET /health and GET /metrics.json"}"#,
-        ),
-    }
-}
-
-async fn deliver(
-    request: &HttpRequest,
-    read_at: Instant,
-    messages: &Sender<Message>,
-) -> HttpResponse {
-    let identifier = match http::identifier(request) {
-        Ok(identifier) => identifier,
-        Err(refusal) => return refusal,
-    };
-    let (reply, answer) = oneshot::channel();
-    // A message that nobody takes is dropped, and its `reply` with it: the answer is then an error.
-    let _ = messages.send(Message::Arrived { identifier, read_at, reply });
-    match answer.await {
-        Ok(Reply { ok: true, attempts }) => answered(200, r#"{"status":"ok"}"#, attempts),
-        Ok(Reply { ok: false, attempts }) => answered(500, r#"{"status":"error"}"#, attempts),
-        Err(_) => HttpResponse::json(503, r#"{"status":"stopping"}"#),
-    }
-}
-
-fn answered(status: u16, body: &str, attempts: u32) -> HttpResponse {
-    HttpResponse::json(status, body).with_header("x-flakelab-attempts", attempts.to_string())
-}
-
-fn not_allowed(method: &str) -> HttpResponse {
-    let body = r#"{"status":"refused","reason":"this path has another method"}"#;
-    HttpResponse::json(405, body).with_header("allow", method.to_owned())
-}
-
-fn health(metrics: &Metrics) -> String {
-    let Metrics { strategy, config, waiting, in_service, .. } = metrics;
-    let health = serde_json::json!({
-        "status": "ok",
-        "strategy": strategy,
-        "config": config,
-        "waiting": waiting,
-        "in_service": in_service,
-    });
-    health.to_string()
-}
-
-// ---- The proxy: one decision thread, the same balancer as in the simulator, blocking attempts.
-//
-// ```text
-// http front --Arrived--> decision thread (Balancer::handle) --jobs--> senders --> servers
-// ^                     |        ^                                   |
-// +------reply----------+        +-------------Finished--------------+
-// |
-// +--notes--> recorder: trace, events log, metrics file
-// ```
-//
-// Every request that was taken is answered exactly once: by the balancer's word, or with 503 when
-// the proxy ends first. A request whose client has hung up is served and counted like any other.
-//
-// When not to use it: in front of anything that matters; it forwards identifiers, no requests.
 
 /// The most requests that a proxy serves at the same time; each takes a thread.
 pub const MOST_IN_SERVICE: usize = 1024;
-
-/// Everything that a proxy needs to know.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
-    /// Who decides.
-    pub strategy: StrategySpec,
-    /// The master seed; the strategy's coins are those of its first replication.
-    pub seed: u64,
-    /// The rules.
-    pub rules: Rules,
-    /// The rate that is expected; `give_up_after_ms` depends on it unless it is given.
-    pub requests_per_second: f64,
-    /// The config, or the model's name.
-    pub config: String,
-    /// What the strategy is told of the servers.
-    pub fleet: Fleet,
-    /// The model's port of each server, which names it in all files.
-    pub ports: Vec<u16>,
-    /// Where each server really is; as many.
-    pub targets: Vec<Target>,
-    /// The `session_id` of the trace.
-    pub session: Option<String>,
-}
 
 /// A proxy that cannot begin, or could not write down all.
 #[derive(Debug, thiserror::Error)]
 pub enum ProxyError {
     /// As many ports as servers, and at least one.
     #[error("{targets} targets for {ports} servers; expected exactly one for each")]
-    Targets {
-        /// Targets given.
-        targets: usize,
-        /// Servers of the model.
-        ports: usize,
-    },
+    Targets { targets: usize, ports: usize },
     /// A thread each would be too much.
     #[error("{0} requests in service at a time are too many; expected at most {MOST_IN_SERVICE}")]
     InService(usize),
-    /// Somebody else listens there.
     #[error(
         "port {0} on 127.0.0.1 is taken by another program; end that one, or choose another port \
          (0 for any that is free)"
     )]
     Taken(u16),
-    /// The port cannot be had.
     #[error("cannot listen on 127.0.0.1:{port}")]
-    Listen {
-        /// The port.
-        port: u16,
-        /// Why.
-        source: io::Error,
-    },
-    /// The system gives no thread or no client.
+    Listen { port: u16, source: io::Error },
     #[error("cannot start the proxy")]
     Start(#[source] io::Error),
-    /// No client.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// A file cannot be written, or could not be written to its end.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A thread of the proxy ended in the middle.
     #[error("the proxy's {0} broke down; this is a bug of flakelab")]
     Broken(&'static str),
-}
-
-/// What the decision thread waits for.
-#[derive(Debug)]
-pub(crate) enum Message {
-    Arrived { identifier: Identifier, read_at: Instant, reply: oneshot::Sender<Reply> },
-    Finished(Report),
-    Stop,
 }
 
 /// Ends a proxy, from any thread.
@@ -261,7 +79,7 @@ pub(crate) enum Message {
 pub struct Stopper(Sender<Message>);
 
 impl Stopper {
-    /// Asks the proxy to end. Doing it again changes nothing.
+    /// Doing it again changes nothing.
     pub fn stop(&self) {
         // A proxy that has ended hears nothing, and need not.
         let _ = self.0.send(Message::Stop);
@@ -287,7 +105,7 @@ impl Proxy {
     /// contacted. If it fails, no new file is left behind.
     ///
     /// # Errors
-    /// See [`ProxyError`].
+    /// A port that is taken, a file that cannot be written, settings that do not fit together.
     pub fn bind(settings: Settings, port: u16, files: &Files) -> Result<Self, ProxyError> {
         let (targets, ports) = (settings.targets.len(), settings.ports.len());
         if targets != ports || ports == 0 {
@@ -357,4 +175,114 @@ pub fn balancer(settings: &Settings) -> Balancer {
     let coins = Streams::new(settings.seed).stream(Purpose::Strategy, 0, 0);
     let strategy = settings.strategy.build(&settings.fleet, coins);
     Balancer::new(strategy, settings.rules, settings.requests_per_second, servers)
+}
+
+// ---- The HTTP front: requests in, answers out, on a thread and a runtime of its own. A request is
+// reduced to its identifier here; what is refused is answered here too, and the decision thread
+// never hears of it.
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 4096;
+
+/// A port that is listened on, not served yet.
+#[derive(Debug)]
+struct Listening {
+    runtime: Runtime,
+    listener: TcpListener,
+}
+
+impl Listening {
+    /// Listens on 127.0.0.1; port 0 is any that is free.
+    fn on(port: u16) -> std::io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let listener = {
+            let _inside = runtime.enter();
+            let socket = TcpSocket::new_v4()?;
+            // A port whose last owner has just ended may be used again; one in use may not.
+            socket.set_reuseaddr(true)?;
+            socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+            socket.listen(BACKLOG)?
+        };
+        Ok(Self { runtime, listener })
+    }
+
+    fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves from a thread of its own until `stop` is sent or dropped, and every request that
+    /// was taken is answered.
+    fn serve(self, door: Door, stop: oneshot::Receiver<()>) -> std::io::Result<JoinHandle<()>> {
+        thread::Builder::new().name("http front".to_owned()).spawn(move || {
+            let handler = move |request| handle(request, door.clone());
+            let stop = async { drop(stop.await) };
+            let serving = http::serve(self.listener, Limits::default(), handler, stop);
+            LocalSet::new().block_on(&self.runtime, serving);
+        })
+    }
+}
+
+/// What the front shares with the rest of the proxy.
+#[derive(Debug, Clone)]
+struct Door {
+    messages: Sender<Message>,
+    newest: Newest,
+}
+
+async fn handle(request: HttpRequest, door: Door) -> HttpResponse {
+    let read_at = Instant::now();
+    match (request.method, request.path.as_str()) {
+        (Method::Post, "/") => deliver(&request, read_at, &door.messages).await,
+        (Method::Get, "/health") => HttpResponse::json(200, health(&door.newest.get())),
+        (Method::Get, "/metrics.json") => match serde_json::to_vec(&*door.newest.get()) {
+            Ok(body) => HttpResponse::json(200, body),
+            Err(_) => HttpResponse::json(500, r#"{"status":"error"}"#),
+        },
+        (_, "/") => not_allowed("POST"),
+        (_, "/health" | "/metrics.json") => not_allowed("GET"),
+        _ => HttpResponse::json(
+            404,
+            r#"{"status":"refused","reason":"there are POST /, GET /health and GET /metrics.json"}"#,
+        ),
+    }
+}
+
+async fn deliver(
+    request: &HttpRequest,
+    read_at: Instant,
+    messages: &Sender<Message>,
+) -> HttpResponse {
+    let identifier = match http::identifier(request) {
+        Ok(identifier) => identifier,
+        Err(refusal) => return refusal,
+    };
+    let (reply, answer) = oneshot::channel();
+    // A message that nobody takes is dropped, and its `reply` with it: the answer is then an error.
+    let _ = messages.send(Message::Arrived { identifier, read_at, reply });
+    match answer.await {
+        Ok(Reply { ok: true, attempts }) => answered(200, r#"{"status":"ok"}"#, attempts),
+        Ok(Reply { ok: false, attempts }) => answered(500, r#"{"status":"error"}"#, attempts),
+        Err(_) => HttpResponse::json(503, r#"{"status":"stopping"}"#),
+    }
+}
+
+fn answered(status: u16, body: &str, attempts: u32) -> HttpResponse {
+    HttpResponse::json(status, body).with_header("x-flakelab-attempts", attempts.to_string())
+}
+
+fn not_allowed(method: &str) -> HttpResponse {
+    let body = r#"{"status":"refused","reason":"this path has another method"}"#;
+    HttpResponse::json(405, body).with_header("allow", method.to_owned())
+}
+
+fn health(metrics: &Metrics) -> String {
+    let Metrics { strategy, config, waiting, in_service, .. } = metrics;
+    let health = serde_json::json!({
+        "status": "ok",
+        "strategy": strategy,
+        "config": config,
+        "waiting": waiting,
+        "in_service": in_service,
+    });
+    health.to_string()
 }

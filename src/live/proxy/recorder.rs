@@ -1,5 +1,9 @@
-//! The files of a proxy: begun before anything is served, so that one that cannot be written is
-//! known while there is still time.
+//! The files of a proxy, and the thread that writes down what was decided, off the path of requests.
+//!
+//! All are begun before anything is served, so that one that cannot be written is known while
+//! there is still time. One that cannot be written any more is named once, on stderr, and again as
+//! the error at the end; requests are served all the same. The trace is written line by line, the
+//! events log in blocks, the metrics file whole.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{File, OpenOptions};
@@ -14,8 +18,8 @@ use crate::metrics::{
     EVENTS_KEPT, LATENCIES_KEPT, MeshMetrics, Metrics, RecentEvent, SWITCHES_SHOWN, ServerMetrics,
     SwitchMetrics,
 };
-use crate::proxy::log::{AttemptLog, EventWriter, Labels, Note, State};
-use crate::proxy::{Newest, Settings};
+use crate::proxy::log::{AttemptLog, EventWriter, Labels};
+use crate::proxy::messages::{Newest, Note, Settings, State};
 use flakelab_core::balancer::ServerCounts;
 use flakelab_core::domain::{Attempt, Outcome, RequestId, Rules, Span, Timestamp};
 use flakelab_core::stats::nearest_rank;
@@ -40,26 +44,14 @@ pub enum FileError {
     /// Somebody may still want it.
     #[error("{0} is there already; name another file or add --force")]
     Exists(String),
-    /// It cannot be begun.
     #[error("cannot write {path}")]
-    Begin {
-        /// The file.
-        path: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// It could not be written in the middle.
+    Begin { path: String, source: io::Error },
     #[error("cannot write all of {path}; it is not complete")]
-    End {
-        /// The file.
-        path: String,
-        /// Why.
-        source: io::Error,
-    },
+    End { path: String, source: io::Error },
 }
 
 impl FileError {
-    pub(crate) fn begin(path: &Path, source: io::Error) -> Self {
+    fn begin(path: &Path, source: io::Error) -> Self {
         let path = path.display().to_string();
         match source.kind() {
             io::ErrorKind::AlreadyExists => Self::Exists(path),
@@ -70,10 +62,10 @@ impl FileError {
 
 /// A file that is taken away again unless it is kept, as when another cannot be begun.
 #[derive(Debug)]
-pub(crate) struct Begun(Option<(PathBuf, File)>);
+struct Begun(Option<(PathBuf, File)>);
 
 impl Begun {
-    pub(crate) fn create(path: &Path, force: bool) -> Result<Self, FileError> {
+    fn create(path: &Path, force: bool) -> Result<Self, FileError> {
         let mut options = OpenOptions::new();
         options.write(true);
         if force {
@@ -118,11 +110,9 @@ fn replace(path: &Path, metrics: &Metrics) -> io::Result<()> {
     replaced
 }
 
-// ---- What the metrics file says: the balancer's ledger, and what only the recorder has seen.
-
-/// Collects, and says it as [`Metrics`].
+/// Makes metrics of the balancer's ledger and of what only the recorder has seen.
 #[derive(Debug)]
-pub(crate) struct Collector {
+struct Collector {
     clock: Clock,
     rules: Rules,
     strategy: String,
@@ -139,7 +129,7 @@ pub(crate) struct Collector {
 }
 
 impl Collector {
-    pub(crate) fn new(settings: &Settings, clock: Clock) -> Self {
+    fn new(settings: &Settings, clock: Clock) -> Self {
         Self {
             clock,
             rules: settings.rules,
@@ -154,7 +144,7 @@ impl Collector {
         }
     }
 
-    pub(crate) fn take(&mut self, note: &Note) {
+    fn take(&mut self, note: &Note) {
         if let Note::Arrived { at, .. } | Note::Finished { at, .. } | Note::WokeUp { at } = note {
             self.now = *at;
         }
@@ -193,7 +183,7 @@ impl Collector {
     }
 
     /// The metrics of a state, all notes up to which were taken.
-    pub(crate) fn metrics(&self, state: &State, ended: bool) -> Metrics {
+    fn metrics(&self, state: &State, ended: bool) -> Metrics {
         let ledger = &state.ledger;
         let score = ledger.score(&self.rules);
         let mut nanos: Vec<u64> = self.latencies.iter().map(|span| span.as_nanos()).collect();
@@ -270,12 +260,6 @@ fn push<T>(kept: &mut VecDeque<T>, new: T, most: usize) {
     }
     kept.push_back(new);
 }
-
-// ---- The recorder: a thread that writes down what was decided, off the path of requests.
-//
-// The trace line by line, the events log in blocks, the metrics file whole. A file that cannot
-// be written any more is named once, on stderr, and again as the error at the end; requests are
-// served all the same.
 
 /// A recorder at work; it ends with the first error, if there was one.
 pub(crate) type Recording = JoinHandle<Result<(), FileError>>;

@@ -9,37 +9,16 @@
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Instant;
 
-use crate::proxy::Message;
+use crate::proxy::messages::{Message, Report};
 use crate::target::{Client, Target};
-use flakelab_core::domain::{Attempt, Identifier, Outcome};
+use flakelab_core::domain::{Attempt, Identifier};
 
 /// An attempt to send.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Job {
     pub(crate) attempt: Attempt,
     pub(crate) identifier: Identifier,
-}
-
-/// How an attempt went.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Report {
-    pub(crate) attempt: Attempt,
-    pub(crate) outcome: Outcome,
-    /// When it was sent, and when its outcome was known.
-    pub(crate) began: Instant,
-    pub(crate) ended: Instant,
-    /// Who sent it; `None` if there was no thread for it.
-    pub(crate) sender: Option<usize>,
-}
-
-impl Report {
-    /// An attempt that begins now, as if it failed at once.
-    fn failed(attempt: Attempt, sender: Option<usize>) -> Self {
-        let now = Instant::now();
-        Self { attempt, outcome: Outcome::Failure, began: now, ended: now, sender }
-    }
 }
 
 /// All senders of a proxy. Those that are blocked when it is dropped end with their attempt.
@@ -127,7 +106,7 @@ mod tests {
     use tokio::net::TcpSocket;
 
     use super::*;
-    use flakelab_core::domain::{AttemptId, RequestId, ServerId, Timestamp};
+    use flakelab_core::domain::{AttemptId, Outcome, RequestId, ServerId, Timestamp};
 
     #[test]
     fn every_attempt_is_reported_and_threads_are_used_again() {
