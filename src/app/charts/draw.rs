@@ -1,7 +1,7 @@
-//! A picture as a list of shapes, in pixels of the full-size chart, before any backend.
+//! What charts are made of: shapes, text that fits, colours and marks; and the painting of it all.
 //!
-//! Charts are laid out once and then painted as SVG or PNG, so both show the same thing and a
-//! chart file knows nothing of backends.
+//! Charts are laid out once, in pixels of the full-size chart, and then painted as SVG or PNG, so
+//! both show the same thing and whoever draws a chart knows nothing of backends.
 
 use std::sync::OnceLock;
 
@@ -53,14 +53,23 @@ impl Chart {
     /// The chart as the bytes of a PNG file, `scale` pixels for each of the SVG's (2 looks good
     /// on every screen; beyond 8 counts as 8).
     pub fn png(&self, scale: u32) -> Result<Vec<u8>, ChartError> {
-        png(&self.scene, scale)
+        ready()?;
+        let scale = f64::from(scale.clamp(1, 8));
+        let (width, height) = size(&self.scene, scale);
+        if f64::from(width) * f64::from(height) > MOST_PIXELS {
+            return Err(ChartError::TooLarge { width, height });
+        }
+        // plotters encodes only into files whose name says how.
+        let file = tempfile::Builder::new().prefix("flakelab-chart-").suffix(".png").tempfile()?;
+        {
+            let mut backend = BitMapBackend::new(file.path(), (width, height));
+            paint(&self.scene, &mut backend, scale, &BITMAP)?;
+        }
+        Ok(std::fs::read(file.path())?)
     }
 }
 
-// ---- A picture as a list of shapes, in pixels of the full-size chart, before any backend.
-//
-// Charts are laid out once and then painted as SVG or PNG, so both show the same thing and a
-// chart file knows nothing of backends.
+// ---- Shapes.
 
 /// x to the right, y down, in pixels.
 pub(crate) type Point = (f64, f64);
@@ -307,23 +316,6 @@ pub(crate) fn svg(scene: &Scene, title: &str, description: &str) -> Result<Strin
         escaped(title),
         escaped(description),
     ))
-}
-
-/// The scene as a PNG file's bytes, `scale` pixels for each of the scene's.
-fn png(scene: &Scene, scale: u32) -> Result<Vec<u8>, ChartError> {
-    ready()?;
-    let scale = f64::from(scale.clamp(1, 8));
-    let (width, height) = size(scene, scale);
-    if f64::from(width) * f64::from(height) > MOST_PIXELS {
-        return Err(ChartError::TooLarge { width, height });
-    }
-    // plotters encodes only into files whose name says how.
-    let file = tempfile::Builder::new().prefix("flakelab-chart-").suffix(".png").tempfile()?;
-    {
-        let mut backend = BitMapBackend::new(file.path(), (width, height));
-        paint(scene, &mut backend, scale, &BITMAP)?;
-    }
-    Ok(std::fs::read(file.path())?)
 }
 
 fn size(scene: &Scene, scale: f64) -> (u32, u32) {

@@ -9,8 +9,8 @@
 //! | `fit-starts` | runs on a time line, and where servers were started anew |
 
 use crate::charts::draw::{
-    ACCENT, Anchor, Chart, ChartError, Mark, QUIET, RULE, TEXT, fitted, palette_colour,
-    readable_on, width,
+    ACCENT, Anchor, Chart, ChartError, Mark, RULE, TEXT, fitted, palette_colour, readable_on,
+    ready, width,
 };
 use crate::charts::number::{fixed, percent};
 use crate::charts::page::{Axis, MARGIN, Page, Panel, Plot, SMALL, WIDTH, range};
@@ -25,7 +25,7 @@ pub(crate) const NAMES: [&str; 5] =
 
 /// Draws all five charts, in the order of the module's table.
 pub fn draw_fit(fit: &ConfigFit) -> Result<Vec<Chart>, ChartError> {
-    crate::charts::draw::ready()?;
+    ready()?;
     [rates_chart, population_chart, limit_chart, latency_chart, starts_chart]
         .into_iter()
         .map(|chart| chart(fit))
@@ -50,7 +50,6 @@ fn page(heading: &str, fit: &ConfigFit, reading: &str) -> Page {
 
 // ---- Quantiles of latency, fitted against observed, both on logarithmic axes.
 
-/// The chart.
 fn latency_chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
     let reading = "A dot on the line: the fitted family has that quantile as observed. Band: where \
                    95 % of samples of this size would lie";
@@ -94,7 +93,6 @@ fn latency_chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
 /// Likelihoods this far below the best are not told apart.
 const LOWEST: f64 = -30.0;
 
-/// The chart.
 fn limit_chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
     let inference = &fit.rate_limit.inference;
     let conclusion = fit.rate_limit.reason.clone();
@@ -107,16 +105,10 @@ fn limit_chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
     let (left, right) = (MARGIN + labels + 14.0, WIDTH - MARGIN - 90.0);
     for (name, probability) in &kinds {
         let (top, bottom) = (page.y + 4.0, page.y + 24.0);
-        page.scene.text(name, (left - 12.0, bottom - 4.5), Anchor::End, SMALL, TEXT);
+        page.text(name, (left - 12.0, bottom - 4.5), Anchor::End);
         let end = left + probability.clamp(0.0, 1.0) * (right - left);
         page.scene.rectangle((left, top), (end.max(left + 1.0), bottom), ACCENT);
-        page.scene.text(
-            &percent(*probability),
-            (end + 8.0, bottom - 4.5),
-            Anchor::Start,
-            SMALL,
-            TEXT,
-        );
+        page.text(&percent(*probability), (end + 8.0, bottom - 4.5), Anchor::Start);
         page.y += 30.0;
     }
     page.y += 18.0;
@@ -133,7 +125,7 @@ fn limit_chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
     let ends = range(curve.iter().map(|(r, _)| *r)).unwrap_or((1.0, 10.0));
     page.scene.line(panel.at(ends.0, 0.0), panel.at(ends.1, 0.0), RULE, 2.0);
     let at = panel.at(ends.1, 0.0);
-    page.scene.text("no limit", (at.0 - 6.0, at.1 - 7.0), Anchor::End, SMALL, QUIET);
+    page.quiet("no limit", (at.0 - 6.0, at.1 - 7.0), Anchor::End);
     panel.curve(&mut page, &curve, ACCENT, 3.0);
     page.finish("fit-limit", conclusion)
 }
@@ -147,7 +139,6 @@ const RATES: usize = 101;
 /// Populations that the band is made of.
 const DRAWS: usize = 256;
 
-/// The chart.
 fn population_chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
     let reading = "Share of servers with at most this error rate. Band: 95 % of what the traces \
                    leave open of the population";
@@ -210,7 +201,6 @@ const LEFT: f64 = MARGIN + 170.0;
 
 const RIGHT: f64 = WIDTH - MARGIN - 230.0;
 
-/// The chart.
 fn rates_chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
     let reading = "Line: 95 % of the posterior; dot: its mean; ring: the raw share of failures, \
                    biased where servers were chosen by their outcomes";
@@ -221,7 +211,7 @@ fn rates_chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
     }
     let axis = Axis::between("probability that an attempt fails", 0.0, 1.0);
     for (header, at) in [("failures / attempts", RIGHT + 130.0), ("mean", WIDTH - MARGIN)] {
-        page.scene.text(header, (at, page.y + 12.0), Anchor::End, SMALL, QUIET);
+        page.quiet(header, (at, page.y + 12.0), Anchor::End);
     }
     let top = page.y + 22.0;
     let starts = fit.servers.windows(2).filter(|pair| pair[0].start != pair[1].start).count();
@@ -238,11 +228,11 @@ fn rates_chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
                 y += START_GAP;
             }
             let name = format!("start {}", server.start);
-            page.scene.text(&name, (MARGIN, y + 5.5), Anchor::Start, SMALL, TEXT);
+            page.text(&name, (MARGIN, y + 5.5), Anchor::Start);
         }
         last = Some(server.start);
         let name = &fit.group.servers[server.server];
-        page.scene.text(name, (LEFT - 12.0, y + 5.5), Anchor::End, SMALL, QUIET);
+        page.quiet(name, (LEFT - 12.0, y + 5.5), Anchor::End);
         let (low, high) = (x(server.interval.low), x(server.interval.high));
         page.scene.line((low, y), (high, y), ACCENT, 3.0);
         Mark::Circle.draw(&mut page.scene, (x(server.mean), y), 5.0, ACCENT);
@@ -250,9 +240,9 @@ fn rates_chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
             Mark::Circle.draw_ring(&mut page.scene, (x(raw), y), 5.5, TEXT);
         }
         let counts = format!("{} / {}", server.tally.failures, server.tally.attempts());
-        page.scene.text(&counts, (RIGHT + 130.0, y + 5.5), Anchor::End, SMALL, TEXT);
+        page.text(&counts, (RIGHT + 130.0, y + 5.5), Anchor::End);
         let mean = fixed(server.mean, 3);
-        page.scene.text(&mean, (WIDTH - MARGIN, y + 5.5), Anchor::End, SMALL, TEXT);
+        page.text(&mean, (WIDTH - MARGIN, y + 5.5), Anchor::End);
         y += RATES_ROW;
     }
     plot.name_below(&mut page, &axis);
@@ -286,7 +276,6 @@ const STARTS_ROW: f64 = 30.0;
 
 const NAME_ROOM: f64 = 330.0;
 
-/// The chart.
 fn starts_chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
     let reading = "One bar a run, in order of time; a number and a colour for each start. Right: \
                    probability that the servers were started anew before the run";
@@ -296,7 +285,7 @@ fn starts_chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
     let right = WIDTH - MARGIN - 110.0;
     let longest = fit.runs.iter().map(|run| run.seconds).fold(1e-3, f64::max);
     let axis = Axis::between("seconds since the run began", 0.0, longest);
-    page.scene.text("P(restart)", (WIDTH - MARGIN, page.y + 12.0), Anchor::End, SMALL, QUIET);
+    page.quiet("P(restart)", (WIDTH - MARGIN, page.y + 12.0), Anchor::End);
     let (top, rows) = (page.y + 20.0, fit.runs.len() as f64);
     let bottom = top + STARTS_ROW * rows + 4.0;
     let plot = Plot { left, right, top, bottom };
@@ -305,7 +294,7 @@ fn starts_chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
     for (i, run) in fit.runs.iter().enumerate() {
         let y = top + STARTS_ROW * i as f64;
         let name = fitted(&run.file, SMALL, NAME_ROOM);
-        page.scene.text(&name, (MARGIN, y + 21.0), Anchor::Start, SMALL, TEXT);
+        page.text(&name, (MARGIN, y + 21.0), Anchor::Start);
         for (j, (from, start)) in run.starts.iter().enumerate() {
             let to = run.starts.get(j + 1).map_or(run.seconds, |(next, _)| *next);
             let (from, to) = (plot.x(&axis, *from), plot.x(&axis, to));
@@ -320,7 +309,7 @@ fn starts_chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
                 p if p < 0.001 => "< 0.001".to_owned(),
                 p => fixed(p, 3),
             };
-            page.scene.text(&text, (WIDTH - MARGIN, y + 21.0), Anchor::End, SMALL, TEXT);
+            page.text(&text, (WIDTH - MARGIN, y + 21.0), Anchor::End);
         }
     }
     plot.name_below(&mut page, &axis);

@@ -1,4 +1,5 @@
-//! Charts of a live run: what was seen, and what had been predicted of it.
+//! Charts of a live run, with `predicted`, which draws two of them: what was seen, and what had been
+//! predicted of it.
 //!
 //! | Chart | Shows |
 //! |---|---|
@@ -12,7 +13,7 @@
 //! sweep compare.
 
 use crate::charts::draw::{
-    Anchor, Chart, ChartError, GRID, Look, Point, QUIET, TEXT, Type, fitted, looks_of, ramp, width,
+    Anchor, Chart, ChartError, GRID, Look, Point, TEXT, Type, fitted, looks_of, ramp, width,
 };
 use crate::charts::number::{fixed, percent, significant};
 use crate::charts::page::{
@@ -88,25 +89,6 @@ impl<'a> LiveRuns<'a> {
     }
 }
 
-/// The names of these charts.
-pub(crate) const NAMES: [&str; 5] =
-    ["live-predicted", "live-lost", "live-servers", "live-latency", "live-drift"];
-
-/// Draws all five charts, in the order of the module's table.
-pub fn draw_live(of: &LiveRuns) -> Result<Vec<Chart>, ChartError> {
-    crate::charts::draw::ready()?;
-    [
-        crate::charts::predicted::predicted_chart,
-        lost_chart,
-        servers_chart,
-        crate::charts::predicted::latency_chart,
-        drift_chart,
-    ]
-    .into_iter()
-    .map(|chart| chart(of))
-    .collect()
-}
-
 /// A sheet for one of them.
 pub(crate) fn page(heading: &str, of: &LiveRuns, reading: &str) -> Page {
     let PredictedConfig { config, requests, requests_per_second, .. } = of.prediction;
@@ -135,8 +117,7 @@ const STRIP: f64 = 52.0;
 /// Most upright lines of a strategy; more requests share one, which shows the latest of them.
 const LINES: usize = 300;
 
-/// The chart.
-fn drift_chart(of: &LiveRuns) -> Result<Chart, ChartError> {
+pub(crate) fn drift_chart(of: &LiveRuns) -> Result<Chart, ChartError> {
     let requests = || of.runs.iter().flat_map(|run| &run.requests);
     let largest = range(requests().map(|r| r.drift_ms)).map_or(0.0, |(_, high)| high.max(0.0));
     let reading = format!(
@@ -179,7 +160,7 @@ fn drift_chart(of: &LiveRuns) -> Result<Chart, ChartError> {
         }
         if !of.is_whole(&of.runs[i]) {
             let at = (plot.right, y - DRIFT_ROW / 2.0 + 18.0);
-            page.scene.text("stopped early", at, Anchor::End, SMALL, QUIET);
+            page.quiet("stopped early", at, Anchor::End);
         }
     }
     page.finish("live-drift", drift_caption(of))
@@ -252,7 +233,7 @@ pub(crate) fn panel(page: &mut Page, plot: &Plot, title: &str, axis: &Axis) {
     for tick in axis.ticks_along(room, 5, SMALL) {
         let x = plot.x(axis, tick.value);
         page.scene.line((x, plot.top), (x, plot.bottom + 5.0), GRID, 1.5);
-        page.scene.text(&tick.label, (x, plot.bottom + 22.0), Anchor::Middle, SMALL, TEXT);
+        page.text(&tick.label, (x, plot.bottom + 22.0), Anchor::Middle);
     }
     plot.base(page);
 }
@@ -268,8 +249,7 @@ const LANE: f64 = 22.0;
 /// Most points of a line; more are thinned.
 const POINTS: usize = 400;
 
-/// The chart.
-fn lost_chart(of: &LiveRuns) -> Result<Chart, ChartError> {
+pub(crate) fn lost_chart(of: &LiveRuns) -> Result<Chart, ChartError> {
     let predicted = of.runs.iter().any(|run| of.sharpest(run, RunMetric::Score).is_some());
     let reading = if predicted {
         "Score is requests minus points lost. Bars at the end: 95 % of the simulated runs of the \
@@ -342,13 +322,7 @@ fn plot(page: &mut Page, of: &LiveRuns) {
     let (plot, edge) = frame_of_lines(page, &named, axes, ("score", lanes_room), GRID);
     let (x, y) = (|v: f64| plot.x(&x_axis, v), |v: f64| plot.y(&y_axis, v));
     if lanes > 0 {
-        page.scene.text(
-            "predicted",
-            ((plot.right + edge) / 2.0, plot.top - 14.0),
-            Anchor::Middle,
-            SMALL,
-            TEXT,
-        );
+        page.text("predicted", ((plot.right + edge) / 2.0, plot.top - 14.0), Anchor::Middle);
     }
     for (i, line) in lines.iter().enumerate() {
         // Points are lost at a request, not on the way to it.
@@ -434,8 +408,7 @@ fn lost_caption(of: &LiveRuns) -> String {
 
 const SERVERS_ROW: f64 = 54.0;
 
-/// The chart.
-fn servers_chart(of: &LiveRuns) -> Result<Chart, ChartError> {
+pub(crate) fn servers_chart(of: &LiveRuns) -> Result<Chart, ChartError> {
     let reading = "Upper number, colour: share of the strategy's attempts, in %. Lower number: \
                    those that succeeded, in % (429 counts as no success)";
     let mut page = page("Where the attempts went", of, reading);
@@ -503,7 +476,7 @@ fn ports(page: &mut Page, of: &LiveRuns, servers: usize, left: f64, cell: f64) {
     let every = (room / cell).ceil().max(1.0) as usize;
     for (i, name) in names.iter().enumerate().step_by(every) {
         let at = (left + (i as f64 + 0.5) * cell, page.y + 20.0);
-        page.scene.text(&fitted(name, SMALL, room), at, Anchor::Middle, SMALL, TEXT);
+        page.text(&fitted(name, SMALL, room), at, Anchor::Middle);
     }
 }
 

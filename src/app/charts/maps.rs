@@ -1,8 +1,9 @@
-//! Where the attempts went: server rank by true error rate x strategy, as a heat map.
+//! Heat maps: where the attempts went, by server rank and strategy; and who is never far behind in
+//! any scenario. And the picture of a search for better parameters.
 
 use crate::charts::draw::{
-    Anchor, Chart, ChartError, Ink, Mark, QUIET, RULE, TEXT, fitted, palette_colour, ramp,
-    readable_on, width,
+    Anchor, Chart, ChartError, Ink, Mark, RULE, TEXT, fitted, palette_colour, ramp, readable_on,
+    ready, width,
 };
 use crate::charts::number::{fixed, percent};
 use crate::charts::page::{
@@ -20,8 +21,7 @@ const ATTEMPT_SHARE_ROW: f64 = 44.0;
 /// More servers than this share columns.
 const MOST_COLUMNS: usize = 50;
 
-/// The chart.
-pub(crate) fn chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
+pub(crate) fn attempt_share_chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
     let reading = "Share of a strategy's attempts in %; servers ranked by true error rate in each replication";
     let mut page = Page::new("Where the attempts went", scenario, reading);
     let (listed, rows) = contenders(scenario, |_| Some(Vec::new()));
@@ -84,14 +84,14 @@ fn ranks(page: &mut Page, servers: usize, left: f64, cell: f64) {
         let centre = left + (rank as f64 + 0.5) * cell;
         let at = (centre, page.y + 20.0);
         if rank == 0 {
-            page.scene.text("best", at, Anchor::Middle, SMALL, TEXT);
+            page.text("best", at, Anchor::Middle);
         } else if rank + 1 == servers {
-            page.scene.text("worst", at, Anchor::Middle, SMALL, TEXT);
+            page.text("worst", at, Anchor::Middle);
         } else {
             let reach = (ends + middle) / 2.0;
             let clear = rank as f64 * cell >= reach && (servers - 1 - rank) as f64 * cell >= reach;
             if clear && (rank + 1).is_multiple_of(every) {
-                page.scene.text(&(rank + 1).to_string(), at, Anchor::Middle, SMALL, TEXT);
+                page.text(&(rank + 1).to_string(), at, Anchor::Middle);
             }
         }
     }
@@ -108,29 +108,27 @@ fn attempt_share_caption(scenario: &ScenarioSummary) -> String {
     let Some((most, share)) = ranked.first() else {
         return "No ranked strategy made an attempt.".to_owned();
     };
-    let mut attempt_share_caption =
+    let mut caption =
         format!("{} sent {} of its attempts to the best server", most.strategy, percent(*share));
     if let (Some((least, share)), true) = (ranked.last(), ranked.len() > 1) {
-        attempt_share_caption += &format!(", {} only {}", least.strategy, percent(*share));
+        caption += &format!(", {} only {}", least.strategy, percent(*share));
     }
     let oracle = scenario.references().find(|c| c.strategy == "oracle").and_then(best_server);
     if let Some(oracle) = oracle {
-        attempt_share_caption += &format!("; the oracle {}", percent(oracle));
+        caption += &format!("; the oracle {}", percent(oracle));
         if scenario.has_rate_limit {
-            attempt_share_caption += ", because the best server refuses part of the traffic";
+            caption += ", because the best server refuses part of the traffic";
         }
     }
-    attempt_share_caption.push('.');
-    attempt_share_caption
+    caption.push('.');
+    caption
 }
 
 // ---- The robustness map: strategies down, scenarios across, the loss against the best as a colour.
-//
 // Colours follow the logarithm of the loss, so that a tenth of a point and a thousand of them can
 // be told apart; the number stands in the cell, and a sign marks what is too close to call.
 
-/// The chart's name.
-pub(crate) const NAME: &str = "robustness";
+pub(crate) const ROBUSTNESS: &str = "robustness";
 
 const ROBUSTNESS_ROW: f64 = 32.0;
 
@@ -141,9 +139,9 @@ const LINE: f64 = 22.0;
 /// Losses from here on have the darkest colour.
 const DARKEST: f64 = PER_REQUESTS;
 
-/// Draws the map.
+/// Draws the robustness map.
 pub fn draw_robustness(map: &Robustness) -> Result<Chart, ChartError> {
-    crate::charts::draw::ready()?;
+    ready()?;
     let what = format!("{} strategies in {} scenarios", map.rows.len(), map.scenarios.len());
     let reading = "Points lost against the best strategy of the scenario, for 1,000 requests; 0 is \
                    the best, ≈ cannot be told from it. Rows by mean rank.";
@@ -156,13 +154,13 @@ pub fn draw_robustness(map: &Robustness) -> Result<Chart, ChartError> {
     for number in 0..map.scenarios.len() {
         let centre = left + (number as f64 + 0.5) * column;
         let text = (number + 1).to_string();
-        page.scene.text(&text, (centre, page.y + 14.0), Anchor::Middle, SMALL, TEXT);
+        page.text(&text, (centre, page.y + 14.0), Anchor::Middle);
     }
     page.y += 24.0;
     for row in &map.rows {
         let middle = page.y + ROBUSTNESS_ROW / 2.0;
         let label = fitted(&row.strategy, SMALL, LABEL_ROOM);
-        page.scene.text(&label, (MARGIN, middle + 5.5), Anchor::Start, SMALL, TEXT);
+        page.text(&label, (MARGIN, middle + 5.5), Anchor::Start);
         for (number, place) in row.places.iter().enumerate() {
             let from = left + number as f64 * column;
             let ink = ramp(shade(place.loss));
@@ -177,7 +175,7 @@ pub fn draw_robustness(map: &Robustness) -> Result<Chart, ChartError> {
     page.y += 14.0;
     share_scale(&mut page, left, right, "0", "1,000 points or more (logarithmic)");
     legend(&mut page, &map.scenarios);
-    page.finish(NAME, robustness_caption(map))
+    page.finish(ROBUSTNESS, robustness_caption(map))
 }
 
 /// What the numbers above the columns stand for, in two columns, read downwards.
@@ -189,7 +187,7 @@ fn legend(page: &mut Page, scenarios: &[String]) {
         let x = MARGIN + if i < per_column { 0.0 } else { room };
         let y = page.y + LINE * ((i % per_column) + 1) as f64;
         let text = fitted(&format!("{} {name}", i + 1), SMALL, room - GAP);
-        page.scene.text(&text, (x, y), Anchor::Start, SMALL, QUIET);
+        page.quiet(&text, (x, y), Anchor::Start);
     }
     page.y += LINE * per_column as f64;
 }
@@ -214,20 +212,19 @@ fn robustness_caption(map: &Robustness) -> String {
         return "No strategy was ranked.".to_owned();
     };
     let worst = map.rows.iter().min_by(|a, b| a.worst_loss.total_cmp(&b.worst_loss));
-    let mut robustness_caption = format!(
+    let mut caption = format!(
         "{} is the best or cannot be told from it in {} of {scenarios} scenarios, more often than \
          or as often as any other.",
         most.strategy, most.best_or_tied
     );
     if let Some(worst) = worst {
-        let loss =
-            crate::charts::number::fixed(worst.worst_loss, usize::from(worst.worst_loss < 9.95));
-        robustness_caption += &format!(
+        let loss = fixed(worst.worst_loss, usize::from(worst.worst_loss < 9.95));
+        caption += &format!(
             " {} has the smallest worst loss: at most {loss} points of 1,000 anywhere.",
             worst.strategy
         );
     }
-    robustness_caption
+    caption
 }
 
 // ---- The picture of a search for better parameters: one panel a parameter, one mark a setting.
@@ -236,8 +233,7 @@ fn robustness_caption(map: &Robustness) -> String {
 // replications that both played. Plain means would not do: settings that left early played fewer
 // replications, and the luck of those would move them all up or down together.
 
-/// The stem of its file name.
-pub(crate) const SEARCH_NAME: &str = "tune-search";
+pub(crate) const SEARCH: &str = "tune-search";
 
 const PANEL: f64 = 250.0;
 
@@ -246,7 +242,7 @@ const SPREAD: f64 = 0.36;
 
 /// The chart, with what came of the search in words.
 pub fn draw_search(tuned: &Tuned, verdict: &str) -> Result<Chart, ChartError> {
-    crate::charts::draw::ready()?;
+    ready()?;
     let heading = format!("Search for better parameters of {}", tuned.label);
     let config = config_name(&tuned.config);
     let settings = counted(tuned.settings.len() as u64, "setting");
@@ -275,7 +271,7 @@ pub fn draw_search(tuned: &Tuned, verdict: &str) -> Result<Chart, ChartError> {
             fixed(-lowest, 1)
         );
     }
-    page.finish(SEARCH_NAME, caption)
+    page.finish(SEARCH, caption)
 }
 
 /// Settings that left after the first round may be hopeless; they must not flatten the rest.
@@ -375,7 +371,7 @@ impl Looks {
         let mut x = MARGIN + 10.0;
         let mut entry = |page: &mut Page, text: &str, draw: &dyn Fn(&mut Page, (f64, f64))| {
             draw(page, (x, y - 5.0));
-            page.scene.text(text, (x + 16.0, y), Anchor::Start, SMALL, TEXT);
+            page.text(text, (x + 16.0, y), Anchor::Start);
             x += width(text, SMALL) + 44.0;
         };
         entry(page, "left after round 1", &|page, at| {

@@ -1,4 +1,4 @@
-//! The six charts of a scenario, as SVG and, where wanted, PNG.
+//! Charts, as SVG and, where wanted, PNG. A scenario has six:
 //!
 //! | Chart | What it shows |
 //! |---|---|
@@ -9,19 +9,20 @@
 //! | `attempt-share` | which servers the attempts went to |
 //! | `latency` | request latency quantiles |
 //!
-//! Over all scenarios, `robustness`: who is never far behind. Beside them the charts of a fit, the
-//! picture of a search. (The page of a run that is going on is drawn by the viewer, `watch`.)
+//! Over all scenarios, `robustness`: who is never far behind. Beside them the charts of a fit and of
+//! a live run, and the picture of a search. (The page of a run that is going on is drawn by the
+//! viewer, `watch`.)
 //!
 //! Every chart is laid out once as a list of shapes and painted by plotters' backends
 //! with a font that the program carries; nothing depends on the system's fonts, the clock or a
 //! locale. Each strategy has the same colour, mark and dash pattern in all charts, and none of
 //! them means anything by colour alone.
 
-pub mod draw;
-pub mod fit;
-pub mod live;
+mod draw;
+mod fit;
+mod live;
 mod maps;
-pub mod number;
+mod number;
 mod page;
 mod paths;
 mod predicted;
@@ -37,7 +38,7 @@ pub(crate) use self::draw::{
 };
 pub use self::draw::{Chart, ChartError};
 pub use self::fit::{draw_fit, fit_data};
-pub use self::live::{LiveRuns, draw_live};
+pub use self::live::LiveRuns;
 pub use self::maps::{draw_robustness, draw_search, loss_cell};
 pub use self::number::{decimals_for, fixed, percent, points, significant};
 pub(crate) use self::page::{Axis, MARGIN, NamedRow, Page, Panel, SMALL, WIDTH, frame, range};
@@ -45,7 +46,7 @@ pub(crate) use self::page::{Axis, MARGIN, NamedRow, Page, Panel, SMALL, WIDTH, f
 pub(crate) use self::sample::assert_well_formed;
 
 /// The six charts' names, in the order of the module's table.
-pub(crate) const NAMES: [&str; 6] =
+const NAMES: [&str; 6] =
     ["score", "oracle-regret", "score-distribution", "differences", "attempt-share", "latency"];
 
 /// The name of a chart's file; `format` is `svg` or `png`.
@@ -62,44 +63,56 @@ pub fn overall_file_name(chart: &str, format: &str) -> String {
 /// search.
 pub fn is_chart_file(name: &str) -> bool {
     let stem = name.strip_suffix(".svg").or(name.strip_suffix(".png"));
-    if stem.is_some_and(|stem| {
-        [crate::charts::maps::NAME, crate::charts::maps::SEARCH_NAME].contains(&stem)
-    }) {
-        return true;
-    }
-    stem.and_then(|stem| stem.strip_prefix("config-")).is_some_and(|rest| {
-        NAMES
-            .iter()
-            .chain(&fit::NAMES)
-            .chain(&live::NAMES)
-            .any(|chart| rest.ends_with(&format!("-{chart}")))
+    let of_config = |rest: &str| {
+        let mut charts = NAMES.iter().chain(&fit::NAMES).chain(&LIVE_NAMES);
+        charts.any(|chart| rest.ends_with(&format!("-{chart}")))
+    };
+    stem.is_some_and(|stem| {
+        [maps::ROBUSTNESS, maps::SEARCH].contains(&stem)
+            || stem.strip_prefix("config-").is_some_and(of_config)
     })
 }
 
 /// Draws all six charts, in the order of the module's table.
 pub fn draw(scenario: &ScenarioSummary) -> Result<Vec<Chart>, ChartError> {
-    crate::charts::draw::ready()?;
+    ready()?;
     [
-        crate::charts::scores::score_chart,
-        crate::charts::paths::oracle_regret_chart,
-        crate::charts::scores::score_distribution_chart,
-        crate::charts::scores::differences_chart,
-        crate::charts::maps::chart,
-        crate::charts::paths::latency_chart,
+        scores::score_chart,
+        paths::oracle_regret_chart,
+        scores::score_distribution_chart,
+        scores::differences_chart,
+        maps::attempt_share_chart,
+        paths::latency_chart,
     ]
     .into_iter()
     .map(|chart| chart(scenario))
     .collect()
 }
 
+/// The names of the charts of a live run.
+const LIVE_NAMES: [&str; 5] =
+    ["live-predicted", "live-lost", "live-servers", "live-latency", "live-drift"];
+
+/// Draws the five charts of a live run, in that order.
+pub fn draw_live(of: &LiveRuns) -> Result<Vec<Chart>, ChartError> {
+    ready()?;
+    [
+        predicted::predicted_chart,
+        live::lost_chart,
+        live::servers_chart,
+        predicted::latency_chart,
+        live::drift_chart,
+    ]
+    .into_iter()
+    .map(|chart| chart(of))
+    .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::charts::draw::Chart;
-    use crate::charts::sample;
-    use crate::charts::sample::assert_well_formed;
     use flakelab_core::stats::Interval;
-    use flakelab_sim::experiment::{ContenderSummary, ScenarioSummary};
+    use flakelab_sim::experiment::ContenderSummary;
 
     fn chart(scenario: &ScenarioSummary, name: &str) -> Chart {
         draw(scenario).unwrap().into_iter().find(|c| c.name == name).unwrap()
@@ -109,16 +122,7 @@ mod tests {
     fn every_chart_says_what_was_run_and_names_every_strategy() {
         let scenario = sample::scenario();
         let charts = draw(&scenario).unwrap();
-        let names: Vec<&str> = charts.iter().map(|c| c.name).collect();
-        let expected = [
-            "score",
-            "oracle-regret",
-            "score-distribution",
-            "differences",
-            "attempt-share",
-            "latency",
-        ];
-        assert_eq!(names, expected);
+        assert!(charts.iter().map(|chart| chart.name).eq(NAMES));
         for chart in &charts {
             assert_well_formed(&chart.svg);
             assert!(
@@ -166,9 +170,9 @@ mod tests {
     #[test]
     fn a_strategy_looks_the_same_wherever_it_ranks() {
         let mut scenario = sample::scenario();
-        let before = crate::charts::draw::looks(&scenario.contenders);
+        let before = draw::looks(&scenario.contenders);
         scenario.contenders.reverse();
-        let after = crate::charts::draw::looks(&scenario.contenders);
+        let after = draw::looks(&scenario.contenders);
         assert_eq!(before, after.into_iter().rev().collect::<Vec<_>>());
     }
 
@@ -258,8 +262,6 @@ mod tests {
 
     #[test]
     fn charts_have_the_names_by_which_their_files_are_known() {
-        let drawn = draw(&sample::scenario()).unwrap();
-        assert!(drawn.iter().map(|chart| chart.name).eq(NAMES));
         assert!(is_chart_file(&file_name("30-requests", "latency", "png")));
         assert!(!is_chart_file("mine.svg") && !is_chart_file("config-0-holiday.svg"));
     }

@@ -1,8 +1,9 @@
-//! The sheet every chart is drawn on: heading above, caption below, height as needed.
+//! What charts are laid out with: the sheet, with its heading above and caption below; axes; plots
+//! and panels; the frame of charts with one row a strategy; cells of heat maps.
 
 use crate::charts::draw::{
     Anchor, Chart, ChartError, GRID, Ink, Look, Point, QUIET, RULE, Scene, TEXT, Type, fitted,
-    looks, ramp, readable_on, width, wrapped,
+    looks, ramp, readable_on, svg, width, wrapped,
 };
 use crate::charts::number::{fixed, significant};
 use crate::report::{config_name, counted};
@@ -66,11 +67,21 @@ impl Page {
         page
     }
 
+    /// Small text, its baseline at `at`.
+    pub fn text(&mut self, text: &str, at: Point, anchor: Anchor) {
+        self.scene.text(text, at, anchor, SMALL, TEXT);
+    }
+
+    /// Small text of second importance.
+    pub fn quiet(&mut self, text: &str, at: Point, anchor: Anchor) {
+        self.scene.text(text, at, anchor, SMALL, QUIET);
+    }
+
     /// Lines of small text over the whole width.
     pub fn paragraph(&mut self, text: &str) {
         for line in wrapped(text, SMALL, WIDTH - 2.0 * MARGIN) {
             self.y += LINE;
-            self.scene.text(&line, (MARGIN, self.y), Anchor::Start, SMALL, QUIET);
+            self.quiet(&line, (MARGIN, self.y), Anchor::Start);
         }
     }
 
@@ -84,7 +95,7 @@ impl Page {
         } else {
             WIDTH / 2.0
         };
-        self.scene.text(&text, (x, y), Anchor::Middle, SMALL, TEXT);
+        self.text(&text, (x, y), Anchor::Middle);
     }
 
     /// What to draw when there is nothing to draw.
@@ -99,15 +110,15 @@ impl Page {
         self.y += 10.0;
         for line in wrapped(&caption, SMALL, WIDTH - 2.0 * MARGIN) {
             self.y += LINE;
-            self.scene.text(&line, (MARGIN, self.y), Anchor::Start, SMALL, TEXT);
+            self.text(&line, (MARGIN, self.y), Anchor::Start);
         }
         self.scene.height = self.y + MARGIN - 4.0;
-        let svg = crate::charts::draw::svg(&self.scene, &self.title, &caption)?;
+        let svg = svg(&self.scene, &self.title, &caption)?;
         Ok(Chart { name, title: self.title, caption, svg, scene: self.scene })
     }
 }
 
-// ---- Axes: a range of values, round numbers in it, and where a value lies.
+// ---- Axes.
 
 /// Values beyond are cut: no chart needs them, and sums of them stay finite.
 const LARGEST: f64 = 1e15;
@@ -148,14 +159,7 @@ impl Axis {
         let spread = high - low;
         let size = low.abs().max(high.abs());
         let room = if spread > size * 1e-9 { spread * 0.04 } else { (size * 1e-3).max(0.5) };
-        Self {
-            name: name.into(),
-            low: low - room,
-            high: high + room,
-            log: false,
-            least_step: 0.0,
-            names: &[],
-        }
+        Self { low: low - room, high: high + room, ..Self::between(name, 0.0, 1.0) }
     }
 
     /// A linear axis with exactly these ends, which must differ.
@@ -179,14 +183,7 @@ impl Axis {
         let (low, high) = values.unwrap_or((1.0, 10.0));
         let (low, high) = (low.max(1.0 / LARGEST), high.clamp(1.0 / LARGEST, LARGEST));
         let room = libm::pow(high / low, 0.04).max(if high / low < 1.5 { 1.6 } else { 1.0 });
-        Self {
-            name: name.into(),
-            low: low / room,
-            high: high * room,
-            log: true,
-            least_step: 0.0,
-            names: &[],
-        }
+        Self { low: low / room, high: high * room, log: true, ..Self::between(name, 0.0, 1.0) }
     }
 
     /// Where a value lies between the ends, from 0 to 1; values beyond an end lie at it.
@@ -209,9 +206,7 @@ impl Axis {
         let fits = |ticks: &Vec<Tick>| {
             let places: Vec<(f64, f64)> = ticks
                 .iter()
-                .map(|t| {
-                    (self.share(t.value) * room, crate::charts::draw::width(&t.label, font) / 2.0)
-                })
+                .map(|t| (self.share(t.value) * room, width(&t.label, font) / 2.0))
                 .collect();
             places.windows(2).all(|p| p[0].0 + p[0].1 + 12.0 <= p[1].0 - p[1].1)
         };
@@ -290,8 +285,7 @@ pub(crate) fn nice_step(rough: f64) -> f64 {
     digit.unwrap_or(10.0) * power
 }
 
-// ---- Where values are drawn: the rectangle of a plot, and a panel with two axes for charts that show
-// curves or points.
+// ---- Where values are drawn.
 
 /// Pixels for the labels of the vertical axis.
 const LEFT: f64 = MARGIN + 62.0;
@@ -321,7 +315,7 @@ impl Plot {
         for tick in axis.ticks_along(self.right - self.left, most, SMALL) {
             let x = self.x(axis, tick.value);
             page.scene.line((x, self.top), (x, self.bottom + 6.0), GRID, 1.5);
-            page.scene.text(&tick.label, (x, self.bottom + 24.0), Anchor::Middle, SMALL, TEXT);
+            page.text(&tick.label, (x, self.bottom + 24.0), Anchor::Middle);
         }
     }
 
@@ -336,7 +330,7 @@ impl Plot {
     }
 }
 
-/// A frame with its axes drawn.
+/// A plot with both axes drawn, for curves and points.
 pub(crate) struct Panel {
     x: Axis,
     y: Axis,
@@ -346,7 +340,7 @@ pub(crate) struct Panel {
 impl Panel {
     /// Draws grid, ticks and names of a panel of this height, and moves the page on.
     pub fn new(page: &mut Page, height: f64, x: Axis, y: Axis) -> Self {
-        page.scene.text(&y.name, (MARGIN, page.y + 14.0), Anchor::Start, SMALL, QUIET);
+        page.quiet(&y.name, (MARGIN, page.y + 14.0), Anchor::Start);
         let (top, bottom) = (page.y + 28.0, page.y + 28.0 + height);
         let plot = Plot { left: LEFT, right: WIDTH - MARGIN, top, bottom };
         plot.grid(page, &x, 9);
@@ -354,7 +348,7 @@ impl Panel {
             let at = plot.y(&y, tick.value);
             page.scene.line((plot.left, at), (plot.right, at), GRID, 1.5);
             let label = (plot.left - 8.0, at + 5.5);
-            page.scene.text(&tick.label, label, Anchor::End, SMALL, TEXT);
+            page.text(&tick.label, label, Anchor::End);
         }
         plot.base(page);
         plot.name_below(page, &x);
@@ -390,11 +384,11 @@ impl Panel {
     pub fn legend(&self, page: &mut Page, row: usize, text: &str, ink: Ink, width: f64) {
         let (left, y) = (self.plot.left, self.plot.top + 20.0 + 24.0 * row as f64);
         page.scene.line((left + 14.0, y - 5.0), (left + 44.0, y - 5.0), ink, width);
-        page.scene.text(text, (left + 52.0, y), Anchor::Start, SMALL, TEXT);
+        page.text(text, (left + 52.0, y), Anchor::Start);
     }
 }
 
-// ---- The frame of the charts with one row a strategy: names left, axis below, numbers right.
+// ---- One row a strategy: names left, axis below, numbers right.
 
 /// Most pixels of a strategy's name, enough for about 30 characters.
 pub(crate) const LABEL_ROOM: f64 = 300.0;
@@ -507,7 +501,7 @@ pub(crate) fn frame(
     let right = right.max(left + 120.0);
 
     for (header, end) in headers.iter().zip(&ends) {
-        page.scene.text(header, (*end, page.y + 12.0), Anchor::End, SMALL, QUIET);
+        page.quiet(header, (*end, page.y + 12.0), Anchor::End);
     }
     page.y += 20.0;
     let top = page.y;
@@ -517,7 +511,7 @@ pub(crate) fn frame(
     plot.base(page);
     for (row, centre) in rows.iter().zip(&centres) {
         for (cell, end) in row.cells.iter().zip(&ends) {
-            page.scene.text(cell, (*end, centre + 5.5), Anchor::End, SMALL, TEXT);
+            page.text(cell, (*end, centre + 5.5), Anchor::End);
         }
     }
     plot.name_below(page, axis);
@@ -525,9 +519,7 @@ pub(crate) fn frame(
     (plot, centres)
 }
 
-// ---- The cells and the colour scale of charts that show shares, or losses, as colours.
-//
-// When not to use it: for what has no natural zero.
+// ---- Heat maps: cells and the colour scale. Not for what has no natural zero.
 
 /// A cell of a heat map, `left` and as wide, `middle` and as high, with as many of these texts as
 /// fit at their baselines.
@@ -563,14 +555,15 @@ pub(crate) fn share_scale(page: &mut Page, left: f64, right: f64, low: &str, hig
         let ink = ramp((f64::from(i) + 0.5) / f64::from(STEPS));
         page.scene.rectangle((from, top), (to, bottom), ink);
     }
-    page.scene.text(low, (start - 8.0, bottom - 2.5), Anchor::End, SMALL, QUIET);
-    page.scene.text(high, (end + 8.0, bottom - 2.5), Anchor::Start, SMALL, QUIET);
+    page.quiet(low, (start - 8.0, bottom - 2.5), Anchor::End);
+    page.quiet(high, (end + 8.0, bottom - 2.5), Anchor::Start);
     page.y = bottom + 4.0;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::charts::draw::ready;
 
     fn labels(ticks: &[Tick]) -> Vec<&str> {
         ticks.iter().map(|t| t.label.as_str()).collect()
@@ -604,9 +597,8 @@ mod tests {
 
     #[test]
     fn labels_never_touch() {
-        crate::charts::draw::ready().unwrap();
-        let font = Type { size: 16.0, bold: false };
+        ready().unwrap();
         let axis = Axis::counts("requests", 100_000_000);
-        assert_eq!(labels(&axis.ticks_along(180.0, 8, font)), ["0", "100,000,000"]);
+        assert_eq!(labels(&axis.ticks_along(180.0, 8, SMALL)), ["0", "100,000,000"]);
     }
 }

@@ -1,11 +1,10 @@
-//! Oracle regret request by request: what learning costs, one line a strategy.
+//! Lines over requests, as oracle regret is drawn, and request latency.
 //!
-//! A line that flattens has learnt; one that keeps rising pays for ever. `random` is left out
-//! when it would squash the others.
+//! Oracle regret request by request is what learning costs, one line a strategy. A line that flattens has learnt; one that keeps rising pays for ever. `random` is left out when it
+//! would squash the others.
 
 use crate::charts::draw::{
-    Anchor, Chart, ChartError, GRID, Ink, Look, Point, QUIET, RULE, TEXT, Type, fitted, looks,
-    width,
+    Anchor, Chart, ChartError, GRID, Ink, Look, Point, RULE, TEXT, Type, fitted, looks, width,
 };
 use crate::charts::number::{fixed, significant};
 use crate::charts::page::{
@@ -13,6 +12,7 @@ use crate::charts::page::{
     ranked_first,
 };
 use crate::report::{counted, list, spread_is_known, thousands};
+use flakelab_core::stats::Interval;
 use flakelab_sim::experiment::{ContenderSummary, CurvePoint, ScenarioSummary};
 
 /// Height of the plot; more when the labels need it.
@@ -24,7 +24,6 @@ const LABEL_STEP: f64 = 25.0;
 /// A reference that reaches more than so many times as high as the ranked ones is left out.
 const SQUASHES: f64 = 2.0;
 
-/// The chart.
 pub(crate) fn oracle_regret_chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
     let reading = if spread_is_known(scenario) {
         "Mean over replications of the oracle's score minus the strategy's; bands: 95 % intervals"
@@ -59,7 +58,7 @@ fn choose(scenario: &ScenarioSummary) -> (Vec<usize>, Vec<usize>) {
 
 /// The curve from the start, where nothing is lost yet.
 fn curve(contender: &ContenderSummary) -> Vec<CurvePoint> {
-    let interval = flakelab_core::stats::Interval { low: 0.0, high: 0.0 };
+    let interval = Interval { low: 0.0, high: 0.0 };
     let start = CurvePoint { requests: 0, mean: 0.0, interval };
     let finite = |p: &CurvePoint| p.mean.is_finite();
     let points = contender.oracle_regret_curve.iter().copied().filter(finite);
@@ -150,9 +149,9 @@ pub(crate) fn frame_of_lines(
     let y_ticks = y_axis.ticks((height / 60.0) as usize);
     let tick_room = y_ticks.iter().map(|t| width(&t.label, SMALL)).fold(0.0, f64::max);
     page.y += 6.0;
-    page.scene.text(&y_axis.name, (MARGIN, page.y + 12.0), Anchor::Start, SMALL, TEXT);
+    page.text(&y_axis.name, (MARGIN, page.y + 12.0), Anchor::Start);
     if !header.is_empty() {
-        page.scene.text(header, (WIDTH - MARGIN, page.y + 12.0), Anchor::End, SMALL, TEXT);
+        page.text(header, (WIDTH - MARGIN, page.y + 12.0), Anchor::End);
     }
     let (top, bottom) = (page.y + 26.0, page.y + 26.0 + height);
     let edge = WIDTH - MARGIN - label_room - 62.0;
@@ -162,12 +161,12 @@ pub(crate) fn frame_of_lines(
         let ink = if tick.value == 0.0 { zero } else { GRID };
         page.scene.line((plot.left, level), (edge, level), ink, 1.5);
         let at = (plot.left - 10.0, level + 5.5);
-        page.scene.text(&tick.label, at, Anchor::End, SMALL, TEXT);
+        page.text(&tick.label, at, Anchor::End);
     }
     for tick in x_axis.ticks_along(plot.right - plot.left, 8, SMALL) {
         let place = plot.x(x_axis, tick.value);
         page.scene.line((place, bottom), (place, bottom + 6.0), RULE, 1.5);
-        page.scene.text(&tick.label, (place, bottom + 24.0), Anchor::Middle, SMALL, TEXT);
+        page.text(&tick.label, (place, bottom + 24.0), Anchor::Middle);
     }
     page.scene.line((plot.left, bottom), (edge, bottom), RULE, 1.5);
     (plot, edge)
@@ -265,14 +264,14 @@ fn oracle_regret_caption(
         .filter(|c| c.ranking.is_some() && last(c).is_finite())
         .collect();
     ranked.sort_by(|a, b| last(a).total_cmp(&last(b)));
-    let mut oracle_regret_caption = String::from("The oracle is the line at 0; lower is better.");
+    let mut caption = String::from("The oracle is the line at 0; lower is better.");
     if let Some((best, others)) = ranked.split_first() {
         let requests = counted(scenario.requests, "request");
-        oracle_regret_caption += &format!(" After {requests} {}", stands(best));
+        caption += &format!(" After {requests} {}", stands(best));
         if let Some(worst) = others.last() {
-            oracle_regret_caption += &format!(", {}", stands(worst));
+            caption += &format!(", {}", stands(worst));
         }
-        oracle_regret_caption.push('.');
+        caption.push('.');
     }
     if !left_out.is_empty() {
         let names: Vec<String> = left_out
@@ -280,12 +279,12 @@ fn oracle_regret_caption(
             .map(|i| &scenario.contenders[*i])
             .map(|c| format!("{} (ends at {})", c.strategy, points(last(c))))
             .collect();
-        oracle_regret_caption += &format!(" Too high to be drawn: {}.", list(&names));
+        caption += &format!(" Too high to be drawn: {}.", list(&names));
     }
     if !scenario.oracle_is_bound {
-        oracle_regret_caption += " Where servers refuse, fill up or go dark the oracle is greedy and no bound: regret can be negative.";
+        caption += " Where servers refuse, fill up or go dark the oracle is greedy and no bound: regret can be negative.";
     }
-    oracle_regret_caption
+    caption
 }
 
 // ---- Request latency quantiles on a logarithmic axis: a mark at the median, a line that thins
@@ -298,7 +297,6 @@ const NAMES: [&str; 4] = ["p50", "p90", "p99", "p99.9"];
 /// Pixels of the line from each quantile to the next.
 const THICKNESS: [f64; 3] = [9.0, 5.0, 2.5];
 
-/// The chart.
 pub(crate) fn latency_chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
     let reading = "From arrival to answer, with waiting and retries. Mark: p50; the line thins at p90 \
                    and p99, ends at p99.9";
@@ -341,7 +339,7 @@ fn labels(page: &mut Page, plot: &Plot, x: [f64; 4], y: f64) {
         let at = x[i].clamp(plot.left + half, (plot.right - half).max(plot.left + half));
         if taken.iter().all(|(from, to)| at + half <= *from || at - half >= *to) {
             taken.push((at - half, at + half));
-            page.scene.text(NAMES[i], (at, y - 15.0), Anchor::Middle, SMALL, QUIET);
+            page.quiet(NAMES[i], (at, y - 15.0), Anchor::Middle);
         }
     }
 }
@@ -354,28 +352,28 @@ fn latency_caption(scenario: &ScenarioSummary) -> String {
         return "No latency was measured.".to_owned();
     };
     let quickest = fastest.latency_p99_ms;
-    let mut latency_caption = format!(
+    let mut caption = format!(
         "Of 100 requests, {} answers 99 within {} ms",
         fastest.strategy,
         significant(quickest)
     );
     if let Some(slowest) = others.last() {
         let slow = slowest.latency_p99_ms;
-        latency_caption += &format!(", {} within {} ms", slowest.strategy, significant(slow));
+        caption += &format!(", {} within {} ms", slowest.strategy, significant(slow));
         let times = slow / quickest;
         if times.is_finite() && times >= 1.05 {
-            latency_caption += &format!(" ({} times as long)", significant(times));
+            caption += &format!(" ({} times as long)", significant(times));
         }
     }
-    latency_caption += ". Half of all requests are answered within ";
+    caption += ". Half of all requests are answered within ";
     let medians = range(ranked.iter().map(|c| c.latency_p50_ms)).unwrap_or((f64::NAN, f64::NAN));
     let (low, high) = (significant(medians.0), significant(medians.1));
-    latency_caption += &if low == high {
+    caption += &if low == high {
         format!("{low} ms.")
     } else {
         format!("{low} to {high} ms, depending on the strategy.")
     };
-    latency_caption
+    caption
 }
 
 #[cfg(test)]

@@ -3,9 +3,7 @@
 //! A run's predictions lie one above the other, that which knew least on top; the upright line
 //! through them is what was seen.
 
-use crate::charts::draw::{
-    Anchor, Chart, ChartError, GRID, Ink, Point, QUIET, TEXT, fitted, width,
-};
+use crate::charts::draw::{Anchor, Chart, ChartError, GRID, Ink, Point, TEXT, fitted, width};
 use crate::charts::live::{BELOW, LiveRuns, beside, page, panel, sorted};
 use crate::charts::number::significant;
 use crate::charts::page::{Axis, LABEL_ROOM, MARGIN, Page, Plot, SMALL, WIDTH, name_font, range};
@@ -27,7 +25,6 @@ const APART: f64 = 13.0;
 /// A latency whose values span more than so many times gets a logarithmic axis.
 const WIDE: f64 = 12.0;
 
-/// The chart.
 pub(crate) fn predicted_chart(of: &LiveRuns) -> Result<Chart, ChartError> {
     let reading = "Bars: what simulated runs gave, 95 % of them (pale) and the middle half (dark). \
                    Upright line with mark: what was seen";
@@ -83,13 +80,13 @@ fn tones(basis: Basis) -> (Ink, Ink) {
 fn legend(page: &mut Page, bases: &[Basis]) {
     let mut x = MARGIN;
     let y = page.y + 8.0;
-    page.scene.text("predicted from:", (x, y + 5.5), Anchor::Start, SMALL, TEXT);
+    page.text("predicted from:", (x, y + 5.5), Anchor::Start);
     x += width("predicted from:", SMALL) + 14.0;
     for basis in bases {
         let (pale, dark) = tones(*basis);
         page.scene.rectangle((x, y - 6.0), (x + 44.0, y + 6.0), pale);
         page.scene.rectangle((x + 13.0, y - 6.0), (x + 31.0, y + 6.0), dark);
-        page.scene.text(basis.name(), (x + 52.0, y + 5.5), Anchor::Start, SMALL, TEXT);
+        page.text(basis.name(), (x + 52.0, y + 5.5), Anchor::Start);
         x += 52.0 + width(basis.name(), SMALL) + 20.0;
     }
     page.y += 24.0;
@@ -253,7 +250,6 @@ const POINTS: usize = 300;
 const QUANTILES: [(RunMetric, f64); 2] =
     [(RunMetric::LatencyP50, 0.5), (RunMetric::LatencyP99, 0.99)];
 
-/// The chart.
 pub(crate) fn latency_chart(of: &LiveRuns) -> Result<Chart, ChartError> {
     let reading = "Line: share of requests answered within so long, from when they were due. Bars: \
                    95 % of the simulated p50 and p99, by the sharpest prediction; upright tick: \
@@ -277,7 +273,7 @@ pub(crate) fn latency_chart(of: &LiveRuns) -> Result<Chart, ChartError> {
     let top = rank(1.0 - 0.4 / most.max(50) as f64);
     let shares = Axis::between("requests answered", 0.0, top);
     let name = "requests answered within";
-    page.scene.text(name, (MARGIN, page.y + 14.0), Anchor::Start, SMALL, QUIET);
+    page.quiet(name, (MARGIN, page.y + 14.0), Anchor::Start);
     page.y += 20.0;
     let indices: Vec<usize> = (0..of.runs.len()).collect();
     let (looks, labels) = (of.looks(), of.labels());
@@ -321,7 +317,7 @@ fn levels(page: &mut Page, plot: &Plot, shares: &Axis, labelled: bool) {
         let y = plot.y(shares, rank(share));
         page.scene.line((plot.left, y), (plot.right, y), GRID, 1.5);
         if labelled {
-            page.scene.text(label, (plot.left - 8.0, y + 5.5), Anchor::End, SMALL, TEXT);
+            page.text(label, (plot.left - 8.0, y + 5.5), Anchor::End);
         }
     }
 }
@@ -355,7 +351,7 @@ fn curve(
     let n = latencies_ms.len();
     if n == 0 {
         let at = ((plot.left + plot.right) / 2.0, (plot.top + plot.bottom) / 2.0);
-        page.scene.text("no answer", at, Anchor::Middle, SMALL, TEXT);
+        page.text("no answer", at, Anchor::Middle);
         return;
     }
     // Every point of the tail, few of the rest.

@@ -1,18 +1,18 @@
-//! Mean scores with their 95 % intervals: dots and whiskers.
+//! Scores of a sweep: mean scores with their 95 % intervals, differences from the best, and how
+//! single runs scatter.
 //!
-//! The axis belongs to the ranked strategies. A reference too far away to share it, as `random`
-//! mostly is, is written at the edge with an arrow, or differences worth seeing would vanish.
+//! The axis of mean scores belongs to the ranked strategies. A reference too far away to share it, as
+//! `random` mostly is, is written at the edge with an arrow, or differences worth seeing would vanish.
 
 use crate::charts::draw::{Anchor, Chart, ChartError, GRID, Ink, Mark, Point, QUIET, Scene, TEXT};
 use crate::charts::number::{decimals_of, fixed, percent, points};
-use crate::charts::page::{Axis, Page, Plot, SMALL, contenders, frame, nice_step, range};
+use crate::charts::page::{Axis, Page, Plot, contenders, frame, nice_step, range};
 use crate::report::{list, round_up, short_verdict, spread_is_known, thousands};
 use flakelab_core::stats::Separation;
 use flakelab_sim::experiment::{ContenderSummary, Mean, Ranking, ScenarioSummary, ScoreCount};
 
 const SCORE_ROW: f64 = 46.0;
 
-/// The chart.
 pub(crate) fn score_chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
     let known = spread_is_known(scenario);
     let reading = if known {
@@ -36,7 +36,7 @@ pub(crate) fn score_chart(scenario: &ScenarioSummary) -> Result<Chart, ChartErro
         }
         if !axis.contains(score.mean) {
             let value = format!("{}, off the axis", fixed(score.mean, decimals));
-            point_outside(&mut page.scene, &plot, *y, score.mean < axis.low, &value);
+            point_outside(&mut page, &plot, *y, score.mean < axis.low, &value);
             beyond.push(format!("{} ({})", row.label, fixed(score.mean, decimals)));
             continue;
         }
@@ -51,7 +51,7 @@ pub(crate) fn score_chart(scenario: &ScenarioSummary) -> Result<Chart, ChartErro
 }
 
 fn score_caption(scenario: &ScenarioSummary, beyond: &[String]) -> String {
-    let mut score_caption = short_verdict(scenario);
+    let mut caption = short_verdict(scenario);
     let best = scenario.ranked().next().map(|(c, _)| c);
     let has_oracle = scenario.references().any(|c| c.strategy == "oracle");
     if let Some(best) = best.filter(|_| has_oracle) {
@@ -59,7 +59,7 @@ fn score_caption(scenario: &ScenarioSummary, beyond: &[String]) -> String {
         let decimals = decimals_of([(short, best.oracle_regret.interval.width())].into_iter());
         let (gap, side) =
             (fixed(short.abs(), decimals), if short < 0.0 { "above" } else { "below" });
-        score_caption += &format!(
+        caption += &format!(
             " The leader is {gap} points {side} the {}, which knows the true error rates.",
             if scenario.oracle_is_bound { "oracle" } else { "greedy oracle" },
         );
@@ -67,14 +67,14 @@ fn score_caption(scenario: &ScenarioSummary, beyond: &[String]) -> String {
     if let Some(best) = best {
         for reference in scenario.references().filter(|c| c.strategy != "oracle") {
             if reference.score.mean > best.score.mean {
-                score_caption += &format!(" Even {} scores more.", reference.strategy);
+                caption += &format!(" Even {} scores more.", reference.strategy);
             }
         }
     }
     if !beyond.is_empty() {
-        score_caption += &format!(" Off the axis: {}.", list(beyond));
+        caption += &format!(" Off the axis: {}.", list(beyond));
     }
-    score_caption
+    caption
 }
 
 fn score_written(score: &Mean, decimals: usize, known: bool) -> String {
@@ -116,13 +116,13 @@ fn whiskers(scene: &mut Scene, ends: [f64; 2], y: f64, ink: Ink) {
 }
 
 /// An arrow at the edge of the plot, with a value that lies beyond.
-fn point_outside(scene: &mut Scene, plot: &Plot, y: f64, below: bool, value: &str) {
+fn point_outside(page: &mut Page, plot: &Plot, y: f64, below: bool, value: &str) {
     let (tip, inwards, anchor) =
         if below { (plot.left, 1.0, Anchor::Start) } else { (plot.right, -1.0, Anchor::End) };
     let head = vec![(tip, y), (tip + 13.0 * inwards, y - 8.0), (tip + 13.0 * inwards, y + 8.0)];
-    scene.line((tip + 10.0 * inwards, y), (tip + 28.0 * inwards, y), TEXT, 3.0);
-    scene.fill(head, TEXT);
-    scene.text(value, (tip + 36.0 * inwards, y + 5.5), anchor, SMALL, TEXT);
+    page.scene.line((tip + 10.0 * inwards, y), (tip + 28.0 * inwards, y), TEXT, 3.0);
+    page.scene.fill(head, TEXT);
+    page.text(value, (tip + 36.0 * inwards, y + 5.5), anchor);
 }
 
 // ---- Paired differences from the best strategy with simultaneous intervals: a forest plot.
@@ -131,7 +131,6 @@ fn point_outside(scene: &mut Scene, plot: &Plot, y: f64, below: bool, value: &st
 
 const DIFFERENCES_ROW: f64 = 46.0;
 
-/// The chart.
 pub(crate) fn differences_chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
     let known = spread_is_known(scenario);
     let reading = if known {
@@ -194,7 +193,7 @@ fn differences_written(ranking: &Ranking, decimals: usize, known: bool) -> Vec<S
 }
 
 fn differences_caption(scenario: &ScenarioSummary) -> String {
-    let mut differences_caption = short_verdict(scenario);
+    let mut caption = short_verdict(scenario);
     let (mut needed, mut never) = (Vec::new(), Vec::new());
     for (contender, ranking) in scenario.ranked() {
         let name = &contender.strategy;
@@ -208,15 +207,13 @@ fn differences_caption(scenario: &ScenarioSummary) -> String {
     }
     if !needed.is_empty() {
         let needed = list(&needed);
-        differences_caption +=
-            &format!(" Replications that would tell a tied one from it: about {needed}.");
+        caption += &format!(" Replications that would tell a tied one from it: about {needed}.");
     }
     if !never.is_empty() {
         let never = list(&never);
-        differences_caption +=
-            &format!(" A million replications would not separate {never} from the best.");
+        caption += &format!(" A million replications would not separate {never} from the best.");
     }
-    differences_caption
+    caption
 }
 
 // ---- How single runs scatter: one histogram strip a strategy over a common axis, with median and
@@ -249,7 +246,6 @@ struct Quartiles {
     high: f64,
 }
 
-/// The chart.
 pub(crate) fn score_distribution_chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
     let mut page = Page::new(
         "Distribution of scores over replications",
@@ -278,7 +274,7 @@ pub(crate) fn score_distribution_chart(scenario: &ScenarioSummary) -> Result<Cha
         let ink = row.look.ink;
         if below >= MOSTLY {
             let value = format!("median {}, off the axis", score(q.median));
-            point_outside(&mut page.scene, &plot, *y, true, &value);
+            point_outside(&mut page, &plot, *y, true, &value);
             continue;
         }
         let base = y + 14.0;
@@ -286,7 +282,7 @@ pub(crate) fn score_distribution_chart(scenario: &ScenarioSummary) -> Result<Cha
         if below >= 0.0005 {
             let text = format!("{} lower", percent(below));
             let at = (plot.left + 8.0, base - STRIP - 3.0);
-            page.scene.text(&text, at, Anchor::Start, SMALL, QUIET);
+            page.quiet(&text, at, Anchor::Start);
         }
         let box_y = base + 11.0;
         let (low, high) = (plot.x(&axis, q.low), plot.x(&axis, q.high));
@@ -419,7 +415,7 @@ fn score_distribution_caption(scenario: &ScenarioSummary, axis: &Axis) -> String
         return "One replication has no distribution: run more.".to_owned();
     }
     let (low, high) = (score(q.low), score(q.high));
-    let mut score_distribution_caption = if low == high {
+    let mut caption = if low == high {
         format!("At least half of the runs of {} score {low}.", best.strategy)
     } else {
         format!("Half of the runs of {} score {low} to {high}.", best.strategy)
@@ -427,7 +423,7 @@ fn score_distribution_caption(scenario: &ScenarioSummary, axis: &Axis) -> String
     if let Some((second, ranking)) = ranked.next() {
         let (spread, lead) = (q.high - q.low, -ranking.delta);
         if spread > lead {
-            score_distribution_caption += &format!(
+            caption += &format!(
                 " That spread of {} is more than its mean lead over {} ({}): one run of each \
                  cannot rank them.",
                 points(spread, usize::from(spread.fract() != 0.0)),
@@ -440,12 +436,12 @@ fn score_distribution_caption(scenario: &ScenarioSummary, axis: &Axis) -> String
     let most = below.fold(0.0, f64::max);
     if most >= 0.0005 {
         let start = fixed(libm::ceil(axis.low), 0);
-        score_distribution_caption += &format!(
+        caption += &format!(
             " The axis starts at {start}; up to {} of a strategy's runs lie below.",
             percent(most)
         );
     }
-    score_distribution_caption
+    caption
 }
 
 #[cfg(test)]

@@ -120,7 +120,7 @@ fn headlines(page: &mut Page, metrics: &Metrics) {
         for (i, (name, value)) in row.iter().enumerate() {
             let x = MARGIN + i as f64 * width;
             let value = fitted(value, VALUE, width - 8.0);
-            page.scene.text(name, (x, page.y + 14.0), Anchor::Start, SMALL, QUIET);
+            page.quiet(name, (x, page.y + 14.0), Anchor::Start);
             page.scene.text(&value, (x, page.y + 40.0), Anchor::Start, VALUE, TEXT);
         }
         page.y += 54.0;
@@ -151,7 +151,7 @@ fn comparison(page: &mut Page, against: &Against) {
     let columns = [RIGHT - 236.0, RIGHT - 90.0, RIGHT];
     page.y += 22.0;
     for (text, end) in ["live", "95 % predicted", ""].into_iter().zip(columns) {
-        page.scene.text(text, (end, page.y), Anchor::End, SMALL, QUIET);
+        page.quiet(text, (end, page.y), Anchor::End);
     }
     let top = page.y + 8.0;
     for row in &against.rows {
@@ -163,13 +163,7 @@ fn comparison(page: &mut Page, against: &Against) {
             _ if x < row.interval.low => left,
             _ => right,
         };
-        page.scene.text(
-            row.metric.name().trim_end_matches(" ms"),
-            (MARGIN, y + 5.5),
-            Anchor::Start,
-            SMALL,
-            TEXT,
-        );
+        page.text(row.metric.name().trim_end_matches(" ms"), (MARGIN, y + 5.5), Anchor::Start);
         page.scene.line((left, y), (right, y), GRID, 1.5);
         page.scene.line((low, y), (high, y), RULE, 7.0);
         let mean = scale(row.mean);
@@ -196,7 +190,7 @@ fn comparison(page: &mut Page, against: &Against) {
         let live = value(row.metric, row.at_pace);
         let cells = [live, interval(row.metric, row.interval), word.to_owned()];
         for (text, end) in cells.iter().zip(columns) {
-            page.scene.text(text, (end, y + 5.5), Anchor::End, SMALL, TEXT);
+            page.text(text, (end, y + 5.5), Anchor::End);
         }
         page.y += METRIC_ROW;
     }
@@ -288,7 +282,7 @@ fn latencies(page: &mut Page, metrics: &Metrics) {
         let baseline = if i == 0 { y + 20.0 } else { y - 6.0 };
         let left = right - crate::charts::width(&text, SMALL) - 8.0;
         page.scene.rectangle((left, baseline - 15.0), (right, baseline + 4.0), WHITE.faint(0.85));
-        page.scene.text(&text, (right - 4.0, baseline), Anchor::End, SMALL, TEXT);
+        page.text(&text, (right - 4.0, baseline), Anchor::End);
     }
 }
 
