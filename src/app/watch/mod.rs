@@ -13,7 +13,7 @@
 //! verdict is `validate`'s.
 
 mod compare;
-pub mod figures;
+mod figures;
 mod follow;
 mod panels;
 mod screen;
@@ -21,6 +21,7 @@ mod svg;
 mod terminal;
 #[cfg(test)]
 mod testing;
+mod view;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -32,9 +33,9 @@ use flakelab_live::Metrics;
 
 pub(crate) use self::figures::{count, duration, ms, percent, points};
 pub use self::follow::Files;
-pub use self::screen::Leave;
 pub use self::svg::{SvgError, svg};
 pub use self::terminal::{restore_terminal, screen};
+pub use self::view::Leave;
 
 // ---- One line a second, for logs and pipes.
 //
@@ -44,7 +45,8 @@ pub use self::terminal::{restore_terminal, screen};
 const EVERY: u32 = 10;
 
 /// Prints a line a second when something has changed, until the run has ended (true) or `stop` is
-/// set (false). With `beyond_end` it waits for another run to take the file. What it waits for goes to `note`, which no result is.
+/// set (false). With `beyond_end` it waits for another run to take the file. What it waits for goes
+/// to `note`, which no result is.
 ///
 /// # Errors
 /// What `print` returns, or when the system gives no thread.

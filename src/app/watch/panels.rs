@@ -1,4 +1,5 @@
-//! The table of servers: who gets the attempts, and what comes of them.
+//! The panels of the screen: title and numbers, servers, last answers, live against predicted,
+//! latencies, keys and help.
 
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
@@ -16,7 +17,7 @@ use crate::watch::figures::{
 use crate::watch::follow::{
     Predicted, Seen, answered, headline, is_sound, running_s, share, sound_latencies, title as name,
 };
-use crate::watch::screen::{App, Order, Theme, panel};
+use crate::watch::view::{App, Order, Theme, panel};
 use flakelab_core::stats::Interval;
 use flakelab_fit::RunMetric;
 use flakelab_live::{Metrics, RecentEvent, ServerMetrics};
@@ -27,8 +28,8 @@ const NUMBERS: u16 = 5 + 1 + 4 + 6 + 6 + 7 + 6 + 6;
 /// The narrowest table, with a bar of five.
 pub(crate) const WIDTH: u16 = NUMBERS + 5;
 
-/// Draws it; keeps the scrolling within bounds.
-pub(crate) fn draw_servers(
+/// Who gets the attempts, and what comes of them; keeps the scrolling within bounds.
+pub(crate) fn servers(
     frame: &mut Frame,
     area: Rect,
     metrics: &Metrics,
@@ -111,7 +112,7 @@ fn bar_of(share: f64, width: usize) -> String {
 const WITH_TIME: u16 = 50;
 
 /// Draws as many as fit, the newest first.
-pub(crate) fn draw_events(frame: &mut Frame, area: Rect, metrics: &Metrics, theme: Theme) {
+pub(crate) fn last_answers(frame: &mut Frame, area: Rect, metrics: &Metrics, theme: Theme) {
     let inner = panel(frame, area, "last answers, ms", theme);
     if metrics.events.is_empty() {
         frame.render_widget(Paragraph::new("none yet").style(theme.quiet()), inner);
@@ -355,13 +356,11 @@ fn gauge(row: &Comparison, width: usize) -> String {
     cells.into_iter().collect()
 }
 
-// ---- The title and the numbers below it.
-
 /// Ticks without a change after which it is said: three seconds.
 const QUIET_AFTER: u64 = 30;
 
 /// Who runs and how far it is; or what is wrong with the file.
-pub(crate) fn headline_title(frame: &mut Frame, area: Rect, seen: &Seen, app: &App, theme: Theme) {
+pub(crate) fn title_line(frame: &mut Frame, area: Rect, seen: &Seen, app: &App, theme: Theme) {
     let Some(metrics) = &seen.metrics else {
         frame.render_widget(Paragraph::new("flakelab watch").style(theme.strong()), area);
         return;
@@ -457,7 +456,6 @@ const WORDS: [&str; 17] = [
     "Early values scatter; the verdict comes after the run.",
 ];
 
-/// The line of keys.
 pub(crate) fn keys(frame: &mut Frame, area: Rect, theme: Theme) {
     let spans = KEYS.into_iter().flat_map(|(key, does)| {
         [Span::styled(key, theme.strong()), Span::styled(format!(" {does}   "), theme.quiet())]
@@ -466,7 +464,7 @@ pub(crate) fn keys(frame: &mut Frame, area: Rect, theme: Theme) {
 }
 
 /// The page, in a box in the middle of the screen.
-pub(crate) fn draw_help(frame: &mut Frame, area: Rect) {
+pub(crate) fn help(frame: &mut Frame, area: Rect) {
     let lines: Vec<Line> = WORDS.into_iter().map(|text| Line::from(format!(" {text}"))).collect();
     let (width, height) = (62.min(area.width), (WORDS.len() as u16 + 2).min(area.height));
     let (x, y) = (area.x + (area.width - width) / 2, area.y + (area.height - height) / 2);
@@ -553,11 +551,8 @@ pub(crate) fn chart(frame: &mut Frame, area: Rect, metrics: &Metrics, theme: The
     };
     let (p50, p99) = (level(metrics.latency_p50), level(metrics.latency_p99));
     let line = |data, style| {
-        Dataset::default()
-            .data(data)
-            .marker(Marker::Braille)
-            .graph_type(GraphType::Line)
-            .style(style)
+        let line = Dataset::default().data(data).marker(Marker::Braille);
+        line.graph_type(GraphType::Line).style(style)
     };
     let dots = Dataset::default().data(&points).marker(Marker::Dot);
     // Labels stand at equal distances: at the decades where those are the ends.

@@ -1,13 +1,13 @@
 //! Where everything stands.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::style::{Color, Modifier, Style};
-use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Borders, Paragraph, Wrap};
+use ratatui::text::Line;
+use ratatui::widgets::{Paragraph, Wrap};
 
-use crate::watch::follow::{Seen, headline as pairs};
+use crate::watch::follow::{Seen, headline};
+use crate::watch::panels;
+use crate::watch::view::{App, Theme};
 use flakelab_live::Metrics;
 
 /// The smallest screen with tables.
@@ -30,12 +30,12 @@ pub(crate) fn screen(frame: &mut Frame, seen: &Seen, app: &mut App, theme: Theme
         Some(metrics) => standard(frame, area, metrics, seen, app, theme),
     }
     if app.help {
-        crate::watch::panels::draw_help(frame, area);
+        panels::help(frame, area);
     }
 }
 
 fn standard(f: &mut Frame, area: Rect, m: &Metrics, seen: &Seen, app: &mut App, theme: Theme) {
-    let prediction = crate::watch::panels::height_in_two_columns(seen);
+    let prediction = panels::height_in_two_columns(seen);
     // A tall screen has room for a chart below the table, a low one for a line of bars.
     let table = u16::try_from(m.per_server.len()).unwrap_or(u16::MAX).saturating_add(2).max(12);
     let left_over = area.height.saturating_sub(4 + prediction).saturating_sub(table);
@@ -50,21 +50,21 @@ fn standard(f: &mut Frame, area: Rect, m: &Metrics, seen: &Seen, app: &mut App, 
         Constraint::Length(1),
     ])
     .areas(area);
-    crate::watch::panels::headline_title(f, title, seen, app, theme);
-    crate::watch::panels::numbers(f, headline, m, theme);
+    panels::title_line(f, title, seen, app, theme);
+    panels::numbers(f, headline, m, theme);
     if chart == 0 {
-        crate::watch::panels::sparkline(f, spark, m, theme);
+        panels::sparkline(f, spark, m, theme);
     } else {
-        crate::watch::panels::chart(f, plot, m, theme);
+        panels::chart(f, plot, m, theme);
     }
-    let left = crate::watch::panels::WIDTH.max(middle.width * 3 / 5);
+    let left = panels::WIDTH.max(middle.width * 3 / 5);
     let [left, right] = Layout::horizontal([Constraint::Length(left), Constraint::Min(20)])
         .spacing(GAP)
         .areas(middle);
-    crate::watch::panels::draw_servers(f, left, m, app, theme);
-    crate::watch::panels::draw_events(f, right, m, theme);
-    crate::watch::panels::two_columns(f, below, m, seen, theme);
-    crate::watch::panels::keys(f, keys, theme);
+    panels::servers(f, left, m, app, theme);
+    panels::last_answers(f, right, m, theme);
+    panels::two_columns(f, below, m, seen, theme);
+    panels::keys(f, keys, theme);
 }
 
 fn wide(f: &mut Frame, area: Rect, m: &Metrics, seen: &Seen, app: &mut App, theme: Theme) {
@@ -75,8 +75,8 @@ fn wide(f: &mut Frame, area: Rect, m: &Metrics, seen: &Seen, app: &mut App, them
         Constraint::Length(1),
     ])
     .areas(area);
-    crate::watch::panels::headline_title(f, title, seen, app, theme);
-    crate::watch::panels::numbers(f, headline, m, theme);
+    panels::title_line(f, title, seen, app, theme);
+    panels::numbers(f, headline, m, theme);
     let [left, right] = Layout::horizontal([Constraint::Percentage(48), Constraint::Min(60)])
         .spacing(GAP)
         .areas(body);
@@ -84,16 +84,14 @@ fn wide(f: &mut Frame, area: Rect, m: &Metrics, seen: &Seen, app: &mut App, them
     let table = wanted.min(left.height.saturating_sub(8));
     let [upper, lower] =
         Layout::vertical([Constraint::Length(table), Constraint::Min(4)]).areas(left);
-    crate::watch::panels::draw_servers(f, upper, m, app, theme);
-    crate::watch::panels::draw_events(f, lower, m, theme);
-    let [upper, lower] = Layout::vertical([
-        Constraint::Length(crate::watch::panels::height_of_table(seen)),
-        Constraint::Min(6),
-    ])
-    .areas(right);
-    crate::watch::panels::table(f, upper, m, seen, theme);
-    crate::watch::panels::chart(f, lower, m, theme);
-    crate::watch::panels::keys(f, keys, theme);
+    panels::servers(f, upper, m, app, theme);
+    panels::last_answers(f, lower, m, theme);
+    let [upper, lower] =
+        Layout::vertical([Constraint::Length(panels::height_of_table(seen)), Constraint::Min(6)])
+            .areas(right);
+    panels::table(f, upper, m, seen, theme);
+    panels::chart(f, lower, m, theme);
+    panels::keys(f, keys, theme);
 }
 
 fn nothing_yet(frame: &mut Frame, area: Rect, seen: &Seen, app: &App, theme: Theme) {
@@ -104,10 +102,10 @@ fn nothing_yet(frame: &mut Frame, area: Rect, seen: &Seen, app: &App, theme: The
         Constraint::Length(1),
     ])
     .areas(area);
-    crate::watch::panels::headline_title(frame, title, seen, app, theme);
+    panels::title_line(frame, title, seen, app, theme);
     let trouble = seen.trouble.as_deref().unwrap_or("waiting for metrics");
     frame.render_widget(Paragraph::new(trouble).wrap(Wrap { trim: true }), text);
-    crate::watch::panels::keys(frame, keys, theme);
+    panels::keys(frame, keys, theme);
 }
 
 /// As much as fits, and what would be needed for the rest.
@@ -124,162 +122,21 @@ fn small(frame: &mut Frame, area: Rect, seen: &Seen, app: &App, theme: Theme) {
         lines.push(Line::styled(trouble.clone(), theme.warn()));
     }
     if let Some(metrics) = &seen.metrics {
-        let pairs = pairs(metrics);
-        lines.extend(pairs.into_iter().map(|(name, value)| Line::from(format!("{name} {value}"))));
+        let pairs = headline(metrics).into_iter();
+        lines.extend(pairs.map(|(name, value)| Line::from(format!("{name} {value}"))));
     }
     frame.render_widget(Paragraph::new(lines), area);
-}
-
-// ---- What keys do. Knows nothing of terminals.
-
-/// How the viewer was left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leave {
-    /// By `q`, or because it was told to end.
-    Quit,
-    /// By Ctrl-C or a signal.
-    Interrupted,
-}
-
-/// In which order servers stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Order {
-    /// As in the model.
-    #[default]
-    Model,
-    /// Most attempts first.
-    Attempts,
-}
-
-/// What the viewer's user has chosen.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct App {
-    /// The screen stands still.
-    pub paused: bool,
-    /// The keys and words are explained.
-    pub help: bool,
-    /// Order of the servers.
-    pub order: Order,
-    /// Servers above the first one shown; the drawing keeps it within bounds.
-    pub scroll: usize,
-}
-
-/// Rows that Page Up and Page Down move by.
-const PAGE: usize = 10;
-
-impl App {
-    /// Takes a key; says whether to leave.
-    pub(crate) fn on_key(&mut self, key: KeyEvent) -> Option<Leave> {
-        if key.kind == KeyEventKind::Release {
-            return None;
-        }
-        let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        match key.code {
-            KeyCode::Char('c' | 'C') if control => return Some(Leave::Interrupted),
-            _ if control => {}
-            KeyCode::Char('q' | 'Q') => return Some(Leave::Quit),
-            KeyCode::Esc | KeyCode::Char('?' | 'h') if self.help => self.help = false,
-            KeyCode::Char('?' | 'h') => self.help = true,
-            KeyCode::Char('p' | ' ') => self.paused = !self.paused,
-            KeyCode::Char('s') => {
-                self.scroll = 0;
-                self.order = match self.order {
-                    Order::Model => Order::Attempts,
-                    Order::Attempts => Order::Model,
-                };
-            }
-            KeyCode::Down | KeyCode::Char('j') => self.scroll = self.scroll.saturating_add(1),
-            KeyCode::Up | KeyCode::Char('k') => self.scroll = self.scroll.saturating_sub(1),
-            KeyCode::PageDown => self.scroll = self.scroll.saturating_add(PAGE),
-            KeyCode::PageUp => self.scroll = self.scroll.saturating_sub(PAGE),
-            KeyCode::Home => self.scroll = 0,
-            KeyCode::End => self.scroll = usize::MAX,
-            _ => {}
-        }
-        None
-    }
-}
-
-// ---- Styles by meaning, and the frame of all panels. Without colour every meaning is still there: in a
-// word, a mark or a place.
-
-/// Which styles may be used.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Theme {
-    /// Whether colours may.
-    pub color: bool,
-}
-
-impl Theme {
-    /// What was hoped for.
-    pub(crate) fn good(self) -> Style {
-        self.paint(Color::Green)
-    }
-
-    /// What needs a look.
-    pub(crate) fn bad(self) -> Style {
-        self.paint(Color::Red)
-    }
-
-    /// Neither: refused, paused, unchanged for long.
-    pub(crate) fn warn(self) -> Style {
-        self.paint(Color::Yellow)
-    }
-
-    /// Headline numbers and titles.
-    pub(crate) fn strong(self) -> Style {
-        Style::new().add_modifier(Modifier::BOLD)
-    }
-
-    /// Names and notes.
-    pub(crate) fn quiet(self) -> Style {
-        Style::new().add_modifier(Modifier::DIM)
-    }
-
-    fn paint(self, color: Color) -> Style {
-        if self.color { Style::new().fg(color) } else { Style::new() }
-    }
-}
-
-/// Clears an area for a panel with a title rule above; gives what is left.
-pub(crate) fn panel(frame: &mut Frame, area: Rect, title: &str, theme: Theme) -> Rect {
-    let title = Span::styled(format!(" {title} "), theme.strong());
-    let block = Block::new().borders(Borders::TOP).border_style(theme.quiet()).title(title);
-    let inner = block.inner(area);
-    frame.render_widget(block, area);
-    inner
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::watch::follow::{Predicted, Seen};
-
+    use crate::watch::follow::Predicted;
     use crate::watch::testing;
-    use flakelab_live::Metrics;
+    use crate::watch::view::Order;
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
     use ratatui::style::Color;
-
-    #[test]
-    fn keys_do_what_the_screen_says() {
-        let mut app = App::default();
-        let press = |app: &mut App, c| app.on_key(KeyEvent::from(KeyCode::Char(c)));
-        assert_eq!(press(&mut app, '?'), None);
-        assert!(app.help);
-        app.on_key(KeyEvent::from(KeyCode::Esc));
-        assert!(!app.help);
-        press(&mut app, 'p');
-        assert!(app.paused);
-        press(&mut app, 's');
-        assert_eq!(app.order, Order::Attempts);
-        app.on_key(KeyEvent::from(KeyCode::PageDown));
-        press(&mut app, 'k');
-        assert_eq!(app.scroll, 9);
-        assert_eq!(press(&mut app, 'q'), Some(Leave::Quit));
-        let ctrl_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
-        assert_eq!(app.on_key(ctrl_c), Some(Leave::Interrupted));
-    }
 
     const SMALL: (u16, u16) = (80, 24);
 
@@ -290,12 +147,9 @@ mod tests {
         Seen { metrics: Some(metrics), prediction, ..Seen::default() }
     }
 
-    fn drawn(size: (u16, u16), seen: &Seen, app: App, color: bool) -> TestBackend {
+    fn drawn(size: (u16, u16), seen: &Seen, mut app: App, color: bool) -> TestBackend {
         let mut terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
-        let mut app = app;
-        terminal
-            .draw(|frame| crate::watch::screen::screen(frame, seen, &mut app, Theme { color }))
-            .unwrap();
+        terminal.draw(|frame| screen(frame, seen, &mut app, Theme { color })).unwrap();
         terminal.backend().clone()
     }
 
@@ -307,46 +161,43 @@ mod tests {
         rows.iter().map(|row| row.trim_end()).collect::<Vec<_>>().join("\n")
     }
 
-    macro_rules! snapshot {
-        ($name:literal, $size:expr, $seen:expr) => {
-            insta::assert_snapshot!($name, text($size, $seen))
-        };
+    /// The snapshots of a state, one a size.
+    fn snapshots(name: &str, seen: &Seen, sizes: &[(u16, u16)]) {
+        for (width, height) in sizes {
+            insta::assert_snapshot!(
+                format!("{name}_{width}x{height}"),
+                text((*width, *height), seen)
+            );
+        }
     }
 
     #[test]
     fn before_there_is_a_file_the_screen_says_what_it_waits_for() {
         let trouble = "waiting for results/x/metrics.json: the proxy writes it when it starts";
         let seen = Seen { trouble: Some(trouble.to_owned()), ..Seen::default() };
-        snapshot!("no_file_80x24", SMALL, &seen);
-        snapshot!("no_file_200x50", LARGE, &seen);
-        snapshot!("no_file_40x10", (40, 10), &seen);
+        snapshots("no_file", &seen, &[SMALL, LARGE, (40, 10)]);
     }
 
     #[test]
     fn before_the_first_answer_nothing_is_made_up() {
         let seen = seen(testing::waiting_for_first());
-        snapshot!("first_80x24", SMALL, &seen);
-        snapshot!("first_200x50", LARGE, &seen);
+        snapshots("first", &seen, &[SMALL, LARGE]);
     }
 
     #[test]
     fn in_the_middle_of_a_run_everything_is_on_the_screen() {
         let seen = seen(testing::middle());
-        snapshot!("middle_80x24", SMALL, &seen);
-        snapshot!("middle_200x50", LARGE, &seen);
-        snapshot!("middle_120x30", (120, 30), &seen);
-        snapshot!("middle_78x20", (78, 20), &seen);
-        snapshot!("middle_80x50", (80, 50), &seen);
-        snapshot!("middle_200x24", (200, 24), &seen);
-        snapshot!("middle_40x10", (40, 10), &seen);
-        snapshot!("middle_20x5", (20, 5), &seen);
+        snapshots(
+            "middle",
+            &seen,
+            &[SMALL, LARGE, (120, 30), (78, 20), (80, 50), (200, 24), (40, 10), (20, 5)],
+        );
     }
 
     #[test]
     fn an_ended_run_stays_on_the_screen_and_says_so() {
         let seen = seen(testing::ended());
-        snapshot!("ended_80x24", SMALL, &seen);
-        snapshot!("ended_200x50", LARGE, &seen);
+        snapshots("ended", &seen, &[SMALL, LARGE]);
     }
 
     #[test]
@@ -354,29 +205,25 @@ mod tests {
         let mut seen = seen(testing::middle());
         seen.trouble =
             Some("results/x/metrics.json is half-written: waiting for the rest".to_owned());
-        snapshot!("half_written_80x24", SMALL, &seen);
-        snapshot!("half_written_200x50", LARGE, &seen);
+        snapshots("half_written", &seen, &[SMALL, LARGE]);
     }
 
     #[test]
     fn without_a_prediction_its_place_is_given_to_others() {
         let mut seen = seen(testing::middle());
         seen.prediction = Predicted::Missing("no results/x/prediction.json".to_owned());
-        snapshot!("no_prediction_80x24", SMALL, &seen);
-        snapshot!("no_prediction_200x50", LARGE, &seen);
+        snapshots("no_prediction", &seen, &[SMALL, LARGE]);
     }
 
     #[test]
     fn one_server_and_128_servers_fit() {
-        snapshot!("one_server_80x24", SMALL, &seen(testing::one_server()));
-        snapshot!("many_servers_80x24", SMALL, &seen(testing::many_servers()));
-        snapshot!("many_servers_200x50", LARGE, &seen(testing::many_servers()));
+        snapshots("one_server", &seen(testing::one_server()), &[SMALL]);
+        snapshots("many_servers", &seen(testing::many_servers()), &[SMALL, LARGE]);
     }
 
     #[test]
     fn huge_numbers_and_names_keep_to_their_columns() {
-        snapshot!("huge_80x24", SMALL, &seen(testing::huge()));
-        snapshot!("huge_200x50", LARGE, &seen(testing::huge()));
+        snapshots("huge", &seen(testing::huge()), &[SMALL, LARGE]);
     }
 
     #[test]

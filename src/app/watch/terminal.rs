@@ -8,12 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::{io, thread};
 
-use crossterm::event;
-use crossterm::event::{Event, KeyEvent};
+use crossterm::event::{self, Event, KeyEvent};
 
 use crate::watch::TICK;
 use crate::watch::follow::{Files, Follow};
-use crate::watch::screen::{App, Leave, Theme};
+use crate::watch::view::{App, Leave, Theme};
 
 /// What happens to the viewer.
 enum Signal {
