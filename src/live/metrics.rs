@@ -42,7 +42,7 @@ pub struct Metrics {
     pub latency_p50: f64,
     /// Their 99th percentile.
     pub latency_p99: f64,
-    /// The latencies of the last [`LATENCIES_KEPT`] requests, oldest first.
+    /// The latencies of the last `LATENCIES_KEPT` requests, oldest first.
     pub latencies: Vec<f64>,
     /// In order of the model's servers.
     pub per_server: Vec<ServerMetrics>,
@@ -67,7 +67,7 @@ pub struct Metrics {
     pub in_service: usize,
     /// Whether the proxy has ended; this is then its last state.
     pub ended: bool,
-    /// The last [`EVENTS_KEPT`] answers, oldest first.
+    /// The last `EVENTS_KEPT` answers, oldest first.
     pub events: Vec<RecentEvent>,
     /// Load and health, where the strategy watches them.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,7 +86,7 @@ pub struct MeshMetrics {
     pub load_variance: f64,
     /// How often the strategy went from one way of choosing to another.
     pub num_switches: u64,
-    /// The last [`SWITCHES_SHOWN`] of those kept, oldest first.
+    /// The last `SWITCHES_SHOWN` of those kept, oldest first.
     pub switches: Vec<SwitchMetrics>,
 }
 

@@ -406,7 +406,6 @@ fn escaped(text: &str) -> String {
 
 pub(crate) const WHITE: Ink = Ink::solid(255, 255, 255);
 
-/// Text.
 pub(crate) const TEXT: Ink = Ink::solid(0x22, 0x22, 0x22);
 
 /// Text of second importance; contrast 7:1 on white.
@@ -415,7 +414,6 @@ pub(crate) const QUIET: Ink = Ink::solid(0x55, 0x55, 0x55);
 /// Axes and separators.
 pub(crate) const RULE: Ink = Ink::solid(0x99, 0x99, 0x99);
 
-/// Grid lines.
 pub(crate) const GRID: Ink = Ink::solid(0xE2, 0xE2, 0xE2);
 
 const BLACK: Ink = Ink::solid(0, 0, 0);

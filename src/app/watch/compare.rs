@@ -27,9 +27,7 @@ const FEWEST_ANSWERS: u64 = 10;
 /// A run against its prediction.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Against {
-    /// What the prediction knew.
     pub basis: Basis,
-    /// Requests answered.
     pub answered: u64,
     /// Requests of the predicted run.
     pub requests: u64,
@@ -42,7 +40,6 @@ pub(crate) struct Against {
 /// One metric.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Comparison {
-    /// Which.
     pub metric: RunMetric,
     /// Its value so far; none before there is one.
     pub so_far: Option<f64>,
@@ -61,18 +58,14 @@ pub(crate) struct Comparison {
 pub(crate) enum Place {
     /// Too little was seen.
     TooEarly,
-    /// Within the interval.
     Inside,
-    /// Above it.
     Above,
-    /// Below it.
     Below,
     /// A latency: predicted as the client sees it, known only as the proxy does.
     NotJudged,
 }
 
 impl Place {
-    /// In a word.
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::TooEarly => "early",

@@ -1,4 +1,5 @@
-//! Two files, looked at ten times a second and read when their changes have settled.
+//! Two files, looked at ten times a second and read when their changes have settled; what is known
+//! of them, and in which words it is told.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -49,7 +50,6 @@ impl Follow {
         Self { files, metrics, prediction, seen: Seen::default(), complained: None }
     }
 
-    /// What is known.
     pub(crate) fn seen(&self) -> &Seen {
         &self.seen
     }
@@ -149,9 +149,7 @@ fn stamp(path: &Path) -> Stamp {
     Some((metadata.modified().ok(), metadata.len(), number))
 }
 
-// ---- What the viewer knows: the last good metrics, and what is wrong with the files now.
-
-/// The newest state of both files.
+/// What the viewer knows: the last good metrics, and what is wrong with the files now.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     /// The last metrics that could be read; none before the first.
@@ -171,7 +169,6 @@ pub(crate) enum Predicted {
     Missing(String),
     /// The file cannot be used.
     Unusable(String),
-    /// Here it is.
     File(Box<PredictionFile>),
 }
 
@@ -343,8 +340,6 @@ mod tests {
         let due: Vec<bool> = (0..6).map(|_| settle.is_due(1)).collect();
         assert_eq!(due, [false, false, false, false, true, false]);
     }
-
-    // ---- Files that come, go, and change while they are read.
 
     fn follow(folder: &Path) -> Follow {
         Follow::new(Files::new(folder.join("metrics.json"), None))

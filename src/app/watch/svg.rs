@@ -71,7 +71,6 @@ const SERVER_ROW: f64 = 26.0;
 
 const RIGHT: f64 = WIDTH - MARGIN;
 
-/// Draws the page.
 fn draw(metrics: &Metrics, seen: &Seen) -> Result<Chart, ChartError> {
     crate::charts::ready()?;
     let name = title(metrics);

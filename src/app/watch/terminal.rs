@@ -14,7 +14,6 @@ use crate::watch::TICK;
 use crate::watch::follow::{Files, Follow};
 use crate::watch::view::{App, Leave, Theme};
 
-/// What happens to the viewer.
 enum Signal {
     Tick,
     Key(KeyEvent),

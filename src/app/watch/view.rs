@@ -34,7 +34,6 @@ pub(crate) struct App {
     pub paused: bool,
     /// The keys and words are explained.
     pub help: bool,
-    /// Order of the servers.
     pub order: Order,
     /// Servers above the first one shown; the drawing keeps it within bounds.
     pub scroll: usize,
@@ -79,7 +78,6 @@ impl App {
 /// Styles by meaning. Without colour every meaning is still there: in a word, a mark or a place.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Theme {
-    /// Whether colours may.
     pub color: bool,
 }
 
