@@ -21,8 +21,8 @@ use crate::words::{for_model, provenance, rounded_latency, warnings};
 use flakelab_core::domain::{Outcome, day};
 use flakelab_sim::trace::{Group, Observed, Recording};
 use flakelab_sim::world::{
-    Conditions, Draw, ErrorFamily, ErrorRate, Latency, LatencyFamily, Model, Ports, Posterior,
-    RateLimit,
+    Conditions, Declared, Draw, ErrorFamily, ErrorRate, Latency, LatencyFamily, Model, Ports,
+    Posterior, RateLimit,
 };
 
 /// Rows of each posterior in a model.
@@ -78,7 +78,7 @@ fn fit_group(runs: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Result<Con
         return Err(only_refusals());
     }
     let learned = learn(runs, borrowed).ok_or_else(only_refusals)?;
-    let starts = learned.starts_of(runs);
+    let starts = learned.starts.of(runs);
     let (refused, prior) = (&learned.refused, learned.rates.prior());
     let stream = u16::from(group.config.map_or(3, |config| config.number()));
     let tells_latency = runs.iter().all(|run| run.tells_latency);
@@ -158,7 +158,7 @@ fn model(
             None => group.name.clone(),
         },
         ports: Ports { first: group.first_port, count: group.servers.len() as u16 },
-        declared: flakelab_sim::world::Declared::default(),
+        declared: Declared::default(),
         error_rate: ErrorRate {
             draw: Draw::PerReplication,
             family: for_model(best),
@@ -248,10 +248,8 @@ fn homogeneities(runs: &[&Recording], learned: &Learned) -> Vec<Homogeneity> {
     tests
 }
 
-// ---- A fit held against its own recordings: assumptions, and second halves of starts.
-//
-// When not to use it: as a test on unseen runs; that is `validate`. Population, starts and limit
-// are those of the whole recordings here, only the latency is fitted to first halves.
+// ---- A fit held against its own recordings: assumptions, and second halves of starts. Population,
+// starts and limit are those of the whole recordings here, only the latency is fitted to first halves.
 
 /// The assumptions tested on what was recorded; where a rejection vanishes without the failures
 /// that the rate limit found explains, that is what follows from it.
@@ -320,10 +318,8 @@ fn first_half<'a>(start: &Start<'a>, refused: &[bool]) -> (Start<'a>, Vec<bool>)
 // The three hang on each other: starts are seen against a population of rates, the population
 // is that of the servers of each start, refusals that hide among failures belong to neither, and
 // the limit that explains them is weighed against the rates. They are found in turn until none of
-// them changes.
-//
-// When not to use it: for several groups at once. A group whose population cannot be seen, since
-// refusals hide among its failures, is handed that of another.
+// them changes. A group whose population cannot be seen, since refusals hide among its failures, is
+// handed that of another.
 
 /// Rounds of starts, rates and limit; on real data two or three suffice.
 const MOST_ROUNDS: usize = 8;
@@ -372,7 +368,10 @@ pub fn learn(recordings: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Opti
         let starts = find_starts(&view, servers, &prior);
         let rates = match borrowed {
             Some(rates) => rates.clone(),
-            None => fit_error_rates(&tallies_of(&starts.of(&view), servers))?,
+            None => {
+                let of_start = |start: &Start<'_>| tallies(start.attempts(), servers);
+                fit_error_rates(&starts.of(&view).iter().map(of_start).collect::<Vec<_>>())?
+            }
         };
         prior = rates.prior();
         if tells && round == 1 {
@@ -390,20 +389,13 @@ pub fn learn(recordings: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Opti
         let estimate = limit.estimate();
         let refused = refusals(recordings, &starts, &estimate, servers);
         let now = (starts, estimate);
-        let settled = last.as_ref().is_some_and(|last| same(last, &now))
+        // Later rounds rest on nothing else.
+        let same = |last: &(Starts, RateLimit)| last.0.starts == now.0.starts && last.1 == now.1;
+        let settled = last.as_ref().is_some_and(same)
             || first.take().is_some_and(|first| first.starts == now.0.starts);
         if settled || round == MOST_ROUNDS {
-            let (starts, _) = now;
-            let borrowed = borrowed.is_some();
-            return Some(Learned {
-                starts,
-                rates,
-                borrowed,
-                limit,
-                refused,
-                rounds: round,
-                settled,
-            });
+            let (starts, borrowed, rounds) = (now.0, borrowed.is_some(), round);
+            return Some(Learned { starts, rates, borrowed, limit, refused, rounds, settled });
         }
         marked = if tells || estimate.is_none() {
             Vec::new()
@@ -416,15 +408,10 @@ pub fn learn(recordings: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Opti
 }
 
 impl Learned {
-    /// The attempts of each start; the recordings are those that were learned from.
-    fn starts_of<'a>(&self, recordings: &[&'a Recording]) -> Vec<Start<'a>> {
-        self.starts.of(recordings)
-    }
-
     /// Successes and failures of each server in each start, refusals left out.
     pub(crate) fn tallies(&self, recordings: &[&Recording]) -> Vec<Vec<Tally>> {
         let servers = recordings.iter().map(|r| r.group.servers.len()).max().unwrap_or(0);
-        let starts = self.starts_of(recordings);
+        let starts = self.starts.of(recordings);
         starts.iter().zip(&self.refused).map(|(s, refused)| accepted(s, refused, servers)).collect()
     }
 
@@ -482,15 +469,6 @@ fn refusals(
         refused
     };
     starts.starts.iter().map(of_span).collect()
-}
-
-/// Whether nothing that later rounds rest on has changed.
-fn same(a: &(Starts, RateLimit), b: &(Starts, RateLimit)) -> bool {
-    a.0.starts == b.0.starts && a.1 == b.1
-}
-
-fn tallies_of(starts: &[Start<'_>], servers: usize) -> Vec<Vec<Tally>> {
-    starts.iter().map(|start| tallies(start.attempts(), servers)).collect()
 }
 
 /// Tallies of a start without the attempts that were refused or are taken to have been.

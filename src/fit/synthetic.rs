@@ -1,15 +1,30 @@
-//! Data with known parameters, for the tests of this crate: servers chosen by what they did.
+//! Data for the tests of this crate: with known parameters, servers chosen by what they did; and the
+//! recordings of real servers.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use crate::rates::{Population, Tally};
 use flakelab_core::domain::{Outcome, Purpose, Streams};
 use flakelab_core::stats::{index_below, normal_quantile, uniform_open, uniform01};
-use flakelab_sim::trace::{Config, Observed, Row, Trace};
+use flakelab_sim::trace::{Config, Group, Observed, ReadOptions, Recording, Row, Trace};
 use flakelab_sim::world::ErrorFamily;
 
 /// The attempts of one start: server and whether it failed, in order of time.
 pub(crate) type Outcomes = Vec<(usize, bool)>;
+
+/// Two kinds of servers, three in ten of the worse kind.
+pub(crate) const MIXTURE: ErrorFamily = ErrorFamily::BetaMixture {
+    weight: 0.3,
+    alpha: 1.2,
+    beta: 9.0,
+    second_alpha: 20.0,
+    second_beta: 7.0,
+};
+
+pub(crate) const fn tally(failures: u64, successes: u64) -> Tally {
+    Tally { failures, successes }
+}
 
 /// Servers of a start.
 const SERVERS: usize = 10;
@@ -57,19 +72,60 @@ pub(crate) fn start(population: &ErrorFamily, count: usize, seed: u64) -> Outcom
     attempts(&rates(population, seed), count, seed)
 }
 
-/// The same as attempts of a recording: one a request, ten a second.
-pub(crate) fn observed(outcomes: &Outcomes) -> Vec<Observed> {
+/// An attempt of which nothing matters; tests change what does.
+pub(crate) const ATTEMPT: Observed = Observed {
+    at_s: 0.0,
+    latency_ms: 1.0,
+    request: 0,
+    attempt: 1,
+    server: 0,
+    outcome: Outcome::Success,
+    strategy: 0,
+    identifier_byte: b'a',
+};
+
+/// Outcomes as attempts of a recording: one a request, ten a second.
+pub(crate) fn observed(outcomes: &[(usize, bool)]) -> Vec<Observed> {
     let observed = |(request, (server, failed)): (u32, &(usize, bool))| Observed {
         at_s: f64::from(request) * 0.1,
-        latency_ms: 1.0,
         request,
-        attempt: 1,
         server: *server as u8,
         outcome: if *failed { Outcome::Failure } else { Outcome::Success },
-        strategy: 0,
-        identifier_byte: b'a',
+        ..ATTEMPT
     };
     (0..).zip(outcomes).map(observed).collect()
+}
+
+/// A recording of config 0 with these attempts, of which everything was told.
+pub(crate) fn recording(attempts: Vec<Observed>) -> Recording {
+    Recording {
+        path: PathBuf::from("made.csv"),
+        group: Group::of_config(Config::ALL[0]),
+        strategies: vec!["made".to_owned()],
+        tells_refusals: true,
+        tells_latency: true,
+        attempts,
+        declared_starts: Vec::new(),
+        clock_jumps: Vec::new(),
+        warnings: Vec::new(),
+        first_identifier: String::new(),
+    }
+}
+
+/// The recordings of real servers, in order of their files' names; none where the environment does
+/// not say where they are.
+pub(crate) fn real_recordings() -> Option<Vec<Recording>> {
+    let Some(folder) = std::env::var_os("FLAKELAB_TRACES") else {
+        // Straight to stderr: the test runner shows what `println!` writes only on failure.
+        let line = b"skipped: FLAKELAB_TRACES does not name the folder with the real recordings\n";
+        let _ = std::io::stderr().write_all(line);
+        return None;
+    };
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|e| e == "csv"));
+    paths.sort();
+    Some(Recording::read_all(&paths, &ReadOptions::default()).unwrap())
 }
 
 /// A trace with these outcomes: one attempt a request, ten a second, latency around 1 ms.

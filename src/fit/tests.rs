@@ -1,13 +1,11 @@
 //! Whole fits of made recordings.
 
-use std::io::Write;
-
 use crate::learn::fit;
-use crate::limits::Conclusion;
+use crate::limits::{Conclusion, LIMIT_DRAWS};
 use crate::report::FitReport;
 use crate::runs::FitError;
-use crate::synthetic;
-use flakelab_sim::trace::{Config, ReadOptions, Recording, Row, Trace};
+use crate::synthetic::{self, real_recordings};
+use flakelab_sim::trace::{Config, Recording, Row, Trace};
 use flakelab_sim::world::{Document, ErrorFamily, ErrorRateKind, LimitKind, Model, RateLimit};
 
 /// Runs of config 0 in three starts, and one of config 1.
@@ -155,19 +153,8 @@ fn recordings_that_cannot_be_counted_on_are_refused() {
 /// What `traces/README.md` says of the recordings, and what else they show.
 #[test]
 fn the_real_recordings_are_cut_into_their_starts() {
-    let Some(folder) = std::env::var_os("FLAKELAB_TRACES") else {
-        // Straight to stderr: the test runner shows what `println!` writes only on failure.
-        let line = b"skipped: FLAKELAB_TRACES does not name the folder with the real recordings\n";
-        let _ = std::io::stderr().write_all(line);
-        return;
-    };
-    let mut paths: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|e| e == "csv"))
-        .collect();
-    paths.sort();
-    let report = fit(&Recording::read_all(&paths, &ReadOptions::default()).unwrap()).unwrap();
+    let Some(recordings) = real_recordings() else { return };
+    let report = fit(&recordings).unwrap();
     assert!(report.warnings.is_empty(), "{:?}", report.warnings);
     assert_eq!(starts(&report, 0), [1, 2, 3, 4, 5, 6, 6, 6, 6, 6]);
     assert_eq!((starts(&report, 1), starts(&report, 2)), (vec![1; 4], vec![1; 4]));
@@ -182,17 +169,24 @@ fn the_real_recordings_are_cut_into_their_starts() {
     for config in &report.configs {
         assert!(config.goodness.pit_ks_p_value > 1e-3, "{:?}", config.goodness);
         assert!(config.goodness.calibration_test.p_value > 1e-3, "{:?}", config.goodness);
+        let searches = &config.starts.searches;
+        assert!(searches.iter().all(|search| search.probability < 0.05), "{searches:?}");
     }
     // Config 0 accepts retries within milliseconds, config 1 never does.
     let [zero, one, two] = [0, 1, 2].map(|i| &report.configs[i]);
     let abstained = |c: &Conclusion| matches!(c, Conclusion::Abstained { .. });
     assert!(abstained(&zero.rate_limit.inference.conclusion));
+    assert!(zero.rate_limit.reason.contains("is excluded"), "{}", zero.rate_limit.reason);
     assert!(abstained(&two.rate_limit.inference.conclusion) && two.rate_limit.assumed);
     let Conclusion::FoundFamilyOpen { reason, .. } = &one.rate_limit.inference.conclusion else {
         panic!("{:?}", one.rate_limit)
     };
     assert!(reason.contains("cannot be told apart"), "{reason}");
-    let bucket = one.rate_limit.inference.family(LimitKind::TokenBucket).unwrap();
+    let inference = &one.rate_limit.inference;
+    assert!((20.0..26.0).contains(&inference.log_bayes_factor), "{}", inference.log_bayes_factor);
+    assert_eq!(inference.draws.len(), LIMIT_DRAWS);
+    let bucket = inference.family(LimitKind::TokenBucket).unwrap();
+    assert!(bucket.per_second.low > 10.0 && bucket.per_second.high < 200.0, "{bucket:?}");
     assert!(bucket.log_bayes_factor_against_none > 20.0, "{bucket:?}");
     let repeats = one.assumptions.iter().find(|test| test.name == "same server again").unwrap();
     assert!(repeats.is_rejected() && repeats.attempts == 16, "{repeats:?}");

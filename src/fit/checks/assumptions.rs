@@ -1,12 +1,15 @@
-//! Which rules chose the servers, and whether they could see more than the record shows.
+//! May the simulator be believed? Tests of what it assumes about outcomes.
 //!
-//! The likelihood ignores how servers were chosen, which is right as long as the choice used
-//! recorded outcomes, times and luck only (D. B. Rubin, "Inference and missing data", Biometrika
-//! 63 (1976), 581-592: ignorable). A rule that saw anything else, a health check or the truth
-//! itself, chooses servers about which it knows more than the fit does.
+//! The simulator throws one coin an attempt: its chance of failure depends on the server and the
+//! start alone. Each test asks whether something else moves it: earlier outcomes, time, the
+//! request's other attempts, the identifier, the load; and whether the choice of servers shows
+//! knowledge that the record does not hold. All compare failures with predictions made just
+//! before, so the rule that chose the servers does no harm; see `residuals` and `history`.
 //!
-//! When not to use it: as proof. A name is a claim; the test of what choices knew beyond the
-//! record (`assumptions`) looks at what they did.
+//! When not to use it: a test without a finding is no proof. The interval says which effects the
+//! attempts exclude. Rates that drift slowly are half hidden, because predictions follow them.
+//! Choices that knew more than the record are seen only when they kept servers out: if all servers
+//! are tried sooner or later, their first attempts are a fair sample whatever came first.
 
 use crate::checks::history::{Coin, JUST_NOW_S, RECENT, walk};
 use crate::checks::residuals::{Coins, Finding, Weighted, classes};
@@ -14,66 +17,6 @@ use crate::rates::RatePrior;
 use crate::runs::Start;
 use flakelab_core::stats::{Interval, Moments, holm};
 use flakelab_sim::trace::{Observed, PROBE};
-
-/// Rules that choose by recorded outcomes and luck only, with their aliases and older names, and
-/// the probe, which follows a plan and stops by recorded outcomes.
-pub const RECORDED_INPUTS_ONLY: [&str; 13] = [
-    "larkin",
-    "ucb1",
-    "ucb-free",
-    "thompson",
-    "thompson-scaled",
-    "random",
-    "round-robin",
-    "v1",
-    "v2",
-    "v3",
-    "v4",
-    "v5",
-    PROBE,
-];
-
-/// Warnings about strategies that used inputs which no recording holds, or may have: one sentence
-/// a strategy. `known` names those that did not, usually [`RECORDED_INPUTS_ONLY`].
-#[must_use]
-pub fn unrecorded_inputs(strategies: &[String], known: &[&str]) -> Vec<String> {
-    let warning = |name: &String| {
-        let plain = name.trim().to_ascii_lowercase();
-        if known.contains(&plain.as_str()) {
-            None
-        } else if plain.is_empty() {
-            Some(
-                "Some attempts do not say which strategy chose the server: if it used anything \
-                 that is not recorded, error rates are biased."
-                    .to_owned(),
-            )
-        } else if plain == "oracle" {
-            Some(format!(
-                "Strategy `{name}` knows the true error rates, which no recording holds: its \
-                 choices are evidence that the likelihood leaves out, so error rates are biased."
-            ))
-        } else {
-            Some(format!(
-                "Strategy `{name}` is not known here: if it used anything that is not recorded \
-                 (health checks, outcomes of other clients, earlier runs), error rates are biased."
-            ))
-        }
-    };
-    strategies.iter().filter_map(warning).collect()
-}
-
-// ---- May the simulator be believed? Tests of what it assumes about outcomes.
-//
-// The simulator throws one coin an attempt: its chance of failure depends on the server and the
-// start alone. Each test asks whether something else moves it: earlier outcomes, time, the
-// request's other attempts, the identifier, the load; and whether the choice of servers shows
-// knowledge that the record does not hold. All compare failures with predictions made just
-// before, so the rule that chose the servers does no harm; see `residuals` and `history`.
-//
-// When not to use it: a test without a finding is no proof. The interval says which effects the
-// attempts exclude. Rates that drift slowly are half hidden, because predictions follow them.
-// Choices that knew more than the record are seen only when they kept servers out: if all servers
-// are tried sooner or later, their first attempts are a fair sample whatever came first.
 
 /// Adjusted p-values below this are findings.
 const LEVEL: f64 = 0.05;
@@ -393,9 +336,64 @@ fn describe(
     }
 }
 
+// ---- Which rules chose the servers, and whether they could see more than the record shows.
+//
+// The likelihood ignores how servers were chosen, which is right as long as the choice used
+// recorded outcomes, times and luck only (D. B. Rubin, "Inference and missing data", Biometrika
+// 63 (1976), 581-592: ignorable). A rule that saw anything else, a health check or the truth
+// itself, chooses servers about which it knows more than the fit does. A name is a claim, no proof.
+
+/// Rules that choose by recorded outcomes and luck only, with their aliases and older names, and
+/// the probe, which follows a plan and stops by recorded outcomes.
+pub const RECORDED_INPUTS_ONLY: [&str; 13] = [
+    "larkin",
+    "ucb1",
+    "ucb-free",
+    "thompson",
+    "thompson-scaled",
+    "random",
+    "round-robin",
+    "v1",
+    "v2",
+    "v3",
+    "v4",
+    "v5",
+    PROBE,
+];
+
+/// Warnings about strategies that used inputs which no recording holds, or may have: one sentence
+/// a strategy. `known` names those that did not, usually [`RECORDED_INPUTS_ONLY`].
+#[must_use]
+pub fn unrecorded_inputs(strategies: &[String], known: &[&str]) -> Vec<String> {
+    let warning = |name: &String| {
+        let plain = name.trim().to_ascii_lowercase();
+        if known.contains(&plain.as_str()) {
+            None
+        } else if plain.is_empty() {
+            Some(
+                "Some attempts do not say which strategy chose the server: if it used anything \
+                 that is not recorded, error rates are biased."
+                    .to_owned(),
+            )
+        } else if plain == "oracle" {
+            Some(format!(
+                "Strategy `{name}` knows the true error rates, which no recording holds: its \
+                 choices are evidence that the likelihood leaves out, so error rates are biased."
+            ))
+        } else {
+            Some(format!(
+                "Strategy `{name}` is not known here: if it used anything that is not recorded \
+                 (health checks, outcomes of other clients, earlier runs), error rates are biased."
+            ))
+        }
+    };
+    strategies.iter().filter_map(warning).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::synthetic::ATTEMPT;
     use flakelab_core::domain::Outcome;
 
     #[test]
@@ -429,13 +427,11 @@ mod tests {
     fn repeats_that_always_fail_are_found_unless_they_count_as_refused() {
         let attempt = |request: u32, number: u16, outcome: Outcome| Observed {
             at_s: f64::from(request) + 0.002 * f64::from(number),
-            latency_ms: 1.0,
             request,
             attempt: number,
             server: (request % 10) as u8,
             outcome,
-            strategy: 0,
-            identifier_byte: b'a',
+            ..ATTEMPT
         };
         let (ok, fail) = (Outcome::Success, Outcome::Failure);
         let mut attempts = Vec::new();

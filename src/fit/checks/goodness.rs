@@ -1,10 +1,18 @@
-//! Do runs share one error rate per server? Pearson's chi-square, summed over servers.
+//! Does the population fit? Two checks that hold however the servers were chosen, and a familiar one.
 //!
-//! Beside the Bayes factors of `starts` because everybody knows it: pooled over runs of several
-//! starts it is large, within a start it is near its degrees of freedom.
+//! Counts given the number of attempts are no use here: a strategy that drops bad servers makes
+//! that number depend on the outcomes. What stays true is
+//! - per server: a rate drawn from the posterior given its tally is, over servers, a draw from
+//!   the population (the data-averaged posterior is the prior: Talts et al., arXiv:1804.06788).
+//!   Sent through the population's distribution function these are randomised PIT values, and
+//!   Kolmogorov-Smirnov tests their uniformity;
+//! - per attempt: the predicted chance of failure given the server's past is right whoever chose
+//!   it (Dawid, "Statistical theory: the prequential approach", JRSS A 147 (1984), 278-292).
+//!   Failures are compared with predictions in bins of the prediction: too wide or too narrow a
+//!   population shows as low bins that fail too rarely or too often.
 //!
-//! When not to use it: servers with few attempts, or chosen by their own outcomes, follow the
-//! chi-square distribution only roughly; read the p-value as an order of magnitude.
+//! When not to use it: both p-values are conservative when the population was fitted to the same
+//! attempts; servers with few attempts hardly move the first.
 
 use crate::checks::history::walk;
 use crate::checks::residuals::LEAST_VARIANCE;
@@ -15,6 +23,74 @@ use flakelab_core::stats::{
     Calibration, ChiSquare, chi_square_homogeneity, chi_square_sf, ks_p_value, ks_statistic,
     uniform_open,
 };
+
+/// Seed of the randomisation, a constant: a fit is a function of its traces.
+const SEED: u64 = 0x600d;
+
+/// How well a population fits the servers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Goodness {
+    /// Servers with at least one attempt, counted anew at each start.
+    pub servers: usize,
+    /// Kolmogorov's distance of the servers' randomised PIT from uniform.
+    pub pit_ks_distance: f64,
+    /// Its p-value.
+    pub pit_ks_p_value: f64,
+    /// Failures against predictions, in bins of the prediction.
+    pub calibration_test: ChiSquare,
+    /// Mean over servers of failures / attempts: biased when servers were chosen by outcome, and
+    /// compared with the population's mean to show it.
+    pub raw_mean: f64,
+}
+
+/// Judges a population of error rates by the coins of each start; `refused` as for
+/// [`assumptions`](crate::assumptions), `stream` tells configs apart.
+#[must_use]
+pub fn goodness(
+    starts: &[Start<'_>],
+    refused: &[Vec<bool>],
+    prior: &RatePrior,
+    stream: u16,
+) -> Goodness {
+    let mut calibration = Calibration::default();
+    // One for each server of each start; those of the start at hand apart.
+    let mut tallies: Vec<Tally> = Vec::new();
+    let mut current: (usize, Vec<Tally>) = (0, Vec::new());
+    walk(starts, refused, prior, |coin, _| {
+        if coin.start != current.0 {
+            tallies.append(&mut current.1);
+            current.0 = coin.start;
+        }
+        if current.1.len() <= coin.server {
+            current.1.resize(coin.server + 1, Tally::default());
+        }
+        calibration.record(coin.predicted, coin.failed);
+        current.1[coin.server].record(coin.failed);
+    });
+    tallies.append(&mut current.1);
+    let mut rng = Streams::new(SEED).stream(Purpose::Analysis, stream, 0);
+    let (mut pit, mut raw) = (Vec::new(), Vec::new());
+    for tally in tallies.iter().filter(|t| t.attempts() > 0) {
+        let rate = prior.posterior_quantile(*tally, uniform_open(&mut rng));
+        pit.push(prior.posterior_cdf(Tally::default(), rate));
+        raw.push(tally.failures as f64 / tally.attempts() as f64);
+    }
+    pit.sort_by(f64::total_cmp);
+    let pit_ks_distance = ks_statistic(&pit);
+    Goodness {
+        servers: pit.len(),
+        pit_ks_distance,
+        pit_ks_p_value: ks_p_value(pit_ks_distance, pit.len()),
+        calibration_test: calibration.test(LEAST_VARIANCE),
+        raw_mean: raw.iter().sum::<f64>() / raw.len().max(1) as f64,
+    }
+}
+
+// ---- Do runs share one error rate per server? Pearson's chi-square, summed over servers.
+//
+// Beside the Bayes factors of `starts` because everybody knows it: pooled over runs of several
+// starts it is large, within a start it is near its degrees of freedom. Servers with few attempts,
+// or chosen by their own outcomes, follow the distribution only roughly.
 
 /// A chi-square of homogeneity over some runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,110 +121,19 @@ pub(crate) fn homogeneity(scope: String, runs: &[&[Tally]]) -> Homogeneity {
     Homogeneity { scope, runs: runs.len(), test: ChiSquare { statistic, df, p_value } }
 }
 
-// ---- Does the population fit? Two checks that hold however the servers were chosen.
-//
-// Counts given the number of attempts are no use here: a strategy that drops bad servers makes
-// that number depend on the outcomes. What stays true is
-// - per server: a rate drawn from the posterior given its tally is, over servers, a draw from
-// the population (the data-averaged posterior is the prior: Talts et al., arXiv:1804.06788).
-// Sent through the population's distribution function these are randomised PIT values, and
-// Kolmogorov-Smirnov tests their uniformity;
-// - per attempt: the predicted chance of failure given the server's past is right whoever chose
-// it (Dawid, "Statistical theory: the prequential approach", JRSS A 147 (1984), 278-292).
-// Failures are compared with predictions in bins of the prediction: too wide or too narrow a
-// population shows as low bins that fail too rarely or too often.
-//
-// When not to use it: both p-values are conservative when the population was fitted to the same
-// attempts; servers with few attempts hardly move the first.
-
-/// Seed of the randomisation, a constant: a fit is a function of its traces.
-const SEED: u64 = 0x600d;
-
-/// How well a population fits the servers.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Goodness {
-    /// Servers with at least one attempt, counted anew at each start.
-    pub servers: usize,
-    /// Kolmogorov's distance of the servers' randomised PIT from uniform.
-    pub pit_ks_distance: f64,
-    /// Its p-value.
-    pub pit_ks_p_value: f64,
-    /// Failures against predictions, in bins of the prediction.
-    pub calibration_test: ChiSquare,
-    /// Mean over servers of failures / attempts: biased when servers were chosen by outcome, and
-    /// compared with the population's mean to show it.
-    pub raw_mean: f64,
-}
-
-/// Judges a population of error rates by the coins of each start; `refused` as for
-/// [`crate::checks::assumptions::assumptions`], `stream` tells configs apart.
-#[must_use]
-pub fn goodness(
-    starts: &[Start<'_>],
-    refused: &[Vec<bool>],
-    prior: &RatePrior,
-    stream: u16,
-) -> Goodness {
-    let mut sums = Sums::default();
-    let mut current: (usize, Vec<Tally>) = (0, Vec::new());
-    walk(starts, refused, prior, |coin, _| {
-        if coin.start != current.0 {
-            sums.tallies.append(&mut current.1);
-            current.0 = coin.start;
-        }
-        if current.1.len() <= coin.server {
-            current.1.resize(coin.server + 1, Tally::default());
-        }
-        sums.calibration.record(coin.predicted, coin.failed);
-        current.1[coin.server].record(coin.failed);
-    });
-    sums.tallies.append(&mut current.1);
-    sums.judge(prior, stream)
-}
-
-/// What a judgement needs of the attempts.
-#[derive(Debug, Default)]
-struct Sums {
-    calibration: Calibration,
-    /// One for each server of each start.
-    tallies: Vec<Tally>,
-}
-
-impl Sums {
-    fn judge(&self, prior: &RatePrior, stream: u16) -> Goodness {
-        let mut rng = Streams::new(SEED).stream(Purpose::Analysis, stream, 0);
-        let (mut pit, mut raw) = (Vec::new(), Vec::new());
-        for tally in self.tallies.iter().filter(|t| t.attempts() > 0) {
-            let rate = prior.posterior_quantile(*tally, uniform_open(&mut rng));
-            pit.push(prior.posterior_cdf(Tally::default(), rate));
-            raw.push(tally.failures as f64 / tally.attempts() as f64);
-        }
-        pit.sort_by(f64::total_cmp);
-        let pit_ks_distance = ks_statistic(&pit);
-        Goodness {
-            servers: pit.len(),
-            pit_ks_distance,
-            pit_ks_p_value: ks_p_value(pit_ks_distance, pit.len()),
-            calibration_test: self.calibration.test(LEAST_VARIANCE),
-            raw_mean: raw.iter().sum::<f64>() / raw.len().max(1) as f64,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rayon::prelude::*;
 
     use super::*;
-    use crate::synthetic;
-    use crate::synthetic::Outcomes;
+    use crate::synthetic::{self, Outcomes, observed, tally};
     use flakelab_sim::trace::Observed;
     use flakelab_sim::world::ErrorFamily;
 
     #[test]
     fn the_statistic_is_the_sum_over_servers_that_were_tried_twice() {
-        let t = |failures, successes| Tally { failures, successes };
-        let (a, b) = ([t(70, 30), t(2, 2), t(0, 0)], [t(55, 45), t(0, 0), t(0, 0)]);
+        let (a, b) =
+            ([tally(70, 30), tally(2, 2), tally(0, 0)], [tally(55, 45), tally(0, 0), tally(0, 0)]);
         let found = homogeneity("all runs".to_owned(), &[&a, &b]);
         let first = chi_square_homogeneity(&[(30, 100), (45, 100)]);
         assert_eq!(found.test, first);
@@ -156,7 +141,7 @@ mod tests {
     }
 
     fn judge(prior: &RatePrior, starts: &[Outcomes]) -> Goodness {
-        let attempts: Vec<Vec<Observed>> = starts.iter().map(synthetic::observed).collect();
+        let attempts: Vec<Vec<Observed>> = starts.iter().map(|start| observed(start)).collect();
         let refused: Vec<Vec<bool>> = starts.iter().map(|start| vec![false; start.len()]).collect();
         let starts: Vec<Start<'_>> =
             attempts.iter().map(|attempts| Start { stretches: vec![attempts] }).collect();

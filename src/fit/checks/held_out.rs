@@ -1,15 +1,25 @@
-//! Do servers differ from their predictions as much as chance makes them?
+//! Posterior predictive checks on held-out halves: what does the model miss?
 //!
-//! The sum over servers of (sum of `failed - p`)^2. Its mean is the summed variances, exactly,
-//! whoever chose the servers: with M the sum of a server, M^2 - <M> is a martingale. Predictions
-//! that shrink servers too much, or rates that move, make it larger; predictions that are not sure
-//! enough make it smaller.
+//! The first half of each start trains, the second half is predicted one attempt ahead, given the
+//! recorded choice of server, from everything before it. Same-data checks would be conservative
+//! (A. Gelman, X.-L. Meng and H. Stern, Statistica Sinica 6 (1996), 733-807).
 //!
-//! The p-value comes from replicated outcomes under the recorded predictions. That ignores that the
-//! number of attempts at a server answers to its outcomes; `tests/calibration/checks.rs` measures
-//! what it costs.
+//! Replicated outcomes under the recorded choices are wrong for statistics of whole paths: had the
+//! outcomes been others, other servers would have been chosen. So the checks are sums of `failed -
+//! p` over attempts picked by their past, which are martingales whoever chose:
+//! - runs: how often a failure follows after 1, 2, 3 or more in a row at the server;
+//! - bursts: how often an attempt fails where at least 3 just failed;
+//! - calibration in bins of the prediction, and the log score against the score that the
+//!   predictions promise, `-(failed - p) logit(p)` summed.
 //!
-//! When not to use it: for few servers, where one lucky server is all there is to see.
+//! Beside them stand the dispersion between servers, whose p-value is not exact, and latencies,
+//! which depend on each other within a run. `tests/calibration/checks.rs` measures false alarms of
+//! all of them.
+//!
+//! Only outcomes are held out. The prior, the starts and the rate limit come from the whole
+//! recording, second halves included, so the checks are slightly conservative.
+//!
+//! When not to use it: as a test of the starts or of the rate limit; both have seen these outcomes.
 
 use crate::checks::assumptions::adjusted;
 use crate::checks::history::{Coin, walk};
@@ -19,202 +29,6 @@ use crate::runs::Start;
 use flakelab_core::domain::{Purpose, Streams};
 use flakelab_core::stats::{Calibration, standard_normal, student_t_cdf, uniform_open, uniform01};
 use flakelab_sim::trace::Observed;
-
-/// Seed of replicates, a constant: a fit is a function of its traces.
-const SEED: u64 = 0x4e1d;
-
-/// Replicates.
-const REPLICATES: u64 = 999;
-
-/// With more variance a server's excess of failures is drawn from a normal distribution.
-const MUCH_VARIANCE: f64 = 30.0;
-
-/// The coins of one server.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Residual {
-    excess: f64,
-    variance: f64,
-    /// The predictions, as long as the variance is small.
-    chances: Vec<f64>,
-}
-
-impl Residual {
-    pub(crate) fn record(&mut self, predicted: f64, failed: bool) {
-        self.excess += f64::from(u8::from(failed)) - predicted;
-        self.variance += predicted * (1.0 - predicted);
-        if self.variance < MUCH_VARIANCE {
-            self.chances.push(predicted);
-        } else {
-            self.chances = Vec::new();
-        }
-    }
-}
-
-/// The dispersion as observed and as expected, and its test: two-sided, by replicates.
-fn dispersion(servers: &[Residual]) -> (f64, f64, Finding) {
-    if servers.is_empty() {
-        return (0.0, 0.0, Finding::NONE);
-    }
-    let observed: f64 = servers.iter().map(|s| s.excess * s.excess).sum();
-    let expected: f64 = servers.iter().map(|s| s.variance).sum();
-    let replicate = |r: u64| -> f64 {
-        let mut rng = Streams::new(SEED).stream(Purpose::Analysis, 0, r);
-        let squares = servers.iter().map(|server| {
-            let excess = if server.variance < MUCH_VARIANCE {
-                let of = |p: &f64| f64::from(u8::from(uniform01(&mut rng) < *p)) - p;
-                server.chances.iter().map(of).sum()
-            } else {
-                standard_normal(&mut rng) * server.variance.sqrt()
-            };
-            excess * excess
-        });
-        squares.sum()
-    };
-    let below = (0..REPLICATES).filter(|r| replicate(*r) < observed).count() as f64;
-    let mut rng = Streams::new(SEED).stream(Purpose::Analysis, 1, 0);
-    let rank = (below + uniform_open(&mut rng)) / (REPLICATES + 1) as f64;
-    let finding = Finding {
-        statistic: observed / expected,
-        p_value: 2.0 * rank.min(1.0 - rank),
-        effect: observed - expected,
-        attempts: servers.len() as u64,
-        ..Finding::NONE
-    };
-    (observed, expected, finding)
-}
-
-// ---- Latencies of the second halves against the fitted family: how many lie above its quantiles?
-//
-// Latencies of one run depend on each other: slow ones come in spells, and whole runs are slow.
-// So attempts are not counted as independent, stretches of the record are: each gives one number,
-// the sum over its second-half attempts of `1[above the quantile] - chance`, with mean 0 if the
-// family holds, whatever depends on what within it. The mean of these numbers over its standard
-// error is held against Student's distribution with one degree of freedom less than stretches.
-// That is valid for numbers of unequal variance too, at levels up to 8 % (R. Ibragimov and
-// U. K. Müller, "t-statistic based correlation and heterogeneity robust inference", Journal of
-// Business and Economic Statistics 28 (2010), 453-468).
-//
-// Three guards keep it from crying wolf:
-// - The variance is at least the binomial one: among few rare events all sums may be alike.
-// - The family was fitted to about as many latencies, so its quantiles are themselves about as
-// far off as the second halves are: the variance is doubled. That is exact for nonparametric
-// quantiles of first halves, and conservative for parametric families, for a family fitted to
-// everything, and for one that was known.
-// - A single spell may hold all latencies above a quantile, or none happen to come. So at least
-// [`LEAST_STRETCHES`] stretches must hold one above and as many one below, or there must be so
-// many stretches that as many of each were expected even if every stretch were all of a kind.
-// Otherwise nothing is tested. Which of it is so depends on the data, but only ever takes
-// alarms away.
-//
-// When not to use it: for runs that depend on each other, as when a machine grows slower by the
-// hour; then stretches are no more independent than attempts.
-
-/// What is looked at, and the chance to lie above.
-const QUANTILES: [(&str, f64); 3] =
-    [("latency p50", 0.5), ("latency p90", 0.1), ("latency p99", 0.01)];
-
-/// With fewer stretches, nothing is tested.
-const LEAST_STRETCHES: usize = 5;
-
-/// Variance of the second halves and of the fit, over that of the second halves.
-const WITH_THE_FIT: f64 = 2.0;
-
-/// The second-half attempts of one stretch.
-#[derive(Debug, Clone, Default)]
-struct Counts {
-    count: u64,
-    above: [u64; QUANTILES.len()],
-}
-
-/// How many latencies lie above each of [`QUANTILES`], stretch by stretch.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Exceedances {
-    /// Number of the stretch that is being counted.
-    stretch: Option<usize>,
-    stretches: Vec<Counts>,
-}
-
-impl Exceedances {
-    /// A latency, given as the fitted probability of at most as much; NaN is not looked at.
-    /// The attempts of a stretch follow each other.
-    pub(crate) fn record(&mut self, stretch: usize, cdf: f64) {
-        if cdf.is_nan() {
-            return;
-        }
-        if self.stretch != Some(stretch) {
-            self.stretch = Some(stretch);
-            self.stretches.push(Counts::default());
-        }
-        let Some(counts) = self.stretches.last_mut() else { return };
-        counts.count += 1;
-        for (above, (_, chance)) in counts.above.iter_mut().zip(QUANTILES) {
-            *above += u64::from(cdf > 1.0 - chance);
-        }
-    }
-
-    /// Latencies above, as observed and as expected, and the test.
-    pub(crate) fn finding(&self, quantile: usize) -> (f64, f64, Finding) {
-        let chance = QUANTILES[quantile].1;
-        let count: u64 = self.stretches.iter().map(|of| of.count).sum();
-        let above: u64 = self.stretches.iter().map(|of| of.above[quantile]).sum();
-        let (observed, expected) = (above as f64, count as f64 * chance);
-        if !self.is_testable(quantile) {
-            return (observed, expected, Finding::NONE);
-        }
-        let n = self.stretches.len() as f64;
-        let mean = (observed - expected) / n;
-        let squares = self.stretches.iter().map(|of| {
-            let sum = of.above[quantile] as f64 - of.count as f64 * chance;
-            (sum - mean) * (sum - mean)
-        });
-        // Variances of the sum over all stretches.
-        let between = squares.sum::<f64>() * n / (n - 1.0);
-        let binomial = expected * (1.0 - chance);
-        let statistic = (observed - expected) / (WITH_THE_FIT * between.max(binomial)).sqrt();
-        let finding = Finding {
-            statistic,
-            p_value: (2.0 * student_t_cdf(-statistic.abs(), n - 1.0)).min(1.0),
-            effect: observed - expected,
-            attempts: count,
-            ..Finding::NONE
-        };
-        (observed, expected, finding)
-    }
-
-    fn is_testable(&self, quantile: usize) -> bool {
-        let with =
-            |one: &dyn Fn(&Counts) -> bool| self.stretches.iter().filter(|of| one(of)).count();
-        let above = with(&|of| of.above[quantile] > 0);
-        let below = with(&|of| of.above[quantile] < of.count);
-        let chance = QUANTILES[quantile].1;
-        let of_a_kind = chance.min(1.0 - chance) * self.stretches.len() as f64;
-        above.min(below) >= LEAST_STRETCHES || of_a_kind >= LEAST_STRETCHES as f64
-    }
-}
-
-// ---- Posterior predictive checks on held-out halves: what does the model miss?
-//
-// The first half of each start trains, the second half is predicted one attempt ahead, given the
-// recorded choice of server, from everything before it. Same-data checks would be conservative
-// (A. Gelman, X.-L. Meng and H. Stern, Statistica Sinica 6 (1996), 733-807).
-//
-// Replicated outcomes under the recorded choices are wrong for statistics of whole paths: had the
-// outcomes been others, other servers would have been chosen. So the checks are sums of `failed -
-// p` over attempts picked by their past, which are martingales whoever chose:
-// - runs: how often a failure follows after 1, 2, 3 or more in a row at the server;
-// - bursts: how often an attempt fails where at least 3 just failed;
-// - calibration in bins of the prediction, and the log score against the score that the
-// predictions promise, `-(failed - p) logit(p)` summed.
-//
-// Dispersion between servers, the sum over servers of (sum of `failed - p`)^2, has the summed
-// variances as its exact mean, but a p-value that is not exact (`dispersion`).
-// `tests/calibration/checks.rs` measures false alarms of all of them.
-//
-// Only outcomes are held out. The prior, the starts and the rate limit come from the whole
-// recording, second halves included, so the checks are slightly conservative. Latencies depend on
-// each other within a run, which their checks allow for (`latency_check`).
-//
-// When not to use it: as a test of the starts or of the rate limit; both have seen these outcomes.
 
 /// Adjusted p-values below this are misses.
 const LEVEL: f64 = 0.05;
@@ -482,11 +296,192 @@ impl Draft {
     }
 }
 
+// ---- Do servers differ from their predictions as much as chance makes them?
+//
+// The sum over servers of (sum of `failed - p`)^2. Its mean is the summed variances, exactly,
+// whoever chose the servers: with M the sum of a server, M^2 - <M> is a martingale. Predictions
+// that shrink servers too much, or rates that move, make it larger; predictions that are not sure
+// enough make it smaller. The p-value comes from replicated outcomes under the recorded
+// predictions. That ignores that the number of attempts at a server answers to its outcomes.
+
+/// Seed of replicates, a constant: a fit is a function of its traces.
+const SEED: u64 = 0x4e1d;
+
+/// Replicates.
+const REPLICATES: u64 = 999;
+
+/// With more variance a server's excess of failures is drawn from a normal distribution.
+const MUCH_VARIANCE: f64 = 30.0;
+
+/// The coins of one server.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Residual {
+    excess: f64,
+    variance: f64,
+    /// The predictions, as long as the variance is small.
+    chances: Vec<f64>,
+}
+
+impl Residual {
+    pub(crate) fn record(&mut self, predicted: f64, failed: bool) {
+        self.excess += f64::from(u8::from(failed)) - predicted;
+        self.variance += predicted * (1.0 - predicted);
+        if self.variance < MUCH_VARIANCE {
+            self.chances.push(predicted);
+        } else {
+            self.chances = Vec::new();
+        }
+    }
+}
+
+/// The dispersion as observed and as expected, and its test: two-sided, by replicates.
+fn dispersion(servers: &[Residual]) -> (f64, f64, Finding) {
+    if servers.is_empty() {
+        return (0.0, 0.0, Finding::NONE);
+    }
+    let observed: f64 = servers.iter().map(|s| s.excess * s.excess).sum();
+    let expected: f64 = servers.iter().map(|s| s.variance).sum();
+    let replicate = |r: u64| -> f64 {
+        let mut rng = Streams::new(SEED).stream(Purpose::Analysis, 0, r);
+        let squares = servers.iter().map(|server| {
+            let excess = if server.variance < MUCH_VARIANCE {
+                let of = |p: &f64| f64::from(u8::from(uniform01(&mut rng) < *p)) - p;
+                server.chances.iter().map(of).sum()
+            } else {
+                standard_normal(&mut rng) * server.variance.sqrt()
+            };
+            excess * excess
+        });
+        squares.sum()
+    };
+    let below = (0..REPLICATES).filter(|r| replicate(*r) < observed).count() as f64;
+    let mut rng = Streams::new(SEED).stream(Purpose::Analysis, 1, 0);
+    let rank = (below + uniform_open(&mut rng)) / (REPLICATES + 1) as f64;
+    let finding = Finding {
+        statistic: observed / expected,
+        p_value: 2.0 * rank.min(1.0 - rank),
+        effect: observed - expected,
+        attempts: servers.len() as u64,
+        ..Finding::NONE
+    };
+    (observed, expected, finding)
+}
+
+// ---- Latencies of the second halves against the fitted family: how many lie above its quantiles?
+//
+// Latencies of one run depend on each other: slow ones come in spells, and whole runs are slow.
+// So attempts are not counted as independent, stretches of the record are: each gives one number,
+// the sum over its second-half attempts of `1[above the quantile] - chance`, with mean 0 if the
+// family holds, whatever depends on what within it. The mean of these numbers over its standard
+// error is held against Student's distribution with one degree of freedom less than stretches.
+// That is valid for numbers of unequal variance too, at levels up to 8 % (R. Ibragimov and
+// U. K. Müller, "t-statistic based correlation and heterogeneity robust inference", Journal of
+// Business and Economic Statistics 28 (2010), 453-468).
+//
+// Three guards keep it from crying wolf:
+// - The variance is at least the binomial one: among few rare events all sums may be alike.
+// - The family was fitted to about as many latencies, so its quantiles are themselves about as
+// far off as the second halves are: the variance is doubled. That is exact for nonparametric
+// quantiles of first halves, and conservative for parametric families, for a family fitted to
+// everything, and for one that was known.
+// - A single spell may hold all latencies above a quantile, or none happen to come. So at least
+// [`LEAST_STRETCHES`] stretches must hold one above and as many one below, or there must be so
+// many stretches that as many of each were expected even if every stretch were all of a kind.
+// Otherwise nothing is tested. Which of it is so depends on the data, but only ever takes
+// alarms away.
+//
+// When not to use it: for runs that depend on each other, as when a machine grows slower by the
+// hour; then stretches are no more independent than attempts.
+
+/// What is looked at, and the chance to lie above.
+const QUANTILES: [(&str, f64); 3] =
+    [("latency p50", 0.5), ("latency p90", 0.1), ("latency p99", 0.01)];
+
+/// With fewer stretches, nothing is tested.
+const LEAST_STRETCHES: usize = 5;
+
+/// Variance of the second halves and of the fit, over that of the second halves.
+const WITH_THE_FIT: f64 = 2.0;
+
+/// The second-half attempts of one stretch.
+#[derive(Debug, Clone, Default)]
+struct Counts {
+    count: u64,
+    above: [u64; QUANTILES.len()],
+}
+
+/// How many latencies lie above each of [`QUANTILES`], stretch by stretch.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Exceedances {
+    /// Number of the stretch that is being counted.
+    stretch: Option<usize>,
+    stretches: Vec<Counts>,
+}
+
+impl Exceedances {
+    /// A latency, given as the fitted probability of at most as much; NaN is not looked at.
+    /// The attempts of a stretch follow each other.
+    pub(crate) fn record(&mut self, stretch: usize, cdf: f64) {
+        if cdf.is_nan() {
+            return;
+        }
+        if self.stretch != Some(stretch) {
+            self.stretch = Some(stretch);
+            self.stretches.push(Counts::default());
+        }
+        let Some(counts) = self.stretches.last_mut() else { return };
+        counts.count += 1;
+        for (above, (_, chance)) in counts.above.iter_mut().zip(QUANTILES) {
+            *above += u64::from(cdf > 1.0 - chance);
+        }
+    }
+
+    /// Latencies above, as observed and as expected, and the test.
+    pub(crate) fn finding(&self, quantile: usize) -> (f64, f64, Finding) {
+        let chance = QUANTILES[quantile].1;
+        let count: u64 = self.stretches.iter().map(|of| of.count).sum();
+        let above: u64 = self.stretches.iter().map(|of| of.above[quantile]).sum();
+        let (observed, expected) = (above as f64, count as f64 * chance);
+        if !self.is_testable(quantile) {
+            return (observed, expected, Finding::NONE);
+        }
+        let n = self.stretches.len() as f64;
+        let mean = (observed - expected) / n;
+        let squares = self.stretches.iter().map(|of| {
+            let sum = of.above[quantile] as f64 - of.count as f64 * chance;
+            (sum - mean) * (sum - mean)
+        });
+        // Variances of the sum over all stretches.
+        let between = squares.sum::<f64>() * n / (n - 1.0);
+        let binomial = expected * (1.0 - chance);
+        let statistic = (observed - expected) / (WITH_THE_FIT * between.max(binomial)).sqrt();
+        let finding = Finding {
+            statistic,
+            p_value: (2.0 * student_t_cdf(-statistic.abs(), n - 1.0)).min(1.0),
+            effect: observed - expected,
+            attempts: count,
+            ..Finding::NONE
+        };
+        (observed, expected, finding)
+    }
+
+    fn is_testable(&self, quantile: usize) -> bool {
+        let with =
+            |one: &dyn Fn(&Counts) -> bool| self.stretches.iter().filter(|of| one(of)).count();
+        let above = with(&|of| of.above[quantile] > 0);
+        let below = with(&|of| of.above[quantile] < of.count);
+        let chance = QUANTILES[quantile].1;
+        let of_a_kind = chance.min(1.0 - chance) * self.stretches.len() as f64;
+        above.min(below) >= LEAST_STRETCHES || of_a_kind >= LEAST_STRETCHES as f64
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flakelab_core::domain::{Outcome, Purpose, Streams};
-    use flakelab_core::stats::{normal_cdf, standard_normal};
+    use crate::synthetic::ATTEMPT;
+    use flakelab_core::domain::Outcome;
+    use flakelab_core::stats::normal_cdf;
 
     #[test]
     fn servers_that_keep_to_one_side_are_too_different() {
@@ -585,17 +580,14 @@ mod tests {
     fn broken_half() -> Vec<Observed> {
         let attempt = |i: u32| Observed {
             at_s: f64::from(i) * 0.1,
-            latency_ms: 1.0,
             request: i,
-            attempt: 1,
             server: (i % 2) as u8,
             outcome: if i >= 100 && i.is_multiple_of(2) {
                 Outcome::Failure
             } else {
                 Outcome::Success
             },
-            strategy: 0,
-            identifier_byte: b'a',
+            ..ATTEMPT
         };
         (0..200).map(attempt).collect()
     }

@@ -1,134 +1,24 @@
-//! The predicted chance of failure of a server whose tally grows coin by coin.
+//! What was known of each attempt just before it was sent.
 //!
-//! Up to [`FOLLOWED`] coins each prediction is that of the prior. Beyond, it would sum over the
-//! cells of the prior for every coin; it is followed instead. A coin x (1 if it failed) moves the
-//! mean m of the posterior of n coins by gain (x - m) / (n + 1). The gain is that of m with the
-//! raw rate: near 1, and less where the prior ends. Each time the tally has grown by 1 /
-//! [`AGAIN`], mean and gain are taken from the prior anew, so that errors do not add up: they stay
-//! below a twentieth of the posterior's standard deviation, which the test holds them to.
+//! One walk over the attempts of each start, in order of time, that hands every coin (an attempt
+//! that was not refused) to a test together with its predicted chance of failure and its past.
+//! Nothing here looks at the outcome before the coin was handed over, so whatever a test makes of
+//! a [`Coin`] is known before the throw.
 //!
-//! When not to use it: for predictions of unrelated tallies, which `RatePrior` gives.
+//! Attempts that count as refused are no coins: they are skipped, and kept as load. That is fair
+//! when what counts as refused is recorded, or follows from times and places alone (a limiter's
+//! rule). Of recordings that do not mark 429 it is the failures that the rate limit found
+//! explains: a rule that looks at outcomes. Successes against that rule stay coins, so a failure
+//! that was the server's own may be dropped where a success is kept, and rates come out a little
+//! too low where the limit is wrong or errors fall on refused places.
+//!
+//! When not to use it: with attempts that are not in order of time.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::rates::{RatePrior, Tally};
 use crate::runs::Start;
 use flakelab_sim::trace::Observed;
-
-/// Predictions of fewer coins are made at once, being cheap.
-const FEW: u64 = 64;
-
-/// Predictions that are remembered.
-const MOST_PREDICTIONS: usize = 100_000;
-
-/// Tallies of more coins are followed.
-const FOLLOWED: u64 = 2_000;
-
-/// A followed mean is taken anew when its tally has grown by one part of so many.
-const AGAIN: u64 = 32;
-
-/// Predictions that are looked up once made.
-pub(crate) struct Predictor<'a> {
-    prior: &'a RatePrior,
-    /// Of fewer than [`FEW`] coins: of n with f failures at n (n + 1) / 2 + f.
-    few: Vec<f64>,
-    known: BTreeMap<(u64, u64), f64>,
-}
-
-/// The posterior of one server's error rate, as far as predictions need it.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(crate) struct Followed {
-    mean: f64,
-    gain: f64,
-    /// Coins so far.
-    coins: u64,
-    /// Coins at which mean and gain are taken anew; neither is known yet at 0.
-    until: u64,
-}
-
-impl Followed {
-    /// Learns of one more coin.
-    pub(crate) fn record(&mut self, failed: bool) {
-        if self.until > 0 {
-            self.coins += 1;
-            let off = f64::from(u8::from(failed)) - self.mean;
-            self.mean += self.gain * off / self.coins as f64;
-        }
-    }
-}
-
-impl<'a> Predictor<'a> {
-    pub(crate) fn new(prior: &'a RatePrior) -> Self {
-        let of = |n: u64| (0..=n).map(move |f| Tally { failures: f, successes: n - f });
-        let few = (0..FEW).flat_map(of).map(|tally| prior.predictive_failure(tally)).collect();
-        Self { prior, few, known: BTreeMap::new() }
-    }
-
-    /// The chance that the next coin fails.
-    pub(crate) fn failure(&mut self, tally: Tally) -> f64 {
-        let coins = tally.attempts();
-        if coins < FEW {
-            return self.few[(coins * (coins + 1) / 2 + tally.failures) as usize];
-        }
-        if self.known.len() >= MOST_PREDICTIONS {
-            self.known.clear();
-        }
-        let prior = self.prior;
-        let key = (tally.failures, tally.successes);
-        *self.known.entry(key).or_insert_with(|| prior.predictive_failure(tally))
-    }
-
-    /// The same of a server whose every coin `followed` has learned of.
-    fn next_failure(&mut self, tally: Tally, followed: &mut Followed) -> f64 {
-        let coins = tally.attempts();
-        if coins <= FOLLOWED {
-            return self.failure(tally);
-        }
-        if coins >= followed.until {
-            *followed = self.anew(tally);
-        }
-        followed.mean
-    }
-
-    fn anew(&self, tally: Tally) -> Followed {
-        let mean = self.prior.predictive_failure(tally);
-        let n = tally.attempts() as f64;
-        // Over a step of the raw rate's standard deviation, as the prior is a grid.
-        let spread = (tally.failures as f64 * tally.successes as f64 / n).sqrt();
-        let step = (spread as u64).max(1);
-        let (more, fewer) = (
-            Tally {
-                failures: tally.failures + step.min(tally.successes),
-                successes: tally.successes - step.min(tally.successes),
-            },
-            Tally {
-                failures: tally.failures - step.min(tally.failures),
-                successes: tally.successes + step.min(tally.failures),
-            },
-        );
-        let between = self.prior.predictive_failure(more) - self.prior.predictive_failure(fewer);
-        let gain = between * n / (more.failures - fewer.failures).max(1) as f64;
-        let coins = tally.attempts();
-        // The grid's steps shall not make it follow more than the coins.
-        Followed { mean, gain: gain.clamp(0.0, 1.5), coins, until: coins + coins / AGAIN }
-    }
-}
-
-// ---- What was known of each attempt just before it was sent.
-//
-// One walk over the attempts of each start, in order of time, that hands every coin (an attempt
-// that was not refused) to a test together with its predicted chance of failure and its past.
-// Nothing here looks at the outcome before the coin was handed over, so whatever a test makes of
-// a [`Coin`] is known before the throw.
-//
-// Attempts that count as refused are no coins: they are skipped, and kept as load. That is fair
-// when what counts as refused is recorded, or follows from times and places alone (a limiter's
-// rule). Of recordings that do not mark 429 it is the failures that the rate limit found
-// explains: a rule that looks at outcomes. Successes against that rule stay coins, so a failure
-// that was the server's own may be dropped where a success is kept, and rates come out a little
-// too low where the limit is wrong or errors fall on refused places.
-//
-// When not to use it: with attempts that are not in order of time.
 
 /// Coins of the recent record at a server, against which the whole record is held.
 pub(crate) const RECENT: usize = 20;
@@ -327,9 +217,118 @@ fn length_s(stretch: &[Observed]) -> f64 {
     }
 }
 
+// ---- The predicted chance of failure of a server whose tally grows coin by coin.
+//
+// Up to [`FOLLOWED`] coins each prediction is that of the prior. Beyond, it would sum over the
+// cells of the prior for every coin; it is followed instead. A coin x (1 if it failed) moves the
+// mean m of the posterior of n coins by gain (x - m) / (n + 1). The gain is that of m with the
+// raw rate: near 1, and less where the prior ends. Each time the tally has grown by 1 /
+// [`AGAIN`], mean and gain are taken from the prior anew, so that errors do not add up: they stay
+// below a twentieth of the posterior's standard deviation, which the test holds them to.
+
+/// Predictions of fewer coins are made at once, being cheap.
+const FEW: u64 = 64;
+
+/// Predictions that are remembered.
+const MOST_PREDICTIONS: usize = 100_000;
+
+/// Tallies of more coins are followed.
+const FOLLOWED: u64 = 2_000;
+
+/// A followed mean is taken anew when its tally has grown by one part of so many.
+const AGAIN: u64 = 32;
+
+/// Predictions that are looked up once made.
+pub(crate) struct Predictor<'a> {
+    prior: &'a RatePrior,
+    /// Of fewer than [`FEW`] coins: of n with f failures at n (n + 1) / 2 + f.
+    few: Vec<f64>,
+    known: BTreeMap<(u64, u64), f64>,
+}
+
+/// The posterior of one server's error rate, as far as predictions need it.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Followed {
+    mean: f64,
+    gain: f64,
+    /// Coins so far.
+    coins: u64,
+    /// Coins at which mean and gain are taken anew; neither is known yet at 0.
+    until: u64,
+}
+
+impl Followed {
+    /// Learns of one more coin.
+    pub(crate) fn record(&mut self, failed: bool) {
+        if self.until > 0 {
+            self.coins += 1;
+            let off = f64::from(u8::from(failed)) - self.mean;
+            self.mean += self.gain * off / self.coins as f64;
+        }
+    }
+}
+
+impl<'a> Predictor<'a> {
+    pub(crate) fn new(prior: &'a RatePrior) -> Self {
+        let of = |n: u64| (0..=n).map(move |f| Tally { failures: f, successes: n - f });
+        let few = (0..FEW).flat_map(of).map(|tally| prior.predictive_failure(tally)).collect();
+        Self { prior, few, known: BTreeMap::new() }
+    }
+
+    /// The chance that the next coin fails.
+    pub(crate) fn failure(&mut self, tally: Tally) -> f64 {
+        let coins = tally.attempts();
+        if coins < FEW {
+            return self.few[(coins * (coins + 1) / 2 + tally.failures) as usize];
+        }
+        if self.known.len() >= MOST_PREDICTIONS {
+            self.known.clear();
+        }
+        let prior = self.prior;
+        let key = (tally.failures, tally.successes);
+        *self.known.entry(key).or_insert_with(|| prior.predictive_failure(tally))
+    }
+
+    /// The same of a server whose every coin `followed` has learned of.
+    fn next_failure(&mut self, tally: Tally, followed: &mut Followed) -> f64 {
+        let coins = tally.attempts();
+        if coins <= FOLLOWED {
+            return self.failure(tally);
+        }
+        if coins >= followed.until {
+            *followed = self.anew(tally);
+        }
+        followed.mean
+    }
+
+    fn anew(&self, tally: Tally) -> Followed {
+        let mean = self.prior.predictive_failure(tally);
+        let n = tally.attempts() as f64;
+        // Over a step of the raw rate's standard deviation, as the prior is a grid.
+        let spread = (tally.failures as f64 * tally.successes as f64 / n).sqrt();
+        let step = (spread as u64).max(1);
+        let (more, fewer) = (
+            Tally {
+                failures: tally.failures + step.min(tally.successes),
+                successes: tally.successes - step.min(tally.successes),
+            },
+            Tally {
+                failures: tally.failures - step.min(tally.failures),
+                successes: tally.successes + step.min(tally.failures),
+            },
+        );
+        let between = self.prior.predictive_failure(more) - self.prior.predictive_failure(fewer);
+        let gain = between * n / (more.failures - fewer.failures).max(1) as f64;
+        let coins = tally.attempts();
+        // The grid's steps shall not make it follow more than the coins.
+        Followed { mean, gain: gain.clamp(0.0, 1.5), coins, until: coins + coins / AGAIN }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::synthetic::ATTEMPT;
     use flakelab_core::domain::{Outcome, Purpose, Streams};
     use flakelab_core::stats::uniform01;
     use flakelab_sim::world::ErrorFamily;
@@ -390,16 +389,7 @@ mod tests {
     }
 
     fn attempt(at_s: f64, server: u8, request: u32, outcome: Outcome) -> Observed {
-        Observed {
-            at_s,
-            latency_ms: 1.0,
-            request,
-            attempt: 1,
-            server,
-            outcome,
-            strategy: 0,
-            identifier_byte: b'a',
-        }
+        Observed { at_s, request, server, outcome, ..ATTEMPT }
     }
 
     #[test]

@@ -5,8 +5,9 @@
 
 use crate::forecast::metric::{Counted, RunMetric};
 use crate::rates::Tally;
-use flakelab_core::balancer::Ledger;
+use flakelab_core::balancer::{Ledger, ServerCounts};
 use flakelab_core::domain::{Rules, Span};
+use flakelab_core::stats::nearest_rank;
 use flakelab_core::strategy::StrategySpec;
 
 /// A request that leaves so much later than due, in milliseconds, was held up by this machine: on
@@ -85,7 +86,7 @@ impl LiveRun {
     /// attempts without an answer in time among the latter. Refusals (429) are no coins.
     #[must_use]
     pub fn tallies(&self) -> Vec<Tally> {
-        let tally = |server: &flakelab_core::balancer::ServerCounts| Tally {
+        let tally = |server: &ServerCounts| Tally {
             failures: server.failures + server.timed_out,
             successes: server.successes,
         };
@@ -93,7 +94,7 @@ impl LiveRun {
     }
 
     /// For each of these runs the tallies of all the others, added up by server: what
-    /// [`Forecast::given_other_runs`](crate::forecast::predict::Forecast::given_other_runs) asks for.
+    /// [`Forecast::given_other_runs`](crate::Forecast::given_other_runs) asks for.
     #[must_use]
     pub fn tallies_of_others(runs: &[Self]) -> Vec<Vec<Tally>> {
         let others_of = |left_out: usize| {
@@ -127,13 +128,13 @@ impl LiveRun {
 
 /// The nearest rank of latencies in nanoseconds, in milliseconds; NaN of none.
 pub(crate) fn latency_quantile(latencies_ns: &mut [u64], p: f64) -> f64 {
-    flakelab_core::stats::nearest_rank(latencies_ns, p).map_or(f64::NAN, |ns| ns as f64 * 1e-6)
+    nearest_rank(latencies_ns, p).map_or(f64::NAN, |ns| ns as f64 * 1e-6)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flakelab_core::balancer::ServerCounts;
+    use crate::synthetic::tally;
 
     fn request(latency_ms: Option<f64>, end: RequestEnd) -> LiveRequest {
         LiveRequest { due_ms: 0.0, drift_ms: 0.0, latency_ms, end, attempts: 1 }
@@ -175,7 +176,6 @@ mod tests {
 
     #[test]
     fn the_tallies_of_others_leave_the_run_itself_and_its_refusals_out() {
-        let tally = |failures, successes| Tally { failures, successes };
         let runs = [run(Vec::new()), run(Vec::new()), run(Vec::new())];
         assert_eq!(runs[0].tallies(), [tally(2, 2), tally(1, 1)]);
         let others = LiveRun::tallies_of_others(&runs);

@@ -11,7 +11,7 @@
 //! rates, which only our own stand-in servers tell.
 //!
 //! When not to use it: on recordings of other days, where restarts must be inferred; that is
-//! [`against_model`](super::against_model).
+//! [`against_model`](crate::against_model).
 
 mod live_run;
 mod metric;
@@ -33,11 +33,8 @@ pub use self::verdict::{
 
 #[cfg(test)]
 mod tests {
-    use crate::forecast::live_run::LiveRun;
-    use crate::forecast::metric::RunMetric;
-    use crate::forecast::predict::{Basis, Forecast, PredictedConfig, PredictionFile, Setting};
+    use super::*;
     use crate::forecast::testing::{live_runs, model, request_overhead};
-    use crate::forecast::verdict::{Judgement, Verdict, judge, replications, resolution};
     use crate::rates::Tally;
     use flakelab_core::domain::{Rules, Streams};
     use flakelab_core::stats::{ks_p_value, ks_statistic};
@@ -203,13 +200,15 @@ mod tests {
         assert!((0..5).all(|study| !verdict(study, 0.45).held));
     }
 
+    /// Four known servers, every rate higher by so much.
+    fn fixed(off: f64) -> Model {
+        let values = [0.3, 0.4, 0.5, 0.4].map(|rate| rate + off).to_vec();
+        model(ErrorFamily::Fixed { values }, Vec::new())
+    }
+
     #[test]
     fn rates_five_points_off_are_caught_in_runs_that_are_long_enough() {
         let one = strategies(&["v4"]);
-        let fixed = |off: f64| {
-            let values = [0.3, 0.4, 0.5, 0.4].map(|rate| rate + off).to_vec();
-            model(ErrorFamily::Fixed { values }, Vec::new())
-        };
         // Five metrics have a spread, for which 1,000 simulated runs are enough.
         let long = Setting { requests: 2_500, replications: 1_000, ..setting(&one, None) };
         let (_, runs) = made(&fixed(0.0), &long, 1);
@@ -256,7 +255,7 @@ mod tests {
         let setting = Setting { replications: 2_000, ..setting(&one, None) };
         let (_, mut runs) = made(&model, &setting, 1);
         runs[0].requests.iter_mut().for_each(|request| {
-            (request.latency_ms, request.end) = (None, crate::forecast::live_run::RequestEnd::Lost);
+            (request.latency_ms, request.end) = (None, RequestEnd::Lost);
         });
         let verdict =
             judge("x", &runs, &[Forecast::from_model(&model, &setting).knowing_the_path()], 1);
@@ -332,10 +331,6 @@ mod tests {
     #[test]
     fn the_power_that_is_stated_is_about_that_of_the_verdict() {
         let one = strategies(&["v4"]);
-        let fixed = |off: f64| {
-            let values = [0.3, 0.4, 0.5, 0.4].map(|rate| rate + off).to_vec();
-            model(ErrorFamily::Fixed { values }, Vec::new())
-        };
         let at_length = |requests: u64| {
             let setting = Setting { requests, replications: 5_000, ..setting(&one, None) };
             let forecasts = [Forecast::from_true_rates(&fixed(0.0), &setting)];

@@ -167,12 +167,9 @@ fn rate(law: &ErrorFamily, tally: Tally, word: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::forecast::testing::model;
+    use crate::synthetic::tally;
     use flakelab_core::domain::{Purpose, Streams};
     use flakelab_core::stats::{ks_p_value, ks_statistic};
-
-    fn tally(failures: u64, successes: u64) -> Tally {
-        Tally { failures, successes }
-    }
 
     const MIXTURE: ErrorFamily = ErrorFamily::BetaMixture {
         weight: 0.3,

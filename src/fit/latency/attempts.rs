@@ -181,6 +181,8 @@ fn coarse_tick(sorted: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::synthetic::ATTEMPT;
+    use flakelab_sim::trace::Observed;
 
     #[test]
     fn a_clock_of_whole_milliseconds_is_noticed_and_a_fine_one_is_not() {
@@ -196,16 +198,7 @@ mod tests {
 
     #[test]
     fn the_pace_of_requests_leaves_out_retries_and_gaps_of_the_record() {
-        let attempt = |request: u32, at_s: f64| flakelab_sim::trace::Observed {
-            at_s,
-            latency_ms: 1.0,
-            request,
-            attempt: 1,
-            server: 0,
-            outcome: flakelab_core::domain::Outcome::Success,
-            strategy: 0,
-            identifier_byte: 0,
-        };
+        let attempt = |request: u32, at_s: f64| Observed { at_s, request, ..ATTEMPT };
         let first = [attempt(0, 10.0), attempt(0, 10.1), attempt(1, 10.5), attempt(0, 12.0)];
         let second = [attempt(7, 100.0), attempt(8, 100.5), attempt(9, 101.0), attempt(9, 101.4)];
         let starts = [Start { stretches: vec![&first, &second] }];

@@ -1,11 +1,16 @@
-//! What follows for simulations from what latency depends on.
+//! What latency depends on: server, attempt number, run, outcome, the attempt before, time.
 //!
-//! A dependence is weighed against the mean time between two requests of the recordings.
+//! A simulator draws latencies independently of all of these. Each test says whether recorded
+//! attempts contradict that (p-values by permutation, adjusted by Holm), how much it is (a ratio of
+//! medians with a bootstrap interval over blocks of ten neighbours; Künsch, Ann. Statist. 17
+//! (1989), 1217-1241), and what follows, weighed against the mean time between two requests.
+//! Servers and outcomes are compared among first attempts and among retries of one run, whose
+//! latencies differ for reasons of their own.
 //!
-//! When not to use it: for simulations with requests much faster than those recorded.
+//! When not to use it: as proof of a cause. A strategy that retries on one server makes servers
+//! differ in whatever retries do.
 
-use std::fmt;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use rand::Rng;
 use rayon::prelude::*;
@@ -13,218 +18,6 @@ use rayon::prelude::*;
 use crate::latency::attempts::Timed;
 use flakelab_core::domain::{Purpose, Streams};
 use flakelab_core::stats::{Interval, holm, index_below, quantile};
-
-/// A dependence is called one below this adjusted p-value.
-const LEVEL: f64 = 0.05;
-
-/// Differences below this share of the time between two requests change no decision.
-const NEGLIGIBLE: f64 = 0.02;
-
-/// A sentence or two for a tested factor; `typical` are the median and the p98 of all attempts,
-/// `between_requests_ms` is the mean time from one request to the next, where there is one.
-fn follows(
-    test: &LatencyDependence,
-    typical: (f64, f64),
-    between_requests_ms: Option<f64>,
-) -> String {
-    if test.p_adjusted >= LEVEL {
-        return "No dependence seen; drawing latencies independently is not contradicted."
-            .to_owned();
-    }
-    let (median_ms, slow_ms) = typical;
-    let mut text = String::new();
-    let difference = (test.effect - 1.0).abs() * median_ms;
-    let is_small = between_requests_ms.is_some_and(|budget| difference < NEGLIGIBLE * budget);
-    let verdict = if is_small {
-        "no strategy is affected"
-    } else {
-        "strategies may be affected, and models do not know it"
-    };
-    let budget = match between_requests_ms {
-        Some(ms) => {
-            let digits = if ms < 10.0 { 2 } else { 0 };
-            format!("{difference:.2} ms of {ms:.digits$} ms between two requests")
-        }
-        None => format!("{difference:.2} ms"),
-    };
-    let _ = match test.factor {
-        LatencyFactor::Server => write!(text, "Servers' medians differ by {budget}: {verdict}."),
-        LatencyFactor::AttemptNumber => {
-            let which = if test.effect < 1.0 { "faster" } else { "slower" };
-            write!(text, "Retries are {which} by {budget}: {verdict}.")
-        }
-        LatencyFactor::Run => write!(
-            text,
-            "Runs' medians differ by {budget}: {verdict}; one distribution describes all runs, \
-                 not each."
-        ),
-        LatencyFactor::Outcome => {
-            let which = if test.effect < 1.0 { "faster" } else { "slower" };
-            write!(text, "Failures are {which} by {budget}: {verdict}.")
-        }
-        LatencyFactor::Previous => write!(
-            text,
-            "Neighbours are alike, which simulations leave out: quantiles of single attempts \
-                 are right, sums over the attempts of one request spread a little more in truth."
-        ),
-        LatencyFactor::SlowSpell => write!(
-            text,
-            "Attempts slower than {:.1} ms come in spells ({:.0} % follow another, 2 % would \
-                 by chance): simulations spread them evenly, so one request rarely meets two.",
-            slow_ms,
-            100.0 * test.effect
-        ),
-        LatencyFactor::TimeInRun => write!(
-            text,
-            "{} runs are slow {:.1} s after they begin: more likely the client's doing than the \
-                 servers'; the fitted tail holds it and may be too long.",
-            test.statistic, test.effect
-        ),
-    };
-    text
-}
-
-// ---- Permutation tests on ranks of a series.
-//
-// Latencies of neighbours are alike, and a plain permutation would call that a difference
-// between groups. So ranks are first freed of it, `e_t = s_t - phi s_(t-1)` with the series' own
-// lag-1 autocorrelation phi, and the rests are permuted within classes that may be exchanged
-// (M. J. Anderson, Can. J. Fish. Aquat. Sci. 58 (2001), 626-639). Mid-ranks, so that neither ties
-// nor the tail matter.
-//
-// When not to use it: for dependence that reaches further than to the neighbour; the rests then
-// still hold some, and p-values are somewhat too small.
-
-/// Permutations of a test; the smallest possible p-value is 1 / (permutations + 1).
-pub const PERMUTATIONS: u64 = 999;
-
-/// Seed of the permutations, a constant: a test is a function of its traces.
-const SEED: u64 = 0x7e57;
-
-/// Mid-ranks of values, centred, divided by their number: from -1/2 to 1/2.
-fn scores(values: &[f64]) -> Vec<f64> {
-    let n = values.len() as f64;
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
-    let mut scores = vec![0.0; values.len()];
-    let mut below = 0;
-    for same in order.chunk_by(|a, b| values[*a] == values[*b]) {
-        let rank = below as f64 + (same.len() as f64 + 1.0) / 2.0;
-        same.iter().for_each(|i| scores[*i] = (rank - (n + 1.0) / 2.0) / n);
-        below += same.len();
-    }
-    scores
-}
-
-/// Lag-1 autocorrelation of centred scores, within the series; 0 for nothing.
-fn lag_1(scores: &[f64], series: &[Vec<usize>]) -> f64 {
-    let product = |pair: &[usize]| scores[pair[0]] * scores[pair[1]];
-    let together: f64 = series.iter().flat_map(|s| s.windows(2)).map(product).sum();
-    let square: f64 = series.iter().flatten().map(|i| scores[*i] * scores[*i]).sum();
-    if square > 0.0 { together / square } else { 0.0 }
-}
-
-/// What is left of scores when each series' neighbours are accounted for.
-fn whitened(scores: &[f64], series: &[Vec<usize>]) -> Vec<f64> {
-    let phi = lag_1(scores, series).clamp(-0.95, 0.95);
-    let mut rest = scores.to_vec();
-    for one in series {
-        if let Some(first) = one.first() {
-            rest[*first] = scores[*first] * (1.0 - phi * phi).sqrt();
-        }
-        for pair in one.windows(2) {
-            rest[pair[1]] = scores[pair[1]] - phi * scores[pair[0]];
-        }
-    }
-    rest
-}
-
-/// Statistic and p-value of the hypothesis that scores can be exchanged within `classes`.
-///
-/// `shuffle` rearranges a copy of the scores in place; large statistics speak against it.
-fn test(
-    scores: &[f64],
-    stream: u16,
-    shuffle: impl Fn(&mut [f64], &mut rand_chacha::ChaCha8Rng),
-    statistic: impl Fn(&[f64]) -> f64,
-) -> (f64, f64) {
-    let observed = statistic(scores);
-    let mut rng = Streams::new(SEED).stream(Purpose::Analysis, stream, 0);
-    let mut mixed = scores.to_vec();
-    // Rounding must not make equal statistics differ.
-    let least = observed - 1e-9 * observed.abs();
-    let mut as_far = 1;
-    for _ in 0..PERMUTATIONS {
-        shuffle(&mut mixed, &mut rng);
-        as_far += u32::from(statistic(&mixed) >= least);
-    }
-    (observed, f64::from(as_far) / (PERMUTATIONS + 1) as f64)
-}
-
-/// Tests with scores permuted within classes.
-fn permuted(
-    scores: &[f64],
-    classes: &[Vec<usize>],
-    stream: u16,
-    statistic: impl Fn(&[f64]) -> f64,
-) -> (f64, f64) {
-    test(scores, stream, |mixed, rng| classes.iter().for_each(|of| mix(mixed, of, rng)), statistic)
-}
-
-/// Tests with each series of scores turned by a random number of places, which keeps what
-/// neighbours share.
-fn turned(
-    scores: &[f64],
-    series: &[Vec<usize>],
-    stream: u16,
-    statistic: impl Fn(&[f64]) -> f64,
-) -> (f64, f64) {
-    let turn = |mixed: &mut [f64], rng: &mut rand_chacha::ChaCha8Rng| {
-        for one in series.iter().filter(|one| !one.is_empty()) {
-            let by = index_below(rng, one.len());
-            one.iter().enumerate().for_each(|(j, i)| mixed[*i] = scores[one[(j + by) % one.len()]]);
-        }
-    };
-    test(scores, stream, turn, statistic)
-}
-
-/// Fisher and Yates.
-fn mix(values: &mut [f64], class: &[usize], rng: &mut impl Rng) {
-    for i in (1..class.len()).rev() {
-        values.swap(class[i], class[index_below(rng, i + 1)]);
-    }
-}
-
-/// Kruskal and Wallis's statistic on any scores: the share of their sum of squares that lies
-/// between groups, times their number less one (JASA 47 (1952), 583-621).
-fn between_groups(groups: &[usize], count: usize) -> impl Fn(&[f64]) -> f64 {
-    let mut sizes = vec![0.0; count];
-    groups.iter().for_each(|group| sizes[*group] += 1.0);
-    move |scores: &[f64]| {
-        let n = scores.len() as f64;
-        let mean = scores.iter().sum::<f64>() / n;
-        let mut sums = vec![0.0; count];
-        let mut squares = 0.0;
-        for (score, group) in scores.iter().zip(groups) {
-            sums[*group] += score - mean;
-            squares += (score - mean) * (score - mean);
-        }
-        let part = |(sum, size): (&f64, &f64)| if *size > 0.0 { sum * sum / size } else { 0.0 };
-        let between: f64 = sums.iter().zip(&sizes).map(part).sum();
-        if squares > 0.0 { (n - 1.0) * between / squares } else { 0.0 }
-    }
-}
-
-// ---- What latency depends on: server, attempt number, run, outcome, the attempt before, time.
-//
-// A simulator draws latencies independently of all of these. Each test says whether recorded
-// attempts contradict that (p-values by permutation, adjusted by Holm), how much it is (a ratio of
-// medians with a bootstrap interval over blocks of ten neighbours; Künsch, Ann. Statist. 17
-// (1989), 1217-1241), and what follows. Servers and outcomes are compared among first attempts
-// and among retries of one run, whose latencies differ for reasons of their own.
-//
-// When not to use it: as proof of a cause. A strategy that retries on one server makes servers
-// differ in whatever retries do.
 
 /// Resamples of the bootstrap of an effect.
 const RESAMPLES: u64 = 399;
@@ -242,7 +35,7 @@ const SLOW: f64 = 0.02;
 const WINDOW_S: f64 = 0.25;
 
 /// Seed of the bootstrap, a constant: a fit is a function of its traces.
-const DEPENDENCE_SEED: u64 = 0xb007;
+const BOOTSTRAP_SEED: u64 = 0xb007;
 
 /// What a latency may depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -308,6 +101,27 @@ pub struct LatencyDependence {
     pub effect_interval: Option<Interval>,
     /// What follows for simulations, in one or two sentences.
     pub follows: String,
+}
+
+impl LatencyDependence {
+    /// A test by itself, before it is said what follows.
+    fn new(
+        factor: LatencyFactor,
+        (statistic, p_value): (f64, f64),
+        effect_name: &'static str,
+        effect: f64,
+    ) -> Self {
+        Self {
+            factor,
+            statistic,
+            p_value,
+            p_adjusted: p_value,
+            effect_name,
+            effect,
+            effect_interval: None,
+            follows: String::new(),
+        }
+    }
 }
 
 /// Tests every factor that the attempts have; `stream` tells configs apart. `between_requests_ms`
@@ -405,7 +219,7 @@ impl Context<'_> {
         let classes = self.split(class);
         let rests = whitened(&self.scores_within(&classes), &self.split(|a| (a.sequence, 0)));
         let statistic = between_groups(&groups, count);
-        let (statistic, p_value) = permuted(&rests, &classes, stream, statistic);
+        let test = permuted(&rests, &classes, stream, statistic);
         let two = count == 2;
         let ratio = |order: &[usize]| {
             let mut of_groups = vec![Vec::new(); count];
@@ -419,25 +233,20 @@ impl Context<'_> {
             }
         };
         let order: Vec<usize> = (0..self.ms.len()).collect();
+        let effect_name = match factor {
+            LatencyFactor::AttemptNumber => "median of retries / of first attempts",
+            LatencyFactor::Outcome => "median of failures / of successes",
+            _ => "highest / lowest median",
+        };
         Some(LatencyDependence {
-            factor,
-            statistic,
-            p_value,
-            p_adjusted: p_value,
-            effect_name: match factor {
-                LatencyFactor::AttemptNumber => "median of retries / of first attempts",
-                LatencyFactor::Outcome => "median of failures / of successes",
-                _ => "highest / lowest median",
-            },
-            effect: ratio(&order),
             effect_interval: self.interval(stream, ratio),
-            follows: String::new(),
+            ..LatencyDependence::new(factor, test, effect_name, ratio(&order))
         })
     }
 
     /// Percentile interval of a statistic of the attempts, by a bootstrap of blocks of neighbours.
     fn interval(&self, stream: u16, of: impl Fn(&[usize]) -> f64) -> Option<Interval> {
-        let streams = Streams::new(DEPENDENCE_SEED);
+        let streams = Streams::new(BOOTSTRAP_SEED);
         let resampled = |resample: u64| {
             let mut rng = streams.stream(Purpose::Analysis, stream, resample);
             of(&blocks(self.ms.len(), &mut rng))
@@ -455,16 +264,9 @@ impl Context<'_> {
         let scores = self.scores_within(&classes);
         let (_, p_value) = permuted(&scores, &classes, stream, |s| lag_1(s, &series).abs());
         let effect = lag_1(&scores, &series);
-        (self.ms.len() > LEAST_ATTEMPTS).then(|| LatencyDependence {
-            factor: LatencyFactor::Previous,
-            statistic: effect,
-            p_value,
-            p_adjusted: p_value,
-            effect_name: "lag-1 autocorrelation of ranks",
-            effect,
-            effect_interval: None,
-            follows: String::new(),
-        })
+        let (factor, name) = (LatencyFactor::Previous, "lag-1 autocorrelation of ranks");
+        let test = LatencyDependence::new(factor, (effect, p_value), name, effect);
+        (self.ms.len() > LEAST_ATTEMPTS).then_some(test)
     }
 
     /// 1 for the slowest attempts, 0 for the others.
@@ -483,16 +285,10 @@ impl Context<'_> {
         };
         let (statistic, p_value) = permuted(&slow, &series, stream, pairs);
         let before: f64 = series.iter().flat_map(|s| s.windows(2)).map(|pair| slow[pair[0]]).sum();
-        Some(LatencyDependence {
-            factor: LatencyFactor::SlowSpell,
-            statistic,
-            p_value,
-            p_adjusted: p_value,
-            effect_name: "chance of a slow attempt after a slow one",
-            effect: statistic / before.max(1.0),
-            effect_interval: None,
-            follows: String::new(),
-        })
+        let (factor, name) =
+            (LatencyFactor::SlowSpell, "chance of a slow attempt after a slow one");
+        let effect = statistic / before.max(1.0);
+        Some(LatencyDependence::new(factor, (statistic, p_value), name, effect))
     }
 
     /// Scan statistic: the most runs with a slow attempt in one window of time.
@@ -503,17 +299,9 @@ impl Context<'_> {
             return None;
         }
         let scan = |slow: &[f64]| self.most_together(slow).0;
-        let (statistic, p_value) = turned(&slow, &series, stream, scan);
-        Some(LatencyDependence {
-            factor: LatencyFactor::TimeInRun,
-            statistic,
-            p_value,
-            p_adjusted: p_value,
-            effect_name: "when, in seconds after the beginning",
-            effect: self.most_together(&slow).1,
-            effect_interval: None,
-            follows: String::new(),
-        })
+        let test = turned(&slow, &series, stream, scan);
+        let (factor, name) = (LatencyFactor::TimeInRun, "when, in seconds after the beginning");
+        Some(LatencyDependence::new(factor, test, name, self.most_together(&slow).1))
     }
 
     /// The most runs that are slow within one window, and its middle.
@@ -562,6 +350,206 @@ fn blocks(n: usize, rng: &mut impl Rng) -> Vec<usize> {
     order
 }
 
+// ---- Permutation tests on ranks of a series.
+//
+// Latencies of neighbours are alike, and a plain permutation would call that a difference
+// between groups. So ranks are first freed of it, `e_t = s_t - phi s_(t-1)` with the series' own
+// lag-1 autocorrelation phi, and the rests are permuted within classes that may be exchanged
+// (M. J. Anderson, Can. J. Fish. Aquat. Sci. 58 (2001), 626-639). Mid-ranks, so that neither ties
+// nor the tail matter. Dependence beyond the neighbour leaves p-values somewhat too small.
+
+/// Permutations of a test; the smallest possible p-value is 1 / (permutations + 1).
+pub const PERMUTATIONS: u64 = 999;
+
+/// Seed of the permutations, a constant: a test is a function of its traces.
+const PERMUTATION_SEED: u64 = 0x7e57;
+
+/// Mid-ranks of values, centred, divided by their number: from -1/2 to 1/2.
+fn scores(values: &[f64]) -> Vec<f64> {
+    let n = values.len() as f64;
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
+    let mut scores = vec![0.0; values.len()];
+    let mut below = 0;
+    for same in order.chunk_by(|a, b| values[*a] == values[*b]) {
+        let rank = below as f64 + (same.len() as f64 + 1.0) / 2.0;
+        same.iter().for_each(|i| scores[*i] = (rank - (n + 1.0) / 2.0) / n);
+        below += same.len();
+    }
+    scores
+}
+
+/// Lag-1 autocorrelation of centred scores, within the series; 0 for nothing.
+fn lag_1(scores: &[f64], series: &[Vec<usize>]) -> f64 {
+    let product = |pair: &[usize]| scores[pair[0]] * scores[pair[1]];
+    let together: f64 = series.iter().flat_map(|s| s.windows(2)).map(product).sum();
+    let square: f64 = series.iter().flatten().map(|i| scores[*i] * scores[*i]).sum();
+    if square > 0.0 { together / square } else { 0.0 }
+}
+
+/// What is left of scores when each series' neighbours are accounted for.
+fn whitened(scores: &[f64], series: &[Vec<usize>]) -> Vec<f64> {
+    let phi = lag_1(scores, series).clamp(-0.95, 0.95);
+    let mut rest = scores.to_vec();
+    for one in series {
+        if let Some(first) = one.first() {
+            rest[*first] = scores[*first] * (1.0 - phi * phi).sqrt();
+        }
+        for pair in one.windows(2) {
+            rest[pair[1]] = scores[pair[1]] - phi * scores[pair[0]];
+        }
+    }
+    rest
+}
+
+/// Statistic and p-value of the hypothesis that scores can be exchanged within `classes`.
+///
+/// `shuffle` rearranges a copy of the scores in place; large statistics speak against it.
+fn test(
+    scores: &[f64],
+    stream: u16,
+    shuffle: impl Fn(&mut [f64], &mut rand_chacha::ChaCha8Rng),
+    statistic: impl Fn(&[f64]) -> f64,
+) -> (f64, f64) {
+    let observed = statistic(scores);
+    let mut rng = Streams::new(PERMUTATION_SEED).stream(Purpose::Analysis, stream, 0);
+    let mut mixed = scores.to_vec();
+    // Rounding must not make equal statistics differ.
+    let least = observed - 1e-9 * observed.abs();
+    let mut as_far = 1;
+    for _ in 0..PERMUTATIONS {
+        shuffle(&mut mixed, &mut rng);
+        as_far += u32::from(statistic(&mixed) >= least);
+    }
+    (observed, f64::from(as_far) / (PERMUTATIONS + 1) as f64)
+}
+
+/// Tests with scores permuted within classes.
+fn permuted(
+    scores: &[f64],
+    classes: &[Vec<usize>],
+    stream: u16,
+    statistic: impl Fn(&[f64]) -> f64,
+) -> (f64, f64) {
+    test(scores, stream, |mixed, rng| classes.iter().for_each(|of| mix(mixed, of, rng)), statistic)
+}
+
+/// Tests with each series of scores turned by a random number of places, which keeps what
+/// neighbours share.
+fn turned(
+    scores: &[f64],
+    series: &[Vec<usize>],
+    stream: u16,
+    statistic: impl Fn(&[f64]) -> f64,
+) -> (f64, f64) {
+    let turn = |mixed: &mut [f64], rng: &mut rand_chacha::ChaCha8Rng| {
+        for one in series.iter().filter(|one| !one.is_empty()) {
+            let by = index_below(rng, one.len());
+            one.iter().enumerate().for_each(|(j, i)| mixed[*i] = scores[one[(j + by) % one.len()]]);
+        }
+    };
+    test(scores, stream, turn, statistic)
+}
+
+/// Fisher and Yates.
+fn mix(values: &mut [f64], class: &[usize], rng: &mut impl Rng) {
+    for i in (1..class.len()).rev() {
+        values.swap(class[i], class[index_below(rng, i + 1)]);
+    }
+}
+
+/// Kruskal and Wallis's statistic on any scores: the share of their sum of squares that lies
+/// between groups, times their number less one (JASA 47 (1952), 583-621).
+fn between_groups(groups: &[usize], count: usize) -> impl Fn(&[f64]) -> f64 {
+    let mut sizes = vec![0.0; count];
+    groups.iter().for_each(|group| sizes[*group] += 1.0);
+    move |scores: &[f64]| {
+        let n = scores.len() as f64;
+        let mean = scores.iter().sum::<f64>() / n;
+        let mut sums = vec![0.0; count];
+        let mut squares = 0.0;
+        for (score, group) in scores.iter().zip(groups) {
+            sums[*group] += score - mean;
+            squares += (score - mean) * (score - mean);
+        }
+        let part = |(sum, size): (&f64, &f64)| if *size > 0.0 { sum * sum / size } else { 0.0 };
+        let between: f64 = sums.iter().zip(&sizes).map(part).sum();
+        if squares > 0.0 { (n - 1.0) * between / squares } else { 0.0 }
+    }
+}
+
+// ---- What follows for simulations that are about as fast as the recordings.
+
+/// A dependence is called one below this adjusted p-value.
+const LEVEL: f64 = 0.05;
+
+/// Differences below this share of the time between two requests change no decision.
+const NEGLIGIBLE: f64 = 0.02;
+
+/// A sentence or two for a tested factor; `typical` are the median and the p98 of all attempts,
+/// `between_requests_ms` is the mean time from one request to the next, where there is one.
+fn follows(
+    test: &LatencyDependence,
+    typical: (f64, f64),
+    between_requests_ms: Option<f64>,
+) -> String {
+    if test.p_adjusted >= LEVEL {
+        return "No dependence seen; drawing latencies independently is not contradicted."
+            .to_owned();
+    }
+    let (median_ms, slow_ms) = typical;
+    let mut text = String::new();
+    let difference = (test.effect - 1.0).abs() * median_ms;
+    let is_small = between_requests_ms.is_some_and(|budget| difference < NEGLIGIBLE * budget);
+    let verdict = if is_small {
+        "no strategy is affected"
+    } else {
+        "strategies may be affected, and models do not know it"
+    };
+    let budget = match between_requests_ms {
+        Some(ms) => {
+            let digits = if ms < 10.0 { 2 } else { 0 };
+            format!("{difference:.2} ms of {ms:.digits$} ms between two requests")
+        }
+        None => format!("{difference:.2} ms"),
+    };
+    let _ = match test.factor {
+        LatencyFactor::Server => write!(text, "Servers' medians differ by {budget}: {verdict}."),
+        LatencyFactor::AttemptNumber => {
+            let which = if test.effect < 1.0 { "faster" } else { "slower" };
+            write!(text, "Retries are {which} by {budget}: {verdict}.")
+        }
+        LatencyFactor::Run => write!(
+            text,
+            "Runs' medians differ by {budget}: {verdict}; one distribution describes all runs, \
+                 not each."
+        ),
+        LatencyFactor::Outcome => {
+            let which = if test.effect < 1.0 { "faster" } else { "slower" };
+            write!(text, "Failures are {which} by {budget}: {verdict}.")
+        }
+        LatencyFactor::Previous => write!(
+            text,
+            "Neighbours are alike, which simulations leave out: quantiles of single attempts \
+                 are right, sums over the attempts of one request spread a little more in truth."
+        ),
+        LatencyFactor::SlowSpell => write!(
+            text,
+            "Attempts slower than {:.1} ms come in spells ({:.0} % follow another, 2 % would \
+                 by chance): simulations spread them evenly, so one request rarely meets two.",
+            slow_ms,
+            100.0 * test.effect
+        ),
+        LatencyFactor::TimeInRun => write!(
+            text,
+            "{} runs are slow {:.1} s after they begin: more likely the client's doing than the \
+                 servers'; the fitted tail holds it and may be too long.",
+            test.statistic, test.effect
+        ),
+    };
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -569,16 +557,7 @@ mod tests {
 
     #[test]
     fn a_difference_is_weighed_against_the_pace_of_the_recordings() {
-        let test = LatencyDependence {
-            factor: LatencyFactor::Server,
-            statistic: 0.0,
-            p_value: 0.001,
-            p_adjusted: 0.01,
-            effect_name: "",
-            effect: 1.5,
-            effect_interval: None,
-            follows: String::new(),
-        };
+        let test = LatencyDependence::new(LatencyFactor::Server, (0.0, 0.001), "", 1.5);
         let say = |between| follows(&test, (1.0, 9.0), between);
         let affected = "strategies may be affected, and models do not know it.";
         for (between, expected) in [
@@ -612,7 +591,7 @@ mod tests {
         let mut scores = vec![0.0; 400];
         let mut rng = Streams::new(4).stream(Purpose::World, 0, 0);
         for t in 1..400 {
-            scores[t] = 0.6 * scores[t - 1] + flakelab_core::stats::standard_normal(&mut rng);
+            scores[t] = 0.6 * scores[t - 1] + standard_normal(&mut rng);
         }
         let series = [(0..400).collect::<Vec<_>>()];
         // Four standard errors of 1 / sqrt n.

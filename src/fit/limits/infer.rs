@@ -1,17 +1,237 @@
-//! What may be claimed of a rate limit, why, and which load would decide the rest.
+//! Inference of a rate limit: the evidence of every family of limits, compared, and what may be
+//! claimed.
 //!
-//! A limit is claimed when the Bayes factor of a limit against none is at least 100; its family
-//! when the family's probability is at least 0.9 as well. A claim says so when no law here explains
-//! the attempts. Without a claim the inference abstains and says what the load could not have shown.
+//! Exact sequential likelihoods given the times of the attempts, averaged over proper priors, give
+//! the evidence of each family; with equal prior probabilities their ratios are Bayes factors
+//! (R. E. Kass and A. E. Raftery, "Bayes Factors", JASA 90 (1995), 773-795). A limit is claimed
+//! when the Bayes factor of a limit against none is at least 100; its family when the family's
+//! probability is at least 0.9 as well. A claim says so when no law here explains the attempts.
+//! Without a claim the inference abstains and says what the load could not have shown.
+//!
+//! When not to use it: where a limiter is shared by several clients, of whom only one was recorded.
 
+use crate::limits::buckets::{curve, integrate, integrate_sinusoidal};
 use crate::limits::family::{Cell, LimitFamily};
 use crate::limits::lane::{Answer, Counts, Lane, Pressure, SPANS_S, log_slip_odds};
-use crate::limits::laws::{LimitPrior, to_digits};
+use crate::limits::prior::{LimitPrior, to_digits};
+use crate::limits::windows::{fixed, sliding};
 use crate::rates::RatePrior;
 use crate::runs::Start;
 use flakelab_core::domain::{Span, Timestamp};
+use flakelab_core::stats::log_sum_exp;
 use flakelab_sim::trace::Recording;
 use flakelab_sim::world::{Families, LimitKind, RateLimit};
+
+/// Draws from the posterior.
+pub const LIMIT_DRAWS: usize = 256;
+
+/// What the attempts say of the servers' rate limit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LimitInference {
+    /// Every family, none first.
+    pub families: Vec<LimitFamily>,
+    /// `ln` of the Bayes factor of a limit, of whatever family, against none: the evidence
+    /// averaged over the four families, over that of none.
+    pub log_bayes_factor: f64,
+    /// What may be claimed.
+    pub conclusion: Conclusion,
+    /// Draws from the posterior over all families, evenly through it, in order of family.
+    pub draws: Vec<RateLimit>,
+    /// (tokens per second, `ln` likelihood less that of no limit) of buckets of one token.
+    pub curve: Vec<(f64, f64)>,
+    /// How hard the load pressed.
+    pub pressed: Pressure,
+    /// The load that would decide what is open.
+    pub advice: String,
+}
+
+impl LimitInference {
+    /// The limit to use: the one found, or the best one of an open family; none when abstaining.
+    #[must_use]
+    pub fn estimate(&self) -> RateLimit {
+        match &self.conclusion {
+            Conclusion::Found { limit, .. }
+            | Conclusion::FoundFamilyOpen { best: limit, .. }
+            | Conclusion::Unexplained { best: limit, .. } => *limit,
+            Conclusion::Abstained { .. } => RateLimit::None,
+        }
+    }
+
+    /// One family.
+    #[must_use]
+    pub fn family(&self, kind: LimitKind) -> Option<&LimitFamily> {
+        self.families.iter().find(|family| family.kind == kind)
+    }
+}
+
+/// The rate limit of servers, from recordings: each inner list met one start of the servers, and
+/// all of them the same group.
+///
+/// `rates` is what is known of the servers' error rates before; it matters only where 429 is not
+/// marked. Recordings are cut where their clock jumped.
+#[must_use]
+pub fn infer_limit_of(
+    starts: &[Vec<Recording>],
+    rates: &RatePrior,
+    limits: &LimitPrior,
+) -> LimitInference {
+    let recordings = || starts.iter().flatten();
+    let servers = recordings().map(|r| r.group.servers.len()).max().unwrap_or(0);
+    let tells = recordings().all(|r| r.tells_refusals);
+    let starts: Vec<Start<'_>> = starts.iter().map(|recordings| start_of(recordings)).collect();
+    infer_limit(&starts, servers, tells, rates, limits)
+}
+
+fn start_of(recordings: &[Recording]) -> Start<'_> {
+    let mut stretches = Vec::new();
+    for recording in recordings {
+        let mut rest = recording.attempts.as_slice();
+        let mut cut_off = 0;
+        for jump in &recording.clock_jumps {
+            let (stretch, after) = rest.split_at(jump.saturating_sub(cut_off).min(rest.len()));
+            stretches.push(stretch);
+            cut_off += stretch.len();
+            rest = after;
+        }
+        stretches.push(rest);
+    }
+    stretches.retain(|stretch| !stretch.is_empty());
+    Start { stretches }
+}
+
+/// The rate limit that the servers of these starts have in common.
+///
+/// `tells_refusals`: whether 429 is marked in every recording.
+pub(crate) fn infer_limit(
+    starts: &[Start<'_>],
+    servers: usize,
+    tells_refusals: bool,
+    rates: &RatePrior,
+    prior: &LimitPrior,
+) -> LimitInference {
+    let lanes = Lane::of_starts(starts, servers, tells_refusals, rates);
+    let families = families(&lanes, prior);
+    let pressed = Pressure::of(&lanes, tells_refusals);
+    let curve_rates: Vec<f64> = (0..=60).map(|i| libm::pow(10.0, f64::from(i) * 0.05)).collect();
+    let values = curve(&lanes, &curve_rates);
+    let curve: Vec<(f64, f64)> = curve_rates.into_iter().zip(values).collect();
+    let log_bayes_factor = against_none(&families);
+    let draws = draws(&families);
+    let (conclusion, advice) = conclude(&families, log_bayes_factor, &curve, &pressed, &lanes);
+    LimitInference { families, log_bayes_factor, conclusion, draws, curve, pressed, advice }
+}
+
+/// `ln` of the mean evidence of the families that have a limit, over that of none.
+fn against_none(families: &[LimitFamily]) -> f64 {
+    let factors: Vec<f64> = families
+        .iter()
+        .filter(|family| family.kind != LimitKind::None)
+        .map(|family| family.log_bayes_factor_against_none)
+        .collect();
+    log_sum_exp(&factors) - libm::log(factors.len() as f64)
+}
+
+fn families(lanes: &[Lane], prior: &LimitPrior) -> Vec<LimitFamily> {
+    let base: f64 = lanes.iter().map(|lane| lane.log_base).sum();
+    let none: f64 = lanes.iter().map(Lane::log_likelihood_of_none).sum();
+    let fixed = window_cells(lanes, prior, 1, fixed, |limit, window_s| RateLimit::FixedWindow {
+        limit,
+        window_s,
+        phase_s: None,
+    });
+    let sliding = window_cells(lanes, prior, 2, sliding, |limit, window_s| {
+        RateLimit::SlidingWindow { limit, window_s }
+    });
+    let bucket: Vec<Cell> = integrate(lanes, prior).iter().map(Cell::of_piece).collect();
+    let best = [&fixed, &sliding, &bucket]
+        .into_iter()
+        .flatten()
+        .map(|cell| cell.log_likelihood)
+        .fold(none, f64::max);
+    let sinusoidal = if prior.may_swing {
+        integrate_sinusoidal(lanes, prior, best)
+            .into_iter()
+            .map(|(limit, mass, likelihood)| Cell::single(limit, mass, likelihood))
+            .collect()
+    } else {
+        Vec::new()
+    };
+    let nothing = vec![Cell::single(RateLimit::None, none, none)];
+    let mut families: Vec<LimitFamily> = [
+        (LimitKind::None, nothing),
+        (LimitKind::FixedWindow, fixed),
+        (LimitKind::SlidingWindow, sliding),
+        (LimitKind::TokenBucket, bucket),
+        (LimitKind::Sinusoidal, sinusoidal),
+    ]
+    .into_iter()
+    .filter(|(_, cells): &(_, Vec<Cell>)| !cells.is_empty())
+    .map(|(kind, cells)| LimitFamily::new(kind, cells, base, none))
+    .collect();
+    let top = families.iter().map(|f| f.log_evidence).fold(f64::NEG_INFINITY, f64::max);
+    let total: f64 = families.iter().map(|f| libm::exp(f.log_evidence - top)).sum();
+    for family in &mut families {
+        family.probability = libm::exp(family.log_evidence - top) / total;
+    }
+    families
+}
+
+/// The cells of a family of windows; `of_lane` gives the likelihoods of all limits of a length.
+fn window_cells(
+    lanes: &[Lane],
+    prior: &LimitPrior,
+    least: u32,
+    of_lane: fn(&Lane, i64, usize) -> Vec<f64>,
+    limit_of: fn(u32, f64) -> RateLimit,
+) -> Vec<Cell> {
+    let log_capacities = prior.log_capacities(least);
+    let log_windows = libm::log(prior.windows_s.len() as f64);
+    let mut cells = Vec::with_capacity(log_capacities.len() * prior.windows_s.len());
+    for window_s in &prior.windows_s {
+        let window_us = (libm::round(window_s * 1e6) as i64).max(1);
+        let mut sums = vec![0.0; prior.most()];
+        for lane in lanes {
+            for (sum, value) in sums.iter_mut().zip(of_lane(lane, window_us, prior.most())) {
+                *sum += value;
+            }
+        }
+        for ((limit, log_prior), value) in (1..).zip(&log_capacities).zip(sums) {
+            if *log_prior > f64::NEG_INFINITY {
+                let mass = log_prior - log_windows + value;
+                cells.push(Cell::single(limit_of(limit, *window_s), mass, value));
+            }
+        }
+    }
+    cells
+}
+
+/// Systematic draws: at (i + 1/2) / [`LIMIT_DRAWS`] through the posterior of all families.
+fn draws(families: &[LimitFamily]) -> Vec<RateLimit> {
+    let weighted: Vec<(&Cell, f64)> = families
+        .iter()
+        .flat_map(|family| {
+            let total: f64 = family.weights().sum();
+            let scale = family.probability / total.max(f64::MIN_POSITIVE);
+            family.cells.iter().zip(family.weights()).map(move |(cell, w)| (cell, w * scale))
+        })
+        .collect();
+    let total: f64 = weighted.iter().map(|(_, weight)| weight).sum();
+    let mut draws = Vec::with_capacity(LIMIT_DRAWS);
+    let mut below = 0.0;
+    for (cell, weight) in weighted {
+        while draws.len() < LIMIT_DRAWS {
+            let at = (draws.len() as f64 + 0.5) / LIMIT_DRAWS as f64 * total;
+            if at > below + weight {
+                break;
+            }
+            draws.push(cell.at((at - below) / weight));
+        }
+        below += weight;
+    }
+    draws
+}
+
+// ---- What may be claimed, why, and which load would decide the rest.
 
 /// A limit is claimed at this Bayes factor against none.
 pub const CLAIMED: f64 = 100.0;
@@ -239,13 +459,12 @@ fn fix_the_rate(best: &LimitFamily) -> String {
     )
 }
 
-// ---- Which failures a limit explains as refusals, so that they leave the servers' tallies.
+// ---- Which failures a limit explains as refusals, so that they leave the servers' tallies: the most
+// likely reading under one estimate.
 //
 // Where 429 is marked, those attempts and no others. Where it is not, the limit is replayed, with
 // the phase that is most likely for each server, and a failure that it would have refused is
 // taken for a refusal.
-//
-// When not to use it: as data. It is the most likely reading under one estimate.
 
 /// Phases that are tried.
 const PHASES: usize = 64;
@@ -284,7 +503,7 @@ fn replayed(limit: &RateLimit, lane: &Lane) -> Vec<bool> {
 
 fn replay(limit: &RateLimit, lane: &Lane, phase: f64) -> (f64, Vec<bool>) {
     let mut limiter = limit.limiter(phase);
-    let mut counts = crate::limits::lane::Counts::default();
+    let mut counts = Counts::default();
     let taken = lane
         .asked
         .iter()
@@ -300,238 +519,18 @@ fn replay(limit: &RateLimit, lane: &Lane, phase: f64) -> (f64, Vec<bool>) {
     (lane.log_likelihood(counts), taken)
 }
 
-// ---- Inference of a rate limit: the evidence of every family of limits, compared.
-//
-// Exact sequential likelihoods given the times of the attempts (`windows`, `rates`,
-// `sinusoidal`), averaged over proper priors (`prior`), give the evidence of each family; with equal
-// prior probabilities their ratios are Bayes factors. R. E. Kass and A. E. Raftery, "Bayes
-// Factors", JASA 90 (1995), 773-795.
-//
-// When not to use it: where a limiter is shared by several clients, of whom only one was recorded.
-
-/// Draws from the posterior.
-pub const LIMIT_DRAWS: usize = 256;
-
-/// What the attempts say of the servers' rate limit.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LimitInference {
-    /// Every family, none first.
-    pub families: Vec<LimitFamily>,
-    /// `ln` of the Bayes factor of a limit, of whatever family, against none: the evidence
-    /// averaged over the four families, over that of none.
-    pub log_bayes_factor: f64,
-    /// What may be claimed.
-    pub conclusion: Conclusion,
-    /// Draws from the posterior over all families, evenly through it, in order of family.
-    pub draws: Vec<RateLimit>,
-    /// (tokens per second, `ln` likelihood less that of no limit) of buckets of one token.
-    pub curve: Vec<(f64, f64)>,
-    /// How hard the load pressed.
-    pub pressed: Pressure,
-    /// The load that would decide what is open.
-    pub advice: String,
-}
-
-impl LimitInference {
-    /// The limit to use: the one found, or the best one of an open family; none when abstaining.
-    #[must_use]
-    pub fn estimate(&self) -> RateLimit {
-        match &self.conclusion {
-            Conclusion::Found { limit, .. }
-            | Conclusion::FoundFamilyOpen { best: limit, .. }
-            | Conclusion::Unexplained { best: limit, .. } => *limit,
-            Conclusion::Abstained { .. } => RateLimit::None,
-        }
-    }
-
-    /// One family.
-    #[must_use]
-    pub fn family(&self, kind: LimitKind) -> Option<&LimitFamily> {
-        self.families.iter().find(|family| family.kind == kind)
-    }
-}
-
-/// The rate limit of servers, from recordings: each inner list met one start of the servers, and
-/// all of them the same group.
-///
-/// `rates` is what is known of the servers' error rates before; it matters only where 429 is not
-/// marked. Recordings are cut where their clock jumped.
-#[must_use]
-pub fn infer_limit_of(
-    starts: &[Vec<Recording>],
-    rates: &RatePrior,
-    limits: &LimitPrior,
-) -> LimitInference {
-    let recordings = || starts.iter().flatten();
-    let servers = recordings().map(|r| r.group.servers.len()).max().unwrap_or(0);
-    let tells = recordings().all(|r| r.tells_refusals);
-    let starts: Vec<Start<'_>> = starts.iter().map(|recordings| start_of(recordings)).collect();
-    infer_limit(&starts, servers, tells, rates, limits)
-}
-
-fn start_of(recordings: &[Recording]) -> Start<'_> {
-    let mut stretches = Vec::new();
-    for recording in recordings {
-        let mut rest = recording.attempts.as_slice();
-        let mut cut_off = 0;
-        for jump in &recording.clock_jumps {
-            let (stretch, after) = rest.split_at(jump.saturating_sub(cut_off).min(rest.len()));
-            stretches.push(stretch);
-            cut_off += stretch.len();
-            rest = after;
-        }
-        stretches.push(rest);
-    }
-    stretches.retain(|stretch| !stretch.is_empty());
-    Start { stretches }
-}
-
-/// The rate limit that the servers of these starts have in common.
-///
-/// `tells_refusals`: whether 429 is marked in every recording.
-pub(crate) fn infer_limit(
-    starts: &[Start<'_>],
-    servers: usize,
-    tells_refusals: bool,
-    rates: &RatePrior,
-    prior: &LimitPrior,
-) -> LimitInference {
-    let lanes = Lane::of_starts(starts, servers, tells_refusals, rates);
-    let families = families(&lanes, prior);
-    let pressed = Pressure::of(&lanes, tells_refusals);
-    let curve_rates: Vec<f64> = (0..=60).map(|i| libm::pow(10.0, f64::from(i) * 0.05)).collect();
-    let values = crate::limits::laws::curve(&lanes, &curve_rates);
-    let curve: Vec<(f64, f64)> = curve_rates.into_iter().zip(values).collect();
-    let log_bayes_factor = against_none(&families);
-    let draws = draws(&families);
-    let (conclusion, advice) = conclude(&families, log_bayes_factor, &curve, &pressed, &lanes);
-    LimitInference { families, log_bayes_factor, conclusion, draws, curve, pressed, advice }
-}
-
-/// `ln` of the mean evidence of the families that have a limit, over that of none.
-fn against_none(families: &[LimitFamily]) -> f64 {
-    let factors: Vec<f64> = families
-        .iter()
-        .filter(|family| family.kind != LimitKind::None)
-        .map(|family| family.log_bayes_factor_against_none)
-        .collect();
-    flakelab_core::stats::log_sum_exp(&factors) - libm::log(factors.len() as f64)
-}
-
-fn families(lanes: &[Lane], prior: &LimitPrior) -> Vec<LimitFamily> {
-    let base: f64 = lanes.iter().map(|lane| lane.log_base).sum();
-    let none: f64 = lanes.iter().map(Lane::log_likelihood_of_none).sum();
-    let fixed = window_cells(lanes, prior, 1, crate::limits::laws::fixed, |limit, window_s| {
-        RateLimit::FixedWindow { limit, window_s, phase_s: None }
-    });
-    let sliding = window_cells(lanes, prior, 2, crate::limits::laws::sliding, |limit, window_s| {
-        RateLimit::SlidingWindow { limit, window_s }
-    });
-    let bucket: Vec<Cell> =
-        crate::limits::laws::integrate(lanes, prior).iter().map(Cell::of_piece).collect();
-    let best = [&fixed, &sliding, &bucket]
-        .into_iter()
-        .flatten()
-        .map(|cell| cell.log_likelihood)
-        .fold(none, f64::max);
-    let sinusoidal = if prior.may_swing {
-        crate::limits::laws::integrate_sinusoidal(lanes, prior, best)
-            .into_iter()
-            .map(|(limit, mass, likelihood)| Cell::single(limit, mass, likelihood))
-            .collect()
-    } else {
-        Vec::new()
-    };
-    let nothing = vec![Cell::single(RateLimit::None, none, none)];
-    let mut families: Vec<LimitFamily> = [
-        (LimitKind::None, nothing),
-        (LimitKind::FixedWindow, fixed),
-        (LimitKind::SlidingWindow, sliding),
-        (LimitKind::TokenBucket, bucket),
-        (LimitKind::Sinusoidal, sinusoidal),
-    ]
-    .into_iter()
-    .filter(|(_, cells): &(_, Vec<Cell>)| !cells.is_empty())
-    .map(|(kind, cells)| LimitFamily::new(kind, cells, base, none))
-    .collect();
-    let top = families.iter().map(|f| f.log_evidence).fold(f64::NEG_INFINITY, f64::max);
-    let total: f64 = families.iter().map(|f| libm::exp(f.log_evidence - top)).sum();
-    for family in &mut families {
-        family.probability = libm::exp(family.log_evidence - top) / total;
-    }
-    families
-}
-
-/// The cells of a family of windows; `of_lane` gives the likelihoods of all limits of a length.
-fn window_cells(
-    lanes: &[Lane],
-    prior: &LimitPrior,
-    least: u32,
-    of_lane: fn(&Lane, i64, usize) -> Vec<f64>,
-    limit_of: fn(u32, f64) -> RateLimit,
-) -> Vec<Cell> {
-    let log_capacities = prior.log_capacities(least);
-    let log_windows = libm::log(prior.windows_s.len() as f64);
-    let mut cells = Vec::with_capacity(log_capacities.len() * prior.windows_s.len());
-    for window_s in &prior.windows_s {
-        let window_us = (libm::round(window_s * 1e6) as i64).max(1);
-        let mut sums = vec![0.0; prior.most()];
-        for lane in lanes {
-            for (sum, value) in sums.iter_mut().zip(of_lane(lane, window_us, prior.most())) {
-                *sum += value;
-            }
-        }
-        for ((limit, log_prior), value) in (1..).zip(&log_capacities).zip(sums) {
-            if *log_prior > f64::NEG_INFINITY {
-                let mass = log_prior - log_windows + value;
-                cells.push(Cell::single(limit_of(limit, *window_s), mass, value));
-            }
-        }
-    }
-    cells
-}
-
-/// Systematic draws: at (i + 1/2) / [`LIMIT_DRAWS`] through the posterior of all families.
-fn draws(families: &[LimitFamily]) -> Vec<RateLimit> {
-    let weighted: Vec<(&Cell, f64)> = families
-        .iter()
-        .flat_map(|family| {
-            let total: f64 = family.weights().sum();
-            let scale = family.probability / total.max(f64::MIN_POSITIVE);
-            family.cells.iter().zip(family.weights()).map(move |(cell, w)| (cell, w * scale))
-        })
-        .collect();
-    let total: f64 = weighted.iter().map(|(_, weight)| weight).sum();
-    let mut draws = Vec::with_capacity(LIMIT_DRAWS);
-    let mut below = 0.0;
-    for (cell, weight) in weighted {
-        while draws.len() < LIMIT_DRAWS {
-            let at = (draws.len() as f64 + 0.5) / LIMIT_DRAWS as f64 * total;
-            if at > below + weight {
-                break;
-            }
-            draws.push(cell.at((at - below) / weight));
-        }
-        below += weight;
-    }
-    draws
-}
-
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use rand::Rng;
 
     use super::*;
-    use crate::limits::lane::{Answer, Asked, Counts, Lane, log_slip_odds};
-    use crate::limits::laws::LimitPrior;
-    use crate::rates::RatePrior;
-    use crate::runs::Start;
-    use flakelab_core::domain::{Outcome, Purpose, Streams, Timestamp};
-    use flakelab_core::stats::{index_below, log_sum_exp, uniform01};
-    use flakelab_sim::trace::{Observed, ReadOptions, Recording};
-    use flakelab_sim::world::{ErrorFamily, LimitKind, Limiter, RateLimit};
+    use crate::limits::buckets::{self, misfits, pauses_s};
+    use crate::limits::lane::Asked;
+    use crate::synthetic::ATTEMPT;
+    use flakelab_core::domain::{Outcome, Purpose, Streams};
+    use flakelab_core::stats::{index_below, uniform01};
+    use flakelab_sim::trace::Observed;
+    use flakelab_sim::world::Limiter;
 
     fn rng(n: u64) -> impl Rng {
         Streams::new(23).stream(Purpose::Analysis, 0, n)
@@ -594,7 +593,7 @@ mod tests {
         for (marked, n) in [(true, 1), (true, 2), (false, 3), (false, 4)] {
             let lane = anything(marked, n);
             for window_s in [0.05, 0.5, 2.0, 60.0] {
-                let fast = crate::limits::laws::fixed(&lane, (window_s * 1e6) as i64, 8);
+                let fast = fixed(&lane, (window_s * 1e6) as i64, 8);
                 for (limit, fast) in (1..).zip(fast) {
                     // Between breakpoints nothing changes: the middles of the pieces, with weights.
                     let mut edges: Vec<f64> = lane
@@ -625,7 +624,7 @@ mod tests {
         for (marked, n) in [(true, 5), (false, 6), (false, 7)] {
             let lane = anything(marked, n);
             for window_s in [0.05, 0.5, 2.0, 60.0] {
-                let fast = crate::limits::laws::sliding(&lane, (window_s * 1e6) as i64, 12);
+                let fast = sliding(&lane, (window_s * 1e6) as i64, 12);
                 for (limit, fast) in (1..).zip(fast) {
                     let law = RateLimit::SlidingWindow { limit, window_s };
                     if marked && limit < 12 {
@@ -645,7 +644,7 @@ mod tests {
             let lane = anything(marked, n);
             let lanes = [lane];
             for per_second in [0.7, 4.0, 11.0, 60.0] {
-                let misfits = crate::limits::lane::misfits(&lanes, per_second, 5);
+                let misfits = misfits(&lanes, per_second, 5);
                 for burst in 1..=5 {
                     let law = RateLimit::TokenBucket { per_second, burst: burst as f64 };
                     let slow = by_definition(&lanes[0], &law, 0.0);
@@ -653,14 +652,8 @@ mod tests {
                         let slips = misfits.accepted[burst - 1] + misfits.refused[burst - 1];
                         Counts { taken: 0, slips: i64::from(slips) }
                     } else {
-                        let pauses = crate::limits::lane::pauses_s(&lanes[0]);
-                        crate::limits::lane::replay(
-                            &lanes[0],
-                            &pauses,
-                            per_second,
-                            burst as f64,
-                            i64::MAX,
-                        )
+                        let pauses = pauses_s(&lanes[0]);
+                        buckets::replay(&lanes[0], &pauses, per_second, burst as f64, i64::MAX)
                     };
                     assert_eq!(fast, slow, "{law}");
                 }
@@ -691,7 +684,7 @@ mod tests {
     fn a_bucket_is_found_among_failures_that_do_not_tell() {
         let limit = RateLimit::TokenBucket { per_second: 7.3, burst: 5.0 };
         let lane = pressed(&limit, 11.0, 1000, false, 12);
-        let pieces = crate::limits::laws::integrate(&[lane], &LimitPrior::default());
+        let pieces = integrate(&[lane], &LimitPrior::default());
         let best = pieces.iter().max_by(|a, b| a.log_mass.total_cmp(&b.log_mass)).unwrap();
         assert!(best.burst == 5 && best.log_likelihood > 50.0, "{best:?}");
         assert!((libm::exp(best.log_low) - 7.3).abs() < 0.01, "{best:?}");
@@ -699,16 +692,8 @@ mod tests {
 
     #[test]
     fn failures_that_a_limit_explains_are_taken_for_refusals_in_order_of_time() {
-        let observed = |at_s: f64, server, outcome| Observed {
-            at_s: 1e9 + at_s,
-            latency_ms: 1.0,
-            request: 0,
-            attempt: 1,
-            server,
-            outcome,
-            strategy: 0,
-            identifier_byte: 0,
-        };
+        let observed =
+            |at_s: f64, server, outcome| Observed { at_s: 1e9 + at_s, server, outcome, ..ATTEMPT };
         let (ok, failed) = (Outcome::Success, Outcome::Failure);
         // One token a second: within a second after an acceptance failures are refusals.
         let early = [observed(0.0, 0, ok), observed(0.1, 1, failed), observed(0.5, 0, failed)];
@@ -726,16 +711,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_goes_back_begins_a_new_lane() {
-        let at = |at_s: f64| Observed {
-            at_s,
-            latency_ms: 1.0,
-            request: 0,
-            attempt: 1,
-            server: 0,
-            outcome: Outcome::Success,
-            strategy: 0,
-            identifier_byte: 0,
-        };
+        let at = |at_s: f64| Observed { at_s, ..ATTEMPT };
         let (first, second, third) = ([at(10.0), at(11.0)], [at(12.0)], [at(3.0), at(4.0)]);
         let start = Start { stretches: vec![&first, &second, &third] };
         let lanes = Lane::of_starts(&[start], 1, true, &RatePrior::flat());
@@ -748,88 +724,11 @@ mod tests {
     fn a_peak_of_a_millionth_is_found() {
         let limit = RateLimit::TokenBucket { per_second: 7.3, burst: 5.0 };
         let lane = pressed(&limit, 11.0, 1500, true, 11);
-        let pieces = crate::limits::laws::integrate(&[lane], &LimitPrior::default());
+        let pieces = integrate(&[lane], &LimitPrior::default());
         let best = pieces.iter().max_by(|a, b| a.log_mass.total_cmp(&b.log_mass)).unwrap();
         assert_eq!((best.burst, best.log_likelihood), (5, 0.0), "nothing contradicts it");
         let [low, high] = [best.log_low, best.log_low + best.log_width].map(libm::exp);
         assert!((low - 7.3).abs() < 0.01 && high / low < 1.0 + 1e-3, "{low} {high}");
         assert!(best.log_mass > 4.0 * log_slip_odds());
-    }
-
-    fn traces(matching: impl Fn(&str) -> bool, config: u8) -> Option<Vec<Recording>> {
-        let Some(folder) = std::env::var_os("FLAKELAB_TRACES") else {
-            println!("skipped: FLAKELAB_TRACES is not set");
-            return None;
-        };
-        let mut paths: Vec<PathBuf> =
-            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-        paths.retain(|path| path.extension().is_some_and(|e| e == "csv"));
-        paths.retain(|path| matching(&path.to_string_lossy()));
-        paths.sort();
-        let recordings =
-            paths.iter().flat_map(|path| Recording::read(path, &ReadOptions::default()).unwrap());
-        let of_config = |r: &Recording| r.group.config.is_some_and(|c| c.number() == config);
-        Some(recordings.filter(of_config).collect())
-    }
-
-    fn prior() -> RatePrior {
-        RatePrior::of(&ErrorFamily::Uniform { low: 0.041, high: 0.686 })
-    }
-
-    fn show(inference: &LimitInference) {
-        for f in &inference.families {
-            println!(
-                "{}: ln BF {:.2}, p {:.3}, best {:.2}, {} | capacity {:?} window {:?} rate {:?}",
-                f.kind,
-                f.log_bayes_factor_against_none,
-                f.probability,
-                f.best_log_likelihood,
-                f.estimate,
-                f.capacity,
-                f.window_s,
-                f.per_second
-            );
-        }
-        println!("{:.2}\n{:#?}", inference.log_bayes_factor, inference.conclusion);
-        println!("{}\n{:?}", inference.advice, inference.pressed);
-    }
-
-    #[test]
-    fn config_1_has_a_limit_and_the_recordings_do_not_say_of_which_family() {
-        let Some(runs) = traces(|path| path.contains("_T2"), 1) else { return };
-        let inference = infer_limit_of(&[runs], &prior(), &LimitPrior::default());
-        show(&inference);
-        let Conclusion::FoundFamilyOpen { reason, .. } = &inference.conclusion else {
-            panic!("{:?}", inference.conclusion)
-        };
-        assert!(reason.contains("cannot be told apart"), "{reason}");
-        assert!((20.0..26.0).contains(&inference.log_bayes_factor));
-        let bucket = inference.family(LimitKind::TokenBucket).unwrap();
-        assert!(bucket.per_second.low > 10.0 && bucket.per_second.high < 200.0);
-        assert_eq!(inference.draws.len(), LIMIT_DRAWS);
-    }
-
-    #[test]
-    fn config_2_was_never_pressed() {
-        let Some(runs) = traces(|path| path.contains("_T3"), 2) else { return };
-        let inference = infer_limit_of(&[runs], &prior(), &LimitPrior::default());
-        show(&inference);
-        assert!(matches!(inference.conclusion, Conclusion::Abstained { .. }));
-    }
-
-    #[test]
-    fn config_0_excludes_the_limit_of_config_1() {
-        let Some(mut starts) = traces(|path| !path.contains("_T"), 0)
-            .map(|runs| runs.into_iter().map(|run| vec![run]).collect::<Vec<_>>())
-        else {
-            return;
-        };
-        starts.extend(traces(|path| path.contains("_T1"), 0));
-        let inference = infer_limit_of(&starts, &prior(), &LimitPrior::default());
-        show(&inference);
-        let Conclusion::Abstained { reason } = &inference.conclusion else {
-            panic!("{:?}", inference.conclusion)
-        };
-        assert!(reason.contains("is excluded"), "{reason}");
     }
 }

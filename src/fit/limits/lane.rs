@@ -1,158 +1,17 @@
-//! Buckets: the `ln` likelihood of a token bucket, plain or sinusoidal.
+//! A lane: the attempts at one server between two restarts of its limiter's memory; and how hard
+//! the load pressed, since a limit that was never reached cannot be seen.
 //!
-//! Where 429 is marked, what the bucket lacks of being full follows the observed acceptances: it
-//! falls with the refill, not below 0, and grows by 1 with each accepted attempt. That does not depend on the
-//! burst b; the law refuses exactly when b - 1 is less than what lacks. And it never grows
-//! with the refill rate: [`Misfits`] of both kinds are monotone in the rate, which bounds the
-//! likelihood between any two rates from both sides (`integral`). An attempt that was accepted
-//! without a token leaves a debt.
+//! Every server has a limiter of its own, so the likelihood of a limit is a product over lanes. It
+//! depends on a replay through two counts only: failures `taken` for refusals (where 429 is not
+//! marked) and `slips`, attempts answered against the prediction. Where 429 is marked, accepted
+//! outcomes are coin flips under every law and cancel; where it is not, failures taken for
+//! refusals leave the tally of the server's coin.
 //!
-//! When not to use it: for buckets that wait for tokens instead of refusing.
+//! When not to use it: where a clock jumped forwards, unless the gap is longer than the limiter
+//! remembers; only jumps backwards show themselves and begin a new lane.
 
 use crate::rates::{RatePrior, Tally};
 use crate::runs::Start;
-
-/// Rounding must not refuse a token that is there, as in `world::Limiter`.
-const SLACK: f64 = 1e-9;
-
-/// Attempts answered against buckets of one rate and of bursts 1, 2, ..
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Misfits {
-    /// Accepted without a token; falls with the rate.
-    pub(crate) accepted: Vec<u32>,
-    /// Refused with a token; grows with the rate.
-    pub(crate) refused: Vec<u32>,
-}
-
-/// The misfits of all lanes where 429 is marked, for bursts 1, 2, .., `most`.
-pub(crate) fn misfits(lanes: &[Lane], per_second: f64, most: usize) -> Misfits {
-    // By the whole part, rounded up, of what lacked when the attempt came.
-    let mut accepted = vec![0_u32; most + 1];
-    let mut refused = vec![0_u32; most + 1];
-    let per_us = per_second * 1e-6;
-    for lane in lanes {
-        let mut lacks = 0.0_f64;
-        let mut last = 0;
-        for attempt in &lane.asked {
-            lacks = (lacks - per_us * (attempt.at_us - last) as f64).max(0.0);
-            last = attempt.at_us;
-            let whole = (libm::ceil(lacks - SLACK) as usize).min(most);
-            if attempt.answer == Answer::Refused {
-                refused[whole] += 1;
-            } else {
-                accepted[whole] += 1;
-                lacks += 1.0;
-            }
-        }
-    }
-    // A burst b refuses when what lacks is above b - 1, that is when `whole` is at least b.
-    for i in (1..most).rev() {
-        accepted[i] += accepted[i + 1];
-    }
-    for i in 1..most {
-        refused[i] += refused[i - 1];
-    }
-    accepted.remove(0);
-    refused.pop();
-    Misfits { accepted, refused }
-}
-
-/// Time since the attempt before, in seconds, for each attempt of a lane.
-pub(crate) fn pauses_s(lane: &Lane) -> Vec<f64> {
-    let before = std::iter::once(0).chain(lane.asked.iter().map(|a| a.at_us));
-    lane.asked.iter().zip(before).map(|(a, before)| (a.at_us - before) as f64 * 1e-6).collect()
-}
-
-/// What replaying one bucket comes to: the tokens refilled before each attempt are `refills` times
-/// `scale`. Gives up, with what it has, above `most_slips`.
-#[inline]
-pub(crate) fn replay(
-    lane: &Lane,
-    refills: &[f64],
-    scale: f64,
-    burst: f64,
-    most_slips: i64,
-) -> Counts {
-    let mut counts = Counts::default();
-    let mut tokens = burst;
-    for (attempt, refill) in lane.asked.iter().zip(refills) {
-        tokens = (tokens + refill * scale).min(burst);
-        let free = tokens >= 1.0 - SLACK;
-        match attempt.answer {
-            Answer::Refused => counts.slips += i64::from(free),
-            Answer::Success => {
-                counts.slips += i64::from(!free);
-                tokens = (tokens - 1.0).max(0.0);
-            }
-            Answer::Failure if free || lane.marked => {
-                counts.slips += i64::from(!free);
-                tokens = (tokens - 1.0).max(0.0);
-            }
-            Answer::Failure => counts.taken += 1,
-        }
-        if counts.slips > most_slips {
-            break;
-        }
-    }
-    counts
-}
-
-// ---- How hard the load pressed: a limit that was never reached cannot be seen.
-
-/// Spans in which attempts at one server are counted, in seconds.
-pub const SPANS_S: [f64; 4] = [0.01, 0.1, 1.0, 10.0];
-
-/// How hard the load pressed the servers.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Pressure {
-    /// The largest number of attempts at one server within each of [`SPANS_S`].
-    pub most_within: [usize; 4],
-    /// Attempts known to have been refused.
-    pub refused: usize,
-    /// Whether the recorder told them.
-    pub marked: bool,
-    /// Attempts that were used.
-    pub attempts: usize,
-    /// Attempts that were not: those beyond the first 20,000 (2,000 where 429 is not marked) of a
-    /// server.
-    pub left_out: usize,
-}
-
-impl Pressure {
-    pub(crate) fn of(lanes: &[Lane], marked: bool) -> Self {
-        let most = |span_s: f64| {
-            let span_us = (span_s * 1e6) as i64;
-            lanes.iter().map(|lane| lane.most_within(span_us)).max().unwrap_or(0)
-        };
-        Self {
-            most_within: SPANS_S.map(most),
-            refused: lanes.iter().map(Lane::refused).sum(),
-            marked,
-            attempts: lanes.iter().map(|lane| lane.asked.len()).sum(),
-            left_out: lanes.iter().map(|lane| lane.left_out).sum(),
-        }
-    }
-
-    /// In words, for a reason.
-    pub(crate) fn words(&self) -> String {
-        let [a, b, c, d] = self.most_within;
-        format!(
-            "no server got more than {a} attempts within 10 ms, {b} within 100 ms, {c} within 1 s \
-             and {d} within 10 s"
-        )
-    }
-}
-
-// ---- A lane: the attempts at one server between two restarts of its limiter's memory.
-//
-// Every server has a limiter of its own, so the likelihood of a limit is a product over lanes. It
-// depends on a replay through two counts only: failures `taken` for refusals (where 429 is not
-// marked) and `slips`, attempts answered against the prediction. Where 429 is marked, accepted
-// outcomes are coin flips under every law and cancel; where it is not, failures taken for
-// refusals leave the tally of the server's coin.
-//
-// When not to use it: where a clock jumped forwards, unless the gap is longer than the limiter
-// remembers; only jumps backwards show themselves and begin a new lane.
 
 /// Chance that the limiter and the law disagree about one attempt, because the server's clock is
 /// not the client's.
@@ -346,6 +205,50 @@ impl Counts {
 pub(crate) fn log_slip_odds() -> f64 {
     // ln(0.001) - ln(0.999), written out: it is needed for every cell of every phase.
     -6.906_754_778_648_554
+}
+
+/// Spans in which attempts at one server are counted, in seconds.
+pub const SPANS_S: [f64; 4] = [0.01, 0.1, 1.0, 10.0];
+
+/// How hard the load pressed the servers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pressure {
+    /// The largest number of attempts at one server within each of [`SPANS_S`].
+    pub most_within: [usize; 4],
+    /// Attempts known to have been refused.
+    pub refused: usize,
+    /// Whether the recorder told them.
+    pub marked: bool,
+    /// Attempts that were used.
+    pub attempts: usize,
+    /// Attempts that were not: those beyond the first 20,000 (2,000 where 429 is not marked) of a
+    /// server.
+    pub left_out: usize,
+}
+
+impl Pressure {
+    pub(crate) fn of(lanes: &[Lane], marked: bool) -> Self {
+        let most = |span_s: f64| {
+            let span_us = (span_s * 1e6) as i64;
+            lanes.iter().map(|lane| lane.most_within(span_us)).max().unwrap_or(0)
+        };
+        Self {
+            most_within: SPANS_S.map(most),
+            refused: lanes.iter().map(Lane::refused).sum(),
+            marked,
+            attempts: lanes.iter().map(|lane| lane.asked.len()).sum(),
+            left_out: lanes.iter().map(|lane| lane.left_out).sum(),
+        }
+    }
+
+    /// In words, for a reason.
+    pub(crate) fn words(&self) -> String {
+        let [a, b, c, d] = self.most_within;
+        format!(
+            "no server got more than {a} attempts within 10 ms, {b} within 100 ms, {c} within 1 s \
+             and {d} within 10 s"
+        )
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@
 //! When not to use it: with fewer than about ten servers the hyper-prior speaks louder than the
 //! data, and a Bayes factor below 3 chooses nothing.
 
+use std::collections::BTreeMap;
+
 use crate::rates::grid::{Axis, GridPosterior, Marginal, integrate, share_above_diagonal};
 use crate::rates::population::{Tail, Tally, TruncatedBeta, log_beta_marginal};
 use flakelab_core::stats::{Interval, inc_beta, inv_inc_beta, ln_gamma};
@@ -31,7 +33,7 @@ pub struct Hyperparameter {
     /// Its name: `low`, `high`; `mean`, `concentration`; `first_mean`, `second_mean`,
     /// `second_weight`, `concentration`; or `rate` of each port in order.
     pub name: &'static str,
-    /// GridPosterior mean; of the concentration: that which belongs to the posterior mean of
+    /// Posterior mean; of the concentration: that which belongs to the posterior mean of
     /// 1 / (concentration + 1), as its own mean need not exist.
     pub estimate: f64,
     /// Equal-tailed interval of probability [`CREDIBILITY`].
@@ -171,16 +173,17 @@ pub(crate) fn fit_all(starts: &[Vec<Tally>], families: &[ErrorRateKind]) -> Vec<
 
 /// Each tally that is not empty, and how often it occurs.
 fn distinct(tallies: impl Iterator<Item = Tally>) -> Vec<(Tally, f64)> {
-    let mut sorted: Vec<Tally> = tallies.filter(|t| t.attempts() > 0).collect();
-    sorted.sort_by_key(|t| (t.failures, t.successes));
-    let mut distinct: Vec<(Tally, f64)> = Vec::with_capacity(sorted.len());
-    for tally in sorted {
-        match distinct.last_mut() {
-            Some((last, times)) if *last == tally => *times += 1.0,
-            _ => distinct.push((tally, 1.0)),
-        }
-    }
-    distinct
+    let tried = tallies.filter(|t| t.attempts() > 0);
+    let keys = tried.map(|t| ((t.failures, t.successes), 1.0));
+    let tally = |((failures, successes), times)| (Tally { failures, successes }, times);
+    counted(keys).into_iter().map(tally).collect()
+}
+
+/// Each key and how often it occurs, in order.
+fn counted<K: Ord + Copy>(all: impl Iterator<Item = (K, f64)>) -> Vec<(K, f64)> {
+    let mut counts = BTreeMap::new();
+    all.for_each(|(key, times)| *counts.entry(key).or_insert(0.0) += times);
+    counts.into_iter().collect()
 }
 
 impl FamilyFit {
@@ -205,7 +208,7 @@ fn fit_uniform(tallies: &[(Tally, f64)]) -> Option<FamilyFit> {
 }
 
 fn fit_beta(tallies: &[(Tally, f64)]) -> Option<FamilyFit> {
-    let posterior = posterior(tallies)?;
+    let posterior = beta_posterior(tallies)?;
     let mean = Hyperparameter::direct("mean", posterior.marginal(0));
     let correlation = posterior.marginal(1);
     let population = beta_at([mean.estimate, correlation.mean()]);
@@ -247,8 +250,6 @@ fn fit_fixed(starts: &[Vec<Tally>]) -> FamilyFit {
 // concentration = alpha + beta. The likelihood of all tallies is a product of three functions of
 // one variable each, of alpha, beta and alpha + beta; they are tabulated in the logarithm of that
 // variable and interpolated by cubics, so that the cost of a cell does not grow with the data.
-//
-// When not to use it: directly; [`super::fit_error_rates`] compares families.
 
 /// Cells along each axis.
 const CELLS: usize = 64;
@@ -270,7 +271,7 @@ fn shapes(mean: f64, concentration: f64) -> (f64, f64) {
 }
 
 /// The posterior of (mean, correlation), given tallies and how often each occurs.
-fn posterior(tallies: &[(Tally, f64)]) -> Option<GridPosterior<2>> {
+fn beta_posterior(tallies: &[(Tally, f64)]) -> Option<GridPosterior<2>> {
     let counts = |of: fn(&Tally) -> u64| counts(tallies.iter().map(|(t, times)| (of(t), *times)));
     let failures = counts(|t| t.failures);
     let successes = counts(|t| t.successes);
@@ -305,16 +306,8 @@ fn posterior(tallies: &[(Tally, f64)]) -> Option<GridPosterior<2>> {
 
 /// How often each count above 0 occurs, in order.
 fn counts(all: impl Iterator<Item = (u64, f64)>) -> Vec<(f64, f64)> {
-    let mut sorted: Vec<(u64, f64)> = all.filter(|(n, _)| *n > 0).collect();
-    sorted.sort_by_key(|(n, _)| *n);
-    let mut counts: Vec<(f64, f64)> = Vec::new();
-    for (n, times) in sorted {
-        match counts.last_mut() {
-            Some((last, sum)) if *last == n as f64 => *sum += times,
-            _ => counts.push((n as f64, times)),
-        }
-    }
-    counts
+    let positive = all.filter(|(n, _)| *n > 0);
+    counted(positive).into_iter().map(|(n, times)| (n as f64, times)).collect()
 }
 
 /// Sum over counts n of `ln Gamma(x + n) - ln Gamma(x)`, as a function of `ln x`.
@@ -357,14 +350,10 @@ impl Rising {
 // (0, 1); the means uniform on the triangle first < second; the weight of the second uniform on
 // (0, 1). For each concentration the likelihood of each server is tabulated over means; a cell
 // of the four-dimensional grid is then one product over servers.
-//
-// When not to use it: directly; [`super::fit_error_rates`] compares families.
 
 /// Cells along the axes of the correlation, of either mean, and of the weight.
 const CORRELATIONS: usize = 16;
-
 const MEANS: usize = 24;
-
 const WEIGHTS: usize = 12;
 
 /// Cells below the best one by more than this may be cut off.
@@ -463,18 +452,13 @@ impl Table {
 //
 // A cell of the grid that the diagonal cuts counts by its share above it; where its middle lies
 // below, the population is taken as the one rate that low and high approach.
-//
-// When not to use it: directly; [`super::fit_error_rates`] compares families.
-
-/// Cells below the best one by more than this may be cut off.
-const UNIFORM_NEGLIGIBLE: f64 = 25.0;
 
 /// The posterior of (low, high), given tallies and how often each occurs.
 fn uniform_posterior(tallies: &[(Tally, f64)]) -> Option<GridPosterior<2>> {
     let servers: Vec<(TruncatedBeta, f64)> =
         tallies.iter().map(|(tally, times)| (TruncatedBeta::new(*tally), *times)).collect();
     let count: f64 = tallies.iter().map(|(_, times)| times).sum();
-    integrate([Axis::unit(CELLS); 2], UNIFORM_NEGLIGIBLE, |[low, high]| {
+    integrate([Axis::unit(CELLS); 2], NEGLIGIBLE, |[low, high]| {
         let (lows, highs) = (low.midpoints(), high.midpoints());
         let sides = (low.cell(), high.cell());
         let pair = |i: usize| (lows[i / CELLS], highs[i % CELLS]);
@@ -508,13 +492,13 @@ fn uniform_posterior(tallies: &[(Tally, f64)]) -> Option<GridPosterior<2>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rates::population::{Population, log_beta_marginal};
-    use flakelab_sim::world::ErrorFamily;
+    use crate::rates::population::Population;
+    use crate::synthetic::tally;
 
     #[test]
     fn the_interpolated_likelihood_is_the_exact_one() {
         let tallies = [(3, 7), (0, 40), (400, 100), (1, 0), (60_000, 20_000)];
-        let tallies = tallies.map(|(failures, successes)| (Tally { failures, successes }, 2.0));
+        let tallies = tallies.map(|(f, s)| (tally(f, s), 2.0));
         let of = |count: fn(&Tally) -> u64| counts(tallies.iter().map(|(t, k)| (count(t), *k)));
         let tables = [of(|t| t.failures), of(|t| t.successes), of(|t| t.attempts())]
             .map(|counts| Rising::new(&counts, 1e-4, 1e4));
@@ -531,7 +515,7 @@ mod tests {
     #[test]
     fn the_tabulated_likelihood_is_that_of_the_population() {
         let tallies = [(3, 7), (0, 40), (400, 100), (1, 0), (2, 2), (9, 1), (30, 4)];
-        let tallies = tallies.map(|(failures, successes)| (Tally { failures, successes }, 1.0));
+        let tallies = tallies.map(|(f, s)| (tally(f, s), 1.0));
         let (firsts, seconds) = ([0.1, 0.3], [0.4, 0.8]);
         let weights: Vec<f64> = Axis::unit(WEIGHTS).midpoints();
         let table = Table::new(&tallies, 6.0, &firsts, &seconds);

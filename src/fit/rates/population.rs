@@ -263,25 +263,15 @@ impl TruncatedBeta {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flakelab_sim::world::ErrorFamily;
+    use crate::synthetic::{MIXTURE, tally};
 
     const POPULATIONS: [ErrorFamily; 5] = [
         ErrorFamily::FLAT,
         ErrorFamily::Uniform { low: 0.02, high: 0.75 },
         ErrorFamily::Uniform { low: 0.6, high: 0.7 },
         ErrorFamily::Beta { alpha: 1.7, beta: 2.4 },
-        ErrorFamily::BetaMixture {
-            weight: 0.3,
-            alpha: 1.2,
-            beta: 9.0,
-            second_alpha: 20.0,
-            second_beta: 7.0,
-        },
+        MIXTURE,
     ];
-
-    fn tally(failures: u64, successes: u64) -> Tally {
-        Tally { failures, successes }
-    }
 
     /// The average likelihood by brute force: over 20,000 equally likely rates.
     fn by_quantiles(population: &ErrorFamily, tally: Tally) -> f64 {

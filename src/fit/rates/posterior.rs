@@ -287,39 +287,15 @@ fn solve(u: f64, cdf: impl Fn(f64) -> f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rates::population::Population;
 
     fn tallies<const N: usize>(counts: [(u64, u64); N]) -> Vec<Tally> {
         counts.map(|(failures, successes)| Tally { failures, successes }).to_vec()
     }
 
     fn some_starts() -> Vec<Vec<Tally>> {
-        vec![
-            tallies([
-                (3, 9),
-                (0, 4),
-                (7, 2),
-                (5, 5),
-                (1, 20),
-                (0, 0),
-                (2, 9),
-                (4, 1),
-                (6, 6),
-                (1, 1),
-            ]),
-            tallies([
-                (1, 30),
-                (2, 2),
-                (9, 3),
-                (4, 1),
-                (1, 1),
-                (3, 8),
-                (0, 0),
-                (2, 5),
-                (0, 12),
-                (5, 4),
-            ]),
-        ]
+        let a = [(3, 9), (0, 4), (7, 2), (5, 5), (1, 20), (0, 0), (2, 9), (4, 1), (6, 6), (1, 1)];
+        let b = [(1, 30), (2, 2), (9, 3), (4, 1), (1, 1), (3, 8), (0, 0), (2, 5), (0, 12), (5, 4)];
+        vec![tallies(a), tallies(b)]
     }
 
     #[test]

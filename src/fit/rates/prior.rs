@@ -479,6 +479,7 @@ impl RateCells {
 mod tests {
     use super::*;
     use crate::rates::population::Population;
+    use crate::synthetic::{MIXTURE, tally};
 
     const POPULATIONS: [ErrorFamily; 6] = [
         ErrorFamily::FLAT,
@@ -486,18 +487,8 @@ mod tests {
         ErrorFamily::Uniform { low: 0.33, high: 0.35 },
         ErrorFamily::Beta { alpha: 0.6, beta: 0.9 },
         ErrorFamily::Beta { alpha: 30.0, beta: 70.0 },
-        ErrorFamily::BetaMixture {
-            weight: 0.3,
-            alpha: 1.2,
-            beta: 9.0,
-            second_alpha: 20.0,
-            second_beta: 7.0,
-        },
+        MIXTURE,
     ];
-
-    fn tally(failures: u64, successes: u64) -> Tally {
-        Tally { failures, successes }
-    }
 
     #[test]
     fn the_marginal_likelihood_is_that_of_the_population_at_small_and_large_counts() {

@@ -1,10 +1,19 @@
-//! Units grouped into few enough pieces, so that time and memory stay bounded.
+//! Finds the starts among the recordings of one group, between files and inside them.
 //!
-//! Up to [`PIECES`] units each is a piece. Above that, the requests of each file are grouped into
-//! blocks of equal numbers, never across files; `refine` later moves each restart found to its
-//! request.
+//! At a start all servers draw new error rates together. Between two files a restart is as
+//! probable as not. Inside a file the places share the number of restarts that `Expectation` allows,
+//! at most one and mostly far fewer, and a restart is declared when it is more probable than not:
+//! when the Bayes factor for "at least one restart, wherever", averaged over their places, exceeds
+//! the inverse of its prior odds. Without a restart that factor is 1 on average, so by Markov's
+//! inequality it exceeds K in at most 1 of K files, however the servers were chosen. Where prior
+//! odds near 1 make that bound idle, `Expectation` states what was measured. The number of restarts
+//! found in a file is the median of its posterior: a second one must be more probable than not too.
 //!
-//! When not to use it: to find two restarts within one block; one at most is seen there.
+//! Source: Barry and Hartigan, "Product partition models for change point problems", Ann. Statist.
+//! 20 (1992), 260-279; Bayes factors: Kass and Raftery, JASA 90 (1995), 773-795.
+//!
+//! When not to use it: when one server alone is restarted, when rates drift, or when refusals by
+//! a rate limiter hide among failures: those can look like a restart, or hide one.
 
 use std::ops::Range;
 
@@ -13,260 +22,6 @@ use crate::starts::partition::{Expectation, LogSum, Marginals, Partition, Piece}
 use crate::starts::{FileSearch, Place, StartBoundary, Starts, spans};
 use flakelab_core::stats::Interval;
 use flakelab_sim::trace::{Observed, Recording};
-
-/// The most pieces that requests are grouped into; each file is at least one more.
-const PIECES: usize = 1_000;
-
-/// Pieces: where each begins.
-pub(crate) struct Pieces {
-    /// The first unit of each piece.
-    pub(crate) firsts: Vec<usize>,
-    /// Requests in a block.
-    stride: usize,
-    units: usize,
-}
-
-impl Pieces {
-    pub(crate) fn new(units: &[Unit], most: usize) -> Self {
-        let inside = units.iter().filter(|unit| unit.gap == Gap::Inside).count();
-        let stride = inside.div_ceil(most).max(1);
-        let mut since = 0;
-        let begins = |unit: &Unit| {
-            since = if unit.gap == Gap::Inside { (since + 1) % stride } else { 0 };
-            unit.gap != Gap::Same && since == 0
-        };
-        let begin: Vec<bool> = units.iter().map(begins).collect();
-        let firsts = (0..units.len()).filter(|i| begin[*i] || *i == 0).collect();
-        Self { firsts, stride, units: units.len() }
-    }
-
-    /// The units of a piece.
-    fn units(&self, piece: usize) -> Range<usize> {
-        self.firsts[piece]..self.firsts.get(piece + 1).copied().unwrap_or(self.units)
-    }
-}
-
-/// The attempts of a unit.
-fn attempts<'a>(recordings: &[&'a Recording], units: &[Unit], unit: usize) -> &'a [Observed] {
-    let Unit { recording, first, .. } = units[unit];
-    let all = &recordings[recording as usize].attempts;
-    let end = match units.get(unit + 1) {
-        Some(next) if next.recording == recording => next.first as usize,
-        _ => all.len(),
-    };
-    &all[first as usize..end]
-}
-
-/// What the servers did in these units; those beyond `servers` and refusals are left out.
-fn piece(recordings: &[&Recording], units: &[Unit], of: Range<usize>, servers: usize) -> Piece {
-    let mut tallies = vec![Tally::default(); servers];
-    for attempt in of.flat_map(|unit| attempts(recordings, units, unit)) {
-        if let (false, Some(tally)) =
-            (attempt.refused(), tallies.get_mut(usize::from(attempt.server)))
-        {
-            tally.record(attempt.failed());
-        }
-    }
-    let tried = |(server, tally): (u8, Tally)| (tally.attempts() > 0).then_some((server, tally));
-    (0..=u8::MAX).zip(tallies).filter_map(tried).collect()
-}
-
-// ---- Where exactly was a restart? Each place between the neighbouring restarts is as likely as the
-// attempts before it and after it, each a start of its own; the places were equally probable
-// before.
-//
-// When not to use it: to decide whether there was a restart.
-
-/// Half of the probability outside an interval of 95 %.
-const TAIL: f64 = 0.025;
-
-/// The tallies of all servers and the `ln` of their likelihood.
-struct Sums<'a> {
-    marginals: &'a Marginals<'a>,
-    tallies: Vec<Tally>,
-    values: Vec<f64>,
-}
-
-impl<'a> Sums<'a> {
-    fn new(of: &Piece, servers: usize, marginals: &'a Marginals<'a>) -> Self {
-        let mut sums = Self {
-            marginals,
-            tallies: vec![Tally::default(); servers],
-            values: vec![0.0; servers],
-        };
-        for (server, tally) in of {
-            sums.set(usize::from(*server), *tally);
-        }
-        sums
-    }
-
-    fn set(&mut self, server: usize, tally: Tally) {
-        self.tallies[server] = tally;
-        self.values[server] = self.marginals.log_marginal(tally);
-    }
-
-    fn change(&mut self, by: &Piece, add: bool) {
-        for (server, tally) in by {
-            let server = usize::from(*server);
-            let mut sum = self.tallies[server];
-            if add {
-                sum.add(*tally);
-            } else {
-                sum.failures -= tally.failures;
-                sum.successes -= tally.successes;
-            }
-            self.set(server, sum);
-        }
-    }
-
-    fn log_likelihood(&self) -> f64 {
-        self.values.iter().sum()
-    }
-}
-
-/// The posterior of the place of one restart.
-pub(crate) struct Located {
-    /// The most probable unit to begin the new start.
-    pub(crate) best: usize,
-    /// The first and the last unit of the 95 % interval.
-    pub(crate) interval: (usize, usize),
-}
-
-/// Locates the one restart in a start's `span` of units among `places`, which lie strictly inside.
-fn locate(
-    recordings: &[&Recording],
-    units: &[Unit],
-    span: Range<usize>,
-    places: Range<usize>,
-    servers: usize,
-    marginals: &Marginals<'_>,
-) -> Option<Located> {
-    let piece = |of: Range<usize>| piece(recordings, units, of, servers);
-    let mut before = Sums::new(&piece(span.start..places.start), servers, marginals);
-    let mut after = Sums::new(&piece(places.start..span.end), servers, marginals);
-    let value = |unit: usize| {
-        let value = before.log_likelihood() + after.log_likelihood();
-        let moved = piece(unit..unit + 1);
-        before.change(&moved, true);
-        after.change(&moved, false);
-        value
-    };
-    let values: Vec<f64> = places.clone().map(value).collect();
-    let total = LogSum::of(values.iter().copied());
-    let best = (0..values.len()).reduce(|a, b| if values[b] > values[a] { b } else { a })?;
-    let mut below = 0.0;
-    let (mut low, mut high) = (None, values.len() - 1);
-    for (i, value) in values.iter().enumerate() {
-        below += libm::exp(value - total);
-        if below > TAIL && low.is_none() {
-            low = Some(i);
-        }
-        if below >= 1.0 - TAIL {
-            high = i;
-            break;
-        }
-    }
-    let first = places.start;
-    Some(Located { best: first + best, interval: (first + low.unwrap_or(0), first + high) })
-}
-
-// ---- The places where servers may have been started anew: before each request, and between files.
-//
-// A unit is what no start can split: the attempts of one request, or all attempts between two
-// declared starts. Where recordings declare their starts, nothing is left to find.
-//
-// When not to use it: requests whose attempts interleave are cut where a row of another request
-// begins, so a start may fall between attempts of one of them.
-
-/// What stands between a unit and the one before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Gap {
-    /// Two requests of one file.
-    Inside,
-    /// Two files.
-    Between,
-    /// A restart that a file declares.
-    Declared,
-    /// No restart: files declare the same start on both sides.
-    Same,
-}
-
-/// Attempts that no start can split, up to the next unit's first or the end of the recording.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Unit {
-    pub(crate) recording: u32,
-    /// The position of its first attempt in the recording.
-    pub(crate) first: u32,
-    pub(crate) gap: Gap,
-}
-
-/// All units of the recordings, in order.
-fn units(recordings: &[&Recording]) -> Vec<Unit> {
-    let mut units: Vec<Unit> = Vec::new();
-    // The label that was declared last, and how many units there were then.
-    let mut declared: Option<(&str, usize)> = None;
-    for (index, recording) in recordings.iter().enumerate() {
-        let unit = |first: usize, gap| Unit { recording: index as u32, first: first as u32, gap };
-        if recording.declared_starts.is_empty() {
-            let mut gap = Gap::Between;
-            for first in requests(&recording.attempts) {
-                units.push(unit(first, gap));
-                gap = Gap::Inside;
-            }
-            continue;
-        }
-        for (first, label) in &recording.declared_starts {
-            let gap = match declared {
-                Some((last, known)) if last == label => {
-                    // What lies between two mentions of a start belongs to it.
-                    units[known..].iter_mut().for_each(|unit| unit.gap = Gap::Same);
-                    Gap::Same
-                }
-                Some(_) => Gap::Declared,
-                None => Gap::Between,
-            };
-            units.push(unit(*first, gap));
-            declared = Some((label, units.len()));
-        }
-    }
-    units
-}
-
-/// Positions of the first attempts of requests. Requests of which nothing but refusals is known
-/// say nothing about error rates and count to the one before.
-fn requests(attempts: &[Observed]) -> impl Iterator<Item = usize> + '_ {
-    let mut first_of_request = 0;
-    // The first attempt of the request that met the last coin, if any did.
-    let mut of_last_coin = None;
-    attempts.iter().enumerate().filter_map(move |(i, attempt)| {
-        if i > 0 && attempt.request != attempts[i - 1].request {
-            first_of_request = i;
-        }
-        if attempt.refused() {
-            return (i == 0).then_some(0);
-        }
-        let splits = of_last_coin.is_some_and(|last| last != first_of_request);
-        of_last_coin = Some(first_of_request);
-        (i == 0 || splits).then_some(first_of_request)
-    })
-}
-
-// ---- Finds the starts among the recordings of one group, between files and inside them.
-//
-// At a start all servers draw new error rates together. Between two files a restart is as
-// probable as not. Inside a file the places share the number of restarts that `expected` allows,
-// at most one and mostly far fewer, and a restart is declared when it is more probable than not:
-// when the Bayes factor for "at least one restart, wherever", averaged over their places, exceeds
-// the inverse of its prior odds. Without a restart that factor is 1 on average, so by Markov's
-// inequality it exceeds K in at most 1 of K files, however the servers were chosen. Where prior
-// odds near 1 make that bound idle, `expected` states what was measured. The number of restarts
-// found in a file is the median of its posterior: a second one must be more probable than not too.
-//
-// Source: Barry and Hartigan, "Product partition models for change point problems", Ann. Statist.
-// 20 (1992), 260-279; Bayes factors: Kass and Raftery, JASA 90 (1995), 773-795.
-//
-// When not to use it: when one server alone is restarted, when rates drift, or when refusals by
-// a rate limiter hide among failures: those can look like a restart, or hide one.
 
 /// A restart is located among the places of the blocks around it, and at least among so many.
 const LEAST_PLACES: usize = 5_000;
@@ -507,50 +262,31 @@ impl Search<'_> {
         };
         let restarts = |unit: usize| found.cuts.binary_search_by_key(&unit, |cut| cut.unit).is_ok();
         let mut boundaries: Vec<(usize, StartBoundary)> = Vec::new();
+        let mut add = |unit, interval, restart, (probability, log_bayes_factor), declared| {
+            let place = place(unit, interval);
+            let boundary =
+                StartBoundary { place, restart, probability, log_bayes_factor, declared };
+            boundaries.push((unit, boundary));
+        };
         for (unit, probability, log_bayes_factor) in &found.gaps {
-            boundaries.push((
-                *unit,
-                StartBoundary {
-                    place: place(*unit, (*unit, *unit)),
-                    restart: restarts(*unit),
-                    probability: *probability,
-                    log_bayes_factor: *log_bayes_factor,
-                    declared: false,
-                },
-            ));
+            let evidence = (*probability, *log_bayes_factor);
+            add(*unit, (*unit, *unit), restarts(*unit), evidence, false);
         }
         for cut in found.cuts.iter().filter(|cut| cut.gap != Gap::Between) {
-            boundaries.push((
-                cut.unit,
-                StartBoundary {
-                    place: place(cut.unit, cut.interval),
-                    restart: true,
-                    probability: cut.probability,
-                    log_bayes_factor: cut.log_bayes_factor,
-                    declared: cut.gap == Gap::Declared,
-                },
-            ));
+            let evidence = (cut.probability, cut.log_bayes_factor);
+            add(cut.unit, cut.interval, true, evidence, cut.gap == Gap::Declared);
         }
-        for unit in (1..units.len()).filter(|u| {
-            units[*u].gap == Gap::Same && units[*u].recording != units[*u - 1].recording
-        }) {
-            boundaries.push((
-                unit,
-                StartBoundary {
-                    place: place(unit, (unit, unit)),
-                    restart: false,
-                    probability: 0.0,
-                    log_bayes_factor: f64::NEG_INFINITY,
-                    declared: true,
-                },
-            ));
+        for unit in 1..units.len() {
+            let follows = units[unit].recording != units[unit - 1].recording;
+            if follows && units[unit].gap == Gap::Same {
+                add(unit, (unit, unit), false, (0.0, f64::NEG_INFINITY), true);
+            }
         }
         boundaries.sort_by_key(|(unit, _)| *unit);
-        let begins = found.cuts.iter().map(|cut| cut.unit);
-        let begins: Vec<(usize, usize, Option<&str>)> = (!units.is_empty())
-            .then_some(0)
+        let first = (!units.is_empty()).then_some(0);
+        let begins: Vec<(usize, usize, Option<&str>)> = first
             .into_iter()
-            .chain(begins)
+            .chain(found.cuts.iter().map(|cut| cut.unit))
             .map(|unit| {
                 let Unit { recording, first, .. } = units[unit];
                 let label = self.recordings[recording as usize]
@@ -569,10 +305,251 @@ impl Search<'_> {
     }
 }
 
+// ---- The places where servers may have been started anew: before each request, and between files.
+//
+// A unit is what no start can split: the attempts of one request, or all attempts between two
+// declared starts. Where recordings declare their starts, nothing is left to find. Requests whose
+// attempts interleave are cut where a row of another request begins.
+
+/// What stands between a unit and the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gap {
+    /// Two requests of one file.
+    Inside,
+    /// Two files.
+    Between,
+    /// A restart that a file declares.
+    Declared,
+    /// No restart: files declare the same start on both sides.
+    Same,
+}
+
+/// Attempts that no start can split, up to the next unit's first or the end of the recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Unit {
+    recording: u32,
+    /// The position of its first attempt in the recording.
+    first: u32,
+    gap: Gap,
+}
+
+/// All units of the recordings, in order.
+fn units(recordings: &[&Recording]) -> Vec<Unit> {
+    let mut units: Vec<Unit> = Vec::new();
+    // The label that was declared last, and how many units there were then.
+    let mut declared: Option<(&str, usize)> = None;
+    for (index, recording) in recordings.iter().enumerate() {
+        let unit = |first: usize, gap| Unit { recording: index as u32, first: first as u32, gap };
+        if recording.declared_starts.is_empty() {
+            let mut gap = Gap::Between;
+            for first in requests(&recording.attempts) {
+                units.push(unit(first, gap));
+                gap = Gap::Inside;
+            }
+            continue;
+        }
+        for (first, label) in &recording.declared_starts {
+            let gap = match declared {
+                Some((last, known)) if last == label => {
+                    // What lies between two mentions of a start belongs to it.
+                    units[known..].iter_mut().for_each(|unit| unit.gap = Gap::Same);
+                    Gap::Same
+                }
+                Some(_) => Gap::Declared,
+                None => Gap::Between,
+            };
+            units.push(unit(*first, gap));
+            declared = Some((label, units.len()));
+        }
+    }
+    units
+}
+
+/// Positions of the first attempts of requests. Requests of which nothing but refusals is known
+/// say nothing about error rates and count to the one before.
+fn requests(attempts: &[Observed]) -> impl Iterator<Item = usize> + '_ {
+    let mut first_of_request = 0;
+    // The first attempt of the request that met the last coin, if any did.
+    let mut of_last_coin = None;
+    attempts.iter().enumerate().filter_map(move |(i, attempt)| {
+        if i > 0 && attempt.request != attempts[i - 1].request {
+            first_of_request = i;
+        }
+        if attempt.refused() {
+            return (i == 0).then_some(0);
+        }
+        let splits = of_last_coin.is_some_and(|last| last != first_of_request);
+        of_last_coin = Some(first_of_request);
+        (i == 0 || splits).then_some(first_of_request)
+    })
+}
+
+// ---- Units grouped into few enough pieces, so that time and memory stay bounded.
+//
+// Up to [`PIECES`] units each is a piece. Above that, the requests of each file are grouped into
+// blocks of equal numbers, never across files; of two restarts within one block, one is seen.
+// `refine` later moves each restart found to its request.
+
+/// The most pieces that requests are grouped into; each file is at least one more.
+const PIECES: usize = 1_000;
+
+/// Pieces: where each begins.
+struct Pieces {
+    /// The first unit of each piece.
+    firsts: Vec<usize>,
+    /// Requests in a block.
+    stride: usize,
+    units: usize,
+}
+
+impl Pieces {
+    fn new(units: &[Unit], most: usize) -> Self {
+        let inside = units.iter().filter(|unit| unit.gap == Gap::Inside).count();
+        let stride = inside.div_ceil(most).max(1);
+        let mut since = 0;
+        let begins = |unit: &Unit| {
+            since = if unit.gap == Gap::Inside { (since + 1) % stride } else { 0 };
+            unit.gap != Gap::Same && since == 0
+        };
+        let begin: Vec<bool> = units.iter().map(begins).collect();
+        let firsts = (0..units.len()).filter(|i| begin[*i] || *i == 0).collect();
+        Self { firsts, stride, units: units.len() }
+    }
+
+    /// The units of a piece.
+    fn units(&self, piece: usize) -> Range<usize> {
+        self.firsts[piece]..self.firsts.get(piece + 1).copied().unwrap_or(self.units)
+    }
+}
+
+/// The attempts of a unit.
+fn attempts<'a>(recordings: &[&'a Recording], units: &[Unit], unit: usize) -> &'a [Observed] {
+    let Unit { recording, first, .. } = units[unit];
+    let all = &recordings[recording as usize].attempts;
+    let end = match units.get(unit + 1) {
+        Some(next) if next.recording == recording => next.first as usize,
+        _ => all.len(),
+    };
+    &all[first as usize..end]
+}
+
+/// What the servers did in these units; those beyond `servers` and refusals are left out.
+fn piece(recordings: &[&Recording], units: &[Unit], of: Range<usize>, servers: usize) -> Piece {
+    let mut tallies = vec![Tally::default(); servers];
+    for attempt in of.flat_map(|unit| attempts(recordings, units, unit)) {
+        if let (false, Some(tally)) =
+            (attempt.refused(), tallies.get_mut(usize::from(attempt.server)))
+        {
+            tally.record(attempt.failed());
+        }
+    }
+    let tried = |(server, tally): (u8, Tally)| (tally.attempts() > 0).then_some((server, tally));
+    (0..=u8::MAX).zip(tallies).filter_map(tried).collect()
+}
+
+// ---- Where exactly was a restart? Each place between the neighbouring restarts is as likely as the
+// attempts before it and after it, each a start of its own; the places were equally probable
+// before.
+
+/// Half of the probability outside an interval of 95 %.
+const TAIL: f64 = 0.025;
+
+/// The tallies of all servers and the `ln` of their likelihood.
+struct Sums<'a> {
+    marginals: &'a Marginals<'a>,
+    tallies: Vec<Tally>,
+    values: Vec<f64>,
+}
+
+impl<'a> Sums<'a> {
+    fn new(of: &Piece, servers: usize, marginals: &'a Marginals<'a>) -> Self {
+        let mut sums = Self {
+            marginals,
+            tallies: vec![Tally::default(); servers],
+            values: vec![0.0; servers],
+        };
+        for (server, tally) in of {
+            sums.set(usize::from(*server), *tally);
+        }
+        sums
+    }
+
+    fn set(&mut self, server: usize, tally: Tally) {
+        self.tallies[server] = tally;
+        self.values[server] = self.marginals.log_marginal(tally);
+    }
+
+    fn change(&mut self, by: &Piece, add: bool) {
+        for (server, tally) in by {
+            let server = usize::from(*server);
+            let mut sum = self.tallies[server];
+            if add {
+                sum.add(*tally);
+            } else {
+                sum.failures -= tally.failures;
+                sum.successes -= tally.successes;
+            }
+            self.set(server, sum);
+        }
+    }
+
+    fn log_likelihood(&self) -> f64 {
+        self.values.iter().sum()
+    }
+}
+
+/// The posterior of the place of one restart.
+struct Located {
+    /// The most probable unit to begin the new start.
+    best: usize,
+    /// The first and the last unit of the 95 % interval.
+    interval: (usize, usize),
+}
+
+/// Locates the one restart in a start's `span` of units among `places`, which lie strictly inside.
+fn locate(
+    recordings: &[&Recording],
+    units: &[Unit],
+    span: Range<usize>,
+    places: Range<usize>,
+    servers: usize,
+    marginals: &Marginals<'_>,
+) -> Option<Located> {
+    let piece = |of: Range<usize>| piece(recordings, units, of, servers);
+    let mut before = Sums::new(&piece(span.start..places.start), servers, marginals);
+    let mut after = Sums::new(&piece(places.start..span.end), servers, marginals);
+    let value = |unit: usize| {
+        let value = before.log_likelihood() + after.log_likelihood();
+        let moved = piece(unit..unit + 1);
+        before.change(&moved, true);
+        after.change(&moved, false);
+        value
+    };
+    let values: Vec<f64> = places.clone().map(value).collect();
+    let total = LogSum::of(values.iter().copied());
+    let best = (0..values.len()).reduce(|a, b| if values[b] > values[a] { b } else { a })?;
+    let mut below = 0.0;
+    let (mut low, mut high) = (None, values.len() - 1);
+    for (i, value) in values.iter().enumerate() {
+        below += libm::exp(value - total);
+        if below > TAIL && low.is_none() {
+            low = Some(i);
+        }
+        if below >= 1.0 - TAIL {
+            high = i;
+            break;
+        }
+    }
+    let first = places.start;
+    Some(Located { best: first + best, interval: (first + low.unwrap_or(0), first + high) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::starts::made::recording;
+    use crate::starts::find::Gap::{Between, Declared, Inside, Same};
+    use crate::synthetic::{observed, recording};
+    use flakelab_core::domain::Outcome;
 
     fn places(recordings: &[&Recording]) -> Vec<(u32, u32, Gap)> {
         units(recordings).iter().map(|u| (u.recording, u.first, u.gap)).collect()
@@ -580,22 +557,23 @@ mod tests {
 
     #[test]
     fn a_start_falls_between_requests_and_never_into_one() {
-        let mut made = recording(&[(0, true), (1, true), (2, false), (0, false), (1, true)]);
+        let mut made =
+            recording(observed(&[(0, true), (1, true), (2, false), (0, false), (1, true)]));
         for (attempt, request) in made.attempts.iter_mut().zip([0, 0, 0, 1, 2]) {
             attempt.request = request;
         }
-        let expected = [(0, 0, Gap::Between), (0, 3, Gap::Inside), (0, 4, Gap::Inside)];
+        let expected = [(0, 0, Between), (0, 3, Inside), (0, 4, Inside)];
         assert_eq!(places(&[&made]), expected);
         // Refusals say nothing: a request that met nothing else is no place for a start.
-        made.attempts[3].outcome = flakelab_core::domain::Outcome::RateLimited;
-        assert_eq!(places(&[&made]), [(0, 0, Gap::Between), (0, 4, Gap::Inside)]);
+        made.attempts[3].outcome = Outcome::RateLimited;
+        assert_eq!(places(&[&made]), [(0, 0, Between), (0, 4, Inside)]);
     }
 
     #[test]
     fn declared_starts_are_taken_as_given() {
-        let silent = recording(&[(0, true), (1, true)]);
+        let silent = recording(observed(&[(0, true), (1, true)]));
         let declares = |labels: &[(usize, &str)]| {
-            let mut made = recording(&[(0, true), (1, true)]);
+            let mut made = recording(observed(&[(0, true), (1, true)]));
             made.declared_starts = labels.iter().map(|(at, l)| (*at, (*l).to_owned())).collect();
             made
         };
@@ -603,10 +581,6 @@ mod tests {
             (declares(&[(0, "a"), (1, "b")]), declares(&[(0, "b")]), declares(&[(0, "c")]));
         let gaps: Vec<Gap> =
             units(&[&silent, &ab, &silent, &b, &c]).iter().map(|unit| unit.gap).collect();
-        use super::Gap::Between;
-        use super::Gap::Declared;
-        use super::Gap::Inside;
-        use super::Gap::Same;
         assert_eq!(gaps, [Between, Inside, Between, Declared, Same, Same, Same, Declared]);
     }
 }

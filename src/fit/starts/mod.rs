@@ -4,8 +4,6 @@
 //! way, and its place is known no better than its interval says.
 
 mod find;
-#[cfg(test)]
-mod made;
 mod partition;
 
 use std::ops::Range;
@@ -168,19 +166,15 @@ pub(crate) fn spans(
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::path::PathBuf;
-
     use super::*;
     use crate::rates::{RatePrior, Tally};
-    use crate::starts::find::{find_in_pieces, find_starts};
-    use crate::starts::made::recording;
+    use crate::starts::find::find_in_pieces;
+    use crate::synthetic::{observed, recording};
     use flakelab_core::domain::{Purpose, Streams};
     use flakelab_core::stats::uniform01;
-    use flakelab_sim::trace::{ReadOptions, Recording};
     use flakelab_sim::world::ErrorFamily;
 
-    const SERVERS: u8 = 4;
+    const SERVERS: usize = 4;
 
     /// Error rates of two starts.
     const RATES: [[f64; 4]; 2] = [[0.1, 0.8, 0.3, 0.6], [0.7, 0.2, 0.6, 0.1]];
@@ -191,19 +185,19 @@ mod tests {
         let mut outcomes = Vec::new();
         for &(requests, rates) in starts {
             for _ in 0..requests {
-                let server = outcomes.len() % usize::from(SERVERS);
-                outcomes.push((server as u8, uniform01(&mut rng) < RATES[rates][server]));
+                let server = outcomes.len() % SERVERS;
+                outcomes.push((server, uniform01(&mut rng) < RATES[rates][server]));
             }
         }
-        recording(&outcomes)
+        recording(observed(&outcomes))
     }
 
     fn found(recordings: &[&Recording]) -> Starts {
-        find_starts(recordings, usize::from(SERVERS), &RatePrior::flat())
+        find_starts(recordings, SERVERS, &RatePrior::flat())
     }
 
     fn stretches(starts: &Starts) -> Vec<Vec<(usize, usize, usize)>> {
-        let of = |s: &super::Stretch| (s.recording, s.attempts.start, s.attempts.end);
+        let of = |s: &Stretch| (s.recording, s.attempts.start, s.attempts.end);
         starts.starts.iter().map(|span| span.stretches.iter().map(of).collect()).collect()
     }
 
@@ -212,9 +206,9 @@ mod tests {
         // Five requests have 16 cuts: sum them all by hand.
         let outcomes = [(0, true), (0, true), (1, false), (0, false), (1, true)];
         let prior = RatePrior::of(&ErrorFamily::Beta { alpha: 2.0, beta: 2.0 });
-        let search = &find_starts(&[&recording(&outcomes)], 2, &prior).searches[0];
-        let start = |range: std::ops::Range<usize>| -> f64 {
-            let tally = |server: u8| {
+        let search = &find_starts(&[&recording(observed(&outcomes))], 2, &prior).searches[0];
+        let start = |range: Range<usize>| -> f64 {
+            let tally = |server: usize| {
                 let mut tally = Tally::default();
                 let own = outcomes[range.clone()].iter().filter(|(s, _)| *s == server);
                 own.for_each(|(_, failed)| tally.record(*failed));
@@ -317,8 +311,7 @@ mod tests {
             starts.starts.iter().map(|s| s.stretches[0].recording).collect()
         };
         for most_pieces in [10, 25, 1_500] {
-            let starts =
-                find_in_pieces(&files, usize::from(SERVERS), &RatePrior::flat(), most_pieces);
+            let starts = find_in_pieces(&files, SERVERS, &RatePrior::flat(), most_pieces);
             assert_eq!(begins(&starts), [0, 30, 70], "{most_pieces}");
             assert_eq!(starts.boundaries.len(), 119);
         }
@@ -327,41 +320,10 @@ mod tests {
     #[test]
     fn nothing_can_be_found_in_nothing() {
         assert_eq!(found(&[]), Starts::default());
-        let starts = found(&[&recording(&[(0, true)])]);
+        let starts = found(&[&recording(observed(&[(0, true)]))]);
         assert_eq!((starts.starts.len(), starts.boundaries.len()), (1, 0));
         // Servers beyond the group say nothing.
-        let search = &found(&[&recording(&[(9, true), (9, false)])]).searches[0];
+        let search = &found(&[&recording(observed(&[(9, true), (9, false)]))]).searches[0];
         assert!(search.log_bayes_factor.abs() < 1e-9);
-    }
-
-    /// Five starts in five runs, then five runs of one start; no restart inside any run.
-    #[test]
-    fn the_real_recordings_of_config_0_are_cut_between_files_only() {
-        let Some(folder) = std::env::var_os("FLAKELAB_TRACES") else {
-            // Straight to stderr: the test runner shows what `println!` writes only on failure.
-            let line =
-                b"skipped: FLAKELAB_TRACES does not name the folder with the real recordings\n";
-            let _ = std::io::stderr().write_all(line);
-            return;
-        };
-        let mut paths: Vec<PathBuf> =
-            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-        paths.retain(|path| path.extension().is_some_and(|e| e == "csv"));
-        paths.sort();
-        let prior = RatePrior::of(&ErrorFamily::Uniform { low: 0.041, high: 0.686 });
-        let read = |path: &PathBuf| Recording::read(path, &ReadOptions::default()).unwrap();
-        let recordings: Vec<Recording> = paths.iter().flat_map(read).collect();
-        let of_config = |name: &str| -> Vec<&Recording> {
-            recordings.iter().filter(|r| r.group.name == name).collect()
-        };
-        let config_0 = of_config("0");
-        let starts = find_starts(&config_0, 10, &prior);
-        let first_recordings: Vec<usize> =
-            starts.starts.iter().map(|span| span.stretches[0].recording).collect();
-        assert_eq!(first_recordings, [0, 1, 2, 3, 4, 5]);
-        for name in ["0", "1", "2"] {
-            let starts = find_starts(&of_config(name), 10, &prior);
-            assert!(starts.searches.iter().all(|search| search.probability < 0.05), "{name}");
-        }
     }
 }

@@ -471,6 +471,7 @@ fn row(pieces: &[Piece], servers: usize, marginals: &Marginals<'_>) -> Vec<f64> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::synthetic::tally;
     use flakelab_sim::world::ErrorFamily;
 
     #[test]
@@ -480,18 +481,14 @@ mod tests {
         // Beta(2, 2): rates vary by 1/20, attempts at one server by 1/5 on average.
         assert!((expectation.ratio - 0.5).abs() < 1e-3);
         let in_turn = |requests: u8| -> Vec<Piece> {
-            (0..requests).map(|i| vec![(i % 10, Tally { failures: 10, successes: 0 })]).collect()
+            (0..requests).map(|i| vec![(i % 10, tally(10, 0))]).collect()
         };
         let expected = [10, 100, 200].map(|n| expectation.restarts(&in_turn(n), 10));
         assert!(expected.is_sorted() && expected[2] > 0.5, "{expected:?}");
         // Servers that stand on one side of each place say nothing: Bayes factors are 1.
         assert!((expected[0] - 1.0 / MARGIN).abs() < 1e-12);
-        let nothing = [vec![(0, Tally { failures: 1, successes: 0 })], vec![]];
+        let nothing = [vec![(0, tally(1, 0))], vec![]];
         assert!((expectation.restarts(&nothing, 1) - 1.0 / MARGIN).abs() < 1e-12);
-    }
-
-    fn tally(failures: u64, successes: u64) -> Tally {
-        Tally { failures, successes }
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! Recordings with known truth, for tests: the game loop written once more, without `sim`.
 
+use crate::synthetic::{ATTEMPT, recording};
 use crate::validate::whole_run::{RunRules, strategy_of};
 use flakelab_core::domain::{
-    Attempt, AttemptId, Outcome, PendingRequest, Purpose, Request, RequestId, ServerId, Streams,
-    Timestamp,
+    Attempt, AttemptId, Outcome, PendingRequest, Purpose, Request, RequestId, Streams, Timestamp,
 };
 use flakelab_core::stats::uniform01;
 use flakelab_core::strategy::Decision;
-use flakelab_sim::trace::{Config, Group, Observed, Recording};
+use flakelab_sim::trace::{Observed, Recording};
 use flakelab_sim::world::RateLimit;
 
 /// Time from one attempt of a request to the next.
@@ -27,20 +27,14 @@ pub(crate) struct Recipe {
 /// A recording of 100 requests under the recorder's rules.
 pub(crate) fn record(recipe: &Recipe) -> Recording {
     let servers = recipe.rates.len();
-    let mut group = Group::of_config(Config::ALL[0]);
-    group.servers.truncate(servers);
     let mut run = Recording {
         path: format!("made/{}.csv", recipe.seed).into(),
-        group,
         strategies: vec![recipe.strategy.to_owned()],
         tells_refusals: recipe.tells_refusals,
-        tells_latency: true,
-        attempts: Vec::new(),
-        declared_starts: Vec::new(),
-        clock_jumps: Vec::new(),
-        warnings: Vec::new(),
         first_identifier: format!("{:024}", recipe.seed),
+        ..recording(Vec::new())
     };
+    run.group.servers.truncate(servers);
     let streams = Streams::new(77);
     let coins = streams.stream(Purpose::Strategy, 0, recipe.seed);
     let anywhere = streams.stream(Purpose::Strategy, 1, recipe.seed);
@@ -69,25 +63,19 @@ pub(crate) fn record(recipe: &Recipe) -> Recording {
             let attempt = Attempt { id, request: pending.id, number, server, sent_at: now };
             pending.record_attempt(server);
             strategy.on_outcome(now, &attempt, outcome);
-            run.attempts.push(observed(recipe.started_at_s + elapsed, &attempt, outcome));
+            run.attempts.push(Observed {
+                at_s: recipe.started_at_s + elapsed,
+                latency_ms: 1.1,
+                request,
+                attempt: number as u16 + 1,
+                server: server.0 as u8,
+                outcome,
+                ..ATTEMPT
+            });
             if outcome.is_success() {
                 break;
             }
         }
     }
     run
-}
-
-fn observed(at_s: f64, attempt: &Attempt, outcome: Outcome) -> Observed {
-    let ServerId(server) = attempt.server;
-    Observed {
-        at_s,
-        latency_ms: 1.1,
-        request: attempt.request.0 as u32,
-        attempt: attempt.number as u16 + 1,
-        server: server as u8,
-        outcome,
-        strategy: 0,
-        identifier_byte: b'x',
-    }
 }

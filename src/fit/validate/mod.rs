@@ -13,7 +13,7 @@ use crate::validate::one_step::{Judged, Predicted, judge, predict};
 use crate::validate::training::{Belief, beliefs, same_start};
 use crate::validate::whole_run::{Counts, Pool, check_rules, observed, replicate, test};
 use flakelab_core::stats::{Interval, holm, quantile};
-use flakelab_sim::trace::{Group, Recording};
+use flakelab_sim::trace::{Group, Observed, Recording};
 use flakelab_sim::world::Model;
 
 pub use self::one_step::{AgainstRival, Difference, OneStep, Rival, Scores};
@@ -270,7 +270,7 @@ fn part(
             strategies: run.strategies.clone(),
             attempts: run.attempts.len(),
             membership,
-            predictions: pools.as_ref().map(|pools| predictions(pools)),
+            predictions: pools.as_ref().map(|pools| pools.iter().map(prediction).collect()),
             rules: check_rules(run, settings.rules),
         },
         judged,
@@ -300,7 +300,7 @@ fn rivals(
 /// Chance of failure by raw rates: the same server in these runs and in this one so far.
 fn raw_rates(run: &Recording, pooled: &[&Recording]) -> Vec<f64> {
     let mut counts = vec![(1.0, 2.0); run.group.servers.len()];
-    let mut record = |attempt: &flakelab_sim::trace::Observed| {
+    let mut record = |attempt: &Observed| {
         let (failures, attempts) = counts[usize::from(attempt.server)];
         let failed = f64::from(u8::from(!attempt.outcome.is_success()));
         counts[usize::from(attempt.server)] = (failures + failed, attempts + 1.0);
@@ -336,16 +336,12 @@ fn pools(played: &[Counts], seen: Counts, tells_refusals: bool) -> Vec<(Metric, 
         .collect()
 }
 
-fn predictions(pools: &[(Metric, Pool)]) -> Vec<Prediction> {
-    pools.iter().map(|(metric, pool)| prediction(*metric, pool)).collect()
-}
-
-fn prediction(metric: Metric, pool: &Pool) -> Prediction {
+fn prediction((metric, pool): &(Metric, Pool)) -> Prediction {
     let (below, at) = pool.step(pool.recorded());
     let mut predicted: Vec<f64> = pool.predicted().iter().map(|v| *v as f64).collect();
     predicted.sort_by(f64::total_cmp);
     Prediction {
-        metric,
+        metric: *metric,
         observed: pool.observed(),
         mean: predicted.iter().sum::<f64>() / predicted.len() as f64,
         interval: Interval { low: quantile(&predicted, 0.025), high: quantile(&predicted, 0.975) },
@@ -387,17 +383,15 @@ fn assemble(model: Option<String>, parts: Vec<Part>, settings: Settings) -> Vali
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
-    use std::io::Write;
-    use std::path::PathBuf;
+
+    use rand::Rng;
 
     use super::*;
     use crate::rates::RatePrior;
+    use crate::synthetic::real_recordings;
     use crate::validate::made::{Recipe, record};
-    use crate::validate::training::{Gap, Rates, Training, learned_training};
-    use crate::validate::whole_run::{Metric, RunRules};
     use flakelab_core::domain::{Outcome, Purpose, Streams};
     use flakelab_core::stats::uniform01;
-    use flakelab_sim::trace::{Observed, ReadOptions, Recording};
     use flakelab_sim::world::{ErrorFamily, LatencyFamily, RateLimit};
 
     const NAMES: [&str; 5] = ["v1", "v2", "v3", "v4", "v5"];
@@ -421,25 +415,43 @@ mod tests {
         }
     }
 
-    /// Runs 15 s apart, rates uniform on (0.1, 0.7), drawn anew by a fair coin before each.
-    fn made(runs: u64, limit: RateLimit, tells_refusals: bool) -> Vec<Recording> {
-        let mut rng = Streams::new(9).stream(Purpose::Instance, 1, runs);
+    /// Runs 15 s apart, rates uniform on (0.1, 0.7), drawn anew before each with probability
+    /// `restart`; seeds from the first on.
+    fn made(
+        runs: u64,
+        restart: f64,
+        limit: RateLimit,
+        tells_refusals: bool,
+        (mut rng, first_seed): (impl Rng, u64),
+    ) -> Vec<Recording> {
         let mut rates = Vec::new();
         (0..runs)
-            .map(|seed| {
-                if uniform01(&mut rng) < 0.5 || rates.is_empty() {
+            .map(|i| {
+                if uniform01(&mut rng) < restart || rates.is_empty() {
                     rates = (0..10).map(|_| 0.1 + 0.6 * uniform01(&mut rng)).collect();
                 }
                 record(&Recipe {
                     rates: rates.clone(),
                     limit,
                     tells_refusals,
-                    strategy: NAMES[seed as usize % 5],
-                    started_at_s: seed as f64 * 15.0,
-                    seed,
+                    strategy: NAMES[i as usize % 5],
+                    started_at_s: i as f64 * 15.0,
+                    seed: first_seed + i,
                 })
             })
             .collect()
+    }
+
+    /// The same, drawn anew by a fair coin.
+    fn often_restarted(runs: u64, limit: RateLimit, tells_refusals: bool) -> Vec<Recording> {
+        let rng = Streams::new(9).stream(Purpose::Instance, 1, runs);
+        made(runs, 0.5, limit, tells_refusals, (rng, 0))
+    }
+
+    /// Six runs.
+    fn data_set(number: u64, restart: f64) -> Vec<Recording> {
+        let rng = Streams::new(10).stream(Purpose::Instance, 2, number);
+        made(6, restart, RateLimit::None, false, (rng, 1_000 + 6 * number))
     }
 
     fn left_out(recordings: &[Recording], training: &Training, settings: Settings) -> Validation {
@@ -454,7 +466,7 @@ mod tests {
     /// One p-value above 0.001 and three above 0.01: false alarm at most 0.031.
     #[test]
     fn a_true_training_predicts_and_one_ten_points_off_is_caught() {
-        let recordings = made(30, RateLimit::None, false);
+        let recordings = often_restarted(30, RateLimit::None, false);
         let held = left_out(&recordings, &training(0.1, RateLimit::None), settings(99));
         println!("{:?} {:?}", held.one_step.test, held.metrics);
         assert!(held.one_step.test.p_value > 1e-3);
@@ -463,27 +475,6 @@ mod tests {
         println!("off: {:?} {:?}", off.one_step.test, off.metrics);
         assert!(off.one_step.test.p_value < 1e-3 && !off.held());
         assert!(p_value(&off, Metric::Attempts) <= 0.02);
-    }
-
-    /// Six runs, rates drawn anew before each with probability `restart`.
-    fn data_set(number: u64, restart: f64) -> Vec<Recording> {
-        let mut rng = Streams::new(10).stream(Purpose::Instance, 2, number);
-        let mut rates = Vec::new();
-        (0..6)
-            .map(|i| {
-                if uniform01(&mut rng) < restart || rates.is_empty() {
-                    rates = (0..10).map(|_| 0.1 + 0.6 * uniform01(&mut rng)).collect();
-                }
-                record(&Recipe {
-                    rates: rates.clone(),
-                    limit: RateLimit::None,
-                    tells_refusals: false,
-                    strategy: NAMES[i as usize % 5],
-                    started_at_s: i as f64 * 15.0,
-                    seed: 1_000 + 6 * number + i,
-                })
-            })
-            .collect()
     }
 
     /// The training that made data satisfy: it knows how often restarts happen.
@@ -504,16 +495,15 @@ mod tests {
                 .filter(|i| *i != number && meant(*i, number))
                 .map(|i| &runs[i])
                 .collect();
-            let believed = crate::validate::training::beliefs(run, &evidence, training);
-            crate::validate::one_step::Judged {
+            let believed = beliefs(run, &evidence, training);
+            Judged {
                 failed: run.attempts.iter().map(Observed::failed).collect(),
-                tested: one_step::predict(run, &believed, &training.rates).failure,
-                ..crate::validate::one_step::Judged::default()
+                tested: predict(run, &believed, &training.rates).failure,
+                ..Judged::default()
             }
         };
-        let judged: Vec<crate::validate::one_step::Judged> =
-            runs.iter().enumerate().map(of_run).collect();
-        crate::validate::one_step::judge(&judged.iter().collect::<Vec<_>>()).test.p_value
+        let judged: Vec<Judged> = runs.iter().enumerate().map(of_run).collect();
+        judge(&judged.iter().collect::<Vec<_>>()).test.p_value
     }
 
     /// Six runs of one start a data set. Alarms at 5 % in 100 data sets: 5 expected, standard deviation
@@ -560,7 +550,7 @@ mod tests {
 
     #[test]
     fn wrong_rules_are_caught() {
-        let recordings = made(40, RateLimit::None, false);
+        let recordings = often_restarted(40, RateLimit::None, false);
         let rules = Settings { rules: RunRules::Game, ..settings(99) };
         let found = left_out(&recordings, &training(0.1, RateLimit::None), rules);
         println!("{:?}", found.metrics);
@@ -576,7 +566,7 @@ mod tests {
     #[test]
     fn refusals_are_foretold_whether_told_or_not_and_ignoring_the_limit_is_caught() {
         for (limit, tells) in [(BUCKET, false), (BUCKET, true), (WINDOW, false), (WINDOW, true)] {
-            let recordings = made(20, limit, tells);
+            let recordings = often_restarted(20, limit, tells);
             let held = left_out(&recordings, &training(0.1, limit), settings(1));
             println!("{limit} {tells} {:?}", held.one_step.test);
             assert!(held.one_step.test.p_value > 1e-3, "{limit} {tells} {:?}", held.one_step.bins);
@@ -591,13 +581,13 @@ mod tests {
 
     #[test]
     fn a_flat_prior_without_other_runs_is_laplaces_rule() {
-        let recordings = made(1, RateLimit::None, false);
+        let recordings = often_restarted(1, RateLimit::None, false);
         let flat = Training {
             rates: Rates::Drawn { prior: RatePrior::flat(), populations: Vec::new() },
             ..training(0.0, RateLimit::None)
         };
-        let beliefs = crate::validate::training::beliefs(&recordings[0], &[], &flat);
-        let found = one_step::predict(&recordings[0], &beliefs, &flat.rates);
+        let beliefs = beliefs(&recordings[0], &[], &flat);
+        let found = predict(&recordings[0], &beliefs, &flat.rates);
         let mut counts = [(1.0, 2.0); 10];
         for (attempt, chance) in recordings[0].attempts.iter().zip(found.failure) {
             let (failures, attempts) = &mut counts[usize::from(attempt.server)];
@@ -624,9 +614,8 @@ mod tests {
             seed: 3,
         });
         let known = Training { rates: Rates::Known(vec![p]), ..training(0.0, RateLimit::None) };
-        let beliefs = crate::validate::training::beliefs(&run, &[], &known);
-        let counts =
-            whole_run::replicate(&run, &beliefs, &known, RunRules::Recorder, 0, 1, 2_000).unwrap();
+        let beliefs = beliefs(&run, &[], &known);
+        let counts = replicate(&run, &beliefs, &known, RunRules::Recorder, 0, 1, 2_000).unwrap();
         let mean = |i: usize| counts.iter().map(|c| c[i] as f64).sum::<f64>() / 2_000.0;
         let fails = p.powi(6);
         // Variances of a request: of the truncated geometric from its moments, of the coin p^6.
@@ -644,7 +633,7 @@ mod tests {
 
     #[test]
     fn the_run_left_out_is_not_seen() {
-        let recordings = made(6, BUCKET, false);
+        let recordings = often_restarted(6, BUCKET, false);
         let mut changed = recordings.clone();
         for attempt in &mut changed[2].attempts {
             attempt.outcome = if attempt.failed() { Outcome::Success } else { Outcome::Failure };
@@ -652,7 +641,7 @@ mod tests {
         let seen = |recordings: &[Recording]| {
             let trained_on = RefCell::new(Vec::new());
             let runs: Vec<&Recording> = recordings.iter().collect();
-            let train = |others: &[&Recording], _: &flakelab_sim::trace::Group| {
+            let train = |others: &[&Recording], _: &Group| {
                 trained_on.borrow_mut().push(others.iter().map(|o| o.file()).collect::<Vec<_>>());
                 training(0.1, BUCKET)
             };
@@ -675,9 +664,8 @@ mod tests {
 
     #[test]
     fn one_run_twice_and_too_few_are_refused() {
-        let recordings = made(2, RateLimit::None, false);
-        let train =
-            |_: &[&Recording], _: &flakelab_sim::trace::Group| training(0.1, RateLimit::None);
+        let recordings = often_restarted(2, RateLimit::None, false);
+        let train = |_: &[&Recording], _: &Group| training(0.1, RateLimit::None);
         let twice = [&recordings[0], &recordings[1], &recordings[0]];
         let found = leave_one_out(&twice, train, settings(1));
         assert!(matches!(found, Err(ValidateError::SameRunTwice { .. })));
@@ -687,29 +675,11 @@ mod tests {
         assert!(alone.to_string().contains("--model"), "{alone}");
     }
 
-    fn real() -> Option<Vec<Recording>> {
-        let Some(folder) = std::env::var_os("FLAKELAB_TRACES") else {
-            // Straight to stderr: the test runner shows what `println!` writes only on failure.
-            let line =
-                b"skipped: FLAKELAB_TRACES does not name the folder with the real recordings\n";
-            let _ = std::io::stderr().write_all(line);
-            return None;
-        };
-        let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.extension().is_some_and(|e| e == "csv"))
-            .collect();
-        paths.sort();
-        let of = |path: &PathBuf| Recording::read(path, &ReadOptions::default()).unwrap();
-        Some(paths.iter().flat_map(of).collect())
-    }
-
     /// What the recorder's rules say of the recordings holds without exception, and the recordings
     /// predict each other.
     #[test]
     fn the_real_recordings_follow_their_rules_and_predict_each_other() {
-        let Some(recordings) = real() else { return };
+        let Some(recordings) = real_recordings() else { return };
         let runs: Vec<&Recording> = recordings.iter().collect();
         let found = leave_one_out(&runs, learned_training, settings(199)).unwrap();
         for run in &found.runs {

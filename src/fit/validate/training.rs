@@ -1,10 +1,14 @@
-//! What a fit of the other runs hands over: all that predictions need of it.
+//! What is believed of the servers before a run: from a fit of the other runs, or from a model.
+//!
+//! A [`Training`] holds all that predictions need of it; beliefs about one run follow from it and
+//! from the runs beside it, which may have met the same start of the servers.
 //!
 //! When not to use it: to describe a fit to people; that is the fit's own report.
 
 use crate::learn::{Learned, borrows_rates, learn};
-use crate::rates::{ErrorRateFit, RatePrior, Tally};
-use crate::starts::Place;
+use crate::rates::{ErrorRateFit, Population, RatePrior, Tally};
+use crate::runs::tallies;
+use crate::starts::{Place, StartBoundary};
 use flakelab_core::domain::{Purpose, Streams, Timestamp};
 use flakelab_core::stats::{log_sum_exp, quantile, uniform_open};
 use flakelab_sim::trace::{Group, Observed, Recording};
@@ -109,10 +113,8 @@ impl Rates {
         match self {
             Self::Drawn { prior, .. } => prior.log_marginal(tally),
             Self::Known(rates) => {
-                // 0 ln 0 = 0.
-                let term = |n: u64, p: f64| if n == 0 { 0.0 } else { n as f64 * libm::log(p) };
                 let rate = rates.get(server).copied().unwrap_or(0.5);
-                term(tally.failures, rate) + term(tally.successes, 1.0 - rate)
+                ErrorFamily::Uniform { low: rate, high: rate }.log_marginal(tally)
             }
         }
     }
@@ -147,11 +149,8 @@ impl Rates {
     }
 }
 
-// ---- What is believed of the servers before a run: one belief for each draw of the rate limit.
-//
-// A limit says which failures of the other runs were refusals, so everything else depends on it.
-//
-// When not to use it: with limits whose state outlives a run; every run begins with full buckets.
+// ---- One belief for each draw of the rate limit: a limit says which failures of the other runs were
+// refusals, so everything else depends on it. Every run begins with full buckets.
 
 /// Chance that an attempt which a limiter should have refused is accepted after all, or the other
 /// way round, because the server's clock is not the client's.
@@ -283,15 +282,10 @@ fn accepted(
     mut word: impl FnMut() -> f64,
 ) -> Vec<Tally> {
     let servers = run.group.servers.len();
-    let mut tallies = vec![Tally::default(); servers];
     if run.tells_refusals || limit.is_none() {
-        for attempt in run.attempts.iter().filter(|a| !a.refused()) {
-            if let Some(tally) = tallies.get_mut(usize::from(attempt.server)) {
-                tally.record(attempt.failed());
-            }
-        }
-        return tallies;
+        return tallies(&run.attempts, servers);
     }
+    let mut tallies = vec![Tally::default(); servers];
     for (server, tally) in tallies.iter_mut().enumerate() {
         let replayed: Vec<(f64, Tally)> = limiters(limit)
             .into_iter()
@@ -324,14 +318,12 @@ fn replay(run: &Recording, mut limiter: Limiter, server: usize, rates: &Rates) -
 }
 
 // ---- The training that the fit gives, from other recordings than the one to be predicted.
-//
-// When not to use it: with a recording to be predicted among `others`; it would then know its
-// own outcomes.
 
 /// Draws of the population, and at most so many of the limit.
 const DRAWS: usize = 64;
 
-/// Learns from `others` for the servers of `group`.
+/// Learns from `others`, among which the recording to be predicted must not be, for the servers of
+/// `group`.
 #[must_use]
 pub fn learned_training(others: &[&Recording], group: &Group) -> Training {
     let config_0 = of_group(others, |own| own.config.is_some_and(|config| config.number() == 0));
@@ -372,7 +364,7 @@ fn of_group<'a>(others: &[&'a Recording], meant: impl Fn(&Group) -> bool) -> Vec
 }
 
 fn gaps_between(runs: &[&Recording], learned: &Learned) -> Vec<Gap> {
-    let between = |boundary: &crate::starts::StartBoundary| match boundary.place {
+    let between = |boundary: &StartBoundary| match boundary.place {
         Place::Between { before, after } => Some(Gap {
             from_s: runs[before].started_at_s(),
             to_s: runs[after].started_at_s(),
@@ -413,9 +405,8 @@ fn latency(others: &[&Recording]) -> Latency {
 // restart between neighbours has a prior probability each, a start's likelihood is the product
 // over servers of the likelihood of all its attempts (Barry and Hartigan, "Product partition
 // models for change point problems", Ann. Statist. 20 (1992), 260-279). The run in question
-// stands in its place with no attempts at all, so its outcomes cannot be seen.
-//
-// When not to use it: restarts within a run are not looked for.
+// stands in its place with no attempts at all, so its outcomes cannot be seen. Restarts within a run
+// are not looked for.
 
 /// Hypotheses less probable than this (`ln`, against the best) are dropped.
 const NEGLIGIBLE: f64 = -14.0;
@@ -538,7 +529,7 @@ fn hypotheses(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rates::RatePrior;
+    use crate::synthetic::tally;
 
     #[test]
     fn a_restart_is_as_probable_as_in_the_same_sitting() {
@@ -550,7 +541,7 @@ mod tests {
         let training = Training {
             rates: Rates::Known(vec![0.5]),
             limits: vec![RateLimit::None],
-            latency: flakelab_sim::world::LatencyFamily::Constant { ms: 1.0 }.into(),
+            latency: LatencyFamily::Constant { ms: 1.0 }.into(),
             gaps: vec![gap(0.0, 1.0), gap(15.0, 1.0), gap(90_000.0, 0.0), gap(90_015.0, 0.0)],
         };
         assert_eq!(training.restart_probability(30.0, 45.0, 45.0), 0.75);
@@ -568,7 +559,7 @@ mod tests {
     }
 
     fn run(counts: &[(u64, u64)]) -> Vec<Tally> {
-        counts.iter().map(|&(failures, successes)| Tally { failures, successes }).collect()
+        counts.iter().map(|&(failures, successes)| tally(failures, successes)).collect()
     }
 
     #[test]

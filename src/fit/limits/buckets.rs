@@ -1,27 +1,118 @@
-//! The refill rate of a token bucket, integrated over a log-uniform prior for every burst.
+//! Buckets: the likelihood of a token bucket, plain or sinusoidal, integrated over its refill.
+//!
+//! Where 429 is marked, what the bucket lacks of being full follows the observed acceptances: it
+//! falls with the refill, not below 0, and grows by 1 with each accepted attempt. That does not
+//! depend on the burst b; the law refuses exactly when b - 1 is less than what lacks. And it never
+//! grows with the refill rate: [`Misfits`] of both kinds are monotone in the rate, which bounds the
+//! likelihood between any two rates from both sides. An attempt that was accepted without a token
+//! leaves a debt.
 //!
 //! The likelihood is a step function of the rate with a peak as narrow as a millionth, so a grid
-//! would miss it. Where 429 is marked, the misfits at the two ends of an interval of rates bound
-//! the likelihood inside (see `bucket`): intervals are halved while what their bounds leave open
-//! matters for the sum. Where it is not marked there are no such bounds; misfits grow smoothly away
-//! from the truth, so the highest peaks of a grid are climbed for every burst, and intervals are
-//! halved where their ends differ near the best value.
+//! would miss it. Where 429 is marked, intervals of rates are halved while what their bounds leave
+//! open matters for the sum. Where it is not marked there are no such bounds; misfits grow smoothly
+//! away from the truth, so the highest peaks of a grid are climbed for every burst, and intervals
+//! are halved where their ends differ near the best value. Rates are log-uniform beforehand.
 //!
 //! Source of the idea: branch and bound, A. H. Land and A. G. Doig, "An Automatic Method of Solving
 //! Discrete Programming Problems", Econometrica 28 (1960), 497-520.
+//!
+//! When not to use it: for buckets that wait for tokens instead of refusing.
 
 use std::f64::consts::TAU;
 
-use crate::limits::lane::{
-    Answer, Counts, Lane, Misfits, log_slip_odds, misfits, pauses_s, replay,
-};
-use flakelab_core::stats::{Interval, log_sum_exp};
+use crate::limits::lane::{Answer, Counts, Lane, log_slip_odds};
+use crate::limits::prior::{LimitPrior, to_digits};
+use flakelab_core::stats::log_sum_exp;
 use flakelab_sim::world::RateLimit;
+
+/// Rounding must not refuse a token that is there, as in `world::Limiter`.
+const SLACK: f64 = 1e-9;
+
+/// Attempts answered against buckets of one rate and of bursts 1, 2, ..
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Misfits {
+    /// Accepted without a token; falls with the rate.
+    pub(crate) accepted: Vec<u32>,
+    /// Refused with a token; grows with the rate.
+    pub(crate) refused: Vec<u32>,
+}
+
+/// The misfits of all lanes where 429 is marked, for bursts 1, 2, .., `most`.
+pub(crate) fn misfits(lanes: &[Lane], per_second: f64, most: usize) -> Misfits {
+    // By the whole part, rounded up, of what lacked when the attempt came.
+    let mut accepted = vec![0_u32; most + 1];
+    let mut refused = vec![0_u32; most + 1];
+    let per_us = per_second * 1e-6;
+    for lane in lanes {
+        let mut lacks = 0.0_f64;
+        let mut last = 0;
+        for attempt in &lane.asked {
+            lacks = (lacks - per_us * (attempt.at_us - last) as f64).max(0.0);
+            last = attempt.at_us;
+            let whole = (libm::ceil(lacks - SLACK) as usize).min(most);
+            if attempt.answer == Answer::Refused {
+                refused[whole] += 1;
+            } else {
+                accepted[whole] += 1;
+                lacks += 1.0;
+            }
+        }
+    }
+    // A burst b refuses when what lacks is above b - 1, that is when `whole` is at least b.
+    for i in (1..most).rev() {
+        accepted[i] += accepted[i + 1];
+    }
+    for i in 1..most {
+        refused[i] += refused[i - 1];
+    }
+    accepted.remove(0);
+    refused.pop();
+    Misfits { accepted, refused }
+}
+
+/// Time since the attempt before, in seconds, for each attempt of a lane.
+pub(crate) fn pauses_s(lane: &Lane) -> Vec<f64> {
+    let before = std::iter::once(0).chain(lane.asked.iter().map(|a| a.at_us));
+    lane.asked.iter().zip(before).map(|(a, before)| (a.at_us - before) as f64 * 1e-6).collect()
+}
+
+/// What replaying one bucket comes to: the tokens refilled before each attempt are `refills` times
+/// `scale`. Gives up, with what it has, above `most_slips`.
+#[inline]
+pub(crate) fn replay(
+    lane: &Lane,
+    refills: &[f64],
+    scale: f64,
+    burst: f64,
+    most_slips: i64,
+) -> Counts {
+    let mut counts = Counts::default();
+    let mut tokens = burst;
+    for (attempt, refill) in lane.asked.iter().zip(refills) {
+        tokens = (tokens + refill * scale).min(burst);
+        let free = tokens >= 1.0 - SLACK;
+        match attempt.answer {
+            Answer::Refused => counts.slips += i64::from(free),
+            Answer::Success => {
+                counts.slips += i64::from(!free);
+                tokens = (tokens - 1.0).max(0.0);
+            }
+            Answer::Failure if free || lane.marked => {
+                counts.slips += i64::from(!free);
+                tokens = (tokens - 1.0).max(0.0);
+            }
+            Answer::Failure => counts.taken += 1,
+        }
+        if counts.slips > most_slips {
+            break;
+        }
+    }
+    counts
+}
 
 /// Peaks of each burst that are climbed where 429 is not marked, and how: this often, to the best
 /// of some points around the last best, each time four times as near.
 const PEAKS: usize = 2;
-
 const CLIMBS: usize = 6;
 
 /// Where 429 is not marked, buckets this far (`ln`) below none are not looked at.
@@ -323,67 +414,10 @@ fn pieces<L: Law>(
     pieces
 }
 
-// ---- What is believed of a rate limit before the attempts are seen.
-//
-// People configure limiters with round numbers, so lengths of windows come from a short series
-// and limits and bursts are whole numbers with weights 1/x: a limit between 1 and 2 is as likely
-// as one between 100 and 200. Refill rates are log-uniform, since a mean rate need not be round.
-// Every distribution is proper, so that families can be compared by their evidence.
-//
-// When not to use it: for limiters with odd windows (0.7 s). No law then explains the attempts,
-// which the conclusion says instead of naming one.
-
-/// The prior of the parameters of every family.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LimitPrior {
-    /// Lengths of windows in seconds, equally likely.
-    pub windows_s: Vec<f64>,
-    /// Limits of a window and bursts of a bucket: whole numbers from the first to the last, at
-    /// least 1, with weights 1/x. A sliding window has at least 2: with 1 it is a bucket.
-    pub capacity: [u32; 2],
-    /// Refill rates of a bucket in tokens per second, log-uniform.
-    pub per_second: Interval,
-    /// Whether the refill may change over time; false where the limit is fixed by definition.
-    pub may_swing: bool,
-}
-
-/// Lengths of windows in seconds that people configure.
-const WINDOWS_S: [f64; 14] =
-    [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0];
-
-impl Default for LimitPrior {
-    fn default() -> Self {
-        Self {
-            windows_s: WINDOWS_S.to_vec(),
-            capacity: [1, 200],
-            per_second: Interval { low: 0.1, high: 1000.0 },
-            may_swing: true,
-        }
-    }
-}
-
-impl LimitPrior {
-    /// The largest limit or burst.
-    pub(crate) fn most(&self) -> usize {
-        self.capacity[1].max(1) as usize
-    }
-
-    /// `ln` of the probability of each capacity 1, 2, .., `most`, given that it is at least
-    /// `least`; `-inf` where there is none.
-    pub(crate) fn log_capacities(&self, least: u32) -> Vec<f64> {
-        let from = self.capacity[0].max(least);
-        let weight = |x: u32| if x >= from { 1.0 / f64::from(x) } else { 0.0 };
-        let total: f64 = (1..=self.capacity[1]).map(weight).sum();
-        (1..=self.capacity[1]).map(|x| libm::log(weight(x) / total)).collect()
-    }
-}
-
 // ---- Sinusoidal buckets on a modest grid: mean, swing, period, burst, and 16 phases for each server.
 //
 // The tokens refilled between two attempts are mean (dt + swing (cos(w t0 + p) - cos(w t1 + p)) / w),
-// with the swing as a share of the mean and w = 2 pi / period.
-//
-// When not to use it: to measure a sinusoidal limiter closely. Between the grid's values the
+// with the swing as a share of the mean and w = 2 pi / period. Between the grid's values the
 // likelihood is not looked at, so a sinusoid off the grid may end as "no law explains it".
 
 /// Means of the refill in a factor of e.
@@ -393,9 +427,7 @@ const MEANS: f64 = 4.0;
 const SWINGS: [f64; 3] = [0.3, 0.6, 0.9];
 
 const PERIODS_S: [f64; 6] = [2.0, 5.0, 10.0, 20.0, 30.0, 60.0];
-
 const BURSTS: [u32; 6] = [1, 2, 5, 10, 20, 50];
-
 const PHASES: usize = 16;
 
 /// Cells this far (`ln`) below the best law are not finished.
@@ -522,232 +554,4 @@ fn log_likelihood(
         }
     }
     (total, touched)
-}
-
-// ---- Windows: the `ln` likelihood of every limit of a fixed or sliding window of one length.
-//
-// A fixed window starts at a phase that nobody knows, uniform over its length. Between two
-// neighbouring values of (time of an attempt) mod (length) all phases give the same replay, so the
-// average over phases is a finite sum, computed exactly. Moving the phase past one attempt moves that attempt from the
-// front of its window to the back of the one before, and takes one from the number counted before
-// each later attempt of its window: only those limits change at which one of them was on the
-// edge. All limits and all phases together thus cost about one visit for each attempt and each
-// attempt that shares its window, up to the largest limit.
-//
-// What counts before an attempt does not depend on the limit: where 429 is marked, the accepted
-// attempts of the window so far; where it is not, all of them, since the first `limit` of a window
-// are accepted and after those nothing is.
-//
-// When not to use it: for windows that are not whole microseconds.
-
-/// `ln` likelihood of limits 1, 2, .., `most` of a fixed window, averaged over the phase.
-pub(crate) fn fixed(lane: &Lane, window_us: i64, most: usize) -> Vec<f64> {
-    let asked = &lane.asked;
-    // counted_before[i]: attempts before i that use the limiter up. places: where they are.
-    let mut counted_before = Vec::with_capacity(asked.len() + 1);
-    let mut places = Vec::with_capacity(asked.len());
-    for (i, attempt) in asked.iter().enumerate() {
-        counted_before.push(places.len());
-        if attempt.answer != Answer::Refused {
-            places.push(i);
-        }
-    }
-    counted_before.push(places.len());
-    // Groups: attempts of one window at phase 0. `moved`: its first attempt not yet moved.
-    let mut groups: Vec<Group> = Vec::new();
-    let mut group_of = Vec::with_capacity(asked.len());
-    for (i, attempt) in asked.iter().enumerate() {
-        let window = attempt.at_us.div_euclid(window_us);
-        match groups.last_mut().filter(|group| group.window == window) {
-            Some(group) => group.end = i + 1,
-            None => groups.push(Group { window, start: i, moved: i, end: i + 1 }),
-        }
-        group_of.push(groups.len() - 1);
-    }
-    let mut tracks = Tracks::new(lane, most);
-    for (i, attempt) in asked.iter().enumerate() {
-        let before = counted_before[i] - counted_before[groups[group_of[i]].start];
-        tracks.refuse(1..=before, attempt.answer, 1, 0.0);
-    }
-    let mut order: Vec<(i64, usize)> = asked
-        .iter()
-        .enumerate()
-        .map(|(i, attempt)| (attempt.at_us.rem_euclid(window_us), i))
-        .collect();
-    order.sort_unstable();
-    for (residue, i) in order {
-        let phase = residue as f64 / window_us as f64;
-        let g = group_of[i];
-        let Group { window, start, end, .. } = groups[g];
-        // Later attempts of its window: the rest of its group and what was moved to it.
-        let follower = groups.get(g + 1).filter(|next| next.window == window + 1);
-        let window_end = follower.map_or(end, |next| next.moved);
-        if asked[i].answer != Answer::Refused {
-            let mut seen = i + 1;
-            for before in 1..=most {
-                let next = places.get(counted_before[i] + before).copied().unwrap_or(usize::MAX);
-                let until = window_end.min(next.saturating_add(1));
-                for later in &asked[seen.min(until)..until] {
-                    tracks.refuse(before..=before, later.answer, -1, phase);
-                }
-                seen = until;
-                if next >= window_end {
-                    break;
-                }
-            }
-        }
-        // The attempt itself is now the last of the window before.
-        let adjacent = g > 0 && groups[g - 1].window == window - 1;
-        let from = if adjacent { groups[g - 1].moved } else { start };
-        let before = counted_before[i] - counted_before[from];
-        tracks.refuse(1..=before, asked[i].answer, 1, phase);
-        groups[g].moved = i + 1;
-    }
-    tracks.finish()
-}
-
-/// Attempts that share a window at phase 0.
-struct Group {
-    window: i64,
-    start: usize,
-    moved: usize,
-    end: usize,
-}
-
-/// For each limit the likelihood integrated over the phases so far.
-struct Tracks<'a> {
-    lane: &'a Lane,
-    counts: Vec<Counts>,
-    /// The phase up to which the integral goes, as a share of the window.
-    until: Vec<f64>,
-    /// The integral is `sum` times e to the power of `scale`.
-    scale: Vec<f64>,
-    sum: Vec<f64>,
-}
-
-impl<'a> Tracks<'a> {
-    fn new(lane: &'a Lane, most: usize) -> Self {
-        let counts = Counts { taken: 0, slips: lane.refused() as i64 };
-        Self {
-            lane,
-            counts: vec![counts; most],
-            until: vec![0.0; most],
-            scale: vec![f64::NEG_INFINITY; most],
-            sum: vec![0.0; most],
-        }
-    }
-
-    /// From this phase on the limits given would refuse an attempt, or no longer would.
-    #[inline]
-    fn refuse(
-        &mut self,
-        limits: std::ops::RangeInclusive<usize>,
-        answer: Answer,
-        by: i64,
-        phase: f64,
-    ) {
-        let last = (*limits.end()).min(self.counts.len());
-        for limit in *limits.start()..=last {
-            self.integrate(limit - 1, phase);
-            self.counts[limit - 1].refuse(answer, by, self.lane.marked);
-        }
-    }
-
-    #[inline]
-    fn integrate(&mut self, i: usize, phase: f64) {
-        let width = phase - self.until[i];
-        if width <= 0.0 {
-            return;
-        }
-        self.until[i] = phase;
-        let value = self.lane.log_likelihood(self.counts[i]);
-        if value > self.scale[i] {
-            self.sum[i] *= libm::exp(self.scale[i] - value);
-            self.scale[i] = value;
-        }
-        // What is below e^-50 of the rest would be lost in rounding anyway.
-        if value > self.scale[i] - 50.0 {
-            self.sum[i] += width * libm::exp(value - self.scale[i]);
-        }
-    }
-
-    fn finish(mut self) -> Vec<f64> {
-        (0..self.counts.len()).for_each(|i| self.integrate(i, 1.0));
-        self.scale.iter().zip(&self.sum).map(|(scale, sum)| scale + libm::log(*sum)).collect()
-    }
-}
-
-/// `ln` likelihood of limits 1, 2, .., `most` of a sliding window.
-pub(crate) fn sliding(lane: &Lane, window_us: i64, most: usize) -> Vec<f64> {
-    if lane.marked {
-        sliding_marked(lane, window_us, most)
-    } else {
-        sliding_unmarked(lane, window_us, most)
-    }
-}
-
-/// What the window held before an attempt is known, so one pass serves all limits.
-fn sliding_marked(lane: &Lane, window_us: i64, most: usize) -> Vec<f64> {
-    let asked = &lane.asked;
-    let mut counts = vec![Counts { taken: 0, slips: lane.refused() as i64 }; most];
-    let (mut oldest, mut held) = (0, 0_usize);
-    for attempt in asked {
-        while attempt.at_us - asked[oldest].at_us >= window_us {
-            held -= usize::from(asked[oldest].answer != Answer::Refused);
-            oldest += 1;
-        }
-        for of_limit in counts.iter_mut().take(held) {
-            of_limit.refuse(attempt.answer, 1, true);
-        }
-        held += usize::from(attempt.answer != Answer::Refused);
-    }
-    counts.into_iter().map(|counts| lane.log_likelihood(counts)).collect()
-}
-
-fn sliding_unmarked(lane: &Lane, window_us: i64, most: usize) -> Vec<f64> {
-    let mut values = vec![lane.log_likelihood(Counts::default()); most];
-    let mut accepted: Vec<i64> = Vec::with_capacity(lane.asked.len());
-    for (limit, value) in (1..=most).zip(&mut values) {
-        let mut counts = Counts::default();
-        accepted.clear();
-        for attempt in &lane.asked {
-            let full = accepted.len() >= limit
-                && attempt.at_us - accepted[accepted.len() - limit] < window_us;
-            if full {
-                counts.refuse(attempt.answer, 1, false);
-            }
-            if !full || attempt.answer == Answer::Success {
-                accepted.push(attempt.at_us);
-            }
-        }
-        *value = lane.log_likelihood(counts);
-        if counts == Counts::default() {
-            break;
-        }
-    }
-    values
-}
-
-/// A number above 0 rounded to this many significant digits.
-pub(crate) fn to_digits(x: f64, digits: i32) -> f64 {
-    let places = digits - 1 - libm::floor(libm::log10(x)) as i32;
-    // Powers of ten up to 22 are exact, and so is the nearest float of the quotient.
-    let power = libm::pow(10.0, f64::from(places.abs()));
-    if places >= 0 { libm::round(x * power) / power } else { libm::round(x / power) * power }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn probabilities_of_capacities_sum_to_one() {
-        let prior = LimitPrior::default();
-        for least in [1, 2] {
-            let logs = prior.log_capacities(least);
-            let total: f64 = logs.iter().map(|l| libm::exp(*l)).sum();
-            assert!((total - 1.0).abs() < 1e-12 && logs.len() == prior.most());
-        }
-        assert_eq!(prior.log_capacities(2)[0], f64::NEG_INFINITY);
-    }
 }
