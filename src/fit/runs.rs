@@ -55,13 +55,10 @@ pub fn group_name(group: &Group) -> String {
     }
 }
 
-// ---- Runs: recordings of one group in order of time, and the stretches that met one start.
-
 /// The recordings of each group, in order of time; configs first.
 pub(crate) type Runs<'a> = BTreeMap<(bool, String), Vec<&'a Recording>>;
 
-/// The attempts that met one start of the servers: stretches between which the record, or the
-/// clock, has a gap, in order of time.
+/// The attempts that met one start of the servers.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Start<'a> {
     /// Between two of them the record, or the clock, has a gap; each is in order of time.

@@ -1,10 +1,11 @@
 //! Whole fits of made recordings.
 
-use crate::learn::fit;
+use crate::learn::{MODEL_DRAWS, fit};
 use crate::limits::{Conclusion, LIMIT_DRAWS};
 use crate::report::FitReport;
 use crate::runs::FitError;
 use crate::synthetic::{self, real_recordings};
+use flakelab_core::domain::Timestamp;
 use flakelab_sim::trace::{Config, Recording, Row, Trace};
 use flakelab_sim::world::{Document, ErrorFamily, ErrorRateKind, LimitKind, Model, RateLimit};
 
@@ -36,7 +37,7 @@ fn a_whole_fit_finds_starts_and_writes_models_that_read_back() {
         let text = config.model.to_toml();
         let document = Document::from_text("made.toml", text);
         assert_eq!(Model::parse(&config.model.name, &document).unwrap(), config.model);
-        assert_eq!(config.model.error_rate.posterior.rows().len(), crate::learn::MODEL_DRAWS);
+        assert_eq!(config.model.error_rate.posterior.rows().len(), MODEL_DRAWS);
     }
     let [zero, one] = report.configs.as_slice() else { panic!() };
     let uniform = zero.rates.family(ErrorRateKind::Uniform).unwrap();
@@ -115,7 +116,7 @@ fn a_rate_limit_with_marked_refusals_is_found_and_goes_into_the_model() {
         // Fifteen a second at one server.
         row.server_port = 5000;
         row.timestamp = begin + i as f64 / 15.0;
-        let now = flakelab_core::domain::Timestamp::from_secs_f64(row.timestamp - begin);
+        let now = Timestamp::from_secs_f64(row.timestamp - begin);
         let refused = !limiters[0].accept(now);
         row.success &= !refused;
         row.rate_limited = Some(refused);

@@ -222,8 +222,6 @@ fn start_warnings(fit: &ConfigFit, warnings: &mut Vec<String>) {
 }
 
 // ---- Where a model comes from, in a table that goes into its file.
-//
-// When not to use it: to read numbers back from; a `FitReport` has them with all their digits.
 
 /// Significant digits of numbers in a provenance table.
 const DIGITS: usize = 6;
@@ -385,8 +383,6 @@ fn rate_limit(fit: &ConfigFit) -> Value {
 }
 
 // ---- Numbers as models show them: few significant digits, still within the model's ranges.
-//
-// When not to use it: for results; only models and their provenance are rounded.
 
 /// Significant digits of the numbers in a model.
 const MODEL_DIGITS: usize = 5;

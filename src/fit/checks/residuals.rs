@@ -15,7 +15,7 @@
 //!
 //! When not to use it: with weights that depend on the outcome they weigh.
 
-use flakelab_core::stats::{Interval, chi_square_sf, normal_cdf};
+use flakelab_core::stats::{Interval, chi_square_sf, normal_cdf, normal_quantile};
 
 /// Up to so many coins are judged by their exact distribution.
 const FEW: usize = 60;
@@ -243,7 +243,7 @@ pub(crate) fn classes(classes: &[Coins]) -> (Option<usize>, Finding) {
     let (n, rest) = (most.1.count as f64, count - most.1.count as f64);
     let effect = most.1.excess() / n - (excess - most.1.excess()) / rest;
     let se = (most.1.variance / (n * n) + (variance - most.1.variance) / (rest * rest)).sqrt();
-    let z = -flakelab_core::stats::normal_quantile(TAIL / used.len() as f64);
+    let z = -normal_quantile(TAIL / used.len() as f64);
     let finding = Finding {
         statistic,
         p_value: chi_square_sf(statistic, df),

@@ -1,4 +1,8 @@
-//! `prediction.json`: what was predicted of live runs, written before the first request.
+//! What is predicted of live runs before the first request: `prediction.json`, the forecasts that it
+//! is written from, and the simulated runs behind them.
+//!
+//! When not to use it: to compare strategies with each other; a sweep plays them on common luck and
+//! in as many replications as that needs.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,7 +14,7 @@ use crate::forecast::metric::{Counted, RunMetric};
 use crate::forecast::start::BelievedStart;
 use crate::rates::Tally;
 use flakelab_core::balancer::Answer;
-use flakelab_core::domain::{Purpose, RequestId, Rules, Streams};
+use flakelab_core::domain::{Purpose, RequestId, Rules, Span, Streams};
 use flakelab_core::stats::{Interval, Moments, quantile, uniform_open};
 use flakelab_core::strategy::{Strategy, StrategySpec};
 use flakelab_sim::play::{Record, Replication};
@@ -132,7 +136,7 @@ impl PredictedConfig {
         forecasts: &[Forecast],
     ) -> Self {
         let of_bases: Vec<Vec<RunForecast>> = forecasts.iter().map(Forecast::runs).collect();
-        let of_strategy = |strategy: &flakelab_core::strategy::StrategySpec| {
+        let of_strategy = |strategy: &StrategySpec| {
             let label = strategy.label();
             of_bases.iter().flatten().filter(move |run| run.strategy == label).cloned()
         };
@@ -182,9 +186,6 @@ impl Basis {
 }
 
 // ---- A forecast: for every strategy and metric the values that simulated runs had.
-//
-// When not to use it: to compare strategies with each other; `experiment` plays them on common
-// luck and in as many replications as that needs.
 
 /// Predictive distributions of live runs, all on one basis.
 #[derive(Debug, Clone)]
@@ -235,8 +236,7 @@ impl Forecast {
 
     /// From the model and what other runs met at the same start of the servers
     /// ([`Basis::OtherRuns`]): for each strategy of the setting the tallies of all servers in the
-    /// runs of the others, as [`LiveRun::tallies_of_others`](crate::forecast::live_run::LiveRun::tallies_of_others)
-    /// adds them up. A strategy without tallies is predicted from the model.
+    /// runs of the others, as [`LiveRun::tallies_of_others`](crate::LiveRun::tallies_of_others) adds them up. A strategy without tallies is predicted from the model.
     #[must_use]
     pub fn given_other_runs(model: &Model, setting: &Setting<'_>, others: &[Vec<Tally>]) -> Self {
         let start =
@@ -426,7 +426,7 @@ pub struct Setting<'a> {
     /// How much the path of the run may differ from the measured one; none if the overhead is the
     /// very path. See [`Overhead::drawn`].
     pub path_spread: Option<f64>,
-    /// Simulated runs behind every distribution; see [`replications`](crate::forecast::verdict::replications).
+    /// Simulated runs behind every distribution; see [`replications`](crate::replications).
     pub replications: u64,
     /// The only source of randomness.
     pub seed: u64,
@@ -444,7 +444,6 @@ const SALT: u64 = 0xf0_4eca_5703_91ae;
 
 /// Streams of [`Purpose::Analysis`], whose "server" is what the words are for.
 const ATTEMPTS: u16 = 0;
-
 const PATHS: u16 = 1;
 
 /// Luck number n has the replications from n times this on, beyond those of all others.
@@ -546,7 +545,7 @@ impl Record for Answers<'_> {
     fn on_answer(&mut self, request: RequestId, answer: Answer) {
         let added = self.overhead.map_or(0, |overhead| {
             let ms = overhead.request_ms(request);
-            flakelab_core::domain::Span::from_millis_f64(ms).as_nanos()
+            Span::from_millis_f64(ms).as_nanos()
         });
         self.latencies_ns.push(answer.latency.as_nanos().saturating_add(added));
     }

@@ -13,7 +13,7 @@
 //! for a master seed are drawn anew: nobody knows the seed of servers that run.
 //!
 //! When not to use it: where the servers may have been started anew in between; that is what
-//! [`against_model`](crate::validate::against_model) is for.
+//! [`against_model`](crate::against_model) is for.
 
 use rand::Rng;
 

@@ -1,4 +1,4 @@
-//! Did what was predicted come true?
+//! Did what was predicted come true, and would runs of this length have told if it had not?
 
 use serde::Serialize;
 
@@ -19,7 +19,7 @@ pub struct Verdict {
     pub tests: Vec<TestedMetric>,
     /// The smallest p-value after Holm's adjustment; none if nothing was tested.
     pub p_value: Option<f64>,
-    /// Whether no test rejects at [`LEVEL`](crate::validate::LEVEL).
+    /// Whether no test rejects at [`LEVEL`].
     pub held: bool,
     /// What runs of this length can tell; none if it was not asked.
     pub resolution: Option<Resolution>,
@@ -61,8 +61,8 @@ pub enum Judgement {
     /// A latency whose overhead is not known: shown, not judged.
     PathUnknown,
     /// A latency that this machine may have made: the load generator could not keep its schedule
-    /// ([`LiveRun::is_disturbed`](crate::forecast::live_run::LiveRun::is_disturbed)), or the path stalled for as long
-    /// as the slowest requests take. Shown, not judged.
+    /// ([`LiveRun::is_disturbed`]), or the path stalled for as long as the slowest requests take.
+    /// Shown, not judged.
     Disturbed,
 }
 
@@ -84,8 +84,6 @@ pub struct Resolution {
 // 1254-1261) with the observation as one more member of its pool: its rank among all of them is
 // uniform if it was drawn as they were, so that p-values are exact. Holm's adjustment holds
 // whatever the tests have to do with each other; they share a start and often the very run.
-//
-// When not to use it: on runs that did not finish. They are shorter than what was predicted.
 
 /// The stream of the words that break ties: like no other of [`Purpose::Analysis`].
 const TIES: u16 = u16::MAX;
@@ -106,10 +104,10 @@ pub fn replications(tests: usize) -> u64 {
 /// Judges finished runs by the forecasts that were made of them, on every basis that there is.
 ///
 /// Latencies count where the forecast knows the path as it was during the run
-/// ([`Forecast::with_latencies_of`]) and the run was not disturbed
-/// ([`LiveRun::is_disturbed`]). Ties are broken
-/// by words from `seed`: the same runs get the same verdict again. A strategy that a forecast
-/// does not know is not tested on its basis.
+/// ([`Forecast::with_latencies_of`]) and the run was not disturbed ([`LiveRun::is_disturbed`]). Ties
+/// are broken by words from `seed`: the same runs get the same verdict again. A strategy that a
+/// forecast does not know is not tested on its basis. Only finished runs belong here: one that was
+/// cut short is shorter than what was predicted.
 #[must_use]
 pub fn judge(config: &str, runs: &[LiveRun], forecasts: &[Forecast], seed: u64) -> Verdict {
     let streams = Streams::new(seed);
@@ -193,8 +191,6 @@ fn judgement(metric: RunMetric, pool: &Pool, observed: f64, latency: Judgement) 
 // with the length for longer than is looked at (config 1, one start, 100 requests: 1,178 are
 // named, and give 14 %). A prediction from other runs gets sharper with their length, too, which
 // is left out.
-//
-// When not to use it: to judge. It says nothing of the runs that were made.
 
 /// How wrong the rival's error rates are.
 pub const ERROR_RATE_SHIFT: f64 = 0.05;
@@ -244,35 +240,38 @@ pub fn resolution(forecasts: &[Forecast], setting: &Setting<'_>) -> Option<Resol
         .filter(|forecast| forecast.basis == basis)
         .flat_map(|forecast| forecast.runs.iter().map(move |run| (forecast, run)))
         .collect();
+    // Each run of the rival of so many requests, with the metrics that tell of it.
+    let rivals = |requests: u64| {
+        sharpest.iter().zip(1..).map(move |((forecast, run), luck)| {
+            let scenario = Scenario { requests, ..forecast.scenario.clone() };
+            let metrics = RunMetric::ALL.into_iter().zip(&run.pools).enumerate();
+            let telling = metrics.filter(move |(_, (metric, pool))| {
+                counts(run, *metric, pool) && !metric.is_latency()
+            });
+            let telling: Vec<(usize, &Pool)> = telling.map(|(i, (_, pool))| (i, pool)).collect();
+            (Rival::play(&scenario, basis, run, luck, setting), telling)
+        })
+    };
     let mut noticed = vec![false; RUNS as usize];
     let mut here = Vec::new();
-    for ((forecast, run), luck) in sharpest.iter().zip(1..) {
-        let rival = Rival::play(&forecast.scenario, basis, run, luck, setting);
-        for (i, (metric, pool)) in RunMetric::ALL.into_iter().zip(&run.pools).enumerate() {
-            if counts(run, metric, pool) && !metric.is_latency() {
-                for (noticed, value) in noticed.iter_mut().zip(values(&rival.rival, i)) {
-                    let place = pool.place(value, 0.5);
-                    *noticed |= 2.0 * place.min(1.0 - place) <= threshold;
-                }
-                here.push(rival.shift(i));
+    for (rival, telling) in rivals(setting.requests) {
+        for (i, pool) in telling {
+            for (noticed, value) in noticed.iter_mut().zip(values(&rival.rival, i)) {
+                let place = pool.place(value, 0.5);
+                *noticed |= 2.0 * place.min(1.0 - place) <= threshold;
             }
+            here.push(rival.shift(i));
         }
     }
     let power = noticed.iter().filter(|noticed| **noticed).count() as f64 / RUNS as f64;
     let requests = if power >= POWER {
         setting.requests as f64
     } else {
-        let requests = setting.requests.saturating_mul(LONGER);
-        let mut there = Vec::new();
-        for ((forecast, run), luck) in sharpest.iter().zip(1..) {
-            let longer = Scenario { requests, ..forecast.scenario.clone() };
-            let rival = Rival::play(&longer, basis, run, luck, setting);
-            for (i, (metric, pool)) in RunMetric::ALL.into_iter().zip(&run.pools).enumerate() {
-                if counts(run, metric, pool) && !metric.is_latency() {
-                    there.push(rival.shift(i));
-                }
-            }
-        }
+        let shifts =
+            rivals(setting.requests.saturating_mul(LONGER)).flat_map(|(rival, telling)| {
+                telling.into_iter().map(|(i, _)| rival.shift(i)).collect::<Vec<_>>()
+            });
+        let there: Vec<Shift> = shifts.collect();
         setting.requests as f64 * lengths(&here, &there, power, threshold)
     };
     let possible = requests <= u64::MAX as f64 && check_requests(requests.ceil() as u64).is_ok();

@@ -404,10 +404,9 @@ fn start_of_cuts(sorted: &[f64], bins: &Bins, cuts: &[f64]) -> Vec<Part> {
     let part = |to: usize| {
         let values = &sorted[from.min(to)..to];
         from = to;
-        let count = values.len().max(1) as f64;
-        let mean = values.iter().sum::<f64>() / count;
-        let variance = values.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / count;
-        Part { weight: count / n as f64, mean, sd: variance.sqrt().max(5.0 * bins.width) }
+        let Part { mean, sd, .. } = plain(values);
+        let weight = values.len().max(1) as f64 / n as f64;
+        Part { weight, mean, sd: sd.max(5.0 * bins.width) }
     };
     ends.into_iter().map(part).collect()
 }

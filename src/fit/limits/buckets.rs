@@ -20,6 +20,7 @@
 
 use std::f64::consts::TAU;
 
+use crate::limits::family::Cell;
 use crate::limits::lane::{Answer, Counts, Lane, log_slip_odds};
 use crate::limits::prior::{LimitPrior, to_digits};
 use flakelab_core::stats::log_sum_exp;
@@ -127,22 +128,8 @@ const OPEN: f64 = 2e-4;
 /// Intervals stop being halved at this many: then the likelihood is broad and they are narrow.
 const MOST_INTERVALS: usize = 3_000;
 
-/// Rates between two values and one burst.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Piece {
-    pub(crate) burst: u32,
-    /// `ln` of the rate at the lower end.
-    pub(crate) log_low: f64,
-    /// `ln` of upper over lower end.
-    pub(crate) log_width: f64,
-    /// `ln` of prior probability times likelihood (less the base of the lanes).
-    pub(crate) log_mass: f64,
-    /// `ln` likelihood, averaged over the piece.
-    pub(crate) log_likelihood: f64,
-}
-
-/// All pieces that matter.
-pub(crate) fn integrate(lanes: &[Lane], prior: &LimitPrior) -> Vec<Piece> {
+/// All cells of the posterior that matter: spans of rates for each burst.
+pub(crate) fn integrate(lanes: &[Lane], prior: &LimitPrior) -> Vec<Cell> {
     let marked = lanes.iter().all(|lane| lane.marked);
     if marked {
         integrate_with(lanes, prior, &Marked)
@@ -300,7 +287,7 @@ struct Segment<A> {
     high: A,
 }
 
-fn integrate_with<L: Law>(lanes: &[Lane], prior: &LimitPrior, law: &L) -> Vec<Piece> {
+fn integrate_with<L: Law>(lanes: &[Lane], prior: &LimitPrior, law: &L) -> Vec<Cell> {
     let most = prior.most();
     let log_prior = prior.log_capacities(1);
     let [from, to] = [prior.per_second.low, prior.per_second.high].map(libm::log);
@@ -373,7 +360,7 @@ fn integrate_with<L: Law>(lanes: &[Lane], prior: &LimitPrior, law: &L) -> Vec<Pi
         }
         intervals = next;
     }
-    pieces(&intervals, law, &log_prior, to - from)
+    cells(&intervals, law, &log_prior, to - from)
 }
 
 fn best<L: Law>(intervals: &[Segment<L::At>], law: &L, most: usize) -> f64 {
@@ -385,16 +372,17 @@ fn best<L: Law>(intervals: &[Segment<L::At>], law: &L, most: usize) -> f64 {
     intervals.iter().map(of).fold(f64::NEG_INFINITY, f64::max)
 }
 
-fn pieces<L: Law>(
+fn cells<L: Law>(
     intervals: &[Segment<L::At>],
     law: &L,
     log_prior: &[f64],
     log_range: f64,
-) -> Vec<Piece> {
+) -> Vec<Cell> {
     let floor = best(intervals, law, log_prior.len()) - 30.0;
-    let mut pieces = Vec::new();
+    let mut cells = Vec::new();
     for interval in intervals {
         let log_width = interval.log_high - interval.log_low;
+        let per_second = libm::exp(interval.log_low);
         for (i, log_prior) in log_prior.iter().enumerate() {
             let [worst, best] = law.between(&interval.low, &interval.high, i);
             if best < floor || *log_prior == f64::NEG_INFINITY {
@@ -402,16 +390,16 @@ fn pieces<L: Law>(
             }
             // Half of the interval at either bound.
             let log_likelihood = best + libm::log(0.5 + 0.5 * libm::exp(worst - best));
-            pieces.push(Piece {
-                burst: i as u32 + 1,
-                log_low: interval.log_low,
+            let burst = (i + 1) as f64;
+            cells.push(Cell {
+                limit: RateLimit::TokenBucket { per_second, burst },
                 log_width,
                 log_mass: log_prior + libm::log(log_width / log_range) + log_likelihood,
                 log_likelihood,
             });
         }
     }
-    pieces
+    cells
 }
 
 // ---- Sinusoidal buckets on a modest grid: mean, swing, period, burst, and 16 phases for each server.
@@ -433,13 +421,8 @@ const PHASES: usize = 16;
 /// Cells this far (`ln`) below the best law are not finished.
 const SINUSOIDAL_HOPELESS: f64 = 30.0;
 
-/// Grid cells that matter, as (limit, `ln` prior probability + `ln` likelihood less the base, `ln`
-/// likelihood); `best` is the `ln` likelihood of the best other law.
-pub(crate) fn integrate_sinusoidal(
-    lanes: &[Lane],
-    prior: &LimitPrior,
-    best: f64,
-) -> Vec<(RateLimit, f64, f64)> {
+/// Grid cells that matter; `best` is the `ln` likelihood of the best other law.
+pub(crate) fn integrate_sinusoidal(lanes: &[Lane], prior: &LimitPrior, best: f64) -> Vec<Cell> {
     let [low, high] = [prior.per_second.low, prior.per_second.high].map(libm::log);
     let means = ((high - low) * MEANS).max(1.0) as usize + 1;
     let bursts: Vec<u32> = BURSTS
@@ -476,12 +459,12 @@ pub(crate) fn integrate_sinusoidal(
                     });
                     best = best.max(value);
                     let log_prior = log_burst - log_grid;
-                    cells.push((limit(*burst), log_prior + value, value));
+                    cells.push(Cell::single(limit(*burst), log_prior + value, value));
                 }
             }
         }
     }
-    cells.retain(|(_, _, value)| *value > best - SINUSOIDAL_HOPELESS);
+    cells.retain(|cell| cell.log_likelihood > best - SINUSOIDAL_HOPELESS);
     cells
 }
 

@@ -1,6 +1,5 @@
 //! A family of limits: its evidence, its posterior, and what that says of its parameters.
 
-use crate::limits::buckets::Piece;
 use crate::limits::prior::to_digits;
 use flakelab_core::stats::{Interval, log_sum_exp};
 use flakelab_sim::world::{LimitKind, RateLimit};
@@ -44,16 +43,6 @@ pub(crate) struct Cell {
 impl Cell {
     pub(crate) fn single(limit: RateLimit, log_mass: f64, log_likelihood: f64) -> Self {
         Self { limit, log_width: 0.0, log_mass, log_likelihood }
-    }
-
-    pub(crate) fn of_piece(piece: &Piece) -> Self {
-        let per_second = libm::exp(piece.log_low);
-        Self {
-            limit: RateLimit::TokenBucket { per_second, burst: f64::from(piece.burst) },
-            log_width: piece.log_width,
-            log_mass: piece.log_mass,
-            log_likelihood: piece.log_likelihood,
-        }
     }
 
     /// The limit at a share of the way (in `ln`) through the rates.

@@ -142,20 +142,14 @@ fn families(lanes: &[Lane], prior: &LimitPrior) -> Vec<LimitFamily> {
     let sliding = window_cells(lanes, prior, 2, sliding, |limit, window_s| {
         RateLimit::SlidingWindow { limit, window_s }
     });
-    let bucket: Vec<Cell> = integrate(lanes, prior).iter().map(Cell::of_piece).collect();
+    let bucket = integrate(lanes, prior);
     let best = [&fixed, &sliding, &bucket]
         .into_iter()
         .flatten()
         .map(|cell| cell.log_likelihood)
         .fold(none, f64::max);
-    let sinusoidal = if prior.may_swing {
-        integrate_sinusoidal(lanes, prior, best)
-            .into_iter()
-            .map(|(limit, mass, likelihood)| Cell::single(limit, mass, likelihood))
-            .collect()
-    } else {
-        Vec::new()
-    };
+    let sinusoidal =
+        if prior.may_swing { integrate_sinusoidal(lanes, prior, best) } else { Vec::new() };
     let nothing = vec![Cell::single(RateLimit::None, none, none)];
     let mut families: Vec<LimitFamily> = [
         (LimitKind::None, nothing),
@@ -680,14 +674,19 @@ mod tests {
         Lane::new(asked.collect(), marked, &RatePrior::flat())
     }
 
+    /// The most probable cell of buckets.
+    fn best_bucket(lane: Lane) -> Cell {
+        let cells = integrate(&[lane], &LimitPrior::default());
+        cells.into_iter().max_by(|a, b| a.log_mass.total_cmp(&b.log_mass)).unwrap()
+    }
+
     #[test]
     fn a_bucket_is_found_among_failures_that_do_not_tell() {
         let limit = RateLimit::TokenBucket { per_second: 7.3, burst: 5.0 };
         let lane = pressed(&limit, 11.0, 1000, false, 12);
-        let pieces = integrate(&[lane], &LimitPrior::default());
-        let best = pieces.iter().max_by(|a, b| a.log_mass.total_cmp(&b.log_mass)).unwrap();
-        assert!(best.burst == 5 && best.log_likelihood > 50.0, "{best:?}");
-        assert!((libm::exp(best.log_low) - 7.3).abs() < 0.01, "{best:?}");
+        let best = best_bucket(lane);
+        assert!(best.limit.capacity() == 5.0 && best.log_likelihood > 50.0, "{best:?}");
+        assert!((best.limit.per_second() - 7.3).abs() < 0.01, "{best:?}");
     }
 
     #[test]
@@ -724,10 +723,13 @@ mod tests {
     fn a_peak_of_a_millionth_is_found() {
         let limit = RateLimit::TokenBucket { per_second: 7.3, burst: 5.0 };
         let lane = pressed(&limit, 11.0, 1500, true, 11);
-        let pieces = integrate(&[lane], &LimitPrior::default());
-        let best = pieces.iter().max_by(|a, b| a.log_mass.total_cmp(&b.log_mass)).unwrap();
-        assert_eq!((best.burst, best.log_likelihood), (5, 0.0), "nothing contradicts it");
-        let [low, high] = [best.log_low, best.log_low + best.log_width].map(libm::exp);
+        let best = best_bucket(lane);
+        assert_eq!(
+            (best.limit.capacity(), best.log_likelihood),
+            (5.0, 0.0),
+            "nothing contradicts it"
+        );
+        let [low, high] = [0.0, 1.0].map(|share| best.at(share).per_second());
         assert!((low - 7.3).abs() < 0.01 && high / low < 1.0 + 1e-3, "{low} {high}");
         assert!(best.log_mass > 4.0 * log_slip_odds());
     }

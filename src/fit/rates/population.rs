@@ -193,10 +193,8 @@ pub(crate) fn log_beta_marginal(alpha: f64, beta: f64, tally: Tally) -> f64 {
 // likelihood.
 //
 // By incomplete beta functions taken from the side away from the mode, so that no digits are
-// lost to 1 - tiny; where even those are below all floats, by the exponential that the
-// integrand falls like.
-//
-// When not to use it: for a relative error below 2 % in tails lighter than e^-640.
+// lost to 1 - tiny; where even those are below all floats (e^-640), by the exponential that the
+// integrand falls like, to 2 %.
 
 /// Below this an incomplete beta function has lost its digits and the asymptote takes over.
 const SMALLEST_MASS: f64 = 1e-280;

@@ -138,8 +138,6 @@ impl ErrorRateFit {
 // p(p | D) = sum over draws of p(p | own tally, draw) / draws. Plugging in one estimate of the
 // hyperparameters instead forgets that they are uncertain; its 95 % intervals cover 68 to 91 %
 // (empirical Bayes; Morris, "Parametric empirical Bayes inference", JASA 78 (1983), 47-55).
-//
-// When not to use it: for a tally that the fit did not see; it would be counted once too little.
 
 /// With more attempts than this the posterior is too narrow for the grid of rates.
 const MANY_ATTEMPTS: u64 = 10_000;

@@ -220,14 +220,12 @@ fn index(tally: Tally) -> Option<usize> {
     usize::try_from(attempts * (attempts + 1) / 2 + tally.failures).ok()
 }
 
-// ---- One cell of a [`super::RatePrior`]: what the density within does to a likelihood.
+// ---- One cell of a [`RatePrior`]: what the density within does to a likelihood.
 //
 // A cell knows its mass, its mean rate and its variance. Up to [`MANY_ATTEMPTS`] the likelihood
 // averaged within is that at the mean, corrected by Taylor's second term; beyond, its integral
-// over the flat density of the same mean and variance.
-//
-// When not to use it: beyond 10^6 attempts where the density is steep: it is off by 0.01 on the
-// log scale there, as the slope within a cell is not kept.
+// over the flat density of the same mean and variance. The slope within is not kept: beyond 10^6
+// attempts, where the density is steep, it is off by 0.01 on the log scale.
 
 /// Above this the likelihood varies within a cell.
 const MANY_ATTEMPTS: u64 = 10_000;
@@ -330,9 +328,7 @@ impl PriorCell {
 // In that angle the standard deviation of a binomial likelihood is 1 / (2 sqrt(attempts))
 // whatever the rate (Freeman and Tukey, "Transformations related to the angular and the square
 // root", Annals of Mathematical Statistics 21 (1950), 607-611), so that one grid serves all
-// rates: a cell is 0.0031 wide, a standard deviation at 26,000 attempts.
-//
-// When not to use it: to tell rates below 1e-5 from each other; the first cell ends there.
+// rates: a cell is 0.0031 wide, a standard deviation at 26,000 attempts. The first ends at 1e-5.
 
 /// Number of cells.
 pub(crate) const CELLS: usize = 512;

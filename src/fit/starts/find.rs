@@ -232,9 +232,8 @@ impl Search<'_> {
                 self.servers,
                 &self.marginals,
             );
-            if let Some(Located { best, interval }) = located {
-                found.cuts[k].unit = best;
-                found.cuts[k].interval = interval;
+            if let Some(located) = located {
+                (found.cuts[k].unit, found.cuts[k].interval) = located;
             }
         }
     }
@@ -498,15 +497,8 @@ impl<'a> Sums<'a> {
     }
 }
 
-/// The posterior of the place of one restart.
-struct Located {
-    /// The most probable unit to begin the new start.
-    best: usize,
-    /// The first and the last unit of the 95 % interval.
-    interval: (usize, usize),
-}
-
-/// Locates the one restart in a start's `span` of units among `places`, which lie strictly inside.
+/// Locates the one restart in a start's `span` of units among `places`, which lie strictly inside:
+/// the most probable unit to begin the new start, the first and the last one of the 95 % interval.
 fn locate(
     recordings: &[&Recording],
     units: &[Unit],
@@ -514,7 +506,7 @@ fn locate(
     places: Range<usize>,
     servers: usize,
     marginals: &Marginals<'_>,
-) -> Option<Located> {
+) -> Option<(usize, (usize, usize))> {
     let piece = |of: Range<usize>| piece(recordings, units, of, servers);
     let mut before = Sums::new(&piece(span.start..places.start), servers, marginals);
     let mut after = Sums::new(&piece(places.start..span.end), servers, marginals);
@@ -541,7 +533,7 @@ fn locate(
         }
     }
     let first = places.start;
-    Some(Located { best: first + best, interval: (first + low.unwrap_or(0), first + high) })
+    Some((first + best, (first + low.unwrap_or(0), first + high)))
 }
 
 #[cfg(test)]

@@ -89,8 +89,6 @@ impl Expectation {
 //
 // A server beyond the table with more than [`MANY`] attempts has a narrow and nearly normal
 // posterior: its likelihood is B(f+1, s+1) times the density of rates averaged over that curve.
-//
-// When not to use it: for a few tallies; `RatePrior::log_marginal` is the same without a table.
 
 /// The table holds at most so many failures, or successes, and at most the square over two of
 /// tallies.
@@ -212,9 +210,7 @@ fn table(prior: &RatePrior, failures: usize, successes: usize) -> Vec<f64> {
 // by its prior odds (Barry and Hartigan, "Product partition models for change point problems",
 // Ann. Statist. 20 (1992), 260-279). Restarts inside a file are counted: the mass of exactly k
 // cuts in it, for k = 0, 1, ..., comes from recursions that start at cuts before the file and end
-// at cuts after it.
-//
-// When not to use it: memory is 4 bytes times the square of the number of pieces and time grows
+// at cuts after it. Memory is 4 bytes times the square of the number of pieces and time grows
 // likewise, so pieces must be few (`find` sees to that).
 
 /// The tallies of the servers that a piece has tried.

@@ -166,7 +166,7 @@ pub fn leave_one_out(
 /// calibration takes earlier runs for evidence: runs of one start err alike when each is predicted
 /// alone, which their residuals' variance would not show. A model says nothing of restarts, so each
 /// gap may hold one with probability 1/2 beforehand; where that is far off the test is still too
-/// strict (see `calibration`).
+/// strict (see `one_step`).
 ///
 /// # Errors
 /// No recordings, one given twice, or of another number of servers: see [`ValidateError`].
@@ -468,11 +468,9 @@ mod tests {
     fn a_true_training_predicts_and_one_ten_points_off_is_caught() {
         let recordings = often_restarted(30, RateLimit::None, false);
         let held = left_out(&recordings, &training(0.1, RateLimit::None), settings(99));
-        println!("{:?} {:?}", held.one_step.test, held.metrics);
         assert!(held.one_step.test.p_value > 1e-3);
         assert!(held.metrics.iter().all(|m| m.p_value > 0.01));
         let off = left_out(&recordings, &training(0.2, RateLimit::None), settings(99));
-        println!("off: {:?} {:?}", off.one_step.test, off.metrics);
         assert!(off.one_step.test.p_value < 1e-3 && !off.held());
         assert!(p_value(&off, Metric::Attempts) <= 0.02);
     }
@@ -517,7 +515,6 @@ mod tests {
             p.filter(|p| *p <= 0.05).count()
         };
         let (earlier, alone) = (alarms(&|i, of| i < of), alarms(&|_, _| false));
-        println!("{earlier} {alone}");
         assert!(earlier <= 15, "{earlier}");
         assert!(alone > 15, "{alone}");
         let runs: Vec<&Recording> = sets[0].iter().collect();
@@ -553,7 +550,6 @@ mod tests {
         let recordings = often_restarted(40, RateLimit::None, false);
         let rules = Settings { rules: RunRules::Game, ..settings(99) };
         let found = left_out(&recordings, &training(0.1, RateLimit::None), rules);
-        println!("{:?}", found.metrics);
         assert!(found.metrics.iter().any(|m| m.p_value <= 0.01), "{:?}", found.metrics);
         let differs =
             |run: &RunValidation| run.rules.as_ref().is_some_and(|r| r.agreed < r.determined);
@@ -568,10 +564,8 @@ mod tests {
         for (limit, tells) in [(BUCKET, false), (BUCKET, true), (WINDOW, false), (WINDOW, true)] {
             let recordings = often_restarted(20, limit, tells);
             let held = left_out(&recordings, &training(0.1, limit), settings(1));
-            println!("{limit} {tells} {:?}", held.one_step.test);
             assert!(held.one_step.test.p_value > 1e-3, "{limit} {tells} {:?}", held.one_step.bins);
             let blind = left_out(&recordings, &training(0.1, RateLimit::None), settings(1));
-            println!("  blind {:?}", blind.one_step.test);
             assert!(blind.one_step.model.log_score > held.one_step.model.log_score + 0.005);
             if limit == WINDOW {
                 assert!(blind.one_step.test.p_value < 1e-3);
@@ -686,7 +680,6 @@ mod tests {
             let rules = run.rules.as_ref().unwrap();
             assert_eq!(rules.agreed, rules.determined, "{} {rules:?}", run.file);
         }
-        println!("{:#?} {:?}", found.one_step, found.metrics);
         assert!(found.held(), "{:?}", found.tests());
         for against in &found.one_step.rivals {
             assert!(against.difference.over_attempts.low > 0.0, "{against:?}");

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use crate::rates::Tally;
 use crate::validate::training::{Belief, CLOCK_SLIP, Membership, Rates, limiters, since_start};
-use flakelab_core::domain::Outcome;
+use flakelab_core::domain::{Outcome, Timestamp};
 use flakelab_core::stats::{Bin, Calibration, ChiSquare, Interval, Moments, log_sum_exp};
 use flakelab_sim::trace::Recording;
 use flakelab_sim::world::Limiter;
@@ -106,7 +106,7 @@ impl Particle {
     fn step(
         &mut self,
         server: usize,
-        now: flakelab_core::domain::Timestamp,
+        now: Timestamp,
         outcome: Outcome,
         tells_refusals: bool,
         predictive: &mut Predictive<'_>,
@@ -197,9 +197,6 @@ fn membership(particles: &[Particle]) -> Membership {
 // Only the evidence of the run's own start is confined in this way. Population, limits and the
 // share of restarts still come from all other runs, later ones too, and are taken for given. A
 // wrong share costs: restarts believed in half of the gaps where there were none, 13 % and 5 %.
-//
-// When not to use it: for predictions made after seeing the outcome; the test's variance holds
-// for those made before.
 
 /// Neighbouring bins are merged for the test until the number of failures has this variance.
 const LEAST_VARIANCE: f64 = 3.0;

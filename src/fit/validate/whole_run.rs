@@ -9,6 +9,7 @@
 
 use rand_chacha::ChaCha8Rng;
 
+use crate::rates::Tally;
 use crate::validate::training::{Belief, Training};
 use flakelab_core::balancer::Ledger;
 use flakelab_core::domain::{
@@ -52,7 +53,7 @@ pub struct Prediction {
 }
 
 impl Metric {
-    /// All of them, in the order of [`counts`].
+    /// All of them, in the order of tables.
     pub const ALL: [Self; 4] =
         [Self::Attempts, Self::Penalties, Self::FailedRequests, Self::Refusals];
 
@@ -146,7 +147,7 @@ fn pick(rng: &mut ChaCha8Rng, n: usize) -> usize {
     ((uniform_open(rng) * n as f64) as usize).min(n.saturating_sub(1))
 }
 
-fn placement<'b>(belief: &'b Belief, rng: &mut ChaCha8Rng) -> &'b [crate::rates::Tally] {
+fn placement<'b>(belief: &'b Belief, rng: &mut ChaCha8Rng) -> &'b [Tally] {
     let mut left = uniform_open(rng);
     for hypothesis in &belief.hypotheses {
         left -= libm::exp(hypothesis.log_weight);
@@ -332,8 +333,6 @@ fn randomised(steps: &[Vec<(f64, f64)>], recorded: usize, seed: u64) -> f64 {
 // free ones until the first success (our strategies take the first server). Under these rules
 // strategies that flip no coins must choose what was chosen: [`RuleCheck`] says how often they
 // do. In the recordings of 2026-01-20 and 2026-01-21 they always did (1,796 choices).
-//
-// When not to use it: the rules of other recorders are not known here.
 
 /// The recorder gave up after so many attempts.
 const RECORDER_MAX_ATTEMPTS: u32 = 6;
@@ -495,7 +494,7 @@ pub(crate) fn check_rules(run: &Recording, rules: RunRules) -> Option<RuleCheck>
         spec,
         StrategySpec::Thompson(_) | StrategySpec::ThompsonScaled(_) | StrategySpec::Random(_)
     );
-    let rng = Streams::new(0).stream(flakelab_core::domain::Purpose::Strategy, 0, 0);
+    let rng = Streams::new(0).stream(Purpose::Strategy, 0, 0);
     let mut opening = match rules {
         RunRules::Recorder => Opening::of(&spec),
         RunRules::Game => Opening::Over,
@@ -546,7 +545,6 @@ pub(crate) fn check_rules(run: &Recording, rules: RunRules) -> Option<RuleCheck>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flakelab_core::stats::index_below;
 
     #[test]
     fn legendre_means_vanish_over_the_whole_and_are_extreme_at_the_ends() {
