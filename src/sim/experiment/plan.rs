@@ -230,8 +230,10 @@ pub enum Player {
 #[derive(Clone)]
 pub struct Factory {
     spec: Option<StrategySpec>,
-    build: Arc<dyn Fn(&Fleet, ChaCha8Rng) -> Box<dyn Strategy> + Send + Sync>,
+    build: Arc<Build>,
 }
+
+type Build = dyn Fn(&Fleet, ChaCha8Rng) -> Box<dyn Strategy> + Send + Sync;
 
 impl From<StrategySpec> for Factory {
     fn from(spec: StrategySpec) -> Self {
