@@ -199,6 +199,7 @@ impl Balancer {
     }
 
     /// Whether a request without an attempt in flight is to be answered 500 now.
+    #[inline]
     fn must_give_up(&self, now: Timestamp, slot: usize) -> bool {
         let InService { request, since, .. } = &self.in_service[slot];
         if self.rules.max_attempts.is_some_and(|cap| request.attempts >= cap) {

@@ -18,8 +18,6 @@ pub use self::server::{Endpoint, Fleet, FleetError, MAX_SERVERS, ServerId, Serve
 pub use self::streams::{Purpose, Streams};
 pub use self::time::{Span, Timestamp, day};
 
-// ---- "Did you mean ...?"
-
 /// The candidate that `name` is most likely a misspelling of, if there is one: at most one
 /// edit (insertion, deletion, substitution, swap of neighbours) for every three letters.
 pub fn closest_name<'c>(

@@ -1,4 +1,4 @@
-//! One identifier to deliver.
+//! A request, which delivers one identifier, its attempts, and what the client sees of them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -39,6 +39,7 @@ pub struct PendingRequest {
 
 impl PendingRequest {
     /// A request that has not been attempted yet.
+    #[inline]
     pub const fn new(request: Request, free_attempts: u32) -> Self {
         Self {
             id: request.id,
@@ -63,8 +64,6 @@ impl PendingRequest {
     }
 }
 
-// ---- One send of a request to one server.
-
 /// An attempt's number within a run, from 0 in order of sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttemptId(pub u64);
@@ -84,14 +83,12 @@ pub struct Attempt {
     pub sent_at: Timestamp,
 }
 
-// ---- What a request delivers: 24 ASCII letters and digits.
-
 /// Length of an identifier in bytes.
 pub const IDENTIFIER_LENGTH: usize = 24;
 
 const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/// An identifier.
+/// What a request delivers: 24 ASCII letters and digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identifier([u8; IDENTIFIER_LENGTH]);
 
@@ -143,8 +140,6 @@ impl fmt::Debug for Identifier {
         f.write_str(self.as_str())
     }
 }
-
-// ---- What the client observed of an attempt.
 
 /// The client's view of how an attempt ended.
 ///

@@ -1,4 +1,4 @@
-//! The rules of the game: what is free, what costs, when the proxy gives up.
+//! The rules of the game: what is free, what costs, when the proxy gives up; and what a run is worth.
 //!
 //! Rules belong to the scenario, never to a strategy, so that strategies are compared under
 //! the same rules.
@@ -60,40 +60,27 @@ pub struct RulesError {
 impl Rules {
     /// Checks every range; the first violation is the error.
     pub fn validate(&self) -> Result<(), RulesError> {
-        let error = |key, expected, got: String| Err(RulesError { key, expected, got });
-        if self.free_attempts == 0 {
-            return error("free_attempts", "a whole number of at least 1", "0".into());
-        }
+        const COUNT: &str = "a whole number of at least 1";
+        const SPAN: &str = "milliseconds from 0.001 to 3,600,000";
         let penalty = self.penalty_per_extra_attempt;
-        if !(penalty.is_finite() && penalty >= 0.0) {
-            return error(
-                "penalty_per_extra_attempt",
-                "a number of at least 0",
-                penalty.to_string(),
-            );
-        }
-        if self.give_up_backlog == 0 {
-            return error("give_up_backlog", "a whole number of at least 1", "0".into());
-        }
+        let (give_up, timeout) = (self.give_up_after_ms.unwrap_or(1.0), self.attempt_timeout_ms);
         let in_range = |ms: f64| (0.001..=3_600_000.0).contains(&ms);
-        if let Some(ms) = self.give_up_after_ms.filter(|ms| !in_range(*ms)) {
-            return error(
-                "give_up_after_ms",
-                "milliseconds from 0.001 to 3,600,000",
-                ms.to_string(),
-            );
+        let payable = penalty.is_finite() && penalty >= 0.0;
+        let checks = [
+            (self.free_attempts > 0, "free_attempts", COUNT, 0.0),
+            (payable, "penalty_per_extra_attempt", "a number of at least 0", penalty),
+            (self.give_up_backlog > 0, "give_up_backlog", COUNT, 0.0),
+            (in_range(give_up), "give_up_after_ms", SPAN, give_up),
+            (self.max_attempts != Some(0), "max_attempts", COUNT, 0.0),
+            (in_range(timeout), "attempt_timeout_ms", SPAN, timeout),
+            (self.max_requests_in_service > 0, "max_requests_in_service", COUNT, 0.0),
+        ];
+        match checks.into_iter().find(|(valid, ..)| !valid) {
+            Some((_, key, expected, got)) => {
+                Err(RulesError { key, expected, got: got.to_string() })
+            }
+            None => Ok(()),
         }
-        if self.max_attempts == Some(0) {
-            return error("max_attempts", "a whole number of at least 1", "0".into());
-        }
-        if !in_range(self.attempt_timeout_ms) {
-            let got = self.attempt_timeout_ms.to_string();
-            return error("attempt_timeout_ms", "milliseconds from 0.001 to 3,600,000", got);
-        }
-        if self.max_requests_in_service == 0 {
-            return error("max_requests_in_service", "a whole number of at least 1", "0".into());
-        }
-        Ok(())
     }
 
     /// How long a request may be in service before it can be given up, at `requests_per_second`.
@@ -107,12 +94,11 @@ impl Rules {
     }
 
     /// Points that `extra` attempts beyond the free ones cost.
+    #[inline]
     pub fn penalty(&self, extra: u64) -> f64 {
         extra as f64 * self.penalty_per_extra_attempt
     }
 }
-
-// ---- What a run was worth.
 
 /// The result of one run, in the words of the game.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

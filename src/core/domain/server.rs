@@ -1,4 +1,4 @@
-//! One downstream target, and small sets of them.
+//! Servers: their indices, small sets of them, and what a balancer is told of them.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +18,7 @@ impl ServerId {
     }
 
     /// All servers of a model with `count` servers, in order.
+    #[inline]
     pub fn all(count: usize) -> impl DoubleEndedIterator<Item = Self> + ExactSizeIterator {
         (0..count as u16).map(Self)
     }
@@ -73,14 +74,10 @@ impl ServerSet {
     }
 }
 
-// ---- What a balancer is told of its servers before the first request: declarations, not truth.
-//
-// Operators declare weights and capacities; nobody declares error rates. What a balancer learns
-// of a server while it runs (health, requests in flight) belongs to the strategy that learns it.
-//
-// When not to use it: for what servers really do; that is `world`.
-
-/// What is declared of one server.
+/// What is declared of one server, before the first request: not what it really does.
+///
+/// Operators declare weights and capacities; nobody declares error rates. What a balancer learns of
+/// a server while it runs (health, requests in flight) belongs to the strategy that learns it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Endpoint {
     /// Where it is, for people: `127.0.0.1:4000`. Nothing depends on it.

@@ -20,26 +20,31 @@ impl Timestamp {
     pub const NEVER: Self = Self(u64::MAX);
 
     /// A moment `ns` nanoseconds after the start.
+    #[inline]
     pub const fn from_nanos(ns: u64) -> Self {
         Self(ns)
     }
 
     /// A moment `seconds` after the start, to the nearest nanosecond; negative or NaN becomes 0.
+    #[inline]
     pub fn from_secs_f64(seconds: f64) -> Self {
         Self(libm::round(seconds * 1e9) as u64)
     }
 
     /// Nanoseconds since the start.
+    #[inline]
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
     /// Seconds since the start.
+    #[inline]
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 * 1e-9
     }
 
     /// The time since `earlier`, zero if that is later.
+    #[inline]
     pub const fn since(self, earlier: Self) -> Span {
         Span(self.0.saturating_sub(earlier.0))
     }
@@ -50,26 +55,31 @@ impl Span {
     pub const ZERO: Self = Self(0);
 
     /// A length of `ns` nanoseconds.
+    #[inline]
     pub const fn from_nanos(ns: u64) -> Self {
         Self(ns)
     }
 
     /// A length of `ms` milliseconds, to the nearest nanosecond; negative or NaN becomes 0.
+    #[inline]
     pub fn from_millis_f64(ms: f64) -> Self {
         Self(libm::round(ms * 1e6) as u64)
     }
 
     /// Length in nanoseconds.
+    #[inline]
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
     /// Length in milliseconds.
+    #[inline]
     pub fn as_millis_f64(self) -> f64 {
         self.0 as f64 * 1e-6
     }
 
     /// Length in seconds.
+    #[inline]
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 * 1e-9
     }
@@ -78,6 +88,7 @@ impl Span {
 impl Add<Span> for Timestamp {
     type Output = Self;
 
+    #[inline]
     fn add(self, span: Span) -> Self {
         Self(self.0.saturating_add(span.0))
     }
@@ -86,14 +97,11 @@ impl Add<Span> for Timestamp {
 impl Sub<Span> for Timestamp {
     type Output = Self;
 
+    #[inline]
     fn sub(self, span: Span) -> Self {
         Self(self.0.saturating_sub(span.0))
     }
 }
-
-// ---- Calendar days.
-//
-// When not to use it: to read dates; that is what traces are read with.
 
 /// The calendar day (UTC) of a Unix time, as `2026-01-20`.
 ///

@@ -43,7 +43,6 @@ const TIE: f64 = 1e-12;
 /// # Panics
 ///
 /// If `scores` is not a whole number of rows, which is a bug of the caller.
-#[must_use]
 pub fn p_best<R: Rng>(
     scores: &[f64],
     strategies: usize,
@@ -80,7 +79,6 @@ pub fn p_best<R: Rng>(
 /// `cov(i - b, j - b) = (var(i - b) + var(j - b) - var(i - j)) / 2`, and what all strategies have
 /// in common never enters, to be subtracted again. Takes `strategies - 1` words a draw.
 /// Wants two replications at least, and says nothing of use before.
-#[must_use]
 pub fn p_best_normal<R: Rng>(comparison: &PairedComparison, draws: usize, rng: &mut R) -> Vec<f64> {
     let k = comparison.strategies();
     let best = comparison.best();
@@ -194,7 +192,6 @@ pub struct Between {
 
 impl VarianceComponents {
     /// Groups of `size` consecutive values, at least two.
-    #[must_use]
     pub fn new(size: u64) -> Self {
         Self {
             size: size.max(2),
@@ -217,13 +214,11 @@ impl VarianceComponents {
     }
 
     /// Complete groups.
-    #[must_use]
     pub fn groups(&self) -> u64 {
         self.groups
     }
 
     /// The variance of the groups' true means; none for fewer than two groups.
-    #[must_use]
     pub fn between(&self) -> Option<Between> {
         if self.groups < 2 {
             return None;

@@ -33,7 +33,6 @@ pub struct Bin {
 
 impl Bin {
     /// Events beyond those predicted, in standard deviations; 0 without any variance.
-    #[must_use]
     pub fn z(&self) -> f64 {
         let off = self.observed as f64 - self.expected;
         if self.variance > 0.0 { off / self.variance.sqrt() } else { 0.0 }
@@ -77,7 +76,6 @@ impl Calibration {
 
     /// Sum of squared z over neighbours joined until each has this variance; what is left over at
     /// the end joins the last one.
-    #[must_use]
     pub fn test(&self, least_variance: f64) -> ChiSquare {
         let mut joined: Vec<Bin> = Vec::new();
         for bin in self.bins.iter().filter(|bin| bin.attempts > 0) {

@@ -64,7 +64,6 @@ pub enum Separation {
 
 impl PairedComparison {
     /// A comparison of `strategies` strategies, before any replication.
-    #[must_use]
     pub fn new(strategies: usize) -> Self {
         Self {
             scores: vec![Moments::default(); strategies],
@@ -88,26 +87,22 @@ impl PairedComparison {
     }
 
     /// The number of strategies.
-    #[must_use]
     pub fn strategies(&self) -> usize {
         self.scores.len()
     }
 
     /// The number of replications.
-    #[must_use]
     pub fn count(&self) -> u64 {
         self.scores.first().map_or(0, Moments::count)
     }
 
     /// The moments of the scores of strategy `i`, an index below [`strategies`](Self::strategies).
-    #[must_use]
     pub fn moments(&self, i: usize) -> &Moments {
         &self.scores[i]
     }
 
     /// The moments of `score_i - score_j` within a replication, for indices below
     /// [`strategies`](Self::strategies); all zeros for i = j.
-    #[must_use]
     pub fn difference(&self, i: usize, j: usize) -> Moments {
         let k = self.strategies();
         let at = |i: usize, j: usize| self.differences[i * (2 * k - i - 1) / 2 + j - i - 1];
@@ -119,14 +114,12 @@ impl PairedComparison {
     }
 
     /// The strategy of the highest mean score, the first of several; 0 before any replication.
-    #[must_use]
     pub fn best(&self) -> usize {
         self.order().first().copied().unwrap_or(0)
     }
 
     /// The rank of each strategy by mean score: 1 is the highest, equal means rank in order of
     /// index.
-    #[must_use]
     pub fn ranks(&self) -> Vec<usize> {
         let mut ranks = vec![0; self.strategies()];
         for (position, i) in self.order().into_iter().enumerate() {
@@ -148,7 +141,6 @@ impl PairedComparison {
     /// (0, 1), such as 0.95. The module's head says what the confidence promises.
     ///
     /// After fewer than two replications all are tied.
-    #[must_use]
     pub fn against_best(&self, confidence: f64) -> Vec<AgainstBest> {
         let others = self.strategies().saturating_sub(1).max(1);
         let one_sided = (1.0 - confidence) / (2 * others) as f64;
@@ -173,7 +165,6 @@ impl PairedComparison {
     ///
     /// As many times more replications would be needed without pairing. Infinite when the paired
     /// difference never varies.
-    #[must_use]
     pub fn variance_ratio(&self, i: usize, j: usize) -> f64 {
         let paired = self.difference(i, j).variance();
         let unpaired = self.scores[i].variance() + self.scores[j].variance();

@@ -27,7 +27,6 @@ pub struct ChiSquare {
 ///
 /// Groups without trials are dropped; successes must not exceed trials. With fewer than two
 /// groups, or with all trials alike, nothing can differ: the statistic is 0 and p is 1.
-#[must_use]
 pub fn chi_square_homogeneity(groups: &[(u64, u64)]) -> ChiSquare {
     let groups: Vec<(f64, f64)> =
         groups.iter().filter(|g| g.1 > 0).map(|&(s, n)| (s as f64, n as f64)).collect();
@@ -46,7 +45,6 @@ pub fn chi_square_homogeneity(groups: &[(u64, u64)]) -> ChiSquare {
 
 /// Kolmogorov's distance D between the empirical distribution of ascending values in \[0, 1\] and
 /// the uniform one; 0 for no values.
-#[must_use]
 pub fn ks_statistic(sorted_u: &[f64]) -> f64 {
     let n = sorted_u.len() as f64;
     let gap = |(i, &u): (usize, &f64)| (u - i as f64 / n).max((i + 1) as f64 / n - u);
@@ -57,7 +55,6 @@ pub fn ks_statistic(sorted_u: &[f64]) -> f64 {
 ///
 /// Kolmogorov's limit (1933) at Stephens' `(sqrt n + 0.12 + 0.11 / sqrt n) d` (JRSS B 32 (1970),
 /// 115-122), good to two digits from n = 5 on. 1 for n = 0; NaN for a NaN distance.
-#[must_use]
 pub fn ks_p_value(d: f64, n: usize) -> f64 {
     let root = (n as f64).sqrt();
     if n == 0 { 1.0 } else { kolmogorov_sf((root + 0.12 + 0.11 / root) * d) }
@@ -83,24 +80,19 @@ fn kolmogorov_sf(x: f64) -> f64 {
 ///
 /// `cdf_below` is the model's chance of less than the observation, `cdf_at` its chance of at most
 /// the observation (A. E. Brockwell, Statistics and Probability Letters 77 (2007), 1473-1478).
-#[must_use]
 pub fn randomised_pit(cdf_below: f64, cdf_at: f64, u: f64) -> f64 {
     cdf_below + u * (cdf_at - cdf_below)
 }
 
-// ---- p-values of several tests made at once.
-//
-// Holm's step-down procedure keeps the chance of any false alarm at the level, whatever the
-// dependence between the tests, and never rejects less than Bonferroni's.
-//
-// Source: S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian
-// Journal of Statistics 6 (1979), 65-70.
-
-/// Holm's adjusted p-values, in the order of the input: reject those at or below the level.
+/// Holm's adjusted p-values of several tests made at once, in the order of the input: reject those
+/// at or below the level.
+///
+/// His step-down procedure keeps the chance of any false alarm at the level, whatever the dependence
+/// between the tests, and never rejects less than Bonferroni's (S. Holm, "A Simple Sequentially
+/// Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6 (1979), 65-70).
 ///
 /// The i-th smallest of m p-values becomes the greatest of `(m - j + 1) p_j` for j <= i, at most
 /// 1. Values should lie in \[0, 1\]; a NaN is adjusted to 1, as a test that was not made.
-#[must_use]
 pub fn holm(p: &[f64]) -> Vec<f64> {
     let known = |i: usize| if p[i].is_nan() { 1.0 } else { p[i] };
     let mut order: Vec<usize> = (0..p.len()).collect();

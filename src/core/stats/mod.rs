@@ -5,19 +5,12 @@
 //! | Module | Idea |
 //! |---|---|
 //! | [`special`] | incomplete beta and gamma functions, normal and Student distributions |
-//! | [`sample`] | samplers on any generator, most of them with a fixed number of words |
-//! | [`binomial`] | exact binomial draws of any size from a handful of Beta draws |
-//! | [`kl`] | relative entropy of two coins, and the bound that it puts on a success rate |
-//! | [`moments`] | mean and variance in one pass |
-//! | [`interval`] | a closed interval |
-//! | [`quantile`] | quantiles of floats, nearest ranks of counts |
+//! | [`sample`] | samplers on any generator: most with a fixed number of words, some faster |
+//! | [`moments`] | mean and variance in one pass, intervals, quantiles |
 //! | [`comparison`] | paired comparison of several strategies with the best |
-//! | [`variance_components`] | spread between groups and within them |
-//! | [`bootstrap`] | the chance that a strategy is the best, by resampling |
-//! | [`ziggurat`] | fast normal draws, a variable number of words |
+//! | [`bootstrap`] | the chance that a strategy is the best; spread between groups and within them |
+//! | [`goodness`] | does the data fit the model? p-values of several tests made at once |
 //! | [`calibration`] | do predicted chances hold? |
-//! | [`goodness`] | does the data fit the model? |
-//! | [`multiple`] | p-values of several tests made at once |
 //!
 //! Everything that could end in a result file takes its logarithms and exponentials from `libm`,
 //! whose bits are the same on every platform; the standard library's are not. `f64::sqrt` and

@@ -1,4 +1,4 @@
-//! Mean and variance in one pass over the data.
+//! Mean and variance in one pass over the data; quantiles.
 //!
 //! Welford's recurrence keeps the running mean and the sum of squared deviations from it, so that
 //! no large sums are subtracted from each other; Chan's formula joins two such summaries.
@@ -44,31 +44,26 @@ impl Moments {
     }
 
     /// The number of values.
-    #[must_use]
     pub fn count(&self) -> u64 {
         self.count
     }
 
     /// The mean; NaN before the first value.
-    #[must_use]
     pub fn mean(&self) -> f64 {
         if self.count == 0 { f64::NAN } else { self.mean }
     }
 
     /// The sample variance, with divisor n - 1; 0 for fewer than two values.
-    #[must_use]
     pub fn variance(&self) -> f64 {
         if self.count < 2 { 0.0 } else { self.m2 / (self.count - 1) as f64 }
     }
 
     /// The square root of [`variance`](Self::variance).
-    #[must_use]
     pub fn std_dev(&self) -> f64 {
         self.variance().sqrt()
     }
 
     /// The standard error of the mean, `std_dev / sqrt(n)`; 0 for fewer than two values.
-    #[must_use]
     pub fn std_error(&self) -> f64 {
         if self.count < 2 { 0.0 } else { (self.variance() / self.count as f64).sqrt() }
     }
@@ -79,7 +74,6 @@ impl Moments {
     /// values say nothing of their spread: the interval is then the mean alone, and a width of
     /// zero means "unknown", not "exact" (look at [`count`](Self::count)). A confidence outside
     /// (0, 1) gives NaN or infinite ends.
-    #[must_use]
     pub fn mean_interval(&self, confidence: f64) -> Interval {
         if self.count < 2 {
             return Interval { low: self.mean(), high: self.mean() };
@@ -114,8 +108,6 @@ impl FromIterator<f64> for Moments {
     }
 }
 
-// ---- A closed interval.
-
 /// A closed interval of the real line; both ends in the unit of what it is about.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Interval {
@@ -127,37 +119,29 @@ pub struct Interval {
 
 impl Interval {
     /// The interval from `center - half_width` to `center + half_width`.
-    #[must_use]
     pub fn around(center: f64, half_width: f64) -> Self {
         Self { low: center - half_width, high: center + half_width }
     }
 
     /// Whether `x` lies inside, the ends included.
-    #[must_use]
     pub fn contains(&self, x: f64) -> bool {
         self.low <= x && x <= self.high
     }
 
     /// The distance between the ends.
-    #[must_use]
     pub fn width(&self) -> f64 {
         self.high - self.low
     }
 
     /// Half the distance between the ends.
-    #[must_use]
     pub fn half_width(&self) -> f64 {
         self.width() / 2.0
     }
 }
 
-// ---- Quantiles of floats, and nearest ranks of counts.
-//
-// Interpolated quantiles are for metrics of replications, where the sample stands for a
+// ---- Interpolated quantiles are for metrics of replications, where the sample stands for a
 // population. Nearest ranks are for latencies within one replication, where the p99 should be a
-// latency that happened.
-//
-// Source: R. J. Hyndman and Y. Fan, "Sample Quantiles in Statistical Packages", The American
+// latency that happened. R. J. Hyndman and Y. Fan, "Sample Quantiles in Statistical Packages", The American
 // Statistician 50 (1996), 361-365; definitions 7 and 1.
 
 /// The p-quantile of ascending values, linear between `x[floor h]` and the next for
@@ -165,7 +149,6 @@ impl Interval {
 ///
 /// Values must be sorted; p outside \[0, 1\] counts as the nearer end. NaN for no values or a
 /// NaN p.
-#[must_use]
 pub fn quantile(sorted: &[f64], p: f64) -> f64 {
     if sorted.is_empty() || p.is_nan() {
         return f64::NAN;
@@ -183,7 +166,6 @@ pub fn quantile(sorted: &[f64], p: f64) -> f64 {
 ///
 /// Reorders the values. p outside \[0, 1\] counts as the nearer end, NaN as 0. `None` for no
 /// values.
-#[must_use]
 pub fn nearest_rank(values: &mut [u64], p: f64) -> Option<u64> {
     let n = values.len();
     if n == 0 {

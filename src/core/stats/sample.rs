@@ -1,11 +1,11 @@
 //! Samplers on any generator, most of them with a fixed number of words.
 //!
 //! Paired comparison needs every attempt to consume the same number of random words whatever
-//! happens, so all samplers here but [`beta`] take exactly one 64-bit word a draw, by inversion.
+//! happens, so most samplers take exactly one 64-bit word a draw, by inversion; [`beta`],
+//! [`binomial`] and [`normal`] do not.
 //! They give the same bits on every platform, which rand_distr does not promise.
 //!
-//! When not to use it: outside seeded paths, rand_distr has more distributions; its ziggurat
-//! normal is faster, at a variable number of words.
+//! When not to use it: outside seeded paths, rand_distr has more distributions.
 
 use std::sync::LazyLock;
 
@@ -140,8 +140,7 @@ pub fn binomial<R: Rng + ?Sized>(rng: &mut R, n: u64, p: f64) -> u64 {
 // of the word, as J. A. Doornik asks in "An Improved Ziggurat Method to Generate Normal Random
 // Samples" (2005). About a third of the time of inverting the distribution function.
 //
-// When not to use it: where each draw must use a fixed number of words. One word suffices 99
-// times in 100, but not always; see `sample::standard_normal` for that.
+// When not to use it: where each draw must use a fixed number of words; see `standard_normal`.
 
 /// Layers, the base (rectangle and tail) included.
 const LAYERS: usize = 256;
@@ -149,7 +148,6 @@ const LAYERS: usize = 256;
 /// Where the tail begins, and the area of each layer under exp(-x^2/2), for 256 layers: the
 /// solution of "the top layer ends at 0" to all digits of a double.
 const TAIL: f64 = 3.654_152_885_361_009;
-
 const AREA: f64 = 0.004_928_673_233_974_655;
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(TAIL, AREA));

@@ -4,7 +4,7 @@
 //! `block_s` times a multiplier: 1 at the first 429, doubled by each further one up to
 //! `most_multiplier`, and 1 again after a success. (Failures and timeouts change nothing: they say
 //! nothing of the limiter.) The newest 429 decides until when. When all are blocked, the one that
-//! frees first is taken. Free attempts, attempts that cost and tried servers: see `closures.rs`.
+//! frees first is taken. Free attempts, attempts that cost and tried servers: see [`Closures`].
 //!
 //! The doubling is the exponential backoff of Ethernet: R. M. Metcalfe and D. R. Boggs (1976),
 //! Communications of the ACM 19, here a server at a time and without its coin flips.
@@ -86,16 +86,14 @@ impl Strategy for Blocking {
     }
 }
 
-// ---- Which servers are left alone for a while, and Thompson sampling among the others.
-//
-// The rule for attempts is V4's (see `five::thompson`): free ones draw Beta(s+1, f+1) for each
-// candidate and take the largest, those that cost go to the highest s/n. Closed servers are left
-// out first. Exclusions are dropped in this order:
-// 1. When the request has tried every open server, tried ones are candidates again: an open
-// server may well succeed at the second attempt, a closed one is expected to refuse.
-// 2. When every server is closed, the one that opens first is taken, tried or not.
-
-/// Until when each server is closed.
+/// Which servers are left alone for a while, and Thompson sampling among the others.
+///
+/// The rule for attempts is V4's: free ones draw Beta(s+1, f+1) for each candidate and take the
+/// largest, those that cost go to the highest s/n. Closed servers are left out first. Exclusions are
+/// dropped in this order:
+/// 1. When the request has tried every open server, tried ones are candidates again: an open
+///    server may well succeed at the second attempt, a closed one is expected to refuse.
+/// 2. When every server is closed, the one that opens first is taken, tried or not.
 #[derive(Debug, Clone)]
 pub(crate) struct Closures {
     /// The first moment at which the server is open again.

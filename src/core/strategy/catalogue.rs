@@ -1,4 +1,5 @@
-//! Every strategy there is, as one list: what `StrategySpec` may hold, and what a name means.
+//! Every strategy there is, as one list: what `StrategySpec` may hold, and what a text (`v1`, `mesh`,
+//! `v5:initial_scale=2:decay=0.7`) or a table of a file means.
 
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -125,9 +126,6 @@ const ORACLE: &str = "oracle";
 
 impl StrategySpec {
     /// The strategy with that name or alias (`v1` to `v5`), with default parameters.
-    ///
-    /// # Errors
-    /// [`SpecError::Unknown`].
     pub fn from_name(name: &str) -> Result<Self, SpecError> {
         let wanted = name.to_ascii_lowercase();
         let is_wanted = |s: &Self| s.name() == wanted || s.alias().is_some_and(|a| a == wanted);
@@ -161,8 +159,6 @@ impl StrategySpec {
         self.entry().alias
     }
 }
-
-// ---- Strategies as text: `v1`, `mesh`, `v5:initial_scale=2:decay=0.7`, or a table of a file.
 
 /// Text that names no strategy, or one that cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -221,14 +217,12 @@ impl SpecError {
     /// What would mend it, for people.
     pub fn help(&self) -> String {
         match self {
-            Self::Unknown { suggestion: Some(close), .. } => {
-                format!(
-                    "did you mean `{close}`? (known: {})",
-                    StrategySpec::known_names().join(", ")
-                )
-            }
-            Self::Unknown { .. } => {
-                format!("expected one of {}", StrategySpec::known_names().join(", "))
+            Self::Unknown { suggestion, .. } => {
+                let known = StrategySpec::known_names().join(", ");
+                match suggestion {
+                    Some(close) => format!("did you mean `{close}`? (known: {known})"),
+                    None => format!("expected one of {known}"),
+                }
             }
             Self::NotOne { name } if name == ORACLE => "the oracle is always shown".to_owned(),
             Self::NotOne { .. } => "name one of its strategies".to_owned(),
@@ -246,9 +240,6 @@ impl StrategySpec {
     /// The strategies that a text names: a name or alias, with parameters behind colons or
     /// without, or a group (`all` for the five, `everything` for all that are ranked). The
     /// references `oracle` and `random`, which are always shown, stand for none.
-    ///
-    /// # Errors
-    /// See [`SpecError`].
     pub fn named_by(text: &str) -> Result<Vec<Self>, SpecError> {
         let wanted = text.to_ascii_lowercase();
         if wanted == EVERYTHING {
@@ -266,9 +257,6 @@ impl StrategySpec {
     }
 
     /// One strategy: `thompson`, `v1:discover_limit=30`, `v5:initial_scale=2:decay=0.7`.
-    ///
-    /// # Errors
-    /// See [`SpecError`].
     pub fn from_text(text: &str) -> Result<Self, SpecError> {
         let mut parts = text.split(':');
         let name = parts.next().unwrap_or_default().trim();
@@ -283,9 +271,6 @@ impl StrategySpec {
     }
 
     /// The strategy of that name with the parameters of a table, defaults where it has none.
-    ///
-    /// # Errors
-    /// See [`SpecError`].
     pub fn from_table(name: &str, parameters: &toml::Table) -> Result<Self, SpecError> {
         let lower = name.to_ascii_lowercase();
         let is_group = Group::RANKED.into_iter().any(|group| group.name() == lower);
@@ -458,10 +443,7 @@ mod tests {
     /// At any number of servers, whatever happens, a strategy chooses a server that is there.
     #[test]
     fn every_strategy_copes_with_one_server_and_with_a_thousand() {
-        use crate::domain::Outcome::Failure;
-        use crate::domain::Outcome::RateLimited;
-        use crate::domain::Outcome::Success;
-        use crate::domain::Outcome::TimedOut;
+        use crate::domain::Outcome::{Failure, RateLimited, Success, TimedOut};
         for spec in StrategySpec::all_with_defaults() {
             for servers in [1, 2, 1000] {
                 let rng = Streams::new(1).stream(Purpose::Strategy, 0, 0);
@@ -507,13 +489,8 @@ mod tests {
         };
         assert_eq!(names("all"), super::FIVE);
         assert!(names("oracle").is_empty() && names("random").is_empty());
-        let everything = names("everything");
-        let ranked = StrategySpec::all_with_defaults().len() - names_of(Group::Reference);
-        assert_eq!(everything.len(), ranked);
-    }
-
-    fn names_of(group: Group) -> usize {
-        StrategySpec::of_group(group).count()
+        let references = StrategySpec::of_group(Group::Reference).count();
+        assert_eq!(names("everything").len() + references, StrategySpec::all_with_defaults().len());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! KL-UCB: UCB1 with the bound that the data of a coin allow, no wider.
 //!
 //! index = the largest q with n d(s/n, q) <= ln t + c ln ln t, where d is the relative entropy of
-//! two coins (`stats::kl`) and t the number of attempts so far. Untried servers come first. In the
+//! two coins and t the number of attempts so far. Untried servers come first. In the
 //! long run no rule explores less: its regret meets the bound of Lai and Robbins (1985).
 //! A. Garivier and O. Cappé (2011), "The KL-UCB Algorithm for Bounded Stochastic Bandits and
 //! Beyond", COLT, arXiv 1102.2490, algorithm 1, equation (1). Their proof takes c = 3 and they
@@ -57,22 +57,13 @@ impl Rule for KlUcbSpec {
     }
 }
 
-// ---- Relative entropy of two coins, and the largest success rate that it leaves plausible.
-//
-// d(p, q) = p ln(p/q) + (1-p) ln((1-p)/(1-q)), with 0 ln 0 = 0. The upper bound at a level is the
-// largest q with d(p, q) <= level, the index of KL-UCB: O. Garivier and O. Cappé (2011), "The
-// KL-UCB Algorithm for Bounded Stochastic Bandits and Beyond", arXiv 1102.2490, algorithm 1.
-//
-// d is convex in q, so Newton's method from any point above the bound comes down to it without
-// ever passing it, at about six logarithms a bound.
-
 /// Newton's steps shrink at least by half until they are quadratic; 60 cover every double.
 const MOST_STEPS: u32 = 60;
 
-/// d(p, q) in nats, for p and q in \[0, 1\]; infinite where q rules out what p allows.
-#[must_use]
+/// The relative entropy d(p, q) = p ln(p/q) + (1-p) ln((1-p)/(1-q)) of two coins, with 0 ln 0 = 0, in
+/// nats, for p and q in \[0, 1\]; infinite where q rules out what p allows.
 #[inline]
-pub fn bernoulli_kl(p: f64, q: f64) -> f64 {
+fn bernoulli_kl(p: f64, q: f64) -> f64 {
     term(p, q) + term(1.0 - p, 1.0 - q)
 }
 
@@ -82,11 +73,12 @@ fn term(p: f64, q: f64) -> f64 {
     if p == 0.0 { 0.0 } else { p * libm::log(p / q) }
 }
 
-/// The largest q in \[p, 1\] with d(p, q) <= `level`, to about 1e-14, for p in \[0, 1\].
+/// The largest q in \[p, 1\] with d(p, q) <= `level`, to about 1e-14, for p in \[0, 1\]; p itself for
+/// a level of 0 or less.
 ///
-/// p itself for a level of 0 or less.
-#[must_use]
-pub fn kl_upper_bound(p: f64, level: f64) -> f64 {
+/// d is convex in q, so Newton's method from any point above the bound comes down to it without ever
+/// passing it, at about six logarithms a bound.
+fn kl_upper_bound(p: f64, level: f64) -> f64 {
     if level <= 0.0 || p >= 1.0 {
         return p;
     }
@@ -115,15 +107,6 @@ mod tests {
     use super::*;
     use crate::domain::Outcome;
     use crate::strategy::testing::{decide, observe, tallied};
-
-    #[test]
-    fn tries_every_server_once_before_repeating() {
-        let mut strategy = tallied(KlUcbSpec::default(), 3);
-        for expected in [0, 1, 2] {
-            assert_eq!(decide(&mut strategy, 0, &[]), expected);
-            observe(&mut strategy, expected, Outcome::Success);
-        }
-    }
 
     /// With n failures and nothing else the index is 1 - t^(-1/n), as d(0, q) = -ln(1-q): the least
     /// tried wins, the first on a tie.

@@ -1,28 +1,28 @@
 //! Strategies decide where the next attempt goes, from observations only.
 //!
-//! A strategy never sees the hidden truth (that is `world`), never learns the time except as
+//! A strategy never sees the hidden truth (its crate does not know it), never learns the time except as
 //! an argument, and gets its randomness once, at construction. The simulator and the live
 //! proxy run the very same objects.
 //!
-//! To add one: a new file in the folder of its group, with what it [declares](declared) of itself
-//! and its [`Rule`](parts::Rule), or its state and `impl Strategy` where it remembers more than
-//! tallies; then one line in `catalogue.rs`. Names, help, checks of parameters and the search for
-//! better ones follow.
+//! To add one: a new file here, with what it says of itself (`declared!`) and its
+//! [`Rule`](tallied::Rule), or its state and `impl Strategy` where it remembers more than tallies;
+//! then one line in `catalogue.rs`. Names, help, checks of parameters and the search for better ones
+//! follow.
 
 mod bayes_ucb;
 mod blocking;
 mod catalogue;
-pub mod declared;
+mod declared;
 mod discounted_thompson;
 mod epsilon_greedy;
-pub mod explore_first;
+mod explore_first;
 mod greedy;
 mod irs_fh;
-pub mod kl_ucb;
+mod kl_ucb;
 mod larkin;
-pub mod mesh;
+mod mesh;
 mod p2c_peak_ewma;
-pub mod random;
+mod random;
 mod retry_budget;
 mod round_robin;
 mod sliding_window_ucb;
@@ -41,9 +41,7 @@ pub use self::catalogue::{FIVE, SpecError, StrategySpec};
 pub(crate) use self::declared::declared;
 pub use self::declared::{Declared, Entry, Group, Parameter, Range};
 pub use self::explore_first::ExploreFirstSpec;
-pub use self::mesh::Watch;
 pub use self::random::RandomSpec;
-pub use self::tallied::candidates;
 pub use self::testing::{decide, observe};
 pub use self::thompson::ThompsonSpec;
 
@@ -95,8 +93,6 @@ pub struct ServerEstimate {
     /// Success rate that the strategy would bet on, 0 to 1.
     pub success_rate: f64,
 }
-
-// ---- What a balancer that watches load and health has to tell at the end of a run.
 
 /// So many first switches are kept, so that memory does not grow with a run.
 pub const SWITCHES_KEPT: usize = 1000;

@@ -154,8 +154,6 @@ impl Tallies {
     }
 }
 
-// ---- Choosing the server with the highest value; ties go to the first.
-
 /// The position of the largest value, the first on a tie; server 0 for an empty slice.
 #[inline]
 pub fn first_max(values: &[f64]) -> ServerId {

@@ -2,24 +2,20 @@
 //!
 //! Beliefs are Beta(s+1, f+1) as in `thompson`; a 429 does not touch them and masks the server for
 //! `cooldown_s` from the moment of the answer (a further 429 starts the second anew). When all are
-//! masked, the one masked longest ago is taken. Free attempts, attempts that cost and tried
-//! servers: see `closures.rs`.
+//! masked, the one masked longest ago is taken. That is `blocking` with blocks that do not grow.
 //!
 //! Limits: the cooldown is a guess about the limiter. A limit of a few attempts per second and
 //! server needs a shorter one, a long window a longer one, or every end of a mask costs a refusal.
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::domain::{Attempt, Outcome, PendingRequest, Span, Timestamp};
-use crate::strategy::blocking::Closures;
+use crate::strategy::blocking::{Blocking, BlockingSpec};
 use crate::strategy::declared::{Range, declared};
-use crate::strategy::tallied::Tallies;
-use crate::strategy::{Decision, ServerEstimate, Strategy};
 
 declared! {
     name: "thompson-masked", group: RateLimit,
     idea: "Thompson; a refusal masks the server for a second and says nothing of its rate",
-    build: |spec, fleet, rng| ThompsonMasked::new(spec, fleet.servers(), rng),
+    build: |spec, fleet, rng| spec.strategy(fleet.servers(), rng),
     pub struct ThompsonMaskedSpec {
         /// how long a refusal (429) masks its server, in seconds
         cooldown_s: f64 = 1.0, Range::number(0.0, 3600.0, (0.05, 10.0));
@@ -28,59 +24,24 @@ declared! {
     }
 }
 
-/// Thompson sampling with a mask.
-#[derive(Debug)]
-pub struct ThompsonMasked {
-    exclude_tried: bool,
-    cooldown: Span,
-    masks: Closures,
-    /// Successes and failures; refusals are not counted.
-    tallies: Tallies,
-    rng: ChaCha8Rng,
-}
-
-impl ThompsonMasked {
-    /// A fresh memory of `servers` servers.
-    pub fn new(spec: ThompsonMaskedSpec, servers: usize, rng: ChaCha8Rng) -> Self {
-        Self {
-            exclude_tried: spec.exclude_tried,
-            cooldown: Span::from_millis_f64(spec.cooldown_s * 1e3),
-            masks: Closures::new(servers),
-            tallies: Tallies::new(servers),
-            rng,
-        }
-    }
-}
-
-impl Strategy for ThompsonMasked {
-    fn decide(&mut self, now: Timestamp, request: &PendingRequest) -> Decision {
-        let Self { masks, tallies, rng, .. } = self;
-        Decision::Send(
-            masks.thompson(now, request, self.exclude_tried, rng, |server| tallies.counts(server)),
-        )
-    }
-
-    fn on_outcome(&mut self, now: Timestamp, attempt: &Attempt, outcome: Outcome) {
-        if outcome == Outcome::RateLimited {
-            self.masks.close(attempt.server, now, self.cooldown);
-        } else {
-            self.tallies.record(attempt, outcome);
-        }
-    }
-
-    fn estimates(&self) -> Vec<ServerEstimate> {
-        self.tallies.estimates()
+impl ThompsonMaskedSpec {
+    /// Blocks that do not grow.
+    fn strategy(self, servers: usize, rng: ChaCha8Rng) -> Blocking {
+        let Self { cooldown_s: block_s, exclude_tried } = self;
+        Blocking::new(BlockingSpec { block_s, most_multiplier: 1.0, exclude_tried }, servers, rng)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Outcome;
+    use crate::strategy::Strategy;
     use crate::strategy::testing::{decide_at, observe_at, rng};
 
     /// Server 0 is good beyond doubt.
-    fn learned() -> ThompsonMasked {
-        let mut strategy = ThompsonMasked::new(ThompsonMaskedSpec::default(), 3, rng());
+    fn learned() -> Blocking {
+        let mut strategy = ThompsonMaskedSpec::default().strategy(3, rng());
         for _ in 0..300 {
             observe_at(&mut strategy, 0.0, 0, Outcome::Success);
             observe_at(&mut strategy, 0.0, 1, Outcome::Failure);

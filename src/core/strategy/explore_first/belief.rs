@@ -1,4 +1,5 @@
-//! What is believed of each server's success rate, and whether it is up at all.
+//! What is believed of each server's success rate, and whether it is up at all; the population that
+//! servers come from; and how much optimism a horizon is worth.
 //!
 //! While up, a server's outcomes are coins of one rate: Beta(s + alpha, f + beta) with the
 //! population's alpha and beta. A two-state filter tells outages from bad luck (Hamilton 1989,
@@ -224,9 +225,7 @@ pub(crate) fn power(base: f64, mut exponent: u64) -> f64 {
 
 /// Steps of the table, eight to an octave, from 2^-10 to 2^20 attempts.
 const STEPS: usize = 240;
-
 const STEPS_PER_OCTAVE: f64 = 8.0;
-
 const FIRST_OCTAVE: f64 = -10.0;
 
 static TABLE: LazyLock<[f64; STEPS + 1]> = LazyLock::new(|| {

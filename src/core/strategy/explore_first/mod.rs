@@ -12,15 +12,15 @@
 //! d D (1 - s*)^(3 - k), so the prices of exploring stand as (1 - s*)^2 : (1 - s*) : 1. A server
 //! found better by e saves about e D (1 - s*)^2 in each of the N requests to come. The ratio of
 //! that gain to the price of attempt k is the horizon that its optimism may count on,
-//! h_k = N (1 - s*)^(k - 1), from which D has dropped out; `optimism` turns it into a number of
+//! h_k = N (1 - s*)^(k - 1), from which D has dropped out; `belief` turns it into a number of
 //! standard deviations (an optimistic Gittins index). N is not known: as many requests again as
 //! have been seen, and `first_horizon` more. Hence with s* = 0.9 and N = 500 attempt 1 is worth
 //! 2.2 standard deviations, attempt 2 1.5 and attempt 3 0.7; paid attempts count as a fourth.
 //!
 //! Means are shrunk towards the population of servers, which is estimated as the run goes
-//! (`prior`). Failures of a server are independent over attempts, so tried servers are not
+//! (`belief`). Failures of a server are independent over attempts, so tried servers are not
 //! excluded; a failure moves the belief before the next attempt, which diversifies by itself.
-//! `belief` tells outages from bad luck, `recovery` learns rate limits, `load` what attempts in
+//! `belief` tells outages from bad luck, too; `recovery` learns rate limits and what attempts in
 //! flight do. With limits, attempt k minimises (1 - a_i x_i) V_(k+1)(i) over servers, where a_i is
 //! the chance of acceptance, x_i the optimistic rate and V_(k+1)(i) the best that can be done in
 //! the free attempts left when i has been used. A good server that refuses retries is thus not
@@ -45,7 +45,7 @@ mod recovery;
 
 use crate::domain::{Attempt, Outcome, PendingRequest, ServerId, Span, Timestamp};
 use crate::strategy::declared::{Range, declared};
-use crate::strategy::explore_first::belief::{Beliefs, Population, power};
+use crate::strategy::explore_first::belief::{Beliefs, Population, of_horizon, power};
 use crate::strategy::explore_first::recovery::{Crowding, Recovery};
 use crate::strategy::{Decision, ServerEstimate, Strategy};
 
@@ -120,9 +120,7 @@ impl ExploreFirst {
     #[inline]
     fn optimism(&self, attempt: u32, best: f64) -> f64 {
         let requests = self.requests as f64 + self.spec.first_horizon;
-        crate::strategy::explore_first::belief::of_horizon(
-            requests * power(1.0 - best, u64::from(attempt).min(PAID)),
-        )
+        of_horizon(requests * power(1.0 - best, u64::from(attempt).min(PAID)))
     }
 
     /// The server with the highest optimistic log odds: the rule where all servers accept.
@@ -257,7 +255,6 @@ impl Strategy for ExploreFirst {
 
 /// The most attempts that are planned ahead.
 const DEPTH: u32 = 2;
-
 const KEPT: usize = DEPTH as usize + 1;
 
 /// No server.
@@ -265,7 +262,7 @@ const NONE: usize = usize::MAX;
 
 /// The servers with the best chances of success now.
 #[derive(Debug, Clone)]
-pub(crate) struct Lookahead {
+struct Lookahead {
     /// Chance of success now, best first.
     value: [f64; KEPT],
     server: [usize; KEPT],
@@ -275,11 +272,10 @@ pub(crate) struct Lookahead {
 
 impl Lookahead {
     /// No servers.
-    pub(crate) const EMPTY: Self =
-        Self { value: [0.0; KEPT], server: [NONE; KEPT], again: [0.0; KEPT] };
+    const EMPTY: Self = Self { value: [0.0; KEPT], server: [NONE; KEPT], again: [0.0; KEPT] };
 
     /// The best chance of success now.
-    pub(crate) fn best(&self) -> f64 {
+    fn best(&self) -> f64 {
         self.value[0]
     }
 
@@ -384,8 +380,6 @@ mod tests {
         assert_eq!(ahead.value, [0.9, 0.7, 0.7]);
         assert_eq!(ahead.server, [4, 1, 3]);
     }
-
-    // ---- The whole rule: a literal transcription where nothing disturbs it, and what it does with limits.
 
     const MS: u64 = 1_000_000;
 

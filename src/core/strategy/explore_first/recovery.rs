@@ -1,4 +1,5 @@
-//! Which servers would refuse now: what refusals (429) and acceptances taught of rate limits.
+//! Which servers would refuse now: what refusals (429) and acceptances taught of rate limits; and
+//! what attempts in flight do.
 //!
 //! Nothing is assumed of the kind of limit. What counts is a gap, sorted into half octaves: since
 //! the server last accepted an attempt ("fresh"), or since it last refused one if it has not
@@ -233,7 +234,6 @@ impl Recovery {
 
 /// Half octaves from 2^16 ns (66 microseconds) to 2^34 ns (17 seconds).
 const BINS: usize = 36;
-
 const FIRST_OCTAVE: u32 = 16;
 
 /// Most outcomes that a cell remembers.
@@ -241,14 +241,14 @@ const MEMORY: f32 = 30.0;
 
 /// Acceptances and refusals by gap.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Table {
+struct Table {
     accepted: [f32; BINS],
     refused: [f32; BINS],
 }
 
 impl Table {
     /// Nothing seen.
-    pub(crate) const EMPTY: Self = Self { accepted: [0.0; BINS], refused: [0.0; BINS] };
+    const EMPTY: Self = Self { accepted: [0.0; BINS], refused: [0.0; BINS] };
 
     /// An acceptance after the gap `bin`; after longer ones it would have been accepted, too.
     fn accept(&mut self, bin: usize) {
@@ -259,7 +259,7 @@ impl Table {
     }
 
     /// A refusal after the gap `bin`; after shorter ones it would have been refused, too.
-    pub(crate) fn refuse(&mut self, bin: usize) {
+    fn refuse(&mut self, bin: usize) {
         for b in 0..=bin {
             self.refused[b] += 1.0;
             self.forget(b);
@@ -276,7 +276,7 @@ impl Table {
 
     /// The chance of acceptance, `prior` counting as one outcome.
     #[inline]
-    pub(crate) fn chance(&self, b: usize, prior: f32) -> f32 {
+    fn chance(&self, b: usize, prior: f32) -> f32 {
         (self.accepted[b] + prior) / (self.accepted[b] + self.refused[b] + 1.0)
     }
 }

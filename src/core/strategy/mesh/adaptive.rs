@@ -202,15 +202,15 @@ const LEAST_RELATIVE_SD: f64 = 0.05;
 
 /// Where a signal rises and falls, in standard deviations above its mean.
 #[derive(Debug, Clone, Copy)]
-pub struct Bounds {
-    pub enter: f64,
+struct Bounds {
+    enter: f64,
     /// At most `enter`.
-    pub leave: f64,
+    leave: f64,
 }
 
 /// One signal.
 #[derive(Debug, Clone, Default)]
-pub struct Signal {
+struct Signal {
     seen: u32,
     mean: f64,
     variance: f64,
@@ -223,7 +223,7 @@ pub struct Signal {
 
 impl Signal {
     /// The next window's value; `least_sd` is the least noise that it is known to have.
-    pub fn observe(&mut self, value: f64, least_sd: f64, bounds: Bounds) {
+    fn observe(&mut self, value: f64, least_sd: f64, bounds: Bounds) {
         let sd = self.variance.sqrt().max(least_sd).max(LEAST_RELATIVE_SD * self.mean.abs());
         self.last = (value, self.mean, sd);
         let known = self.seen >= WARM_UP;
@@ -238,12 +238,12 @@ impl Signal {
         self.learn(value, beyond || self.high);
     }
 
-    pub fn is_high(&self) -> bool {
+    fn is_high(&self) -> bool {
         self.high
     }
 
     /// The newest value against the bound that it rose over.
-    pub fn in_words(&self, bounds: Bounds) -> String {
+    fn in_words(&self, bounds: Bounds) -> String {
         let (value, mean, sd) = self.last;
         let high_above = mean + bounds.enter * sd;
         format!("{value:.4} (usual {mean:.4}, high above {high_above:.4})")
@@ -259,37 +259,35 @@ impl Signal {
     }
 }
 
-// ---- A stretch of outcomes, and what it says in three numbers.
-
 /// The latency of the past forgets half of itself in so many windows.
 const PAST_HALF_LIFE: f64 = 8.0;
 
 /// What a full window says.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Windowed {
+struct Windowed {
     /// Mean over the attempts sent of the variance of load just after.
-    pub load_variance: f64,
+    load_variance: f64,
     /// Failures and timeouts among the outcomes.
-    pub failure_share: f64,
+    failure_share: f64,
     /// Log of the mean success latency over that of the windows before; none without successes
     /// or without a past.
-    pub latency_trend: Option<f64>,
+    latency_trend: Option<f64>,
     outcomes: u32,
 }
 
 impl Windowed {
     /// The binomial standard deviation that a share of so many outcomes has by chance, with one
     /// success and one failure added so that it is never 0.
-    pub fn failure_noise(&self) -> f64 {
+    fn failure_noise(&self) -> f64 {
         let n = f64::from(self.outcomes);
         let p = (self.failure_share * n + 1.0) / (n + 2.0);
         (p * (1.0 - p) / n).sqrt()
     }
 }
 
-/// Collects.
+/// A stretch of outcomes that is not full yet.
 #[derive(Debug, Clone)]
-pub struct Window {
+struct Window {
     length: u32,
     outcomes: u32,
     failures: u32,
@@ -302,7 +300,7 @@ pub struct Window {
 }
 
 impl Window {
-    pub fn new(length: u32) -> Self {
+    fn new(length: u32) -> Self {
         Self {
             length,
             outcomes: 0,
@@ -314,13 +312,13 @@ impl Window {
         }
     }
 
-    pub fn add_load(&mut self, variance: f64) {
+    fn add_load(&mut self, variance: f64) {
         self.sent += 1;
         self.load_variance += variance;
     }
 
     /// The window's content if this outcome fills it; a new one begins then.
-    pub fn add_outcome(&mut self, outcome: Outcome, latency: Span) -> Option<Windowed> {
+    fn add_outcome(&mut self, outcome: Outcome, latency: Span) -> Option<Windowed> {
         match outcome {
             Outcome::RateLimited => return None,
             Outcome::Success => self.latency_ms += latency.as_millis_f64(),
@@ -423,8 +421,6 @@ mod tests {
         let second = fill(10.0);
         assert!((second.latency_trend.unwrap() - 2.0_f64.ln()).abs() < 1e-12, "twice as slow");
     }
-
-    // ---- The whole strategy: it stays put under noise, moves on a step, and says why.
 
     /// What the world does in one stretch.
     struct Weather {

@@ -40,6 +40,30 @@ impl Health {
 /// Usual latency forgets half of its past in so many successes of the fleet.
 const USUAL_LATENCY_HALF_LIFE: f64 = 100.0;
 
+/// How health is watched, and what follows for the choice.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Watch {
+    /// Outcomes after which half of the older evidence is gone; above 0.
+    pub half_life: f64,
+    /// Seconds in which half of what is held against a server fades; above 0.
+    pub recovery_s: f64,
+    /// Health below which a server is left out, 0 to 1.
+    pub health_threshold: f64,
+    /// Whether the threshold is a share of the health of the healthiest.
+    pub relative_threshold: bool,
+    /// A success slower than so many times the usual latency counts less; at least 1.
+    pub slow_factor: f64,
+    /// Avoid servers that the request has tried.
+    pub exclude_tried: bool,
+}
+
+impl Watch {
+    /// The rule by which health changes.
+    pub fn rule(&self) -> HealthRule {
+        HealthRule::new(self.half_life, self.recovery_s, self.slow_factor)
+    }
+}
+
 /// How health follows from outcomes and time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HealthRule {

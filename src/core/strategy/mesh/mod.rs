@@ -23,7 +23,7 @@ mod weighted_round_robin;
 use rand_chacha::ChaCha8Rng;
 
 use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, ServerId, ServerSet, Timestamp};
-use crate::strategy::mesh::health::HealthRule;
+use crate::strategy::mesh::health::Watch;
 use crate::strategy::mesh::view::View;
 use crate::strategy::{Decision, Notes, ServerEstimate, Strategy};
 
@@ -31,8 +31,6 @@ pub use self::adaptive::AdaptiveSpec;
 pub use self::least_connections::LeastConnectionsSpec;
 pub use self::power_of_two::PowerOfTwoSpec;
 pub use self::weighted_round_robin::WeightedRoundRobinSpec;
-
-// ---- The strategy that a picker becomes with the family's common eyes.
 
 /// Chooses among the servers considered.
 pub trait Pick: Send {
@@ -51,7 +49,7 @@ pub trait Pick: Send {
     }
 }
 
-/// A picker with eyes.
+/// The strategy that a picker becomes with the family's common eyes.
 #[derive(Debug)]
 pub struct Mesh<P> {
     view: View,
@@ -92,34 +90,8 @@ impl<P: Pick> Strategy for Mesh<P> {
     }
 }
 
-// ---- The parameters that all strategies of the family have: how they watch health.
-
-/// How health is watched, and what follows for the choice.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Watch {
-    /// Outcomes after which half of the older evidence is gone; above 0.
-    pub half_life: f64,
-    /// Seconds in which half of what is held against a server fades; above 0.
-    pub recovery_s: f64,
-    /// Health below which a server is left out, 0 to 1.
-    pub health_threshold: f64,
-    /// Whether the threshold is a share of the health of the healthiest.
-    pub relative_threshold: bool,
-    /// A success slower than so many times the usual latency counts less; at least 1.
-    pub slow_factor: f64,
-    /// Avoid servers that the request has tried.
-    pub exclude_tried: bool,
-}
-
-impl Watch {
-    /// The rule by which health changes.
-    pub fn rule(&self) -> HealthRule {
-        HealthRule::new(self.half_life, self.recovery_s, self.slow_factor)
-    }
-}
-
-/// `declared!` for this family: to a strategy's own
-/// parameters come those of [`Watch`], and `watch` for these.
+/// `declared!` for this family: to a strategy's own parameters come those of [`Watch`], and `watch`
+/// for these.
 macro_rules! mesh_declared {
     (
         name: $name:literal,
@@ -150,8 +122,8 @@ macro_rules! mesh_declared {
 
         impl $spec {
             /// How it watches health.
-            pub fn watch(&self) -> $crate::strategy::Watch {
-                $crate::strategy::Watch {
+            pub fn watch(&self) -> $crate::strategy::mesh::health::Watch {
+                $crate::strategy::mesh::health::Watch {
                     half_life: self.half_life,
                     recovery_s: self.recovery_s,
                     health_threshold: self.health_threshold,

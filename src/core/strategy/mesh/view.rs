@@ -12,8 +12,7 @@
 //! may leave nobody; then all are considered, as always.
 
 use crate::domain::{Attempt, Fleet, Outcome, PendingRequest, ServerId, ServerSet, Timestamp};
-use crate::strategy::mesh::Watch;
-use crate::strategy::mesh::health::{Health, HealthRule};
+use crate::strategy::mesh::health::{Health, HealthRule, Watch};
 use crate::strategy::tallied::NOBODY;
 use crate::strategy::{Notes, ServerEstimate};
 
@@ -238,48 +237,45 @@ impl View {
     }
 }
 
-// ---- A set of servers that can be drawn from and changed in constant time.
-//
-// Members stand in one array, and each server knows its place there; taking one out moves the
-// last member into its place. This is what keeps `power-of-two` at O(1) with thousands of servers.
-
 /// Marks a server that is not a member.
 const NOWHERE: u16 = u16::MAX;
 
-/// Servers that pass, of a fixed number of servers; at first all of them.
+/// Servers that pass, of a fixed number of servers; at first all of them. Drawing one and changing
+/// one take constant time, which keeps `power-of-two` at O(1) with thousands of servers: members
+/// stand in one array, and taking one out moves the last into its place.
 #[derive(Debug, Clone)]
-pub struct Passing {
+struct Passing {
     members: Vec<ServerId>,
     /// Place of each server in `members`.
     places: Vec<u16>,
 }
 
 impl Passing {
-    pub fn all(servers: usize) -> Self {
+    fn all(servers: usize) -> Self {
         Self {
             members: ServerId::all(servers).collect(),
             places: ServerId::all(servers).map(|s| s.0).collect(),
         }
     }
 
-    pub fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.members.len()
     }
 
     #[inline]
-    pub fn contains(&self, server: ServerId) -> bool {
+    fn contains(&self, server: ServerId) -> bool {
         self.places[server.index()] != NOWHERE
     }
 
     /// The member at a place below [`len`](Self::len); places change with the set.
     #[inline]
-    pub fn at(&self, place: usize) -> ServerId {
+    fn at(&self, place: usize) -> ServerId {
         self.members[place]
     }
 
     /// Puts the server in or takes it out.
     #[inline]
-    pub fn set(&mut self, server: ServerId, passes: bool) {
+    fn set(&mut self, server: ServerId, passes: bool) {
         if passes == self.contains(server) {
             return;
         }
@@ -297,15 +293,13 @@ impl Passing {
     }
 }
 
-// ---- How unevenly load lies: the variance over servers of requests in flight.
-//
-// At a moment it is (1/n) sum x_i^2 - ((1/n) sum x_i)^2, x_i being the requests in flight at
-// server i; both sums are kept as whole numbers, so that a change costs O(1) and nothing is
-// rounded. Over a run it is the average over time, from the first attempt to the last event.
-
-/// The variance of load, now and on average.
+/// How unevenly load lies: the variance over servers of requests in flight.
+///
+/// At a moment it is (1/n) sum x_i^2 - ((1/n) sum x_i)^2, x_i being the requests in flight at
+/// server i; both sums are kept as whole numbers, so that a change costs O(1) and nothing is
+/// rounded. Over a run it is the average over time, from the first attempt to the last event.
 #[derive(Debug, Clone)]
-pub struct Load {
+struct Load {
     servers: u128,
     /// Requests in flight.
     sum: u128,
@@ -320,7 +314,7 @@ pub struct Load {
 }
 
 impl Load {
-    pub fn new(servers: usize) -> Self {
+    fn new(servers: usize) -> Self {
         Self {
             servers: servers as u128,
             sum: 0,
@@ -333,7 +327,7 @@ impl Load {
 
     /// The requests in flight at one server went from `before` to `after`.
     #[inline]
-    pub fn change(&mut self, now: Timestamp, before: u32, after: u32) {
+    fn change(&mut self, now: Timestamp, before: u32, after: u32) {
         match self.since {
             None => self.since = Some(now),
             Some(_) => self.area_s += self.variance() * now.since(self.changed_at).as_secs_f64(),
@@ -346,24 +340,22 @@ impl Load {
 
     /// The variance now.
     #[inline]
-    pub fn variance(&self) -> f64 {
+    fn variance(&self) -> f64 {
         let n = self.servers;
         (n * self.squares - self.sum * self.sum) as f64 / (n * n) as f64
     }
 
     /// The average over time, 0 before any time has passed.
-    pub fn average(&self) -> f64 {
+    fn average(&self) -> f64 {
         let elapsed = self.changed_at.since(self.since.unwrap_or_default()).as_secs_f64();
         if elapsed > 0.0 { self.area_s / elapsed } else { 0.0 }
     }
 }
 
-// ---- A server as a mesh sees it: what is declared of it, and what has been learned of it.
-//
-// Address and metadata are for people and stay in the [`Fleet`]; what decisions need is here, in
-// one cache line a server, because the strategies run over thousands of them.
-
-/// One server.
+/// A server as a mesh sees it: what is declared of it, and what has been learned of it.
+///
+/// Address and metadata are for people and stay in the [`Fleet`]; what decisions need is here, in
+/// one cache line a server, because the strategies run over thousands of them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Server {
     /// Declared share of the load relative to the others; above 0 and finite.
@@ -512,8 +504,6 @@ mod tests {
         server.health = Health::new(0.0).unwrap();
         assert_eq!((server.load(0), server.load(1)), (0.0, 1000.0));
     }
-
-    // ---- Thresholds, recovery, and the whole against a slow transcription.
 
     fn quick(spec: LeastConnectionsSpec) -> LeastConnectionsSpec {
         LeastConnectionsSpec { half_life: 1.0, ..spec }
