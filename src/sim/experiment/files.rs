@@ -1,4 +1,5 @@
-//! Experiments as TOML files in `experiments/`. Flags override them; keys: experiments/README.md.
+//! Experiments, and scenarios of their own, as TOML files in `experiments/`. Flags override them; keys:
+//! experiments/README.md.
 
 use std::path::{Path, PathBuf};
 
@@ -133,7 +134,7 @@ impl RawExperimentFile {
             let problem = format!("\"{name}\" cannot name a folder");
             return Err(Violation::new("name", problem, "letters, digits, - and _"));
         }
-        check(self.requests, self.rps, self.traffic.as_ref(), self.rules.as_ref())?;
+        let settings = settings(self.requests, self.rps, self.traffic, self.rules)?;
         if let Some(n) = self.replications
             && !Plan::REPLICATIONS.contains(&n)
         {
@@ -156,12 +157,7 @@ impl RawExperimentFile {
         Ok(ExperimentFile {
             name,
             description: self.description,
-            settings: Settings {
-                requests: self.requests,
-                requests_per_second: self.rps,
-                traffic: self.traffic.unwrap_or_default(),
-                rules: self.rules.unwrap_or_default(),
-            },
+            settings,
             scenario_files: self.scenarios,
             scenarios,
             contenders,
@@ -184,20 +180,18 @@ impl RawExperimentFile {
                 return Err(Violation::new("config", problem, "`config = 0` or `model = \"...\"`"));
             }
         };
-        check(entry.requests, entry.rps, entry.traffic.as_ref(), entry.rules.as_ref())?;
+        // What the file says for all was checked before.
+        let settings = settings(
+            entry.requests.or(self.requests),
+            entry.rps.or(self.rps),
+            entry.traffic.or(self.traffic),
+            entry.rules.or(self.rules),
+        )?;
         if let Some(label) = entry.label.as_ref().filter(|label| !Plan::is_label(label)) {
             return Err(no_label(&format!("{label:?}")));
         }
-        Ok(ScenarioEntry {
-            label: entry.label.clone(),
-            model: ScenarioModel::Named(model),
-            settings: Settings {
-                requests: entry.requests.or(self.requests),
-                requests_per_second: entry.rps.or(self.rps),
-                traffic: entry.traffic.or(self.traffic).unwrap_or_default(),
-                rules: entry.rules.or(self.rules).unwrap_or_default(),
-            },
-        })
+        let model = ScenarioModel::Named(model);
+        Ok(ScenarioEntry { label: entry.label.clone(), model, settings })
     }
 }
 
@@ -212,17 +206,19 @@ fn config_source(config: u8) -> Result<ModelSource, Violation> {
     }
 }
 
-/// Checks ranges where the file says them; keys are relative to the table that holds them.
-fn check(
+/// What a table says, checked; keys are relative to it.
+fn settings(
     requests: Option<u64>,
-    rps: Option<f64>,
-    traffic: Option<&Traffic>,
-    rules: Option<&Rules>,
-) -> Result<(), Violation> {
+    requests_per_second: Option<f64>,
+    traffic: Option<Traffic>,
+    rules: Option<Rules>,
+) -> Result<Settings, Violation> {
     requests.map_or(Ok(()), check_requests)?;
-    rps.map_or(Ok(()), check_rate)?;
-    traffic.map_or(Ok(()), check_traffic)?;
-    rules.map_or(Ok(()), check_rules)
+    requests_per_second.map_or(Ok(()), check_rate)?;
+    let (traffic, rules) = (traffic.unwrap_or_default(), rules.unwrap_or_default());
+    check_traffic(&traffic)?;
+    check_rules(&rules)?;
+    Ok(Settings { requests, requests_per_second, traffic, rules })
 }
 
 fn no_label(got: &str) -> Violation {
@@ -296,21 +292,8 @@ fn contender(mut table: toml::Table) -> Result<Contender, Violation> {
     })
 }
 
-// ---- A scenario as a TOML file of its own, in `experiments/scenarios/`: servers, traffic, rules,
-// horizon. Its name, a sentence in snake case, is the file's stem.
-//
-// ```toml
-// schema = 1
-// description = "What is to be seen here, and why anybody should care."
-// requests = 1000
-// rps = 10.0
-// config = 0          # the fitted model of a config, or a model of its own:
-// # [model]           # everything that a model file may hold
-// ```
-//
-// When not to use it: to vary one thing over known models; an experiment file says that shorter.
-
-/// A scenario as its file says it.
+/// A scenario as a TOML file of its own says it, in `experiments/scenarios/`: servers, traffic, rules,
+/// horizon. Its name, a sentence in snake case, is the file's stem.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScenarioFile {
     /// What is to be seen in it.
@@ -342,9 +325,6 @@ impl ScenarioFile {
     }
 
     /// Parses a document.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read).
     pub fn parse(document: &Document) -> Result<Self, DocumentError> {
         let raw: RawScenarioFile = document.parse()?;
         let stem = document.path().file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -358,7 +338,7 @@ impl RawScenarioFile {
             let problem = format!("schema {} is not known", self.schema);
             return Err(Violation::new("schema", problem, "1"));
         }
-        check(self.requests, self.rps, self.traffic.as_ref(), self.rules.as_ref())?;
+        let settings = settings(self.requests, self.rps, self.traffic, self.rules)?;
         let model = match (self.config, self.model) {
             (Some(config), None) => ScenarioModel::Named(config_source(config)?),
             (None, Some(tables)) => {
@@ -373,12 +353,6 @@ impl RawScenarioFile {
                 let problem = "this scenario has no model";
                 return Err(Violation::new("config", problem, "`config = 0` or a table `[model]`"));
             }
-        };
-        let settings = Settings {
-            requests: self.requests,
-            requests_per_second: self.rps,
-            traffic: self.traffic.unwrap_or_default(),
-            rules: self.rules.unwrap_or_default(),
         };
         let entry = ScenarioEntry { label: Some(label), model, settings };
         Ok(ScenarioFile { description: self.description, entry })
@@ -457,7 +431,7 @@ strategy_stream = 3
         }
     }
 
-    const SCENARIO_FILE_TEXT: &str = r#"
+    const OF_ITS_OWN: &str = r#"
 schema = 1
 description = "Two of them."
 requests = 50
@@ -478,13 +452,13 @@ family = "constant"
 ms = 1.0
 "#;
 
-    fn scenario_file_parse(text: &str) -> Result<ScenarioFile, DocumentError> {
+    fn parse_scenario(text: &str) -> Result<ScenarioFile, DocumentError> {
         ScenarioFile::parse(&Document::from_text("experiments/scenarios/two_of_them.toml", text))
     }
 
     #[test]
     fn a_file_is_a_scenario_of_its_own() {
-        let file = scenario_file_parse(SCENARIO_FILE_TEXT).unwrap();
+        let file = parse_scenario(OF_ITS_OWN).unwrap();
         assert_eq!(file.description.as_deref(), Some("Two of them."));
         assert_eq!(file.entry.label.as_deref(), Some("two_of_them"));
         assert_eq!(file.entry.settings.requests, Some(50));
@@ -494,7 +468,7 @@ ms = 1.0
     }
 
     #[test]
-    fn scenario_file_mistakes_name_line_key_and_what_was_expected() {
+    fn mistakes_in_a_scenario_of_its_own_do_so_too() {
         let cases = [
             ("values = [0.1, 0.2]", "values = [0.1, 1.2]", ":14:16", "a number in 0..=1"),
             ("values = [0.1, 0.2]", "values = [0.1]", ":14:10", "as many rates as ports.count"),
@@ -504,14 +478,13 @@ ms = 1.0
             ("max_attempts = 6", "max_attempts = 0", ":6:26", "at least 1"),
         ];
         for (from, to, place, mend) in cases {
-            let message = scenario_file_parse(&SCENARIO_FILE_TEXT.replacen(from, to, 1))
-                .unwrap_err()
-                .to_string();
+            let message =
+                parse_scenario(&OF_ITS_OWN.replacen(from, to, 1)).unwrap_err().to_string();
             assert!(message.contains(place) && message.contains(mend), "{to}:\n{message}");
         }
-        let message = scenario_file_parse("schema = 1\nconfig = 3\n").unwrap_err().to_string();
+        let message = parse_scenario("schema = 1\nconfig = 3\n").unwrap_err().to_string();
         assert!(message.contains(":2:10") && message.contains("0, 1 or 2"), "{message}");
-        let message = scenario_file_parse("schema = 1\n").unwrap_err().to_string();
+        let message = parse_scenario("schema = 1\n").unwrap_err().to_string();
         assert!(message.contains("`config = 0` or a table `[model]`"), "{message}");
     }
 }

@@ -1,4 +1,5 @@
-//! What to run: scenarios, contenders, replications, master seed.
+//! What to run: scenarios, contenders, replications, master seed; and where the parameters of the
+//! servers come from.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -194,13 +195,10 @@ fn first_repeated<'a>(mut names: impl Iterator<Item = &'a str>) -> Option<String
     names.find(|name| !seen.insert(*name)).map(str::to_owned)
 }
 
-// ---- Who plays: a strategy or the oracle, under a label, with a random stream of its own.
-//
-// A contender holds a factory, as a strategy is made afresh for every replication. Those of the
-// catalogue come with one; a strategy of your own needs no more than
-// [`Contender::from_factory`].
-
-/// One row of a comparison.
+/// One row of a comparison: a strategy or the oracle, under a label, with a random stream of its own.
+///
+/// It holds a factory, as a strategy is made afresh for every replication. Those of the catalogue
+/// come with one; a strategy of your own needs no more than [`Contender::from_factory`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Contender {
     /// Name in tables, unique within a plan.
@@ -329,9 +327,7 @@ impl Contender {
     }
 }
 
-// ---- What the traces leave open about the servers, and what it does to the scores.
-//
-// Replications that share a draw of the parameters form a group; the spread of the groups'
+// ---- What the traces leave open about the servers, and what it does to the scores. Replications that share a draw of the parameters form a group; the spread of the groups'
 // true means is the spread of the true mean score over the posterior
 // ([`VarianceComponents`]). It does not shrink with more replications: only more traces
 // make it smaller. Replications do sharpen the estimate of it, which is as uncertain as any

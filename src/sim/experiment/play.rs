@@ -1,4 +1,5 @@
-//! Plays every contender in one replication and notes what the tally needs of each run.
+//! Plays every contender in one replication and notes what the tally needs of each run; the rows
+//! that become of it.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,8 +10,7 @@ use crate::world::Scenario;
 use flakelab_core::balancer::{Answer, Ledger};
 use flakelab_core::domain::{RequestId, Rules, Streams};
 use flakelab_core::stats::nearest_rank;
-use flakelab_core::strategy;
-use flakelab_core::strategy::Strategy;
+use flakelab_core::strategy::{Notes, Strategy};
 
 /// Points of the oracle-regret curve.
 const CURVE_POINTS: u64 = 50;
@@ -28,7 +28,7 @@ pub(crate) struct Played {
     /// Attempts by rank of the server's error rate, lowest first.
     pub(crate) attempts_by_rank: Vec<u64>,
     /// What the strategy has to tell of load and health.
-    pub(crate) notes: Option<strategy::Notes>,
+    pub(crate) notes: Option<Notes>,
 }
 
 /// Plays every contender in one replication, in order; nothing if `interrupt` became true.
@@ -55,7 +55,6 @@ pub(crate) fn play(
             }
             let attempts_by_rank = by_rate.iter().map(|i| ledger.servers[*i].attempts).collect();
             seen.accumulate();
-            let of_strategy = seen.of_strategy.take();
             let mut latencies_ns = seen.latencies_ns;
             let mut latency_ms =
                 |p| nearest_rank(&mut latencies_ns, p).map_or(f64::NAN, |ns| ns as f64 * 1e-6);
@@ -66,7 +65,7 @@ pub(crate) fn play(
                 latencies_ns,
                 curve: seen.curve,
                 attempts_by_rank,
-                notes: of_strategy,
+                notes: seen.notes,
             })
         })
         .collect()
@@ -79,7 +78,7 @@ struct Recorder<'i> {
     requests: u64,
     latencies_ns: Vec<u64>,
     curve: Vec<f64>,
-    of_strategy: Option<strategy::Notes>,
+    notes: Option<Notes>,
 }
 
 impl<'i> Recorder<'i> {
@@ -90,7 +89,7 @@ impl<'i> Recorder<'i> {
             requests: scenario.requests,
             latencies_ns: Vec::with_capacity(scenario.requests.min(1 << 20) as usize),
             curve: vec![0.0; curve_points(scenario.requests)],
-            of_strategy: None,
+            notes: None,
         }
     }
 
@@ -115,7 +114,7 @@ impl Record for Recorder<'_> {
     }
 
     fn on_end(&mut self, strategy: &dyn Strategy) {
-        self.of_strategy = strategy.notes();
+        self.notes = strategy.notes();
     }
 
     fn is_cancelled(&self) -> bool {
@@ -128,9 +127,7 @@ pub(crate) fn curve_points(requests: u64) -> usize {
     requests.min(CURVE_POINTS) as usize
 }
 
-// ---- One row a replication: what one strategy did in one seeded run of one scenario.
-
-/// A finished replication.
+/// What one strategy did in one seeded run of one scenario.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// Position of the scenario in the plan.

@@ -215,18 +215,16 @@ impl ScenarioSummary {
     }
 }
 
-// ---- Who is never far behind: every strategy's loss against the best one, scenario by scenario.
-//
-// Losses are per 1,000 requests, so that scenarios of different lengths can stand side by side.
-// "Too close to call" is what the simultaneous intervals of each scenario say.
-//
-// When not to use it: to choose a strategy by its mean loss over scenarios. Nobody's servers are
-// an average of these.
-
 /// Requests that losses are stated for.
 pub const PER_REQUESTS: f64 = 1000.0;
 
-/// Losses of strategies in scenarios.
+/// Who is never far behind: every strategy's loss against the best one, scenario by scenario.
+///
+/// Losses are per 1,000 requests, so that scenarios of different lengths can stand side by side.
+/// "Too close to call" is what the simultaneous intervals of each scenario say.
+///
+/// When not to use it: to choose a strategy by its mean loss over scenarios. Nobody's servers are
+/// an average of these.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Robustness {
     /// Scenarios, in order of the plan.

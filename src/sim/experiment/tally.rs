@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
-use crate::experiment::plan::{Contender, ParameterSd, ParameterSpread, Parameters, Plan};
+use crate::experiment::plan::{
+    Contender, ParameterSd, ParameterSpread, Parameters, Plan, interval,
+};
 use crate::experiment::play::{Played, Row, RowNotes, SELECTIONS_SHOWN, curve_points};
 use crate::experiment::summary::{
     CONFIDENCE, ContenderSummary, CurvePoint, Mean, NotesSummary, Ranking, ScenarioSummary,
@@ -251,7 +253,7 @@ impl<'p> ScenarioSums<'p> {
         let ranks = self.comparison.ranks();
         let against_best = self.comparison.against_best(CONFIDENCE);
         let ranking = |i: usize| {
-            let AgainstBest { difference: delta, interval, tied, replications_to_separate } =
+            let AgainstBest { difference: delta, interval: joint, tied, replications_to_separate } =
                 against_best[i];
             let (of_both, std_error) = (
                 self.spread.as_ref().map(|s| s.difference_sd(self.ranked[i], self.ranked[best])),
@@ -262,11 +264,10 @@ impl<'p> ScenarioSums<'p> {
                 rank: ranks[i],
                 tied_with_best: tied,
                 delta,
-                delta_interval: interval,
+                delta_interval: joint,
                 delta_parameter_sd,
-                delta_parameter_interval: delta_parameter_sd.map(|of_parameters| {
-                    crate::experiment::plan::interval(delta, std_error, of_parameters.sd)
-                }),
+                delta_parameter_interval: delta_parameter_sd
+                    .map(|of_parameters| interval(delta, std_error, of_parameters.sd)),
                 replications_to_separate,
                 p_best: p_best[i],
                 pairing_gain: (i != best).then(|| self.comparison.variance_ratio(i, best)),
@@ -328,17 +329,15 @@ fn empty_histogram() -> Histogram<u64> {
         .unwrap_or_else(|_| unreachable!("the bounds are constants that the library accepts"))
 }
 
-// ---- What strategies that watch load and health tell of their runs, over replications.
-
 /// Switches are shown of so many first replications.
 const REPLICATIONS_SHOWN: u64 = 3;
 
 /// So many first switches of each.
 const SWITCHES_SHOWN: usize = 12;
 
-/// The numbers of one contender, growing replication by replication.
+/// What a strategy that watches load and health tells of its runs, growing replication by replication.
 #[derive(Debug, Default)]
-pub(crate) struct NotesSums {
+struct NotesSums {
     runs: u64,
     filtered_by_health: Moments,
     switches: Moments,
@@ -350,7 +349,7 @@ pub(crate) struct NotesSums {
 
 impl NotesSums {
     /// Takes in one run, and gives it back as a row.
-    pub(crate) fn push(&mut self, replication: u64, notes: &Notes, ledger: &Ledger) -> RowNotes {
+    fn push(&mut self, replication: u64, notes: &Notes, ledger: &Ledger) -> RowNotes {
         let selections = ledger.servers.iter().map(|server| server.attempts);
         let busiest = selections.clone().max().unwrap_or(0);
         let listed = ledger.servers.len() <= SELECTIONS_SHOWN;

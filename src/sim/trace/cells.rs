@@ -5,10 +5,11 @@
 //! `502, 200` and `0.010, 0.002`; ` : ` separates groups of upstreams that were tried in turn.
 //! (ngx_http_upstream_module, "Embedded Variables".)
 //!
-//! When not to use it: for what several rows say together; see `requests` and `clock`.
+//! When not to use it: for what several rows say together; see `collect` and `recording`.
 
 use std::cell::Cell;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use csv::StringRecord;
 
@@ -120,15 +121,17 @@ impl<'a> Cells<'a> {
             (Some(limited), code) => Some(limited || code == Some(true)),
             (None, code) => code,
         };
-        let number = self.attempt_number()?;
+        let number = self.whole(Column::AttemptNumber, 1, "a whole number from 1 to 65535")?;
+        let request_number =
+            self.whole(Column::RequestNumber, 0, "a whole number of at least 0")?;
         Ok(Attempt {
             line: self.line,
             session_id: self.text(Column::SessionId, None),
             config,
             server,
-            request_number: self.request_number()?,
+            request_number,
             request_id: self.some_text(Column::RequestId)?,
-            attempt_number: number.map(|n| n.saturating_add(part.unwrap_or(0) as u16)),
+            attempt_number: number.map(|n: u16| n.saturating_add(part.unwrap_or(0) as u16)),
             strategy: self.some_text(Column::Strategy)?.filter(|s| *s != NONE).unwrap_or("unknown"),
             at_s: self.time()?,
             success,
@@ -231,11 +234,12 @@ impl<'a> Cells<'a> {
         match self.manner.answers.get() {
             None => self.manner.answers.set(Some(answers)),
             Some(before) if before == answers => {}
-            Some(Answers::Truths) => {
-                return Err(self.error(column, text, "True or False as further up", ""));
-            }
-            Some(Answers::Codes) => {
-                return Err(self.error(column, text, "an HTTP status as further up", ""));
+            Some(before) => {
+                let expected = match before {
+                    Answers::Truths => "True or False as further up",
+                    Answers::Codes => "an HTTP status as further up",
+                };
+                return Err(self.error(column, text, expected, ""));
             }
         }
         Ok(value)
@@ -281,28 +285,21 @@ impl<'a> Cells<'a> {
         }
     }
 
-    fn request_number(&self) -> Result<Option<u64>, TraceError> {
-        let column = Column::RequestNumber;
+    /// A whole number of at least `least`; `None` where the column is absent.
+    fn whole<T: FromStr + PartialOrd>(
+        &self,
+        column: Column,
+        least: T,
+        expected: &str,
+    ) -> Result<Option<T>, TraceError> {
         let text = self.text(column, None);
         if !self.has(column) {
             return Ok(None);
         }
         // `parse` alone would take "+1".
         match text.parse() {
-            Ok(number) if is_digits(text) => Ok(Some(number)),
-            _ => Err(self.error(column, text, "a whole number of at least 0", "")),
-        }
-    }
-
-    fn attempt_number(&self) -> Result<Option<u16>, TraceError> {
-        let column = Column::AttemptNumber;
-        let text = self.text(column, None);
-        if !self.has(column) {
-            return Ok(None);
-        }
-        match text.parse() {
-            Ok(number) if is_digits(text) && number > 0 => Ok(Some(number)),
-            _ => Err(self.error(column, text, "a whole number from 1 to 65535", "")),
+            Ok(number) if is_digits(text) && number >= least => Ok(Some(number)),
+            _ => Err(self.error(column, text, expected, "")),
         }
     }
 
@@ -349,10 +346,6 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-// ---- One attempt as a file tells it, borrowed from the row that is being read.
-//
-// When not to use it: to keep attempts; [`super::Row`] owns its text, [`super::Observed`] is small.
-
 /// What logs write for nothing.
 pub(crate) const NONE: &str = "-";
 
@@ -365,7 +358,10 @@ pub(crate) enum Server<'r> {
     Own(&'r str),
 }
 
-/// One attempt; what the file does not say is `None` or an empty text.
+/// One attempt as a file tells it, borrowed from the row that is being read; what the file does not
+/// say is `None` or an empty text.
+///
+/// When not to use it: to keep attempts; [`Row`] owns its text, [`Observed`](super::Observed) is small.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Attempt<'r> {
     pub(crate) line: u64,
@@ -445,8 +441,6 @@ fn outcome(success: bool, rate_limited: Option<bool>) -> Outcome {
     }
 }
 
-// ---- One attempt as it stands in a trace, and the trace of a run.
-
 /// The strategy of rows that a probe sent. It sends several attempts with one identifier on
 /// purpose, also after a success, whatever the answers were.
 pub const PROBE: &str = "probe";
@@ -488,13 +482,11 @@ pub struct Row {
 impl Row {
     /// What the client observed. A 429 of a recorder without `rate_limited` is a `Failure`, and so
     /// is a timeout, which traces do not mark.
-    #[must_use]
     pub fn outcome(&self) -> Outcome {
         outcome(self.success, self.rate_limited)
     }
 
     /// The server's position within its config, from 0; `None` if the port is not one of it.
-    #[must_use]
     pub fn server_index(&self) -> Option<usize> {
         self.config.server_index(self.server_port)
     }
@@ -513,13 +505,11 @@ pub struct Trace {
 
 impl Trace {
     /// A trace that was not read from a file; `path` is what messages call it.
-    #[must_use]
     pub fn new(path: impl Into<PathBuf>, rows: Vec<Row>) -> Self {
         Self { path: path.into(), rows, lines: Vec::new() }
     }
 
     /// The line that a row stands on, from 1, the header being line 1.
-    #[must_use]
     pub fn line(&self, row: usize) -> u64 {
         self.lines.get(row).copied().unwrap_or(row as u64 + 2)
     }

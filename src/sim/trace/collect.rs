@@ -1,21 +1,91 @@
-//! Attempts of one file -> recordings, one for each group of servers in it.
-//!
-//! When not to use it: for several files; [`Recording::read_all`] keeps their servers in step.
+//! Attempts of files -> recordings, one for each group of servers in a file.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::trace::TraceError;
-use crate::trace::cells::{Attempt, NONE, PROBE, Server};
+use crate::trace::cells::{Attempt, NONE, PROBE, Server, Trace};
 use crate::trace::group::{Config, Group};
 use crate::trace::notes::{Notes, Oddity};
-use crate::trace::recording::{Observed, Recording, Table};
+use crate::trace::read::{for_each_attempt, open};
+use crate::trace::recording::{Observed, Recording, Table, order};
+use crate::trace::{ReadOptions, TraceError};
 use flakelab_core::domain::Outcome;
 
 /// The most servers of one group. More than that in a log of attempts is most likely a column of
 /// something else, such as the client's port.
 const MOST_SERVERS: usize = 128;
+
+impl Recording {
+    /// The recordings in a file, one for each group of servers in it.
+    ///
+    /// One pass; no text of a row is kept. Ten million rows take some 400 MB while they are read
+    /// and 240 MB afterwards.
+    ///
+    /// # Errors
+    /// A file that cannot be read, and the first cell or row that cannot be believed: see
+    /// [`TraceError`].
+    pub fn read(path: &Path, options: &ReadOptions) -> Result<Vec<Self>, TraceError> {
+        Self::read_all(&[path], options)
+    }
+
+    /// The recordings in several files, in the order of the files. A group of somebody's own has
+    /// the same servers in all of them.
+    pub fn read_all<P: AsRef<Path>>(
+        paths: &[P],
+        options: &ReadOptions,
+    ) -> Result<Vec<Self>, TraceError> {
+        let mut servers = Names::default();
+        let mut recordings = Vec::new();
+        for path in paths.iter().map(AsRef::as_ref) {
+            recordings.extend(parse(path, open(path)?, options, &mut servers)?);
+        }
+        if let Some(name) = &options.group {
+            share_servers(&mut recordings, name, servers);
+        }
+        Ok(recordings)
+    }
+
+    /// The recordings in a trace, one for each config.
+    ///
+    /// # Errors
+    /// Rows that contradict each other, or a port that is not of the row's config.
+    pub fn of_trace(trace: &Trace) -> Result<Vec<Self>, TraceError> {
+        let mut collector = Collector::new(&trace.path, false);
+        for (i, row) in trace.rows.iter().enumerate() {
+            collector.take(&Attempt::of_row(row, trace.line(i)), &mut Names::default())?;
+        }
+        collector.finish(None, &Notes::default())
+    }
+}
+
+/// The recordings in a CSV text; servers of somebody's own keep the numbers of `servers`.
+pub(crate) fn parse(
+    path: &Path,
+    input: impl Read,
+    options: &ReadOptions,
+    servers: &mut Names,
+) -> Result<Vec<Recording>, TraceError> {
+    let mut collector = Collector::new(path, options.is_foreign());
+    let mut notes = Notes::default();
+    for_each_attempt(&path.display().to_string(), input, options, &mut notes, |attempt| {
+        collector.take(attempt, servers)
+    })?;
+    collector.finish(options.group.as_deref(), &notes)
+}
+
+/// Gives the recordings of a group one list of servers: ports by number, other labels by alphabet.
+pub(crate) fn share_servers(recordings: &mut [Recording], name: &str, servers: Names) {
+    let (labels, places) = servers.sorted(|label| label.parse::<u16>().map_or(u32::MAX, u32::from));
+    let group = Group::own(name, labels);
+    for recording in recordings {
+        for attempt in &mut recording.attempts {
+            attempt.server = places[usize::from(attempt.server)];
+        }
+        recording.group = group.clone();
+    }
+}
 
 /// Names, numbered in the order in which they are first met.
 #[derive(Debug, Default)]
@@ -192,7 +262,7 @@ impl Draft {
             );
             TraceError::Row { path: path.display().to_string(), line: conflict.line, problem }
         })?;
-        let clock_jumps = crate::trace::recording::order(&mut table, &mut notes);
+        let clock_jumps = order(&mut table, &mut notes);
         let mut attempts = table.attempts;
         drop(table.lines);
         number_requests(&mut attempts);

@@ -11,65 +11,46 @@ use csv::StringRecord;
 use crate::trace::{ReadOptions, TraceError, printable};
 use flakelab_core::domain::closest_name;
 
-/// A column that this program knows, in the order in which it writes them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Column {
-    SessionId,
-    ConfigTarget,
-    RequestNumber,
-    AttemptNumber,
-    RequestId,
-    Strategy,
-    Timestamp,
-    ServerPort,
-    Success,
-    LatencyMs,
-    RequestComplete,
-    RequestSuccess,
-    RateLimited,
-    Start,
-    LatencyS,
+/// Declares the columns with their names.
+macro_rules! columns {
+    ($($column:ident $name:literal,)*) => {
+        /// A column that this program knows, in the order in which it writes them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub(crate) enum Column {
+            $($column,)*
+        }
+
+        impl Column {
+            pub(crate) const ALL: [Self; [$($name),*].len()] = [$(Self::$column),*];
+
+            pub(crate) const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$column => $name,)*
+                }
+            }
+        }
+    };
+}
+
+columns! {
+    SessionId "session_id",
+    ConfigTarget "config_target",
+    RequestNumber "request_number",
+    AttemptNumber "attempt_number",
+    RequestId "request_id",
+    Strategy "strategy",
+    Timestamp "timestamp",
+    ServerPort "server_port",
+    Success "success",
+    LatencyMs "latency_ms",
+    RequestComplete "request_complete",
+    RequestSuccess "request_success",
+    RateLimited "rate_limited",
+    Start "start",
+    LatencyS "latency_s",
 }
 
 impl Column {
-    pub(crate) const ALL: [Self; 15] = [
-        Self::SessionId,
-        Self::ConfigTarget,
-        Self::RequestNumber,
-        Self::AttemptNumber,
-        Self::RequestId,
-        Self::Strategy,
-        Self::Timestamp,
-        Self::ServerPort,
-        Self::Success,
-        Self::LatencyMs,
-        Self::RequestComplete,
-        Self::RequestSuccess,
-        Self::RateLimited,
-        Self::Start,
-        Self::LatencyS,
-    ];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::SessionId => "session_id",
-            Self::ConfigTarget => "config_target",
-            Self::RequestNumber => "request_number",
-            Self::AttemptNumber => "attempt_number",
-            Self::RequestId => "request_id",
-            Self::Strategy => "strategy",
-            Self::Timestamp => "timestamp",
-            Self::ServerPort => "server_port",
-            Self::Success => "success",
-            Self::LatencyMs => "latency_ms",
-            Self::RequestComplete => "request_complete",
-            Self::RequestSuccess => "request_success",
-            Self::RateLimited => "rate_limited",
-            Self::Start => "start",
-            Self::LatencyS => "latency_s",
-        }
-    }
-
     /// The column with this name, or with a short form of it.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         match name {
@@ -154,7 +135,6 @@ impl ColumnMap {
     }
 
     /// Whether every column keeps our name.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.theirs.is_empty()
     }
@@ -196,14 +176,10 @@ impl fmt::Display for ColumnMap {
     }
 }
 
-// ---- Where the columns of a file stand, by their names in its header.
-//
-// When not to use it: for files without a header.
-
 /// Names nearer to a missing column than this (Jaro-Winkler, 0 to 1) are worth suggesting.
 const LIKENESS: f64 = 0.75;
 
-/// Where each column stands, and what the file calls it.
+/// Where each column of a file stands, by its name in the header, and what the file calls it.
 pub(crate) struct Columns {
     places: [Option<usize>; Column::ALL.len()],
     names: [String; Column::ALL.len()],

@@ -21,7 +21,6 @@ pub struct Group {
 
 impl Group {
     /// The servers of a config.
-    #[must_use]
     pub fn of_config(config: Config) -> Self {
         let ports = config.first_port()..config.first_port() + config.servers();
         Self {
@@ -43,15 +42,12 @@ impl Group {
     }
 }
 
-// ---- The three groups of servers that the real binary opens, by their ports.
-//
-// Traces call them T1, T2, T3; everything else in the program calls them config 0, 1, 2.
-
 /// Servers of one config, each on a port of its own.
 const SERVERS: u16 = 10;
 
-/// Config 0 (constant error rate), 1 (the same and a fixed rate limit) or 2 (the same and a rate
-/// limit that changes over time).
+/// One of the three groups of servers that the real binary opens: config 0 (constant error rate), 1
+/// (the same and a fixed rate limit) or 2 (the same and a rate limit that changes over time). Traces
+/// call them T1, T2, T3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Config(u8);
 
@@ -60,31 +56,26 @@ impl Config {
     pub const ALL: [Self; 3] = [Self(0), Self(1), Self(2)];
 
     /// The config with this number, 0 to 2.
-    #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.get(usize::from(number)).copied()
     }
 
     /// The config that a trace file calls `T1`, `T2` or `T3`.
-    #[must_use]
     pub fn from_target(target: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|config| config.target() == target)
     }
 
     /// The config whose servers listen on this port: 4000-4009, 5000-5009 or 6000-6009.
-    #[must_use]
     pub fn from_port(port: u16) -> Option<Self> {
         Self::ALL.into_iter().find(|config| config.server_index(port).is_some())
     }
 
     /// Its number, 0 to 2.
-    #[must_use]
     pub const fn number(self) -> u8 {
         self.0
     }
 
     /// What trace files call it.
-    #[must_use]
     pub const fn target(self) -> &'static str {
         match self.0 {
             0 => "T1",
@@ -94,19 +85,16 @@ impl Config {
     }
 
     /// The port of its first server: 4000, 5000 or 6000.
-    #[must_use]
     pub const fn first_port(self) -> u16 {
         4000 + 1000 * self.0 as u16
     }
 
     /// How many servers it has.
-    #[must_use]
     pub const fn servers(self) -> u16 {
         SERVERS
     }
 
     /// The position of a port among its servers, from 0; `None` for a port of another config.
-    #[must_use]
     pub fn server_index(self, port: u16) -> Option<usize> {
         let index = port.checked_sub(self.first_port())?;
         (index < SERVERS).then_some(usize::from(index))

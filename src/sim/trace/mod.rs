@@ -22,9 +22,7 @@ pub use self::group::{Config, Group};
 pub use self::recording::{Observed, Recording};
 pub use self::write::{RowWriter, write};
 
-// ---- What can be wrong with a trace file, as messages that say where and how to mend it.
-
-/// A trace that cannot be read. `Display` is the whole message.
+/// A trace that cannot be read. `Display` is the whole message: where it is wrong, and how to mend it.
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
     /// The file cannot be opened or read.
@@ -104,11 +102,8 @@ pub(crate) fn printable(text: &str) -> String {
     shown
 }
 
-// ---- How a trace is to be read: whose columns, whose servers.
-//
-// When not to use it: files that this program wrote need no options.
-
-/// How to read traces; the default takes those of the three configs, with our columns.
+/// How to read traces: whose columns, whose servers. The default takes those of the three configs,
+/// with our columns.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReadOptions {
     /// What the files call our columns.
@@ -121,7 +116,6 @@ pub struct ReadOptions {
 impl ReadOptions {
     /// Whether the files were not written for this program: they may lack columns, hold status
     /// codes instead of `success`, and several upstreams in one row.
-    #[must_use]
     pub fn is_foreign(&self) -> bool {
         self.group.is_some() || !self.columns.is_empty()
     }

@@ -1,16 +1,11 @@
 //! A recording as a fit needs it: the attempts at one group of servers in one file, 24 bytes each.
 //!
-//! When not to use it: to write traces, or where identifiers matter; those are [`super::Row`]s.
+//! When not to use it: to write traces, or where identifiers matter; those are [`Row`](super::Row)s.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::trace::cells::{Attempt, Trace};
-use crate::trace::collect::{Collector, Names};
 use crate::trace::group::Group;
 use crate::trace::notes::{Notes, Oddity};
-use crate::trace::read::{for_each_attempt, open};
-use crate::trace::{ReadOptions, TraceError};
 use flakelab_core::domain::Outcome;
 
 /// One attempt, as far as a fit cares.
@@ -39,13 +34,11 @@ pub struct Observed {
 
 impl Observed {
     /// Whether it counts as an error of the server: not a success, and not known to be refused.
-    #[must_use]
     pub fn failed(&self) -> bool {
         matches!(self.outcome, Outcome::Failure | Outcome::TimedOut)
     }
 
     /// Whether it is known to have been refused by a rate limiter.
-    #[must_use]
     pub fn refused(&self) -> bool {
         self.outcome == Outcome::RateLimited
     }
@@ -81,88 +74,15 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// The recordings in a file, one for each group of servers in it.
-    ///
-    /// One pass; no text of a row is kept. Ten million rows take some 400 MB while they are read
-    /// and 240 MB afterwards.
-    ///
-    /// # Errors
-    /// A file that cannot be read, and the first cell or row that cannot be believed: see
-    /// [`TraceError`].
-    pub fn read(path: &Path, options: &ReadOptions) -> Result<Vec<Self>, TraceError> {
-        Self::read_all(&[path], options)
-    }
-
-    /// The recordings in several files, in the order of the files. A group of somebody's own has
-    /// the same servers in all of them.
-    ///
-    /// # Errors
-    /// Those of [`Recording::read`].
-    pub fn read_all<P: AsRef<Path>>(
-        paths: &[P],
-        options: &ReadOptions,
-    ) -> Result<Vec<Self>, TraceError> {
-        let mut servers = Names::default();
-        let mut recordings = Vec::new();
-        for path in paths.iter().map(AsRef::as_ref) {
-            recordings.extend(parse(path, open(path)?, options, &mut servers)?);
-        }
-        if let Some(name) = &options.group {
-            share_servers(&mut recordings, name, servers);
-        }
-        Ok(recordings)
-    }
-
-    /// The recordings in a trace, one for each config.
-    ///
-    /// # Errors
-    /// Rows that contradict each other, or a port that is not of the row's config.
-    pub fn of_trace(trace: &Trace) -> Result<Vec<Self>, TraceError> {
-        let mut collector = Collector::new(&trace.path, false);
-        for (i, row) in trace.rows.iter().enumerate() {
-            collector.take(&Attempt::of_row(row, trace.line(i)), &mut Names::default())?;
-        }
-        collector.finish(None, &Notes::default())
-    }
-
     /// The file's name without its folder, so that results do not depend on where traces lie.
-    #[must_use]
     pub fn file(&self) -> String {
         let name = self.path.file_name().unwrap_or(self.path.as_os_str());
         name.to_string_lossy().into_owned()
     }
 
     /// When the first attempt was sent, Unix time in seconds.
-    #[must_use]
     pub fn started_at_s(&self) -> f64 {
         self.attempts.first().map_or(0.0, |attempt| attempt.at_s)
-    }
-}
-
-/// The recordings in a CSV text; servers of somebody's own keep the numbers of `servers`.
-pub(crate) fn parse(
-    path: &Path,
-    input: impl Read,
-    options: &ReadOptions,
-    servers: &mut Names,
-) -> Result<Vec<Recording>, TraceError> {
-    let mut collector = Collector::new(path, options.is_foreign());
-    let mut notes = Notes::default();
-    for_each_attempt(&path.display().to_string(), input, options, &mut notes, |attempt| {
-        collector.take(attempt, servers)
-    })?;
-    collector.finish(options.group.as_deref(), &notes)
-}
-
-/// Gives the recordings of a group one list of servers: ports by number, other labels by alphabet.
-pub(crate) fn share_servers(recordings: &mut [Recording], name: &str, servers: Names) {
-    let (labels, places) = servers.sorted(|label| label.parse::<u16>().map_or(u32::MAX, u32::from));
-    let group = Group::own(name, labels);
-    for recording in recordings {
-        for attempt in &mut recording.attempts {
-            attempt.server = places[usize::from(attempt.server)];
-        }
-        recording.group = group.clone();
     }
 }
 
@@ -248,12 +168,11 @@ fn follow_on(attempts: &mut [Observed], jumps: &[usize]) {
     }
 }
 
-// ---- The attempts of a recording while it is being read: columns side by side, nothing owned twice.
-//
-// 28 bytes an attempt, 32 where the file names starts, so that ten million rows fit in under half a gigabyte with what
-// `requests` needs beside them. When not to use it: after reading; see [`super::Recording`].
-
-/// Attempts in the order of the file, then in order of time; the columns have equal lengths.
+/// The attempts of a recording while it is being read, in the order of the file and then in order of
+/// time; the columns have equal lengths.
+///
+/// 28 bytes an attempt, 32 where the file names starts, so that ten million rows fit in under half a
+/// gigabyte with what [`collect`](super::collect) needs beside them.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     pub(crate) attempts: Vec<Observed>,

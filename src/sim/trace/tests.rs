@@ -7,10 +7,41 @@ use rand::Rng;
 
 use super::*;
 use crate::trace::cells::{Row, Trace};
-use crate::trace::collect::Names;
+use crate::trace::collect::{Names, parse, share_servers};
 use crate::trace::columns::ColumnMap;
-use crate::trace::recording::{Recording, parse};
+use crate::trace::recording::Recording;
 use flakelab_core::domain::{Outcome, Purpose, Streams};
+
+/// The columns of the oldest recordings.
+const HEADER: &str = "request_number,attempt_number,request_id,strategy,timestamp,server_port,\
+                      success,latency_ms,request_complete,request_success";
+
+/// The recordings in a text that is called x.csv.
+fn read_with(text: &str, options: &ReadOptions) -> Result<Vec<Recording>, TraceError> {
+    parse(Path::new("traces/x.csv"), text.as_bytes(), options, &mut Names::default())
+}
+
+/// The only recording in a text with our columns.
+fn trace_read(text: &str) -> Result<Recording, TraceError> {
+    let mut all = read_with(text, &ReadOptions::default())?;
+    assert_eq!(all.len(), 1);
+    Ok(all.remove(0))
+}
+
+fn options(map: &str, group: Option<&str>) -> ReadOptions {
+    ReadOptions { columns: ColumnMap::parse(map).unwrap(), group: group.map(str::to_owned) }
+}
+
+/// A row with our columns.
+fn row(request: u32, attempt: u32, at_s: f64, port: u16, success: bool) -> String {
+    let truth = if success { "True" } else { "False" };
+    format!("{request},{attempt},{request:024},v4,{at_s},{port},{truth},1.5,{truth},{truth}")
+}
+
+/// A file with our columns.
+fn file(rows: &[String]) -> String {
+    format!("{HEADER}\n{}\n", rows.join("\n"))
+}
 
 #[test]
 fn messages_hold_no_control_characters_and_no_whole_files() {
@@ -199,7 +230,7 @@ fn read(text: &str, map: &str) -> Result<Recording, TraceError> {
     let mut servers = Names::default();
     let options = options(map, Some("api"));
     let mut all = parse(Path::new("traces/x.csv"), text.as_bytes(), &options, &mut servers)?;
-    crate::trace::recording::share_servers(&mut all, "api", servers);
+    share_servers(&mut all, "api", servers);
     assert_eq!(all.len(), 1);
     Ok(all.remove(0))
 }
@@ -455,39 +486,6 @@ fn a_clock_of_whole_seconds_is_warned_of_once() {
     assert_eq!(warnings(&timed(|i| f64::from(1000 + i / 3))), [expected]);
     assert_eq!(warnings(&timed(|i| f64::from(1000 + i))), [""; 0], "one a second");
     assert_eq!(warnings(&timed(|i| f64::from(1000 + i / 3) + 0.25)), [""; 0]);
-}
-
-// ---- Reading, tested through [`super::Recording::read`]'s parser on texts made here.
-
-/// The columns of the oldest recordings.
-const HEADER: &str = "request_number,attempt_number,request_id,strategy,timestamp,server_port,\
-                      success,latency_ms,request_complete,request_success";
-
-/// The recordings in a text that is called x.csv.
-fn read_with(text: &str, options: &ReadOptions) -> Result<Vec<Recording>, TraceError> {
-    parse(Path::new("traces/x.csv"), text.as_bytes(), options, &mut Names::default())
-}
-
-/// The only recording in a text with our columns.
-fn trace_read(text: &str) -> Result<Recording, TraceError> {
-    let mut all = read_with(text, &ReadOptions::default())?;
-    assert_eq!(all.len(), 1);
-    Ok(all.remove(0))
-}
-
-fn options(map: &str, group: Option<&str>) -> ReadOptions {
-    ReadOptions { columns: ColumnMap::parse(map).unwrap(), group: group.map(str::to_owned) }
-}
-
-/// A row with our columns.
-fn row(request: u32, attempt: u32, at_s: f64, port: u16, success: bool) -> String {
-    let truth = if success { "True" } else { "False" };
-    format!("{request},{attempt},{request:024},v4,{at_s},{port},{truth},1.5,{truth},{truth}")
-}
-
-/// A file with our columns.
-fn file(rows: &[String]) -> String {
-    format!("{HEADER}\n{}\n", rows.join("\n"))
 }
 
 // ---- Files that were written for this program: strict about values, lenient about columns.

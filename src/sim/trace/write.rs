@@ -11,9 +11,6 @@ use crate::trace::columns::Column;
 /// column `start`, the last, is there only if some row has it.
 ///
 /// Numbers are written so that they read back to the same bits. `out` need not be buffered.
-///
-/// # Errors
-/// Those of `out`.
 pub fn write(out: impl Write, rows: &[Row]) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
     let last = if rows.iter().any(|row| row.start.is_some()) {
@@ -36,9 +33,6 @@ pub struct RowWriter<W: Write>(csv::Writer<W>);
 
 impl<W: Write> RowWriter<W> {
     /// Writes the header.
-    ///
-    /// # Errors
-    /// Those of `out`.
     pub fn new(out: W) -> io::Result<Self> {
         let mut writer = csv::Writer::from_writer(out);
         header(&mut writer, Column::RateLimited)?;
@@ -47,9 +41,6 @@ impl<W: Write> RowWriter<W> {
     }
 
     /// Writes a line, which has left this process when this returns.
-    ///
-    /// # Errors
-    /// Those of `out`.
     pub fn write(&mut self, row: &Row) -> io::Result<()> {
         line(&mut self.0, row, Column::RateLimited)?;
         self.0.flush()

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::world::document::Violation;
 use crate::world::family::Families;
+use crate::world::latency::milliseconds;
 use crate::world::limiter::RateLimit;
 use flakelab_core::domain::{ServerId, Span, Timestamp};
 
@@ -128,9 +129,7 @@ impl ServerOverride {
     }
 }
 
-// ---- How much one server does at a time: slots, and a queue before them.
-//
-// First come, first served. How long an attempt takes once it is begun is known when it is
+// ---- How much one server does at a time: slots, and a queue before them. First come, first served. How long an attempt takes once it is begun is known when it is
 // accepted, so its beginning is too: now, or when the first slot is free (J. Kiefer and J.
 // Wolfowitz, "On the theory of queues with many servers", Trans. AMS 78, 1955). A heap of the
 // moments at which slots become free is all the state there is, and no events are needed.
@@ -174,7 +173,7 @@ impl Capacity {
             return Err(violation.with_help("leave `queue` out if everybody may wait"));
         }
         match self.overload_ms {
-            Some(ms) => crate::world::latency::milliseconds("overload_ms", ms),
+            Some(ms) => milliseconds("overload_ms", ms),
             None => Ok(()),
         }
     }
@@ -285,9 +284,7 @@ impl Outage {
         }
         self.servers.as_ref().map_or(Ok(()), |dark| indices(dark, servers))?;
         match self.kind {
-            OutageKind::Fail { latency_ms: Some(ms) } => {
-                crate::world::latency::milliseconds("latency_ms", ms)
-            }
+            OutageKind::Fail { latency_ms: Some(ms) } => milliseconds("latency_ms", ms),
             OutageKind::Fail { latency_ms: None } | OutageKind::Hang => Ok(()),
         }
     }

@@ -64,23 +64,16 @@ pub enum ErrorFamily {
     },
 }
 
-const LOW: Key = Key::number("low", Range::PROBABILITY);
-
-const HIGH: Key = Key::number("high", Range::PROBABILITY);
-
-const WEIGHT: Key = Key::number("weight", Range::PROBABILITY);
-
-const ALPHA: Key = Key::number("alpha", SHAPE);
-
-const BETA: Key = Key::number("beta", SHAPE);
-
-const SECOND_ALPHA: Key = Key::number("second_alpha", SHAPE);
-
-const SECOND_BETA: Key = Key::number("second_beta", SHAPE);
-
-const VALUES: Key = Key::numbers("values", Range::PROBABILITY);
-
 const SHAPE: Range = Range::of(1e-3, 1e6, "a number in 0.001..=1,000,000");
+
+const LOW: Key = Key::number("low", Range::PROBABILITY);
+const HIGH: Key = Key::number("high", Range::PROBABILITY);
+const WEIGHT: Key = Key::number("weight", Range::PROBABILITY);
+const ALPHA: Key = Key::number("alpha", SHAPE);
+const BETA: Key = Key::number("beta", SHAPE);
+const SECOND_ALPHA: Key = Key::number("second_alpha", SHAPE);
+const SECOND_BETA: Key = Key::number("second_beta", SHAPE);
+const VALUES: Key = Key::numbers("values", Range::PROBABILITY);
 
 families! {
     ErrorFamily by "family", ["draw", "posterior"];
@@ -105,11 +98,8 @@ impl ErrorRate {
             }
             if !self.posterior.is_empty() {
                 let problem = "does not belong to \"fixed\", whose rates are given";
-                return Err(Violation::new(
-                    "posterior",
-                    problem,
-                    "no posterior, or another family",
-                ));
+                let expected = "no posterior, or another family";
+                return Err(Violation::new("posterior", problem, expected));
             }
         }
         self.family.validate()?;
@@ -139,7 +129,6 @@ impl ErrorFamily {
     }
 
     /// The share of servers with an error rate of at most `rate`.
-    #[must_use]
     pub fn cdf(&self, rate: f64) -> f64 {
         match self {
             Self::Uniform { low, high } if low == high => f64::from(u8::from(rate >= *low)),
@@ -155,7 +144,6 @@ impl ErrorFamily {
     }
 
     /// The mean error rate.
-    #[must_use]
     pub fn mean(&self) -> f64 {
         match self {
             Self::Uniform { low, high } => 0.5 * (low + high),
@@ -168,7 +156,6 @@ impl ErrorFamily {
     }
 
     /// The components of a mixture with their probabilities; anything else twice, half each.
-    #[must_use]
     pub fn parts(&self) -> [(f64, Self); 2] {
         match *self {
             Self::BetaMixture { weight, alpha, beta, second_alpha, second_beta } => [

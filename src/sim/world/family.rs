@@ -2,8 +2,8 @@
 //!
 //! Error rates, rate limits and latencies each come in several families. The macro [`families`]
 //! lists them beside the enum that holds their parameters; reading and writing of model files
-//! (`model_file`), the check of ranges, the rows of posteriors and the help in errors follow from
-//! that list. What a family *does* (draw, refuse, explain itself in words) stands in the same file.
+//! (`tables`), the check of ranges, the rows of posteriors and the help in errors follow from that
+//! list. What a family *does* (draw, refuse, explain itself in words) stands in the same file.
 //!
 //! When not to use it: for tables whose keys are the same whatever they say; serde derives those.
 
@@ -322,7 +322,6 @@ macro_rules! families {
             pub const ALL: [Self; [$($name),*].len()] = [$(Self::$variant),*];
 
             /// The name in model files.
-            #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)*
@@ -332,7 +331,6 @@ macro_rules! families {
 
         impl $enum {
             /// Which kind, whatever its parameters.
-            #[must_use]
             pub const fn kind(&self) -> $kind {
                 match self {
                     $(Self::$variant { .. } => $kind::$variant,)*

@@ -14,6 +14,7 @@ use crate::world::family::{missing, unknown};
 use crate::world::latency::{Latency, LatencyFamily};
 use crate::world::limiter::RateLimit;
 use crate::world::model::{Declared, Model, Ports};
+use crate::world::tables;
 use crate::world::tables::{Table, only};
 
 /// The version of the model format that this program reads and writes.
@@ -56,8 +57,8 @@ impl Model {
     pub fn to_toml(&self) -> String {
         // Serialising plain numbers, strings and tables to a string cannot fail.
         let mut text = toml::to_string(&RawModel::from_model(self)).unwrap_or_default();
-        crate::world::tables::write(&mut text, "error_rate.posterior", &self.error_rate.posterior);
-        crate::world::tables::write(&mut text, "rate_limit.posterior", &self.rate_limit_posterior);
+        tables::write(&mut text, "error_rate.posterior", &self.error_rate.posterior);
+        tables::write(&mut text, "rate_limit.posterior", &self.rate_limit_posterior);
         text
     }
 }
@@ -94,13 +95,13 @@ impl RawModel {
             rate_limit: self.rate_limit.read().map_err(|v| v.within("rate_limit"))?,
             rate_limit_posterior: limits,
             latency: latency(self.latency).map_err(|v| v.within("latency"))?,
-            conditions: read(self.capacity, self.server, self.outage)?,
+            conditions: conditions(self.capacity, self.server, self.outage)?,
             provenance: self.provenance,
         })
     }
 
     fn from_model(model: &Model) -> Self {
-        let (server, outage) = write(&model.conditions);
+        let Conditions { capacity, overrides, outages } = &model.conditions;
         let mut error_rate = Table::new(&model.error_rate.family);
         error_rate.draw = Some(name_of_draw(model.error_rate.draw).to_owned());
         let mut latency = Table::new(&model.latency.success);
@@ -113,9 +114,9 @@ impl RawModel {
             error_rate,
             rate_limit: Table::new(&model.rate_limit),
             latency,
-            capacity: model.conditions.capacity,
-            server,
-            outage,
+            capacity: *capacity,
+            server: overrides.iter().map(RawServer::from_override).collect(),
+            outage: outages.iter().map(RawOutage::from_outage).collect(),
             provenance: model.provenance.clone(),
         }
     }
@@ -144,11 +145,9 @@ fn latency(mut table: Table<LatencyFamily>) -> Result<Latency, Violation> {
     Ok(Latency { success: table.read()?, failure, rate_limited_ms })
 }
 
-// ---- The tables `[capacity]`, `[[server]]` and `[[outage]]`.
-
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RawServer {
+struct RawServer {
     servers: Vec<u16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     latency_factor: Option<f64>,
@@ -160,7 +159,7 @@ pub(crate) struct RawServer {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RawOutage {
+struct RawOutage {
     from_s: f64,
     until_s: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -238,8 +237,8 @@ impl RawOutage {
     }
 }
 
-/// The conditions that the tables say.
-fn read(
+/// What the tables `[capacity]`, `[[server]]` and `[[outage]]` say.
+fn conditions(
     capacity: Option<Capacity>,
     servers: Vec<RawServer>,
     outages: Vec<RawOutage>,
@@ -256,19 +255,9 @@ fn read(
     Ok(conditions)
 }
 
-/// The tables that say them, the capacity of all servers apart.
-fn write(conditions: &Conditions) -> (Vec<RawServer>, Vec<RawOutage>) {
-    (
-        conditions.overrides.iter().map(RawServer::from_override).collect(),
-        conditions.outages.iter().map(RawOutage::from_outage).collect(),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::document::Document;
-    use crate::world::model::Model;
 
     const TEXT: &str = r#"
 schema = 1
@@ -297,17 +286,23 @@ tail_sigma = 1.0
 assumed = true
 "#;
 
-    fn error(from: &str, to: &str) -> String {
-        assert!(TEXT.contains(from));
-        let document = Document::from_text("m.toml", TEXT.replacen(from, to, 1));
-        Model::parse("m", &document).unwrap_err().to_string()
+    fn parse(text: &str) -> Result<Model, String> {
+        Model::parse("m", &Document::from_text("m.toml", text)).map_err(|e| e.to_string())
+    }
+
+    /// Changes a text in many ways, each of which must be refused with a place and a way to mend it.
+    fn assert_refused(text: &str, cases: &[(&str, &str, &str, &str)]) {
+        for (from, to, place, mend) in cases {
+            assert!(text.contains(from), "{from}");
+            let message = parse(&text.replacen(from, to, 1)).unwrap_err();
+            assert!(message.contains(place) && message.contains(mend), "{to}:\n{message}");
+        }
     }
 
     #[test]
     fn what_is_written_reads_back_the_same() {
-        let model = Model::parse("m", &Document::from_text("m.toml", TEXT)).unwrap();
-        let again = Document::from_text("again.toml", model.to_toml());
-        assert_eq!(Model::parse("m", &again).unwrap(), model);
+        let model = parse(TEXT).unwrap();
+        assert_eq!(parse(&model.to_toml()).unwrap(), model);
     }
 
     #[test]
@@ -323,13 +318,10 @@ assumed = true
             ("tail_weight = 0.05", "tail_weight = 2", "m.toml:21:15", "0..1"),
             ("schema = 1", "schema = 2", "m.toml:2:10", "expected 1"),
         ];
-        for (from, to, place, mend) in cases {
-            let message = error(from, to);
-            assert!(message.contains(place) && message.contains(mend), "{to}:\n{message}");
-        }
+        assert_refused(TEXT, &cases);
     }
 
-    const CONDITIONS_TEXT: &str = r#"
+    const CONDITIONS: &str = r#"
 schema = 1
 ports = { first = 4000, count = 10 }
 [error_rate]
@@ -367,13 +359,9 @@ kind = "fail"
 latency_ms = 0.2
 "#;
 
-    fn parse(text: &str) -> Result<Model, String> {
-        Model::parse("m", &Document::from_text("m.toml", text)).map_err(|e| e.to_string())
-    }
-
     #[test]
-    fn conditions_what_is_written_reads_back_the_same() {
-        let model = parse(CONDITIONS_TEXT).unwrap();
+    fn conditions_read_back_as_they_were_written() {
+        let model = parse(CONDITIONS).unwrap();
         let Conditions { capacity, overrides, outages } = &model.conditions;
         let four = Capacity { slots: 4, queue: Some(16), overload_ms: Some(0.5) };
         assert_eq!(capacity, &Some(four));
@@ -388,7 +376,7 @@ latency_ms = 0.2
     }
 
     #[test]
-    fn conditions_every_mistake_names_its_place_and_how_to_mend_it() {
+    fn every_mistake_in_conditions_names_its_place_and_how_to_mend_it() {
         let cases = [
             ("slots = 4", "slots = 0", "m.toml:17:9", "leave [capacity] out"),
             ("slots = 4", "slot = 4", "m.toml:17:1", "did you mean `slots`?"),
@@ -416,10 +404,6 @@ latency_ms = 0.2
                 "at least one of",
             ),
         ];
-        for (from, to, place, mend) in cases {
-            assert!(CONDITIONS_TEXT.contains(from), "{from}");
-            let message = parse(&CONDITIONS_TEXT.replacen(from, to, 1)).unwrap_err();
-            assert!(message.contains(place) && message.contains(mend), "{to}:\n{message}");
-        }
+        assert_refused(CONDITIONS, &cases);
     }
 }

@@ -1,4 +1,5 @@
-//! The truth of one replication: each server's error rate, its limiter, and what it is under.
+//! The truth of one replication: each server's error rate, its limiter, what it is under, and the
+//! luck that attempts meet there.
 
 use rand_chacha::ChaCha8Rng;
 
@@ -101,11 +102,6 @@ fn drawn_limit<'a>(model: &'a Model, streams: &Streams, replication: u64) -> &'a
     limit.unwrap_or(&model.rate_limit)
 }
 
-// ---- The luck tape: what the k-th accepted attempt at each server meets in one replication.
-//
-// Written when first needed, replayed by every strategy of the replication, which is what
-// makes their comparison paired and fast: the world is drawn once for all of them.
-
 /// What an accepted attempt meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Luck {
@@ -115,7 +111,10 @@ pub struct Luck {
     pub latency: Span,
 }
 
-/// The luck of one replication.
+/// The luck tape: what the k-th accepted attempt at each server meets in one replication.
+///
+/// Written when first needed, replayed by every strategy of the replication, which is what makes
+/// their comparison paired and fast: the world is drawn once for all of them.
 #[derive(Debug)]
 pub struct LuckTape {
     latency: Latency,

@@ -1,4 +1,5 @@
-//! Kinds of rate limits, as models name them, with their parameters.
+//! Rate limits: their kinds, as models name them, with their parameters; and limiters at work, who
+//! refuse with 429.
 
 use std::collections::VecDeque;
 use std::f64::consts::TAU;
@@ -51,30 +52,21 @@ pub enum RateLimit {
     },
 }
 
+const SECONDS: Range = Range::of(1e-3, 1e6, "seconds in 0.001..=1,000,000");
+const RATE: Range = Range::of(1e-6, 1e9, "tokens per second in 0.000001..=10^9");
+const SWING: Range = Range::of(0.0, f64::MAX, "tokens per second, from 0 to mean_per_second");
+
 const LIMIT: Key =
     Key::whole("limit", Range::of(1.0, 4_294_967_295.0, "a whole number of at least 1"));
 
 const WINDOW_S: Key = Key::number("window_s", SECONDS);
-
 const PHASE_S: Key = Key::number("phase_s", Range::of(f64::MIN, f64::MAX, "seconds")).optional();
-
 const PER_SECOND: Key = Key::number("per_second", RATE);
-
 const BURST: Key = Key::number("burst", Range::of(1.0, f64::MAX, "tokens, at least 1"));
-
 const MEAN_PER_SECOND: Key = Key::number("mean_per_second", RATE);
-
 const AMPLITUDE_PER_SECOND: Key = Key::number("amplitude_per_second", SWING);
-
 const PERIOD_S: Key = Key::number("period_s", SECONDS);
-
 const PHASE: Key = Key::number("phase", Range::of(f64::MIN, f64::MAX, "radians")).optional();
-
-const SECONDS: Range = Range::of(1e-3, 1e6, "seconds in 0.001..=1,000,000");
-
-const RATE: Range = Range::of(1e-6, 1e9, "tokens per second in 0.000001..=10^9");
-
-const SWING: Range = Range::of(0.0, f64::MAX, "tokens per second, from 0 to mean_per_second");
 
 families! {
     RateLimit by "kind", ["posterior"];
@@ -228,9 +220,7 @@ impl RateLimit {
     }
 }
 
-// ---- Rate limiters: who is refused with 429.
-//
-// A limiter is asked at the moment of sending. An accepted attempt uses it up even if it then
+// ---- A limiter is asked at the moment of sending. An accepted attempt uses it up even if it then
 // fails; a refused one uses nothing. Buckets start full; windows start at a phase.
 // Token bucket: tokens(t) = min(burst, tokens + refill over the time since); the sinusoidal
 // limiter's refill rate is mean + amplitude sin(2 pi t / period + phase), integrated exactly.

@@ -2,8 +2,8 @@
 //!
 //! [`Model`] says what we believe of servers in general; an [`Instance`] is one draw from it,
 //! the truth of one replication; a [`LuckTape`] is the luck that attempts meet there, the same
-//! for every strategy, and [`Stations`] are its servers at work. [`Scenario`] adds traffic and rules. The [`Oracle`] is the one strategy
-//! that is shown the truth.
+//! for every strategy, and [`Stations`] are its servers at work. [`Scenario`] adds traffic and rules.
+//! The [`Oracle`] is the one strategy that is shown the truth.
 
 mod conditions;
 mod document;

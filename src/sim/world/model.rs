@@ -13,7 +13,7 @@ use crate::world::limiter::RateLimit;
 use crate::world::posterior::Posterior;
 use flakelab_core::domain::{Endpoint, Fleet, MAX_SERVERS};
 
-/// What we believe of a group of servers. Read and written as TOML (see `model_file`).
+/// What we believe of a group of servers. Read and written as TOML (`file.rs`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
     /// What to call it in tables: `0` for config 0, else the file's stem.
@@ -122,14 +122,11 @@ impl Ports {
     }
 }
 
-// ---- The `[servers]` table of a model: what a balancer is told of the servers.
-//
-// Weights, capacities, thresholds and metadata are declarations of an operator. They change
-// nothing of what servers do; strategies that ask for them get them as a [`Fleet`].
-//
-// When not to use it: for how much work servers can really do at a time.
-
-/// Declarations, each list empty or one entry a server in order of ports.
+/// The `[servers]` table: what a balancer is told of the servers, each list empty or one entry a
+/// server in order of ports.
+///
+/// These are declarations of an operator. They change nothing of what servers do; strategies that
+/// ask for them get them as a [`Fleet`].
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Declared {

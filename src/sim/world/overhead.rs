@@ -59,7 +59,6 @@ impl Overhead {
     }
 
     /// What is added to attempt `number` (from 0) of a request, for a word `u` in (0, 1).
-    #[must_use]
     pub fn attempt_ms(&self, request: RequestId, number: u32, u: f64) -> f64 {
         match number {
             0 => self.of(request).map_or(0.0, |of| of.first_attempt_ms),
@@ -68,13 +67,11 @@ impl Overhead {
     }
 
     /// What is added to a request beside its attempts.
-    #[must_use]
     pub fn request_ms(&self, request: RequestId) -> f64 {
         self.of(request).map_or(0.0, |of| of.beside_ms)
     }
 
     /// The median addition to requests of one attempt, in milliseconds; none without requests.
-    #[must_use]
     pub fn median_ms(&self) -> Option<f64> {
         let mut sums: Vec<f64> =
             self.requests.iter().map(|of| of.first_attempt_ms + of.beside_ms).collect();
@@ -85,7 +82,6 @@ impl Overhead {
     /// How much paths differ that were measured one after the other, as a spread for
     /// [`drawn`](Self::drawn): the standard deviation of their medians' logarithms, at least
     /// [`BETWEEN_PROCESSES_SD`]. On a busy machine it is several times that.
-    #[must_use]
     pub fn spread<'a>(measured: impl Iterator<Item = &'a Self>) -> f64 {
         let mut moments = Moments::default();
         measured.filter_map(Self::median_ms).for_each(|ms| moments.push(libm::log(ms.max(1e-6))));
@@ -97,7 +93,6 @@ impl Overhead {
     }
 
     /// The largest addition to a single request or attempt.
-    #[must_use]
     pub fn largest_ms(&self) -> f64 {
         let requests = self.requests.iter().map(|of| of.first_attempt_ms.max(of.beside_ms));
         requests.chain(self.retry_ms.iter().copied()).fold(0.0, f64::max)

@@ -3,7 +3,7 @@
 //!
 //! Replications come in groups of [`REPLICATIONS_PER_DRAW`] consecutive ones that share a draw:
 //! between groups scores differ by parameters and luck, within groups by luck alone, so an
-//! analysis of variance tells the two apart (`stats::variance_components`). The rows are walked
+//! analysis of variance tells the two apart (`VarianceComponents`). The rows are walked
 //! through in a random order, a new one for each pass: none is met twice before all were met
 //! once, and whole passes meet all of them equally often. That is sampling without replacement
 //! (W. G. Cochran, Sampling Techniques, 3rd edition, 1977, chapter 2); its mean over the rows is

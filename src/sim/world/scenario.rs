@@ -1,4 +1,5 @@
-//! A scenario: model, traffic, rules and horizon. Everything but the strategy and the seed.
+//! A scenario: model, traffic, rules and horizon. Everything but the strategy and the seed; and when
+//! requests arrive.
 
 use std::fmt;
 
@@ -87,9 +88,7 @@ pub fn check_rules(rules: &Rules) -> Result<(), Violation> {
     })
 }
 
-// ---- When requests arrive.
-//
-// Open loop: the schedule never waits for answers. The n-th request arrives when the integral of
+// ---- Open loop: the schedule never waits for answers. The n-th request arrives when the integral of
 // the rate reaches n (exact) or the n-th point of a Poisson process of rate 1 (a Poisson process
 // of that rate then: E. Çinlar, "Introduction to Stochastic Processes", 1975, section 4.7).
 

@@ -98,7 +98,7 @@ fn keys_of<F: Families>() -> impl Iterator<Item = &'static Key> {
 }
 
 /// One of some known keys.
-pub(crate) struct Known(pub(crate) Vec<&'static str>);
+struct Known(Vec<&'static str>);
 
 impl<'de> DeserializeSeed<'de> for &Known {
     type Value = &'static str;
@@ -198,9 +198,7 @@ impl<F: Families> Serialize for Table<F> {
     }
 }
 
-// ---- The tables `[error_rate.posterior]` and `[rate_limit.posterior]`: rows of numbers by family.
-//
-// They are written by hand at the end of a file, many rows to a line: a serializer would give
+// ---- The tables `[error_rate.posterior]` and `[rate_limit.posterior]`: rows of numbers by family. They are written by hand at the end of a file, many rows to a line: a serializer would give
 // each of hundreds of rows three lines, or all of them one.
 
 /// Lines are broken before they get longer, as in the source of this program.
@@ -211,7 +209,7 @@ const INDENT: &str = "   ";
 
 /// Rows by family as they stand in a file; of a family without parameters so many empty ones.
 #[derive(Debug)]
-pub(crate) struct RawPosterior<F> {
+struct RawPosterior<F> {
     rows: Vec<(&'static Family, Rows)>,
     of: PhantomData<F>,
 }
@@ -257,7 +255,7 @@ impl<'de, F: Families> Visitor<'de> for RowsVisitor<F> {
 }
 
 impl<F: Families> RawPosterior<F> {
-    pub(crate) fn read(&self) -> Result<Posterior<F>, Violation> {
+    fn read(&self) -> Result<Posterior<F>, Violation> {
         let mut read = Vec::new();
         for (family, rows) in &self.rows {
             match rows {

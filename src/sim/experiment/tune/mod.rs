@@ -134,9 +134,6 @@ pub struct Tuning {
 impl Tuning {
     /// A search for good values of the parameters that `strategy` (as on the command line) leaves
     /// open, in `scenario`.
-    ///
-    /// # Errors
-    /// See [`TuneError`].
     pub fn new(
         strategy: &str,
         scenario: Scenario,
@@ -540,11 +537,8 @@ impl TuneVerdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::plan::{Contender, Plan};
     use crate::experiment::sweep::sweep;
     use crate::world::{ErrorFamily, Model};
-    use flakelab_core::domain::Streams;
-    use flakelab_core::strategy::StrategySpec;
 
     const SIZE: Size = Size { budget: 2_000, candidates: 12, fresh: 60 };
 
