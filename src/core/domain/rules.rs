@@ -1,4 +1,5 @@
-//! The rules of the game: what is free, what costs, when the proxy gives up; and what a run is worth.
+//! The rules of the game: what is free, what costs, when the proxy gives up; and what a run is
+//! worth.
 //!
 //! Rules belong to the scenario, never to a strategy, so that strategies are compared under
 //! the same rules.

@@ -2,8 +2,8 @@
 //!
 //! A chance p is calibrated when such events happen in a share p of cases. Bins are joined with
 //! their neighbours until the number of events has variance enough for a chi-square; the sum of
-//! squared z over joined bins is then compared with one degree of freedom a bin (Seillier-Moiseiwitsch
-//! and Dawid, JASA 88 (1993), 355-359).
+//! squared z over joined bins is then compared with one degree of freedom a bin (F.
+//! Seillier-Moiseiwitsch and A. P. Dawid, JASA 88 (1993), 355-359).
 //!
 //! When not to use it: for chances given after the event was seen; variances hold for those given
 //! before.

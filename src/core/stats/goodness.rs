@@ -87,9 +87,10 @@ pub fn randomised_pit(cdf_below: f64, cdf_at: f64, u: f64) -> f64 {
 /// Holm's adjusted p-values of several tests made at once, in the order of the input: reject those
 /// at or below the level.
 ///
-/// His step-down procedure keeps the chance of any false alarm at the level, whatever the dependence
-/// between the tests, and never rejects less than Bonferroni's (S. Holm, "A Simple Sequentially
-/// Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6 (1979), 65-70).
+/// His step-down procedure keeps the chance of any false alarm at the level, whatever the
+/// dependence between the tests, and never rejects less than Bonferroni's (S. Holm, "A Simple
+/// Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6 (1979),
+/// 65-70).
 ///
 /// The i-th smallest of m p-values becomes the greatest of `(m - j + 1) p_j` for j <= i, at most
 /// 1. Values should lie in \[0, 1\]; a NaN is adjusted to 1, as a test that was not made.

@@ -141,8 +141,8 @@ impl Interval {
 
 // ---- Interpolated quantiles are for metrics of replications, where the sample stands for a
 // population. Nearest ranks are for latencies within one replication, where the p99 should be a
-// latency that happened. R. J. Hyndman and Y. Fan, "Sample Quantiles in Statistical Packages", The American
-// Statistician 50 (1996), 361-365; definitions 7 and 1.
+// latency that happened. R. J. Hyndman and Y. Fan, "Sample Quantiles in Statistical Packages", The
+// American Statistician 50 (1996), 361-365; definitions 7 and 1.
 
 /// The p-quantile of ascending values, linear between `x[floor h]` and the next for
 /// `h = (n - 1) p` (Hyndman and Fan's type 7, the default of R and NumPy).

@@ -54,8 +54,8 @@ pub fn index_below<R: Rng + ?Sized>(rng: &mut R, n: usize) -> usize {
 ///
 /// One word by inversion when a or b is 1: the distribution function is then `x^a` or
 /// `1 - (1 - x)^b`. Elsewhere `X / (X + Y)` for gamma variables of shapes a and b, with a
-/// *variable* number of words (a little over 4 on average): use it only on a stream that belongs to one
-/// consumer, as a strategy's does.
+/// *variable* number of words (a little over 4 on average): use it only on a stream that belongs to
+/// one consumer, as a strategy's does.
 ///
 /// Source: G. Marsaglia and W. W. Tsang, "A Simple Method for Generating Gamma Variables", ACM
 /// TOMS 26 (2000), 363-372. Chosen over Cheng's BB (1978), which needs one logarithm and one

@@ -72,21 +72,4 @@ mod tests {
             assert_eq!(Some(usize::from(decide(&mut strategy, 0, &[]))), expected, "{indices:?}");
         }
     }
-
-    #[test]
-    fn a_lighter_tail_explores_more() {
-        let chosen = |quantile_factor| {
-            let mut strategy = tallied(BayesUcbSpec { quantile_factor }, 2);
-            for _ in 0..20 {
-                observe(&mut strategy, 0, Outcome::Success);
-            }
-            (0..4).for_each(|_| observe(&mut strategy, 0, Outcome::Failure));
-            observe(&mut strategy, 1, Outcome::Failure);
-            observe(&mut strategy, 1, Outcome::Success);
-            decide(&mut strategy, 0, &[])
-        };
-        // Upper tails of 1/27 and 10/27: a belief of Beta(2, 2) reaches beyond one of Beta(21, 5)
-        // only in the first.
-        assert_eq!((chosen(0.1), chosen(10.0)), (1, 0));
-    }
 }

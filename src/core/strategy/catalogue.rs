@@ -1,5 +1,5 @@
-//! Every strategy there is, as one list: what `StrategySpec` may hold, and what a text (`v1`, `mesh`,
-//! `v5:initial_scale=2:decay=0.7`) or a table of a file means.
+//! Every strategy there is, as one list: what `StrategySpec` may hold, and what a text (`v1`,
+//! `mesh`, `v5:initial_scale=2:decay=0.7`) or a table of a file means.
 
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -119,7 +119,7 @@ catalogue! {
 pub const FIVE: [&str; 5] = ["larkin", "ucb1", "ucb-free", "thompson", "thompson-scaled"];
 
 /// All ranked strategies at once.
-pub const EVERYTHING: &str = "everything";
+const EVERYTHING: &str = "everything";
 
 /// The reference row that is shown the truth; no strategy, but a name that people write.
 const ORACLE: &str = "oracle";

@@ -9,8 +9,8 @@
 //! lines are for readers of the code. `build` looks like a closure and becomes the function that
 //! makes the strategy. Most strategies are a rule over tallies of outcomes: their struct of
 //! parameters implements [`Rule`](super::tallied::Rule), which is the index and nothing else, and
-//! [`Tallied`](super::tallied::Tallied) makes a strategy of it. One that remembers anything else has
-//! a struct of its own that implements [`Strategy`].
+//! [`Tallied`](super::tallied::Tallied) makes a strategy of it. One that remembers anything else
+//! has a struct of its own that implements [`Strategy`].
 
 use std::fmt;
 

@@ -1,13 +1,13 @@
 //! Strategies decide where the next attempt goes, from observations only.
 //!
-//! A strategy never sees the hidden truth (its crate does not know it), never learns the time except as
-//! an argument, and gets its randomness once, at construction. The simulator and the live
+//! A strategy never sees the hidden truth (its crate does not know it), never learns the time
+//! except as an argument, and gets its randomness once, at construction. The simulator and the live
 //! proxy run the very same objects.
 //!
 //! To add one: a new file here, with what it says of itself (`declared!`) and its
 //! [`Rule`](tallied::Rule), or its state and `impl Strategy` where it remembers more than tallies;
-//! then one line in `catalogue.rs`. Names, help, checks of parameters and the search for better ones
-//! follow.
+//! then one line in `catalogue.rs`. Names, help, checks of parameters and the search for better
+//! ones follow.
 
 mod bayes_ucb;
 mod blocking;

@@ -17,8 +17,9 @@
 //! attempts and retries alike, because a budget says how much to retry and not where.
 //!
 //! Limits: a retry that waits holds up those behind it where requests are served one at a time. It
-//! spares servers that suffer under load. In this game a retry that costs and waits is given up with
-//! its request, which saves the penalties: it scores by answering 500, so mind its success rate.
+//! spares servers that suffer under load. In this game a retry that costs and waits is given up
+//! with its request, which saves the penalties: it scores by answering 500, so mind its success
+//! rate.
 
 use rand_chacha::ChaCha8Rng;
 

@@ -107,7 +107,7 @@ impl Strategy for SlidingWindowUcb {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::strategy::testing::{decide, observe, tallied};
+    use crate::strategy::testing::{decide, observe};
 
     #[test]
     fn a_server_that_left_the_window_is_unknown_again() {
@@ -121,22 +121,5 @@ mod tests {
         observe(&mut strategy, 1, Outcome::Success);
         assert_eq!(strategy.estimates()[0].attempts, 0);
         assert_eq!(decide(&mut strategy, 0, &[]), 0);
-    }
-
-    /// With xi = 2 and a window that holds everything it is UCB1.
-    #[test]
-    fn with_a_long_window_it_is_ucb1() {
-        use crate::strategy::ucb1::Ucb1Spec;
-        let mut windowed =
-            SlidingWindowUcb::new(SlidingWindowUcbSpec { window: 1_000_000, xi: 2.0 }, 4);
-        let mut ucb1 = tallied(Ucb1Spec::default(), 4);
-        for step in 0_u64..2000 {
-            let server = decide(&mut ucb1, step, &[]);
-            assert_eq!(decide(&mut windowed, step, &[]), server, "step {step}");
-            let success = step * 2_654_435_761 % 10 < 3 + 2 * u64::from(server);
-            let outcome = if success { Outcome::Success } else { Outcome::Failure };
-            observe(&mut ucb1, server, outcome);
-            observe(&mut windowed, server, outcome);
-        }
     }
 }

@@ -61,24 +61,4 @@ mod tests {
         assert_eq!(decide_at(&mut strategy, 11.0, &[]), 0, "the second is over");
         assert_eq!(decide_at(&mut strategy, 10.5, &[0, 0, 0]), 1, "attempts that cost, too");
     }
-
-    #[test]
-    fn when_all_are_masked_the_one_masked_longest_ago_is_taken() {
-        let mut strategy = learned();
-        for (at_s, server) in [(10.0, 0), (10.2, 2), (10.4, 1), (10.6, 0)] {
-            observe_at(&mut strategy, at_s, server, Outcome::RateLimited);
-        }
-        assert_eq!(decide_at(&mut strategy, 10.7, &[]), 2);
-        assert_eq!(decide_at(&mut strategy, 10.7, &[2]), 2, "even if the request has tried it");
-        assert_eq!(decide_at(&mut strategy, 10.7, &[2, 2, 2]), 2, "and where it costs");
-    }
-
-    #[test]
-    fn a_tried_server_that_is_open_comes_before_a_masked_one() {
-        let mut strategy = learned();
-        observe_at(&mut strategy, 10.0, 1, Outcome::RateLimited);
-        observe_at(&mut strategy, 10.0, 2, Outcome::RateLimited);
-        assert_eq!(decide_at(&mut strategy, 10.5, &[0]), 0);
-        assert_ne!(decide_at(&mut strategy, 11.5, &[0]), 0, "but an untried open one before both");
-    }
 }

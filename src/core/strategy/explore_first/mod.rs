@@ -245,8 +245,8 @@ impl Strategy for ExploreFirst {
 // ---- What the free attempts after this one can still do.
 //
 // With rate limits the value left depends on which server is used now: a good one that refuses a
-// retry is missing later. The lookahead takes the best of what is left, attempt by attempt: the next
-// best server not used yet, or again one that was used if it accepts retries. This is backward
+// retry is missing later. The lookahead takes the best of what is left, attempt by attempt: the
+// next best server not used yet, or again one that was used if it accepts retries. This is backward
 // induction, V_k = min over i of (1 - s_i) V_(k+1), where the order within a request does not
 // matter, so that greedy filling is the minimum.
 //
@@ -432,8 +432,8 @@ mod tests {
         tallies.iter().map(index).collect()
     }
 
-    /// Along played games every choice has the transcription's highest index, up to the error of the
-    /// table of optimism; and the test notices when the attempt's number is ignored.
+    /// Along played games every choice has the transcription's highest index, up to the error of
+    /// the table of optimism; and the test notices when the attempt's number is ignored.
     #[test]
     fn equals_a_literal_transcription_where_nothing_is_refused() {
         let spec = ExploreFirstSpec {

@@ -7,8 +7,8 @@
 //! gap and all shorter ones, an acceptance for it and all longer ones. The chance of acceptance is
 //! (accepted + m) / (accepted + refused + 1), where m is the same ratio over all servers (servers
 //! tend to be configured alike); before anything is known of a gap, the time to recover is taken as
-//! log-uniform between the longest gap refused and the shortest accepted. Thirty outcomes a cell are
-//! remembered, so that limits may drift. A refusal never touches the belief in a server's
+//! log-uniform between the longest gap refused and the shortest accepted. Thirty outcomes a cell
+//! are remembered, so that limits may drift. A refusal never touches the belief in a server's
 //! success rate.
 //!
 //! Limits: a limiter with a burst is seen as one that accepts sometimes; the attempt that finds it

@@ -83,17 +83,6 @@ mod tests {
     use crate::strategy::testing::{Bench, fleet};
 
     #[test]
-    fn the_least_load_for_its_weight_wins() {
-        let mut bench = Bench::new(LeastConnectionsSpec::default(), &fleet(&[1.0, 3.0, 1.0]));
-        for server in [0, 1, 1, 2] {
-            bench.sent(server);
-        }
-        assert_eq!(bench.send(&[]), 1, "2/3 against 1 and 1");
-        bench.finish(2, 5.0, Outcome::Success);
-        assert_eq!(bench.send(&[]), 2, "idle again");
-    }
-
-    #[test]
     fn an_ill_server_counts_as_busier() {
         let spec = LeastConnectionsSpec {
             half_life: 1.0,

@@ -552,22 +552,6 @@ mod tests {
         assert_eq!(chosen(&mut bench, 3), [false, true, true]);
     }
 
-    /// Where the best server is at health 1/4, a static threshold of 1/2 tells nothing apart; half of
-    /// the best does.
-    #[test]
-    fn a_relative_threshold_tells_bad_from_worse() {
-        for (relative_threshold, expected) in [(false, [true, true]), (true, [true, false])] {
-            let spec = quick(LeastConnectionsSpec {
-                relative_threshold,
-                ..LeastConnectionsSpec::default()
-            });
-            let mut bench = Bench::new(spec, &Fleet::uniform(2));
-            (0..2).for_each(|_| bench.observe(0, Outcome::Failure));
-            (0..5).for_each(|_| bench.observe(1, Outcome::Failure));
-            assert_eq!(chosen(&mut bench, 2), expected, "relative: {relative_threshold}");
-        }
-    }
-
     #[test]
     fn a_refusal_leaves_health_alone_and_a_fast_failure_earns_nothing() {
         let mut bench = Bench::new(quick(LeastConnectionsSpec::default()), &Fleet::uniform(2));
