@@ -1,5 +1,5 @@
-//! Experiments, and scenarios of their own, as TOML files in `experiments/`. Flags override them; keys:
-//! experiments/README.md.
+//! Experiments, and scenarios of their own, as TOML files in `experiments/`. Flags override them;
+//! keys: experiments/README.md.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::experiment::plan::{Contender, Plan};
 use crate::world::{
     Document, DocumentError, Model, ModelTables, Traffic, Violation, check_rate, check_requests,
-    check_rules, check_traffic,
+    check_rules, check_schema, check_traffic,
 };
 use flakelab_core::domain::Rules;
 use flakelab_core::strategy::{SpecError, StrategySpec};
@@ -125,10 +125,7 @@ impl ExperimentFile {
 
 impl RawExperimentFile {
     fn into_experiment(self, stem: String) -> Result<ExperimentFile, Violation> {
-        if self.schema != 1 {
-            let problem = format!("schema {} is not known", self.schema);
-            return Err(Violation::new("schema", problem, "1"));
-        }
+        check_schema(self.schema)?;
         let name = self.name.clone().unwrap_or(stem);
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) {
             let problem = format!("\"{name}\" cannot name a folder");
@@ -292,8 +289,8 @@ fn contender(mut table: toml::Table) -> Result<Contender, Violation> {
     })
 }
 
-/// A scenario as a TOML file of its own says it, in `experiments/scenarios/`: servers, traffic, rules,
-/// horizon. Its name, a sentence in snake case, is the file's stem.
+/// A scenario as a TOML file of its own says it, in `experiments/scenarios/`: servers, traffic,
+/// rules, horizon. Its name, a sentence in snake case, is the file's stem.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScenarioFile {
     /// What is to be seen in it.
@@ -334,10 +331,7 @@ impl ScenarioFile {
 
 impl RawScenarioFile {
     fn into_scenario(self, label: String) -> Result<ScenarioFile, Violation> {
-        if self.schema != 1 {
-            let problem = format!("schema {} is not known", self.schema);
-            return Err(Violation::new("schema", problem, "1"));
-        }
+        check_schema(self.schema)?;
         let settings = settings(self.requests, self.rps, self.traffic, self.rules)?;
         let model = match (self.config, self.model) {
             (Some(config), None) => ScenarioModel::Named(config_source(config)?),
@@ -362,7 +356,7 @@ impl RawScenarioFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::Spike;
+    use crate::world::{Spike, assert_refused};
 
     const TEXT: &str = r#"
 schema = 1
@@ -425,10 +419,7 @@ strategy_stream = 3
             ("config = 0", "", "scenario.0.config", "`config = 0`"),
             ("replications", "replication", "x.toml:3:1", "did you mean `replications`?"),
         ];
-        for (from, to, place, mend) in cases {
-            let message = parse(&TEXT.replacen(from, to, 1)).unwrap_err().to_string();
-            assert!(message.contains(place) && message.contains(mend), "{to}:\n{message}");
-        }
+        assert_refused(TEXT, parse, &cases);
     }
 
     const OF_ITS_OWN: &str = r#"
@@ -477,11 +468,7 @@ ms = 1.0
             ("requests = 50", "config = 0", ":8:1", "either `config` or `[model]`"),
             ("max_attempts = 6", "max_attempts = 0", ":6:26", "at least 1"),
         ];
-        for (from, to, place, mend) in cases {
-            let message =
-                parse_scenario(&OF_ITS_OWN.replacen(from, to, 1)).unwrap_err().to_string();
-            assert!(message.contains(place) && message.contains(mend), "{to}:\n{message}");
-        }
+        assert_refused(OF_ITS_OWN, parse_scenario, &cases);
         let message = parse_scenario("schema = 1\nconfig = 3\n").unwrap_err().to_string();
         assert!(message.contains(":2:10") && message.contains("0, 1 or 2"), "{message}");
         let message = parse_scenario("schema = 1\n").unwrap_err().to_string();

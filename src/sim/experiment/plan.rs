@@ -195,7 +195,8 @@ fn first_repeated<'a>(mut names: impl Iterator<Item = &'a str>) -> Option<String
     names.find(|name| !seen.insert(*name)).map(str::to_owned)
 }
 
-/// One row of a comparison: a strategy or the oracle, under a label, with a random stream of its own.
+/// One row of a comparison: a strategy or the oracle, under a label, with a random stream of its
+/// own.
 ///
 /// It holds a factory, as a strategy is made afresh for every replication. Those of the catalogue
 /// come with one; a strategy of your own needs no more than [`Contender::from_factory`].
@@ -327,11 +328,12 @@ impl Contender {
     }
 }
 
-// ---- What the traces leave open about the servers, and what it does to the scores. Replications that share a draw of the parameters form a group; the spread of the groups'
-// true means is the spread of the true mean score over the posterior
-// ([`VarianceComponents`]). It does not shrink with more replications: only more traces
-// make it smaller. Replications do sharpen the estimate of it, which is as uncertain as any
-// estimate: a spread that cannot be told from none is not the same as none.
+// ---- What the traces leave open about the servers, and what it does to the scores. Replications
+// that share a draw of the parameters form a group; the spread of the groups' true means is the
+// spread of the true mean score over the posterior ([`VarianceComponents`]). It does not shrink
+// with more replications: only more traces make it smaller. Replications do sharpen the estimate of
+// it, which is as uncertain as any estimate: a spread that cannot be told from none is not the same
+// as none.
 
 /// The normal quantile of two-sided 95 % intervals.
 const Z_95: f64 = 1.959_963_984_540_054;

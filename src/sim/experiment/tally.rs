@@ -335,7 +335,8 @@ const REPLICATIONS_SHOWN: u64 = 3;
 /// So many first switches of each.
 const SWITCHES_SHOWN: usize = 12;
 
-/// What a strategy that watches load and health tells of its runs, growing replication by replication.
+/// What a strategy that watches load and health tells of its runs, growing replication by
+/// replication.
 #[derive(Debug, Default)]
 struct NotesSums {
     runs: u64,

@@ -361,7 +361,8 @@ pub(crate) enum Server<'r> {
 /// One attempt as a file tells it, borrowed from the row that is being read; what the file does not
 /// say is `None` or an empty text.
 ///
-/// When not to use it: to keep attempts; [`Row`] owns its text, [`Observed`](super::Observed) is small.
+/// When not to use it: to keep attempts; [`Row`] owns its text, [`Observed`](super::Observed) is
+/// small.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Attempt<'r> {
     pub(crate) line: u64,

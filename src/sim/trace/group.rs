@@ -46,8 +46,8 @@ impl Group {
 const SERVERS: u16 = 10;
 
 /// One of the three groups of servers that the real binary opens: config 0 (constant error rate), 1
-/// (the same and a fixed rate limit) or 2 (the same and a rate limit that changes over time). Traces
-/// call them T1, T2, T3.
+/// (the same and a fixed rate limit) or 2 (the same and a rate limit that changes over time).
+/// Traces call them T1, T2, T3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Config(u8);
 

@@ -22,7 +22,8 @@ pub use self::group::{Config, Group};
 pub use self::recording::{Observed, Recording};
 pub use self::write::{RowWriter, write};
 
-/// A trace that cannot be read. `Display` is the whole message: where it is wrong, and how to mend it.
+/// A trace that cannot be read. `Display` is the whole message: where it is wrong, and how to mend
+/// it.
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
     /// The file cannot be opened or read.

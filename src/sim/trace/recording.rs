@@ -1,6 +1,7 @@
 //! A recording as a fit needs it: the attempts at one group of servers in one file, 24 bytes each.
 //!
-//! When not to use it: to write traces, or where identifiers matter; those are [`Row`](super::Row)s.
+//! When not to use it: to write traces, or where identifiers matter; those are
+//! [`Row`](super::Row)s.
 
 use std::path::PathBuf;
 
@@ -168,11 +169,11 @@ fn follow_on(attempts: &mut [Observed], jumps: &[usize]) {
     }
 }
 
-/// The attempts of a recording while it is being read, in the order of the file and then in order of
-/// time; the columns have equal lengths.
+/// The attempts of a recording while it is being read, in the order of the file and then in order
+/// of time; the columns have equal lengths.
 ///
-/// 28 bytes an attempt, 32 where the file names starts, so that ten million rows fit in under half a
-/// gigabyte with what [`collect`](super::collect) needs beside them.
+/// 28 bytes an attempt, 32 where the file names starts, so that ten million rows fit in under half
+/// a gigabyte with what [`collect`](super::collect) needs beside them.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     pub(crate) attempts: Vec<Observed>,

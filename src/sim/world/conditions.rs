@@ -7,7 +7,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::world::document::Violation;
-use crate::world::family::Families;
+use crate::world::family::{Families, Range};
 use crate::world::latency::milliseconds;
 use crate::world::limiter::RateLimit;
 use flakelab_core::domain::{ServerId, Span, Timestamp};
@@ -23,7 +23,8 @@ pub struct Conditions {
     pub outages: Vec<Outage>,
 }
 
-/// In what some servers differ from what the rest of the model says; what is absent does not differ.
+/// In what some servers differ from what the rest of the model says; what is absent does not
+/// differ.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServerOverride {
     /// Their indices, from 0. No server is named by two overrides.
@@ -101,6 +102,8 @@ impl Conditions {
     }
 }
 
+const FACTOR: Range = Range::of(1e-3, 1e6, "a number in 0.001..=1,000,000");
+
 impl ServerOverride {
     /// `named` are the servers that other overrides name.
     fn validate(&self, servers: usize, named: &mut [bool]) -> Result<(), Violation> {
@@ -113,11 +116,8 @@ impl ServerOverride {
                 return Err(violation.with_help("put all its keys into one table"));
             }
         }
-        if let Some(factor) = self.latency_factor
-            && !(1e-3..=1e6).contains(&factor)
-        {
-            let problem = format!("{factor} is out of range");
-            return Err(Violation::new("latency_factor", problem, "a number in 0.001..=1,000,000"));
+        if let Some(factor) = self.latency_factor {
+            FACTOR.check("latency_factor", factor)?;
         }
         if let Some(limit) = &self.rate_limit {
             limit.validate().map_err(|v| v.within("rate_limit"))?;
@@ -129,10 +129,11 @@ impl ServerOverride {
     }
 }
 
-// ---- How much one server does at a time: slots, and a queue before them. First come, first served. How long an attempt takes once it is begun is known when it is
-// accepted, so its beginning is too: now, or when the first slot is free (J. Kiefer and J.
-// Wolfowitz, "On the theory of queues with many servers", Trans. AMS 78, 1955). A heap of the
-// moments at which slots become free is all the state there is, and no events are needed.
+// ---- How much one server does at a time: slots, and a queue before them. First come, first
+// served. How long an attempt takes once it is begun is known when it is accepted, so its beginning
+// is too: now, or when the first slot is free (J. Kiefer and J. Wolfowitz, "On the theory of queues
+// with many servers", Trans. AMS 78, 1955). A heap of the moments at which slots become free is all
+// the state there is, and no events are needed.
 //
 // A server does not hear that a client hung up: an attempt that timed out keeps its place and its
 // slot. That is how retries fill a server that is already full.
@@ -244,9 +245,6 @@ impl Workers {
 //
 // When not to use it: for outages that come by chance. These are the same in every replication.
 
-/// The latest moment that a file may name: 11 days.
-const LATEST_S: f64 = 1e6;
-
 /// A span of time in which servers are dark.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outage {
@@ -275,8 +273,8 @@ pub enum OutageKind {
 impl Outage {
     /// Checks every range; keys are relative to the `[[outage]]` table.
     pub(crate) fn validate(&self, servers: usize) -> Result<(), Violation> {
-        moment("from_s", self.from_s)?;
-        moment("until_s", self.until_s)?;
+        Range::MOMENT.check("from_s", self.from_s)?;
+        Range::MOMENT.check("until_s", self.until_s)?;
         if self.until_s <= self.from_s {
             let problem = format!("{} s is not after from_s = {} s", self.until_s, self.from_s);
             let expected = "seconds after the start of the run, above `from_s`";
@@ -288,14 +286,6 @@ impl Outage {
             OutageKind::Fail { latency_ms: None } | OutageKind::Hang => Ok(()),
         }
     }
-}
-
-fn moment(key: &str, seconds: f64) -> Result<(), Violation> {
-    if (0.0..=LATEST_S).contains(&seconds) {
-        return Ok(());
-    }
-    let problem = format!("{seconds} is out of range");
-    Err(Violation::new(key, problem, "seconds after the start of the run, in 0..=1,000,000"))
 }
 
 /// Whether a list `servers` names servers that exist, each once.

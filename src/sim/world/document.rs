@@ -137,6 +137,17 @@ impl Document {
     }
 }
 
+/// The version of the formats of models, scenarios and experiments.
+pub(crate) const SCHEMA: u32 = 1;
+
+/// Refuses files of another version.
+pub(crate) fn check_schema(schema: u32) -> Result<(), Violation> {
+    if schema == SCHEMA {
+        return Ok(());
+    }
+    Err(Violation::new("schema", format!("schema {schema} is not known"), &SCHEMA.to_string()))
+}
+
 /// The bytes that hold the value at a key path, or the innermost table that encloses it.
 fn locate(text: &str, path: &str) -> Option<Range<usize>> {
     let root = DeTable::parse(text).ok()?;
@@ -163,6 +174,20 @@ fn unknown_key_help(message: &str) -> Option<String> {
     let (unknown, known) = rest.split_once('`')?;
     let name = closest_name(unknown, known.split('`').skip(1).step_by(2))?;
     Some(format!("did you mean `{name}`?"))
+}
+
+/// Changes a text in ways each of which must be refused with a place and a way to mend it.
+#[cfg(test)]
+pub(crate) fn assert_refused<T: std::fmt::Debug, E: std::fmt::Display + std::fmt::Debug>(
+    text: &str,
+    read: impl Fn(&str) -> Result<T, E>,
+    changes: &[(&str, &str, &str, &str)],
+) {
+    for (from, to, place, mend) in changes {
+        assert!(text.contains(from), "{from}");
+        let message = read(&text.replacen(from, to, 1)).unwrap_err().to_string();
+        assert!(message.contains(place) && message.contains(mend), "{to}:\n{message}");
+    }
 }
 
 #[cfg(test)]

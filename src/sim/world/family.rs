@@ -28,6 +28,10 @@ impl Range {
     pub(crate) const PROBABILITY: Self =
         Self { problem: "is no probability", ..Self::of(0.0, 1.0, "a number in 0..=1") };
 
+    /// A moment of a run: the latest that a file may name is 11 days.
+    pub(crate) const MOMENT: Self =
+        Self::of(0.0, 1e6, "seconds after the start of the run, in 0..=1,000,000");
+
     /// Numbers between two ends, both included.
     pub(crate) const fn of(least: f64, most: f64, expected: &'static str) -> Self {
         Self { least, most, problem: "is out of range", expected }

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::world::conditions::{Capacity, Conditions, Outage, OutageKind, ServerOverride};
-use crate::world::document::{Document, DocumentError, Violation};
+use crate::world::document::{Document, DocumentError, SCHEMA, Violation, check_schema};
 use crate::world::error_rate::{Draw, ErrorFamily, ErrorRate};
 use crate::world::family::{missing, unknown};
 use crate::world::latency::{Latency, LatencyFamily};
@@ -16,9 +16,6 @@ use crate::world::limiter::RateLimit;
 use crate::world::model::{Declared, Model, Ports};
 use crate::world::tables;
 use crate::world::tables::{Table, only};
-
-/// The version of the model format that this program reads and writes.
-const SCHEMA: u32 = 1;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,10 +79,7 @@ impl ModelTables {
 
 impl RawModel {
     fn into_model(mut self, name: &str) -> Result<Model, Violation> {
-        if self.schema != SCHEMA {
-            let problem = format!("schema {} is not known", self.schema);
-            return Err(Violation::new("schema", problem, "1"));
-        }
+        check_schema(self.schema)?;
         let limits = self.rate_limit.take_posterior().map_err(|v| v.within("rate_limit"))?;
         Ok(Model {
             name: name.to_owned(),
@@ -258,6 +252,7 @@ fn conditions(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::world::document::assert_refused;
 
     const TEXT: &str = r#"
 schema = 1
@@ -290,15 +285,6 @@ assumed = true
         Model::parse("m", &Document::from_text("m.toml", text)).map_err(|e| e.to_string())
     }
 
-    /// Changes a text in many ways, each of which must be refused with a place and a way to mend it.
-    fn assert_refused(text: &str, cases: &[(&str, &str, &str, &str)]) {
-        for (from, to, place, mend) in cases {
-            assert!(text.contains(from), "{from}");
-            let message = parse(&text.replacen(from, to, 1)).unwrap_err();
-            assert!(message.contains(place) && message.contains(mend), "{to}:\n{message}");
-        }
-    }
-
     #[test]
     fn what_is_written_reads_back_the_same() {
         let model = parse(TEXT).unwrap();
@@ -318,7 +304,7 @@ assumed = true
             ("tail_weight = 0.05", "tail_weight = 2", "m.toml:21:15", "0..1"),
             ("schema = 1", "schema = 2", "m.toml:2:10", "expected 1"),
         ];
-        assert_refused(TEXT, &cases);
+        assert_refused(TEXT, parse, &cases);
     }
 
     const CONDITIONS: &str = r#"
@@ -404,6 +390,6 @@ latency_ms = 0.2
                 "at least one of",
             ),
         ];
-        assert_refused(CONDITIONS, &cases);
+        assert_refused(CONDITIONS, parse, &cases);
     }
 }

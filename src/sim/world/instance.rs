@@ -60,19 +60,14 @@ impl Model {
         let mut provenance = toml::Table::new();
         provenance.insert("drawn_from".to_owned(), self.name.clone().into());
         Self {
-            name: self.name.clone(),
-            ports: self.ports,
-            declared: self.declared.clone(),
             error_rate: ErrorRate {
                 draw: Draw::Fixed,
                 family: ErrorFamily::Fixed { values },
                 posterior: Posterior::default(),
             },
             rate_limit: *drawn_limit(self, streams, replication),
-            rate_limit_posterior: Posterior::default(),
-            latency: self.latency.clone(),
-            conditions: self.conditions.clone(),
             provenance,
+            ..self.clone().without_posterior()
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The hidden truth. What servers really do, when requests arrive, and who knows it.
 //!
-//! [`Model`] says what we believe of servers in general; an [`Instance`] is one draw from it,
-//! the truth of one replication; a [`LuckTape`] is the luck that attempts meet there, the same
-//! for every strategy, and [`Stations`] are its servers at work. [`Scenario`] adds traffic and rules.
+//! [`Model`] says what we believe of servers in general; an [`Instance`] is one draw from it, the
+//! truth of one replication; a [`LuckTape`] is the luck that attempts meet there, the same for
+//! every strategy, and [`Stations`] are its servers at work. [`Scenario`] adds traffic and rules.
 //! The [`Oracle`] is the one strategy that is shown the truth.
 
 mod conditions;
@@ -23,6 +23,9 @@ mod station;
 mod tables;
 
 pub use self::conditions::{Capacity, Conditions, Outage, OutageKind, ServerOverride};
+#[cfg(test)]
+pub(crate) use self::document::assert_refused;
+pub(crate) use self::document::check_schema;
 pub use self::document::{Document, DocumentError, Violation};
 pub use self::error_rate::{Draw, ErrorFamily, ErrorRate, ErrorRateKind};
 pub use self::family::{Families, Family, Holds, Key, Range, Values};

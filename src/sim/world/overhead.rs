@@ -38,8 +38,8 @@ pub struct RequestOverhead {
 
 impl Overhead {
     /// One drawing for a run of so many requests: request i meets entry i. With a `spread` the
-    /// lists are a sample of the path of another process, not the path itself: it then draws from
-    /// a bootstrap sample of them (Efron, Annals of Statistics 7 (1979), 1-26), longer or shorter by
+    /// lists are a sample of the path of another process, not the path itself: it then draws from a
+    /// bootstrap sample of them (Efron, Annals of Statistics 7 (1979), 1-26), longer or shorter by
     /// a factor whose logarithm is normal with that standard deviation. Words are in (0, 1).
     #[must_use]
     pub fn drawn(&self, requests: u64, spread: Option<f64>, mut word: impl FnMut() -> f64) -> Self {

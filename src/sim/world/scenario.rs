@@ -1,5 +1,5 @@
-//! A scenario: model, traffic, rules and horizon. Everything but the strategy and the seed; and when
-//! requests arrive.
+//! A scenario: model, traffic, rules and horizon. Everything but the strategy and the seed; and
+//! when requests arrive.
 
 use std::fmt;
 
@@ -9,6 +9,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::world::document::Violation;
+use crate::world::family::Range;
 use crate::world::model::Model;
 use flakelab_core::domain::{Purpose, Rules, Streams, Timestamp};
 use flakelab_core::stats::sample;
@@ -88,8 +89,8 @@ pub fn check_rules(rules: &Rules) -> Result<(), Violation> {
     })
 }
 
-// ---- Open loop: the schedule never waits for answers. The n-th request arrives when the integral of
-// the rate reaches n (exact) or the n-th point of a Poisson process of rate 1 (a Poisson process
+// ---- Open loop: the schedule never waits for answers. The n-th request arrives when the integral
+// of the rate reaches n (exact) or the n-th point of a Poisson process of rate 1 (a Poisson process
 // of that rate then: E. Çinlar, "Introduction to Stochastic Processes", 1975, section 4.7).
 
 /// The kind of traffic.
@@ -120,19 +121,10 @@ pub struct Spike {
 impl Spike {
     /// Checks every range; keys are relative to the `traffic` table.
     pub(crate) fn validate(&self) -> Result<(), Violation> {
-        let check = |valid: bool, key: &str, value: f64, expected: &str| {
-            if valid {
-                return Ok(());
-            }
-            Err(Violation::new(key, format!("{value} is out of range"), expected))
-        };
-        let seconds = 0.0..=1e6;
-        let factor = (1e-3..=1e3).contains(&self.factor);
-        check(factor, "factor", self.factor, "a number in 0.001..=1000")?;
-        let expected = "seconds after the start of the run, in 0..=1,000,000";
-        check(seconds.contains(&self.from_s), "from_s", self.from_s, expected)?;
-        let later = seconds.contains(&self.until_s) && self.until_s > self.from_s;
-        check(later, "until_s", self.until_s, "seconds after the start, above `from_s`")
+        Range::of(1e-3, 1e3, "a number in 0.001..=1000").check("factor", self.factor)?;
+        Range::MOMENT.check("from_s", self.from_s)?;
+        let later = "seconds after the start, above `from_s`";
+        Range::of(self.from_s.next_up(), Range::MOMENT.most, later).check("until_s", self.until_s)
     }
 
     /// When the integral of the rate reaches `count`, in seconds: the inverse of a line of three

@@ -198,8 +198,9 @@ impl<F: Families> Serialize for Table<F> {
     }
 }
 
-// ---- The tables `[error_rate.posterior]` and `[rate_limit.posterior]`: rows of numbers by family. They are written by hand at the end of a file, many rows to a line: a serializer would give
-// each of hundreds of rows three lines, or all of them one.
+// ---- The tables `[error_rate.posterior]` and `[rate_limit.posterior]`: rows of numbers by family.
+// They are written by hand at the end of a file, many rows to a line: a serializer would give each
+// of hundreds of rows three lines, or all of them one.
 
 /// Lines are broken before they get longer, as in the source of this program.
 const LINE: usize = 100;
@@ -331,7 +332,7 @@ fn number(key: &Key, x: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::document::Document;
+    use crate::world::document::{Document, assert_refused};
     use crate::world::latency::LatencyFamily;
     use crate::world::model::Model;
 
@@ -448,11 +449,7 @@ sinusoidal = [[20.0, 8.0, 10.0, 1.0]]
             ("weight = 0.3\n", "weight = 0.3\nlow = 0.1\n", "m.toml:8:7", "second_alpha"),
             ("weight = 0.3\n", "weight = -0.3\n", "m.toml:7:10", "a number in 0..=1"),
         ];
-        for (from, to, place, mend) in cases {
-            assert!(TEXT.contains(from), "{from}");
-            let message = parse(TEXT.replacen(from, to, 1)).unwrap_err();
-            assert!(message.contains(place) && message.contains(mend), "{to}:\n{message}");
-        }
+        assert_refused(TEXT, |text| parse(text.to_owned()), &cases);
     }
 
     #[test]

@@ -161,10 +161,11 @@ mod tests {
         assert!(Schedule::new(64, 3840).is_ok());
     }
 
-    /// The optimum of -(i - 41)^2 / 50 among 64 settings is known. Neighbours are worse by 0.02 with
-    /// 2,000 or more paired replications in the last round (standard error 0.03), so the end may be
-    /// a neighbour or two off, not more. Without pairing, where each setting meets replications of
-    /// its own (the planted bug), a standard deviation of 10 leaves it several settings off.
+    /// The optimum of -(i - 41)^2 / 50 among 64 settings is known. Neighbours are worse by 0.02
+    /// with 2,000 or more paired replications in the last round (standard error 0.03), so the end
+    /// may be a neighbour or two off, not more. Without pairing, where each setting meets
+    /// replications of its own (the planted bug), a standard deviation of 10 leaves it several
+    /// settings off.
     #[test]
     fn the_optimum_is_found_by_common_random_numbers_and_missed_without() {
         let means: Vec<f64> = (0..64).map(|i| -f64::from((i - 41) * (i - 41)) / 50.0).collect();

@@ -9,9 +9,9 @@
 //! ```
 //!
 //! All settings of a round play the same replications with the same coins (common random numbers),
-//! so that a round compares settings, not luck. The one that is left was selected for a high mean on
-//! the seeds of the search: that mean flatters it, the more settings there were the more. Only the
-//! fresh seeds, those of the next master seed, say what it is worth.
+//! so that a round compares settings, not luck. The one that is left was selected for a high mean
+//! on the seeds of the search: that mean flatters it, the more settings there were the more. Only
+//! the fresh seeds, those of the next master seed, say what it is worth.
 //!
 //! When not to use it: to rank strategies (that is a sweep), or for parameters whose best value
 //! depends on what the model leaves out. What it finds is good for this scenario and this horizon.
