@@ -47,7 +47,6 @@ pub struct Blocking {
 }
 
 impl Blocking {
-    /// A fresh memory of `servers` servers.
     pub fn new(spec: BlockingSpec, servers: usize, rng: ChaCha8Rng) -> Self {
         Self {
             spec,

@@ -6,30 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{Fleet, closest_name};
 use crate::strategy::Strategy;
-use crate::strategy::bayes_ucb::BayesUcbSpec;
-use crate::strategy::blocking::BlockingSpec;
 use crate::strategy::declared::{Declared, Entry, Group, Parameter};
-use crate::strategy::discounted_thompson::DiscountedThompsonSpec;
-use crate::strategy::epsilon_greedy::EpsilonGreedySpec;
-use crate::strategy::explore_first::ExploreFirstSpec;
-use crate::strategy::greedy::GreedySpec;
-use crate::strategy::irs_fh::IrsFhSpec;
-use crate::strategy::kl_ucb::KlUcbSpec;
-use crate::strategy::larkin::LarkinSpec;
-use crate::strategy::mesh::{
-    AdaptiveSpec, LeastConnectionsSpec, PowerOfTwoSpec, WeightedRoundRobinSpec,
-};
-use crate::strategy::p2c_peak_ewma::P2cPeakEwmaSpec;
-use crate::strategy::random::RandomSpec;
-use crate::strategy::retry_budget::RetryBudgetSpec;
-use crate::strategy::round_robin::RoundRobinSpec;
-use crate::strategy::sliding_window_ucb::SlidingWindowUcbSpec;
-use crate::strategy::thompson::ThompsonSpec;
-use crate::strategy::thompson_masked::ThompsonMaskedSpec;
-use crate::strategy::thompson_scaled::ThompsonScaledSpec;
-use crate::strategy::thompson_window::ThompsonWindowSpec;
-use crate::strategy::ucb_free::UcbFreeSpec;
-use crate::strategy::ucb1::Ucb1Spec;
 
 /// Declares the enum of all strategies and what is the same for each of them.
 macro_rules! catalogue {
@@ -66,53 +43,53 @@ macro_rules! catalogue {
 
 catalogue! {
     /// V1.
-    Larkin(LarkinSpec),
+    Larkin(super::larkin::LarkinSpec),
     /// V2.
-    Ucb1(Ucb1Spec),
+    Ucb1(super::ucb1::Ucb1Spec),
     /// V3.
-    UcbFree(UcbFreeSpec),
+    UcbFree(super::ucb_free::UcbFreeSpec),
     /// V4.
-    Thompson(ThompsonSpec),
+    Thompson(super::thompson::ThompsonSpec),
     /// V5.
-    ThompsonScaled(ThompsonScaledSpec),
+    ThompsonScaled(super::thompson_scaled::ThompsonScaledSpec),
     /// Made for free attempts.
-    ExploreFirst(ExploreFirstSpec),
+    ExploreFirst(super::explore_first::ExploreFirstSpec),
     /// In turns, by weight and health.
-    WeightedRoundRobin(WeightedRoundRobinSpec),
+    WeightedRoundRobin(super::mesh::WeightedRoundRobinSpec),
     /// The fewest requests in flight.
-    LeastConnections(LeastConnectionsSpec),
+    LeastConnections(super::mesh::LeastConnectionsSpec),
     /// The less loaded of two.
-    PowerOfTwo(PowerOfTwoSpec),
+    PowerOfTwo(super::mesh::PowerOfTwoSpec),
     /// Whichever of these three suits.
-    Adaptive(AdaptiveSpec),
+    Adaptive(super::mesh::AdaptiveSpec),
     /// Thompson; a refusal masks the server for a second.
-    ThompsonMasked(ThompsonMaskedSpec),
+    ThompsonMasked(super::thompson_masked::ThompsonMaskedSpec),
     /// The same, with beliefs from the last outcomes.
-    ThompsonWindow(ThompsonWindowSpec),
+    ThompsonWindow(super::thompson_window::ThompsonWindowSpec),
     /// Thompson; refusals in a row block the server for longer and longer.
-    Blocking(BlockingSpec),
+    Blocking(super::blocking::BlockingSpec),
     /// One after the other.
-    RoundRobin(RoundRobinSpec),
+    RoundRobin(super::round_robin::RoundRobinSpec),
     /// The highest posterior mean.
-    Greedy(GreedySpec),
+    Greedy(super::greedy::GreedySpec),
     /// Mostly the best, sometimes any.
-    EpsilonGreedy(EpsilonGreedySpec),
+    EpsilonGreedy(super::epsilon_greedy::EpsilonGreedySpec),
     /// The bound of UCB1, made tight.
-    KlUcb(KlUcbSpec),
+    KlUcb(super::kl_ucb::KlUcbSpec),
     /// The highest quantile of the belief.
-    BayesUcb(BayesUcbSpec),
+    BayesUcb(super::bayes_ucb::BayesUcbSpec),
     /// Thompson that forgets at a steady rate.
-    DiscountedThompson(DiscountedThompsonSpec),
+    DiscountedThompson(super::discounted_thompson::DiscountedThompsonSpec),
     /// UCB over the last attempts.
-    SlidingWindowUcb(SlidingWindowUcbSpec),
+    SlidingWindowUcb(super::sliding_window_ucb::SlidingWindowUcbSpec),
     /// Thompson that knows how many attempts are left to learn from.
-    IrsFh(IrsFhSpec),
+    IrsFh(super::irs_fh::IrsFhSpec),
     /// The better of two by latency and load.
-    P2cPeakEwma(P2cPeakEwmaSpec),
+    P2cPeakEwma(super::p2c_peak_ewma::P2cPeakEwmaSpec),
     /// Retries that must be earned.
-    RetryBudget(RetryBudgetSpec),
+    RetryBudget(super::retry_budget::RetryBudgetSpec),
     /// The reference that knows nothing.
-    Random(RandomSpec),
+    Random(super::random::RandomSpec),
 }
 
 /// The five strategies of the game, V1 to V5; the meaning of `all`.

@@ -41,7 +41,6 @@ pub struct DiscountedThompson {
 }
 
 impl DiscountedThompson {
-    /// A fresh memory of `servers` servers.
     pub fn new(spec: DiscountedThompsonSpec, servers: usize, rng: ChaCha8Rng) -> Self {
         Self {
             gamma: spec.gamma,

@@ -84,7 +84,6 @@ impl Peak {
 }
 
 impl P2cPeakEwma {
-    /// A fresh memory of `servers` servers.
     pub fn new(spec: P2cPeakEwmaSpec, servers: usize, rng: ChaCha8Rng) -> Self {
         Self { spec, peaks: vec![Peak::NEW; servers], rng }
     }

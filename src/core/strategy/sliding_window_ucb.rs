@@ -43,7 +43,6 @@ pub struct SlidingWindowUcb {
 }
 
 impl SlidingWindowUcb {
-    /// A fresh memory of `servers` servers.
     pub fn new(spec: SlidingWindowUcbSpec, servers: usize) -> Self {
         Self {
             spec,

@@ -72,7 +72,6 @@ impl Recent {
 }
 
 impl ThompsonWindow {
-    /// A fresh memory of `servers` servers.
     pub fn new(spec: ThompsonWindowSpec, servers: usize, rng: ChaCha8Rng) -> Self {
         Self {
             window: spec.window.max(1) as usize,

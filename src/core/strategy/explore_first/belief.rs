@@ -103,7 +103,6 @@ impl Beliefs {
         beliefs
     }
 
-    /// Number of servers.
     #[inline]
     pub(crate) fn servers(&self) -> usize {
         self.mean.len()
@@ -492,8 +491,7 @@ mod tests {
         for (s, f) in tallies {
             let (mut a, mut b) = (0.0, 0.0);
             for k in 0..(s + f) as usize {
-                let success = (k < *s as usize) != failures_first;
-                let success = if failures_first { k >= *f as usize } else { success };
+                let success = if failures_first { k >= *f as usize } else { k < *s as usize };
                 population.observe(a, b, success);
                 if success { a += 1.0 } else { b += 1.0 }
             }

@@ -97,7 +97,6 @@ pub struct ExploreFirst {
 }
 
 impl ExploreFirst {
-    /// A fresh memory of `servers` servers.
     pub fn new(spec: ExploreFirstSpec, servers: usize) -> Self {
         let (successes, failures) = (spec.prior_successes, spec.prior_failures);
         let population = if successes > 0.0 && failures > 0.0 {

@@ -102,12 +102,10 @@ impl View {
         self.judge(i);
     }
 
-    /// Every server, in order.
     pub fn servers(&self) -> &[Server] {
         &self.servers
     }
 
-    /// One server.
     #[inline]
     pub fn server(&self, server: ServerId) -> &Server {
         &self.servers[server.index()]
@@ -157,12 +155,11 @@ impl View {
         best
     }
 
-    /// The variance over servers of requests in flight, now.
     pub fn load_variance(&self) -> f64 {
         self.load.variance()
     }
 
-    /// For reports; switches are those of whoever has them.
+    /// Switches are those of whoever has them.
     pub fn notes(&self) -> Notes {
         Notes {
             filtered_by_health: self.filtered,
