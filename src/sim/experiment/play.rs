@@ -2,7 +2,7 @@
 //! that become of it.
 
 use std::error::Error;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use crate::experiment::plan::Contender;
 use crate::play::{Record, Replication};
@@ -118,7 +118,7 @@ impl Record for Recorder<'_> {
     }
 
     fn is_cancelled(&self) -> bool {
-        self.interrupt.load(Ordering::Relaxed)
+        self.interrupt.is_cancelled()
     }
 }
 

@@ -1,5 +1,7 @@
 //! The event loop: arrivals and pending events in order of time into the balancer.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rand_chacha::ChaCha8Rng;
 
 use crate::play::event_queue::EventQueue;
@@ -45,6 +47,15 @@ pub struct NoRecord;
 
 impl Record for NoRecord {
     fn on_answer(&mut self, _request: RequestId, _answer: Answer) {}
+}
+
+/// Records nothing, and ends the run when it becomes true.
+impl Record for &AtomicBool {
+    fn on_answer(&mut self, _request: RequestId, _answer: Answer) {}
+
+    fn is_cancelled(&self) -> bool {
+        self.load(Ordering::Relaxed)
+    }
 }
 
 impl<'s> Replication<'s> {

@@ -338,7 +338,7 @@ mod tests {
             assert!(with_limit(&&truth.limiters[4]));
             assert!(!drawn.has_posterior() && drawn.validate().is_ok());
             let text = Document::from_text("drawn.toml", drawn.to_toml());
-            assert_eq!(Model::parse("test", &text).unwrap(), drawn);
+            assert_eq!(Model::parse(&drawn.name, &text).unwrap(), drawn);
         }
         let fixed = model(Draw::Fixed, UNIFORM);
         assert_eq!(fixed.drawn(&streams, 1).error_rate, fixed.drawn(&streams, 2).error_rate);

@@ -119,6 +119,13 @@ families! {
         tail_index: [TAIL_INDEX];
 }
 
+impl From<LatencyFamily> for Latency {
+    /// The same for failures, and no other time for refusals.
+    fn from(success: LatencyFamily) -> Self {
+        Self { success, failure: None, rate_limited_ms: None }
+    }
+}
+
 impl Latency {
     /// Draws the latency of an accepted attempt; uses one word.
     #[inline]

@@ -8,7 +8,6 @@
 mod conditions;
 mod document;
 mod error_rate;
-mod example;
 mod family;
 mod file;
 mod instance;

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::world::conditions::Conditions;
 use crate::world::document::Violation;
-use crate::world::error_rate::{Draw, ErrorRate};
+use crate::world::error_rate::{Draw, ErrorFamily, ErrorRate};
 use crate::world::family::Families;
-use crate::world::latency::Latency;
+use crate::world::latency::{Latency, LatencyFamily};
 use crate::world::limiter::RateLimit;
 use crate::world::posterior::Posterior;
 use flakelab_core::domain::{Endpoint, Fleet, MAX_SERVERS};
@@ -47,6 +47,43 @@ pub struct Ports {
 }
 
 impl Model {
+    /// Servers with these error rates, on ports from 4000 on, that answer after 1 ms and refuse
+    /// nobody: for examples, tests and embedders. Whatever else a model may say is left at nothing;
+    /// change it by struct update:
+    ///
+    /// ```
+    /// use flakelab_sim::world::{Model, RateLimit};
+    ///
+    /// let limit = RateLimit::FixedWindow { limit: 3, window_s: 1.0, phase_s: None };
+    /// let model = Model { rate_limit: limit, ..Model::of_rates(&[0.1, 0.3, 0.5]) };
+    /// ```
+    pub fn of_rates(error_rates: &[f64]) -> Self {
+        let values = error_rates.to_vec();
+        Self {
+            name: "example".to_owned(),
+            ports: Ports { first: 4000, count: values.len() as u16 },
+            declared: Declared::default(),
+            error_rate: ErrorRate {
+                draw: Draw::Fixed,
+                family: ErrorFamily::Fixed { values },
+                posterior: Posterior::default(),
+            },
+            rate_limit: RateLimit::None,
+            rate_limit_posterior: Posterior::default(),
+            latency: LatencyFamily::Constant { ms: 1.0 }.into(),
+            conditions: Conditions::default(),
+            provenance: toml::Table::new(),
+        }
+    }
+
+    /// The same for so many servers whose error rates are drawn anew for each replication.
+    pub fn of_population(servers: u16, family: ErrorFamily) -> Self {
+        let error_rate =
+            ErrorRate { draw: Draw::PerReplication, family, posterior: Posterior::default() };
+        let ports = Ports { first: 4000, count: servers };
+        Self { ports, error_rate, ..Self::of_rates(&[]) }
+    }
+
     /// Number of servers.
     pub fn servers(&self) -> usize {
         usize::from(self.ports.count)
@@ -270,5 +307,12 @@ metadata = [{ zone = "a" }, { zone = "b", rack = "7" }]
             assert!(error.contains("m.toml:14:"), "{table}:\n{error}");
             assert!(error.contains(place) && error.contains(mend), "{table}:\n{error}");
         }
+    }
+
+    #[test]
+    fn models_written_in_code_are_models_like_others() {
+        Model::of_rates(&[0.1, 0.9]).validate().unwrap();
+        let uniform = ErrorFamily::Uniform { low: 0.02, high: 0.75 };
+        Model::of_population(10, uniform).validate().unwrap();
     }
 }

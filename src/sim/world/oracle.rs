@@ -132,7 +132,7 @@ mod tests {
     use crate::world::conditions::{Capacity, Conditions, Outage, OutageKind};
     use crate::world::limiter::RateLimit;
     use flakelab_core::domain::{Request, RequestId};
-    use flakelab_core::strategy::{decide, observe};
+    use flakelab_core::strategy::testing::{attempt, decide, observe};
 
     fn oracle_under(limit: RateLimit, conditions: Conditions) -> Oracle {
         let error_rates = vec![0.5, 0.1, 0.3];
@@ -192,15 +192,9 @@ mod tests {
         let mut oracle =
             oracle_under(RateLimit::None, Conditions { capacity, ..Conditions::default() });
         let mut sent = Vec::new();
-        for n in 0..4 {
+        for _ in 0..4 {
             let Decision::Send(server) = decide_at(&mut oracle, 0.0) else { panic!() };
-            let attempt = Attempt {
-                id: flakelab_core::domain::AttemptId(n),
-                request: RequestId(0),
-                number: n as u32,
-                server,
-                sent_at: Timestamp::ZERO,
-            };
+            let attempt = attempt(server.0, Timestamp::ZERO);
             oracle.on_sent(Timestamp::ZERO, &attempt);
             sent.push(attempt);
         }

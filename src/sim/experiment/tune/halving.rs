@@ -128,22 +128,25 @@ mod tests {
     use flakelab_core::domain::{Purpose, Streams};
     use flakelab_core::stats::standard_normal;
 
-    /// Scores with a common part of standard deviation 10 and own parts of 1.
-    fn noisy(means: &[f64], alive: &[usize], replication: u64, seed: u64) -> Vec<f64> {
-        let draw = |setting: u16| {
-            standard_normal(&mut Streams::new(seed).stream(Purpose::World, setting, replication))
-        };
-        let common = 10.0 * draw(u16::MAX);
-        alive.iter().map(|i| means[*i] + common + draw(*i as u16)).collect()
-    }
-
-    fn searched(means: &[f64], budget: u64, seed: u64) -> Halved {
-        let schedule = Schedule::new(means.len(), budget).unwrap();
+    /// A search in which setting i scores `score(i, r)` in replication r.
+    fn searched(settings: usize, budget: u64, score: impl Fn(usize, u64) -> f64) -> Halved {
+        let schedule = Schedule::new(settings, budget).unwrap();
         let found: Result<Halved, Infallible> = halve(&schedule, |alive, replications, push| {
-            replications.for_each(|r| push(&noisy(means, alive, r, seed)));
+            replications
+                .for_each(|r| push(&alive.iter().map(|i| score(*i, r)).collect::<Vec<f64>>()));
             Ok(())
         });
         found.unwrap()
+    }
+
+    fn draw(setting: u16, replication: u64, seed: u64) -> f64 {
+        standard_normal(&mut Streams::new(seed).stream(Purpose::World, setting, replication))
+    }
+
+    /// A score with a common part of standard deviation 10 and an own one of 1.
+    fn noisy(mean: f64, setting: usize, replication: u64, seed: u64) -> f64 {
+        let common = 10.0 * draw(u16::MAX, replication, seed);
+        mean + common + draw(setting as u16, replication, seed)
     }
 
     #[test]
@@ -170,23 +173,13 @@ mod tests {
     fn the_optimum_is_found_by_common_random_numbers_and_missed_without() {
         let means: Vec<f64> = (0..64).map(|i| -f64::from((i - 41) * (i - 41)) / 50.0).collect();
         let distance = |best: usize| (best as i64 - 41).abs();
+        let best = |score: &dyn Fn(usize, u64) -> f64| distance(searched(64, 40_000, score).best());
         let paired: Vec<i64> =
-            (0..5).map(|seed| distance(searched(&means, 40_000, seed).best())).collect();
+            (0..5).map(|seed| best(&|i, r| noisy(means[i], i, r, seed))).collect();
         assert!(paired.iter().all(|d| *d <= 3), "{paired:?}");
 
-        let schedule = Schedule::new(64, 40_000).unwrap();
-        let unpaired: Vec<i64> = (0..5)
-            .map(|seed| {
-                let found: Result<Halved, Infallible> = halve(&schedule, |alive, all, push| {
-                    all.for_each(|r| {
-                        let own = |i: &usize| noisy(&means, &[*i], r * 64 + *i as u64, seed)[0];
-                        push(&alive.iter().map(own).collect::<Vec<f64>>());
-                    });
-                    Ok(())
-                });
-                distance(found.unwrap().best())
-            })
-            .collect();
+        let unpaired: Vec<i64> =
+            (0..5).map(|seed| best(&|i, r| noisy(means[i], i, r * 64 + i as u64, seed))).collect();
         let sum = |distances: &[i64]| distances.iter().sum::<i64>();
         assert!(sum(&unpaired) > 2 * sum(&paired).max(3), "{unpaired:?} against {paired:?}");
     }
@@ -197,24 +190,12 @@ mod tests {
     /// seeds it is not. Fresh: |mean| over 20 searches below 4 standard errors, false alarm 6e-5.
     #[test]
     fn the_search_flatters_its_winner_and_fresh_seeds_do_not() {
-        let means = [0.0; 64];
         let (mut own, mut fresh) = (Moments::default(), Moments::default());
         for seed in 0..20 {
-            let schedule = Schedule::new(64, 7_680).unwrap();
-            let independent = |i: usize, r: u64, seed: u64| {
-                let streams = Streams::new(seed);
-                means[i] + standard_normal(&mut streams.stream(Purpose::World, i as u16, r))
-            };
-            let found: Result<Halved, Infallible> = halve(&schedule, |alive, all, push| {
-                all.for_each(|r| {
-                    push(&alive.iter().map(|i| independent(*i, r, seed)).collect::<Vec<f64>>());
-                });
-                Ok(())
-            });
-            let found = found.unwrap();
+            let found = searched(64, 7_680, |i, r| draw(i as u16, r, seed));
             let best = found.best();
             own.push(found.scores[best].mean());
-            let again: Moments = (0..600).map(|r| independent(best, r, seed + 1000)).collect();
+            let again: Moments = (0..600).map(|r| draw(best as u16, r, seed + 1000)).collect();
             fresh.push(again.mean());
         }
         assert!(own.mean() > 8.0 * own.std_error(), "{} ± {}", own.mean(), own.std_error());
@@ -223,12 +204,8 @@ mod tests {
 
     #[test]
     fn equals_keep_their_order_and_an_error_ends_the_search() {
+        assert_eq!(searched(5, 1000, |_, _| 0.5).best(), 0);
         let schedule = Schedule::new(5, 1000).unwrap();
-        let same: Result<Halved, Infallible> = halve(&schedule, |alive, all, push| {
-            all.for_each(|_| push(&vec![0.5; alive.len()]));
-            Ok(())
-        });
-        assert_eq!(same.unwrap().best(), 0);
         assert_eq!(halve(&schedule, |_, _, _| Err("stop")), Err("stop"));
     }
 }

@@ -24,7 +24,7 @@ mod halving;
 mod space;
 
 use std::ops::{Range, RangeInclusive};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -35,8 +35,7 @@ use crate::experiment::tune::halving::{Halved, Schedule, halve};
 use crate::experiment::tune::space::{Space, SpaceError};
 use crate::play::{Record, Replication};
 use crate::world::Scenario;
-use flakelab_core::balancer::Answer;
-use flakelab_core::domain::{RequestId, Streams};
+use flakelab_core::domain::Streams;
 use flakelab_core::stats::PairedComparison;
 use flakelab_core::strategy::StrategySpec;
 
@@ -375,24 +374,11 @@ impl Arena<'_> {
             .iter()
             .map(|player| {
                 let built = player.build(&fleet, world.instance(), &self.streams, replication);
-                let mut watch = Watch { interrupt: self.interrupt };
-                let ledger = world.play(built, &mut watch);
-                (!watch.is_cancelled()).then(|| ledger.score(&self.scenario.rules).score())
+                let mut interrupt = self.interrupt;
+                let ledger = world.play(built, &mut interrupt);
+                (!interrupt.is_cancelled()).then(|| ledger.score(&self.scenario.rules).score())
             })
             .collect()
-    }
-}
-
-struct Watch<'i> {
-    interrupt: &'i AtomicBool,
-}
-
-impl Record for Watch<'_> {
-    #[inline]
-    fn on_answer(&mut self, _request: RequestId, _answer: Answer) {}
-
-    fn is_cancelled(&self) -> bool {
-        self.interrupt.load(Ordering::Relaxed)
     }
 }
 
