@@ -3,7 +3,7 @@
 use crate::domain::{Outcome, Rules, Score, ServerId};
 
 /// Counts of one run. Attempts are counted when sent, outcomes when known.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ledger {
     /// Requests that arrived.
     pub arrived: u64,
@@ -39,15 +39,7 @@ pub struct ServerCounts {
 impl Ledger {
     /// Empty counts for `servers` servers.
     pub fn new(servers: usize) -> Self {
-        Self {
-            arrived: 0,
-            answered_ok: 0,
-            answered_error: 0,
-            attempts: 0,
-            retries: 0,
-            extra_attempts: 0,
-            servers: vec![ServerCounts::default(); servers],
-        }
+        Self { servers: vec![ServerCounts::default(); servers], ..Self::default() }
     }
 
     /// Counts an attempt, the `number`-th of its request from 0.

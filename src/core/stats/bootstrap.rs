@@ -1,4 +1,5 @@
-//! How sure are we that the strategy with the highest mean is the best?
+//! How sure are we that the strategy with the highest mean is the best? And how much of a spread lies
+//! between groups?
 //!
 //! `p_best` resamples replications with replacement and counts how often each strategy has the
 //! highest mean. A resampled replication brings the scores of all strategies along, so pairing is
@@ -163,7 +164,7 @@ fn cholesky(mut matrix: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
 // Source: S. R. Searle, G. Casella and C. E. McCulloch, Variance Components, 1992, section 3.6.
 
 /// Sums over values that come group by group, groups of one size.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct VarianceComponents {
     /// Values in a group.
     size: u64,
@@ -193,15 +194,7 @@ pub struct Between {
 impl VarianceComponents {
     /// Groups of `size` consecutive values, at least two.
     pub fn new(size: u64) -> Self {
-        Self {
-            size: size.max(2),
-            open: Moments::default(),
-            groups: 0,
-            origin: 0.0,
-            powers: [0.0; 4],
-            noise: [0.0; 3],
-            squared_noise: 0.0,
-        }
+        Self { size: size.max(2), ..Self::default() }
     }
 
     /// Takes in the next finite value.

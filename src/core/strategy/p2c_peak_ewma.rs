@@ -46,7 +46,7 @@ pub struct P2cPeakEwma {
 }
 
 /// What is known of one server.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Peak {
     /// The estimate at `observed_at`, in milliseconds.
     latency_ms: f64,
@@ -56,8 +56,6 @@ struct Peak {
 }
 
 impl Peak {
-    const NEW: Self = Self { latency_ms: 0.0, observed_at: None, in_flight: 0 };
-
     /// The weight that an estimate of `observed_at` still has.
     fn weight(observed_at: Timestamp, now: Timestamp, decay_s: f64) -> f64 {
         libm::exp(-now.since(observed_at).as_secs_f64() / decay_s)
@@ -85,7 +83,7 @@ impl Peak {
 
 impl P2cPeakEwma {
     pub fn new(spec: P2cPeakEwmaSpec, servers: usize, rng: ChaCha8Rng) -> Self {
-        Self { spec, peaks: vec![Peak::NEW; servers], rng }
+        Self { spec, peaks: vec![Peak::default(); servers], rng }
     }
 }
 

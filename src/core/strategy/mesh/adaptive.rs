@@ -286,7 +286,7 @@ impl Windowed {
 }
 
 /// A stretch of outcomes that is not full yet.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct Window {
     length: u32,
     outcomes: u32,
@@ -301,15 +301,7 @@ struct Window {
 
 impl Window {
     fn new(length: u32) -> Self {
-        Self {
-            length,
-            outcomes: 0,
-            failures: 0,
-            latency_ms: 0.0,
-            sent: 0,
-            load_variance: 0.0,
-            past: None,
-        }
+        Self { length, ..Self::default() }
     }
 
     fn add_load(&mut self, variance: f64) {

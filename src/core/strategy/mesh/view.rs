@@ -295,7 +295,7 @@ impl Passing {
 /// At a moment it is (1/n) sum x_i^2 - ((1/n) sum x_i)^2, x_i being the requests in flight at
 /// server i; both sums are kept as whole numbers, so that a change costs O(1) and nothing is
 /// rounded. Over a run it is the average over time, from the first attempt to the last event.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct Load {
     servers: u128,
     /// Requests in flight.
@@ -312,14 +312,7 @@ struct Load {
 
 impl Load {
     fn new(servers: usize) -> Self {
-        Self {
-            servers: servers as u128,
-            sum: 0,
-            squares: 0,
-            since: None,
-            changed_at: Timestamp::ZERO,
-            area_s: 0.0,
-        }
+        Self { servers: servers as u128, ..Self::default() }
     }
 
     /// The requests in flight at one server went from `before` to `after`.
