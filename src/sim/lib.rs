@@ -44,8 +44,9 @@
 //! let model = Model::parse("mine", &Document::from_text("mine.toml", model))?;
 //! let scenario = Scenario { requests: 100, ..Scenario::new(model) };
 //!
-//! let contenders = StrategySpec::named_by("v1,v4")?.into_iter().map(Contender::new).collect();
-//! let plan = Plan::new("v1-or-v4", vec![scenario], contenders, 50, 42)?;
+//! let v1 = Contender::new(StrategySpec::from_text("v1")?);
+//! let v4 = Contender::new(StrategySpec::from_text("v4")?);
+//! let plan = Plan::new("v1-or-v4", vec![scenario], vec![v1, v4], 50, 42)?;
 //! let swept = sweep(&plan, &mut (), &AtomicBool::new(false), |_| ())?;
 //!
 //! for (contender, ranking) in swept.summary.scenarios[0].ranked() {

@@ -145,7 +145,11 @@ impl RawExperimentFile {
         let mut contenders = Vec::new();
         for (i, name) in self.strategies.iter().enumerate() {
             let specs = StrategySpec::named_by(name);
-            let specs = specs.map_err(|e| listed_violation(format!("strategies.{i}"), &e))?;
+            // Parameters have no places of their own in this list.
+            let specs = specs.map_err(|error| Violation {
+                key: format!("strategies.{i}"),
+                ..strategy_violation("strategies", &error)
+            })?;
             contenders.extend(specs.into_iter().map(Contender::new));
         }
         for (i, table) in self.strategy.into_iter().enumerate() {
@@ -250,11 +254,6 @@ fn strategy_violation(key: &str, error: &SpecError) -> Violation {
         }
         SpecError::NoValue { .. } => Violation::new(key, error.to_string(), "key=value"),
     }
-}
-
-/// The same in the list of names, where parameters have no places of their own.
-fn listed_violation(key: String, error: &SpecError) -> Violation {
-    Violation { key, ..strategy_violation("strategies", error) }
 }
 
 /// A `[[strategy]]` table: `name`, optional `label` and `strategy_stream`, parameters.

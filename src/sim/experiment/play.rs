@@ -54,7 +54,12 @@ pub(crate) fn play(
                 return None;
             }
             let attempts_by_rank = by_rate.iter().map(|i| ledger.servers[*i].attempts).collect();
-            seen.accumulate();
+            // The score within each stretch of requests becomes the score up to its end.
+            let mut sum = 0.0;
+            for point in &mut seen.curve {
+                sum += *point;
+                *point = sum;
+            }
             let mut latencies_ns = seen.latencies_ns;
             let mut latency_ms =
                 |p| nearest_rank(&mut latencies_ns, p).map_or(f64::NAN, |ns| ns as f64 * 1e-6);
@@ -90,15 +95,6 @@ impl<'i> Recorder<'i> {
             latencies_ns: Vec::with_capacity(scenario.requests.min(1 << 20) as usize),
             curve: vec![0.0; curve_points(scenario.requests)],
             notes: None,
-        }
-    }
-
-    /// Turns the score within each stretch of requests into the score up to its end.
-    fn accumulate(&mut self) {
-        let mut sum = 0.0;
-        for point in &mut self.curve {
-            sum += *point;
-            *point = sum;
         }
     }
 }

@@ -1,7 +1,5 @@
 //! Folds finished replications, in order, into the numbers of a summary.
 
-use std::collections::BTreeMap;
-
 use hdrhistogram::Histogram;
 
 use crate::experiment::plan::{
@@ -40,6 +38,7 @@ pub(crate) struct ScenarioSums<'p> {
 }
 
 /// The numbers of one contender.
+#[derive(Default)]
 struct ContenderSums {
     score: Moments,
     oracle_regret: Moments,
@@ -51,30 +50,21 @@ struct ContenderSums {
     timed_out: Moments,
     regret: Moments,
     attempts: u64,
-    /// Request latency in nanoseconds, three significant digits.
-    latency: Histogram<u64>,
+    latency: Latencies,
     curve: Vec<Moments>,
     attempts_by_rank: Vec<u64>,
     notes: NotesSums,
-    /// Replications by score; the key orders scores as numbers do.
-    score_counts: BTreeMap<ScoreKey, u64>,
+    /// In increasing order of score.
+    score_counts: Vec<ScoreCount>,
 }
 
-/// A score as a map key.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct ScoreKey(f64);
+/// Request latency in nanoseconds, from a microsecond to 146 years, to three significant digits.
+struct Latencies(Histogram<u64>);
 
-impl Eq for ScoreKey {}
-
-impl Ord for ScoreKey {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0)
-    }
-}
-
-impl PartialOrd for ScoreKey {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
+impl Default for Latencies {
+    fn default() -> Self {
+        let histogram = Histogram::new_with_bounds(1_000, 1 << 62, 3);
+        Self(histogram.unwrap_or_else(|_| unreachable!("the library accepts these constants")))
     }
 }
 
@@ -82,21 +72,9 @@ impl<'p> ScenarioSums<'p> {
     pub(crate) fn new(plan: &'p Plan, scenario: usize) -> Self {
         let Scenario { requests, ref model, .. } = plan.scenarios[scenario];
         let sums = |_: &Contender| ContenderSums {
-            score: Moments::default(),
-            oracle_regret: Moments::default(),
-            success_rate: Moments::default(),
-            attempts_per_request: Moments::default(),
-            retries: Moments::default(),
-            penalty: Moments::default(),
-            rate_limited: Moments::default(),
-            timed_out: Moments::default(),
-            regret: Moments::default(),
-            attempts: 0,
-            latency: empty_histogram(),
             curve: vec![Moments::default(); curve_points(requests)],
             attempts_by_rank: vec![0; model.servers()],
-            notes: NotesSums::default(),
-            score_counts: BTreeMap::new(),
+            ..ContenderSums::default()
         };
         let ranked: Vec<usize> =
             (0..plan.contenders.len()).filter(|i| !plan.contenders[*i].reference).collect();
@@ -136,9 +114,16 @@ impl<'p> ScenarioSums<'p> {
             sums.timed_out.push(ledger.timed_out() as f64);
             sums.regret.push(score.regret() as f64);
             sums.attempts += ledger.attempts;
-            *sums.score_counts.entry(ScoreKey(score.score())).or_default() += 1;
+            let place = |of: &ScoreCount| of.score.total_cmp(&score.score());
+            match sums.score_counts.binary_search_by(place) {
+                Ok(i) => sums.score_counts[i].replications += 1,
+                Err(i) => {
+                    let first = ScoreCount { score: score.score(), replications: 1 };
+                    sums.score_counts.insert(i, first);
+                }
+            }
             for latency in latencies_ns {
-                sums.latency.saturating_record(*latency);
+                sums.latency.0.saturating_record(*latency);
             }
             for ((point, own), best) in sums.curve.iter_mut().zip(curve).zip(&oracle.curve) {
                 point.push(best - own);
@@ -285,7 +270,7 @@ impl ContenderSums {
         score_parameter_sd: Option<ParameterSd>,
         ranking: Option<Ranking>,
     ) -> ContenderSummary {
-        let latency_ms = |p| self.latency.value_at_quantile(p) as f64 * 1e-6;
+        let latency_ms = |p| self.latency.0.value_at_quantile(p) as f64 * 1e-6;
         let points = self.curve.len() as u64;
         let curve = (1..).zip(&self.curve).map(|(point, moments): (u64, &Moments)| CurvePoint {
             // The last request n with n x points / requests below `point`, counted from 1.
@@ -311,22 +296,12 @@ impl ContenderSums {
             latency_p99_ms: latency_ms(0.99),
             latency_p999_ms: latency_ms(0.999),
             ranking,
-            score_counts: self
-                .score_counts
-                .iter()
-                .map(|(score, count)| ScoreCount { score: score.0, replications: *count })
-                .collect(),
+            score_counts: self.score_counts.clone(),
             oracle_regret_curve: curve.collect(),
             attempt_share_by_rank: self.attempts_by_rank.iter().map(share).collect(),
             notes: self.notes.summarise(),
         }
     }
-}
-
-/// Latencies from a microsecond to 146 years, in nanoseconds, to three significant digits.
-fn empty_histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1_000, 1 << 62, 3)
-        .unwrap_or_else(|_| unreachable!("the bounds are constants that the library accepts"))
 }
 
 /// Switches are shown of so many first replications.

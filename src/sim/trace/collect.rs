@@ -11,7 +11,7 @@ use crate::trace::notes::{Notes, Oddity};
 use crate::trace::read::{for_each_attempt, open};
 use crate::trace::recording::{Observed, Recording, Table, order};
 use crate::trace::{ReadOptions, TraceError};
-use flakelab_core::domain::Outcome;
+use flakelab_core::domain::{Identifier, Outcome};
 
 /// The most servers of one group. More than that in a log of attempts is most likely a column of
 /// something else, such as the client's port.
@@ -230,7 +230,7 @@ impl Draft {
     fn note(&mut self, attempt: &Attempt<'_>, foreign: bool) {
         let line = attempt.line;
         let identifier = attempt.request_id.unwrap_or_default();
-        if !foreign && !is_identifier(identifier) {
+        if !foreign && identifier.parse::<Identifier>().is_err() {
             self.notes.add(Oddity::Identifier, line);
         }
         let incomplete = attempt.request_complete == Some(false) || !attempt.success;
@@ -336,11 +336,6 @@ fn print_of(attempts: &[Observed]) -> String {
         (a.at_s.to_bits(), a.latency_ms.to_bits(), a.server, a.outcome).hash(&mut hasher);
     }
     format!("{:016x}", hasher.finish())
-}
-
-/// Whether this is an identifier of the game: 24 ASCII letters and digits.
-fn is_identifier(text: &str) -> bool {
-    text.len() == 24 && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
 // ---- Which attempts belong to one request, which rows stand there twice, which are missing.

@@ -48,11 +48,8 @@ impl Conditions {
         self.capacity.is_some() || self.overrides.iter().any(|of| of.capacity.is_some())
     }
 
-    /// The override of each of so many servers; empty if there are none at all.
+    /// The override of each of so many servers.
     pub(crate) fn by_server(&self, servers: usize) -> Vec<Option<&ServerOverride>> {
-        if self.overrides.is_empty() {
-            return Vec::new();
-        }
         let mut by_server = vec![None; servers];
         for of in &self.overrides {
             for server in &of.servers {
@@ -70,20 +67,14 @@ impl Conditions {
         others: &'a RateLimit,
         servers: usize,
     ) -> impl Iterator<Item = &'a RateLimit> {
-        let overrides = self.by_server(servers);
-        (0..servers).map(move |server| {
-            let of = overrides.get(server).copied().flatten();
-            of.and_then(|of| of.rate_limit.as_ref()).unwrap_or(others)
-        })
+        let overrides = self.by_server(servers).into_iter();
+        overrides.map(move |of| of.and_then(|of| of.rate_limit.as_ref()).unwrap_or(others))
     }
 
     /// The capacity of each of so many servers.
     pub(crate) fn capacities(&self, servers: usize) -> impl Iterator<Item = Option<&Capacity>> {
-        let overrides = self.by_server(servers);
-        (0..servers).map(move |server| {
-            let of = overrides.get(server).copied().flatten();
-            of.and_then(|of| of.capacity.as_ref()).or(self.capacity.as_ref())
-        })
+        let overrides = self.by_server(servers).into_iter();
+        overrides.map(move |of| of.and_then(|of| of.capacity.as_ref()).or(self.capacity.as_ref()))
     }
 
     /// Checks every range; keys are those of the model file.

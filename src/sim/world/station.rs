@@ -6,7 +6,7 @@
 //!
 //! One piece for the simulator and for the stand-in servers, which differ in where luck comes from.
 
-use crate::world::conditions::{Outages, Workers};
+use crate::world::conditions::{Outages, ServerOverride, Workers};
 use crate::world::instance::{Instance, Luck};
 use crate::world::latency::Latency;
 use crate::world::limiter::Limiter;
@@ -43,17 +43,14 @@ impl Stations {
         let conditions = &instance.conditions;
         let conditioned = || {
             let n = instance.servers();
-            let overrides = conditions.by_server(n);
-            let station = |(server, capacity): (usize, Option<&_>)| {
-                let of = overrides.get(server).copied().flatten();
-                Station {
-                    latency_factor: of.and_then(|of| of.latency_factor),
-                    workers: capacity.map(|capacity| Workers::new(capacity, refusal)),
-                }
+            let station = |(of, capacity): (Option<&ServerOverride>, Option<&_>)| Station {
+                latency_factor: of.and_then(|of| of.latency_factor),
+                workers: capacity.map(|capacity| Workers::new(capacity, refusal)),
             };
+            let servers = conditions.by_server(n).into_iter().zip(conditions.capacities(n));
             let failure = latency.failure.as_ref().unwrap_or(&latency.success);
             Box::new(Conditioned {
-                servers: conditions.capacities(n).enumerate().map(station).collect(),
+                servers: servers.map(station).collect(),
                 outages: Outages::new(&conditions.outages),
                 failure: Span::from_millis_f64(failure.median_ms()),
             })
