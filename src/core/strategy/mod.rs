@@ -42,6 +42,7 @@ pub(crate) use self::declared::declared;
 pub use self::declared::{Declared, Entry, Group, Parameter, Range};
 pub use self::explore_first::ExploreFirstSpec;
 pub use self::random::RandomSpec;
+pub use self::tallied::candidates;
 pub use self::testing::{decide, observe};
 pub use self::thompson::ThompsonSpec;
 

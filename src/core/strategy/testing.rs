@@ -33,8 +33,8 @@ pub fn attempt(server: u16, sent_at: Timestamp) -> Attempt {
 }
 
 /// The server chosen at `now` for a request that has just arrived and been sent to `tried`.
-fn choose(strategy: &mut dyn Strategy, now: Timestamp, request: Request, tried: &[u16]) -> u16 {
-    let mut pending = PendingRequest::new(request, 3);
+fn choose(strategy: &mut dyn Strategy, now: Timestamp, id: RequestId, tried: &[u16]) -> u16 {
+    let mut pending = PendingRequest::new(Request { id, arrived_at: now }, 3);
     tried.iter().for_each(|server| pending.record_attempt(ServerId(*server)));
     match strategy.decide(now, &pending) {
         Decision::Send(server) => server.0,
@@ -44,14 +44,12 @@ fn choose(strategy: &mut dyn Strategy, now: Timestamp, request: Request, tried: 
 
 /// The server chosen for request number `request` that has been sent to `tried` so far.
 pub fn decide(strategy: &mut dyn Strategy, request: u64, tried: &[u16]) -> u16 {
-    let request = Request { id: RequestId(request), arrived_at: Timestamp::ZERO };
-    choose(strategy, Timestamp::ZERO, request, tried)
+    choose(strategy, Timestamp::ZERO, RequestId(request), tried)
 }
 
 /// The server chosen `at_s` seconds after the start for a request that has been to `tried`.
 pub fn decide_at(strategy: &mut dyn Strategy, at_s: f64, tried: &[u16]) -> u16 {
-    let request = Request { id: RequestId(0), arrived_at: Timestamp::ZERO };
-    choose(strategy, Timestamp::from_secs_f64(at_s), request, tried)
+    choose(strategy, Timestamp::from_secs_f64(at_s), RequestId(0), tried)
 }
 
 /// Tells the strategy that an attempt at `server` ended with `outcome`.
@@ -95,8 +93,7 @@ impl Bench {
 
     /// The choice for a request that was sent to `tried` before.
     pub fn decide(&mut self, tried: &[u16]) -> u16 {
-        let request = Request { id: RequestId(0), arrived_at: self.now };
-        choose(self.strategy.as_mut(), self.now, request, tried)
+        choose(self.strategy.as_mut(), self.now, RequestId(0), tried)
     }
 
     /// The same, and the attempt leaves.
