@@ -3,7 +3,7 @@
 //!
 //! A [`Plan`] says what to run. [`sweep`] plays it, hands every finished replication on in
 //! order (rows to a [`RowSink`], numbers to the tally) and ends with a [`Summary`]. Nothing here
-//! prints, draws or writes files. [`tune`] searches for better parameters of one strategy.
+//! prints, draws or writes files. [`tune()`] searches for better parameters of one strategy.
 
 mod files;
 mod plan;

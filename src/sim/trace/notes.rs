@@ -63,74 +63,54 @@ impl Notes {
     }
 }
 
-fn sentence(oddity: Oddity, count: u64) -> String {
-    if oddity == Oddity::WholeSeconds {
-        return "times have a resolution of 1 s: rate limits and the order within a second cannot \
-                be seen."
-            .to_owned();
-    }
-    let (one, many, then) = words(oddity);
-    if count == 1 {
-        format!("1 {one}{then}")
-    } else {
-        format!("{count} {many}, this is the first{then}")
-    }
-}
+/// Why what follows from a recording may be wrong.
+const BIASED: &str = ". If attempts were left out because of how they ended, error rates are biased \
+                      and the likelihood no longer holds.";
 
-/// What to say of one, of many, and then.
-fn words(oddity: Oddity) -> (&'static str, &'static str, &'static str) {
-    match oddity {
-        Oddity::NoServer => (
-            "row names no server",
-            "rows name no server",
-            "; left out, as answered without a server.",
-        ),
-        Oddity::Identifier => (
-            "row has a request_id that is not 24 letters and digits",
-            "rows have a request_id that is not 24 letters and digits",
-            ".",
-        ),
-        Oddity::Contradiction => (
-            "row has request_success without success and request_complete",
-            "rows have request_success without success and request_complete",
-            ".",
-        ),
-        Oddity::NoLatency => (
-            "row has no latency",
-            "rows have no latency",
-            "; the latencies of this recording are not used.",
-        ),
-        Oddity::Duplicate => {
-            ("row stands there twice", "rows stand there twice", "; the copies were dropped.")
+fn sentence(oddity: Oddity, count: u64) -> String {
+    // Of what, what one of them does, what many do, the rest of it, and what follows.
+    let (noun, one, many, rest, then) = match oddity {
+        Oddity::NoServer => {
+            ("row", "names", "name", "no server", "; left out, as answered without a server.")
         }
-        Oddity::OutOfOrder => (
-            "row was sent before a row further up",
-            "rows were sent before a row further up",
-            "; sorted by time.",
-        ),
-        Oddity::Gap => (
-            "request lacks an attempt (such as attempt 2 without 1)",
-            "requests lack an attempt (such as attempt 2 without 1)",
-            ". If attempts were left out because of how they ended, error rates are biased and the \
-             likelihood no longer holds.",
-        ),
-        Oddity::AfterSuccess => (
-            "request goes on after a success",
-            "requests go on after a success",
-            ". If attempts were left out because of how they ended, error rates are biased and the \
-             likelihood no longer holds.",
-        ),
-        Oddity::ClockBack => (
-            "time the clock was set back",
-            "times the clock was set back",
-            "; rows stay in the file's order there, and later times are moved to follow on.",
-        ),
-        Oddity::ClockForward => (
-            "gap of more than 1 h",
-            "gaps of more than 1 h",
-            ": no attempts, or the clock was set forward.",
-        ),
-        Oddity::WholeSeconds => ("file in whole seconds", "files in whole seconds", "."),
+        Oddity::Identifier => {
+            ("row", "has", "have", "a request_id that is not 24 letters and digits", ".")
+        }
+        Oddity::Contradiction => {
+            ("row", "has", "have", "request_success without success and request_complete", ".")
+        }
+        Oddity::NoLatency => {
+            let then = "; the latencies of this recording are not used.";
+            ("row", "has", "have", "no latency", then)
+        }
+        Oddity::Duplicate => {
+            ("row", "stands", "stand", "there twice", "; the copies were dropped.")
+        }
+        Oddity::OutOfOrder => {
+            ("row", "was", "were", "sent before a row further up", "; sorted by time.")
+        }
+        Oddity::Gap => {
+            ("request", "lacks", "lack", "an attempt (such as attempt 2 without 1)", BIASED)
+        }
+        Oddity::AfterSuccess => ("request", "goes", "go", "on after a success", BIASED),
+        Oddity::ClockBack => {
+            let then = "; rows stay in the file's order there, and later times are moved to \
+                        follow on.";
+            ("time", "the clock", "the clock", "was set back", then)
+        }
+        Oddity::ClockForward => {
+            ("gap", "of", "of", "more than 1 h", ": no attempts, or the clock was set forward.")
+        }
+        Oddity::WholeSeconds => {
+            return "times have a resolution of 1 s: rate limits and the order within a second \
+                    cannot be seen."
+                .to_owned();
+        }
+    };
+    if count == 1 {
+        format!("1 {noun} {one} {rest}{then}")
+    } else {
+        format!("{count} {noun}s {many} {rest}, this is the first{then}")
     }
 }
 

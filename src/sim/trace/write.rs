@@ -27,7 +27,7 @@ pub fn write(out: impl Write, rows: &[Row]) -> io::Result<()> {
 
 /// Writes rows one by one, as they come to be known, without the column `start`.
 ///
-/// When not to use it: for rows that are all at hand; [`write`] takes fewer calls of the system.
+/// When not to use it: for rows that are all at hand; [`write()`] takes fewer calls of the system.
 #[derive(Debug)]
 pub struct RowWriter<W: Write>(csv::Writer<W>);
 

@@ -344,15 +344,16 @@ mod tests {
         assert_eq!(fixed.drawn(&streams, 1).error_rate, fixed.drawn(&streams, 2).error_rate);
     }
 
+    fn tape(error_rates: Vec<f64>, latency: &Latency) -> LuckTape {
+        let conditions = Conditions::default();
+        let instance = Instance { error_rates, limiters: Vec::new(), conditions };
+        LuckTape::new(&instance, latency, &Streams::new(3), 8)
+    }
+
     #[test]
     fn of_ten_thousand_servers_only_those_that_are_asked_begin_a_stream() {
-        let instance = Instance {
-            error_rates: vec![0.3; 10_000],
-            limiters: Vec::new(),
-            conditions: Conditions::default(),
-        };
-        let latency: Latency = LatencyFamily::Constant { ms: 1.0 }.into();
-        let mut tape = LuckTape::new(&instance, &latency, &Streams::new(3), 8);
+        let latency = LatencyFamily::Constant { ms: 1.0 }.into();
+        let mut tape = tape(vec![0.3; 10_000], &latency);
         for server in [17, 9_999, 17] {
             tape.luck(ServerId(server), 0);
         }
@@ -361,17 +362,12 @@ mod tests {
 
     #[test]
     fn the_order_of_asking_does_not_change_the_luck() {
-        let instance = Instance {
-            error_rates: vec![0.3, 0.6],
-            limiters: Vec::new(),
-            conditions: Conditions::default(),
-        };
         let latency = Latency {
             success: LatencyFamily::LogNormal(LogNormal { median_ms: 1.0, sigma: 0.5 }),
             failure: Some(LatencyFamily::Constant { ms: 9.0 }),
             rate_limited_ms: None,
         };
-        let tape = || LuckTape::new(&instance, &latency, &Streams::new(3), 8);
+        let tape = || tape(vec![0.3, 0.6], &latency);
         let (mut forwards, mut backwards) = (tape(), tape());
         let a: Vec<Luck> = (0..50).map(|k| forwards.luck(ServerId(1), k)).collect();
         backwards.luck(ServerId(0), 20);

@@ -143,6 +143,10 @@ impl RateLimit {
 
     /// A limiter at the start of a run; `phase_draw` in [0, 1) is its phase when none is given.
     pub fn limiter(&self, phase_draw: f64) -> Limiter {
+        let bucket = |mean, amplitude, omega, phase, burst| {
+            let (tokens, at) = (burst, Timestamp::ZERO);
+            Limiter::Bucket { mean, amplitude, omega, phase, burst, tokens, at }
+        };
         match *self {
             Self::None => Limiter::None,
             Self::FixedWindow { limit, window_s, phase_s } => {
@@ -157,25 +161,10 @@ impl RateLimit {
                 window: Span::from_millis_f64(window_s * 1e3),
                 accepted: VecDeque::new(),
             },
-            Self::TokenBucket { per_second, burst } => Limiter::Bucket {
-                mean: per_second,
-                amplitude: 0.0,
-                omega: 0.0,
-                phase: 0.0,
-                burst,
-                tokens: burst,
-                at: Timestamp::ZERO,
-            },
+            Self::TokenBucket { per_second, burst } => bucket(per_second, 0.0, 0.0, 0.0, burst),
             Self::Sinusoidal { mean_per_second, amplitude_per_second, period_s, burst, phase } => {
-                Limiter::Bucket {
-                    mean: mean_per_second,
-                    amplitude: amplitude_per_second,
-                    omega: TAU / period_s,
-                    phase: phase.unwrap_or(phase_draw * TAU),
-                    burst,
-                    tokens: burst,
-                    at: Timestamp::ZERO,
-                }
+                let phase = phase.unwrap_or(phase_draw * TAU);
+                bucket(mean_per_second, amplitude_per_second, TAU / period_s, phase, burst)
             }
         }
     }
