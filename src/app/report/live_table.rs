@@ -62,7 +62,7 @@ pub fn strategies(page: &LivePage) -> usize {
 /// Why there is no order of rank.
 pub fn no_ranking(page: &LivePage) -> String {
     let which =
-        if is_number(page.config) { ["--config", page.config] } else { ["--model", "FILE"] };
+        if is_number(page.config()) { ["--config", page.config()] } else { ["--model", "FILE"] };
     format!(
         "In the order of play: one run of each is mostly luck and ranks nobody. What ranks: \
          flakelab sweep {}",

@@ -6,9 +6,9 @@
 mod fit;
 mod folder;
 mod live;
-pub mod live_page;
+mod live_page;
 mod live_table;
-pub mod numbers;
+pub(crate) mod numbers;
 mod parquet;
 mod ranking;
 mod records;
@@ -21,22 +21,23 @@ mod tune;
 mod validate;
 mod verdict;
 
-pub use self::fit::{fit_page, fit_report};
-pub use self::folder::{FolderError, Manifest, ResultsFolder, WriteError, write_atomically};
-pub use self::live::{
-    ReconciledCount, Reconciliation, live_counts, live_files, live_summary_csv, live_summary_json,
+pub use self::folder::write_atomically;
+pub use self::verdict::verdict;
+
+pub(crate) use self::fit::{fit_page, fit_report};
+pub(crate) use self::folder::{Manifest, ResultsFolder, WriteError};
+pub(crate) use self::live::live_files;
+pub(crate) use self::live_page::{LiveMade, LivePage, Reconciliation, live_counts, unit};
+pub(crate) use self::live_table::{live_compared, live_table, live_verdict};
+pub(crate) use self::numbers::{counted, decimals_of_digits, fixed, round_up, thousands};
+pub(crate) use self::parquet::ParquetSink;
+pub(crate) use self::ranking::{scenario_table, terminal_map};
+pub(crate) use self::records::summary_csv;
+pub(crate) use self::sweep::{ROWS_FILE, brief, sweep_files};
+pub(crate) use self::table::Table;
+pub(crate) use self::text::{config_name, folded, list};
+pub(crate) use self::tune::{
+    tune_csv, tune_files, tune_json, tune_markdown, tune_table, tune_verdict,
 };
-pub use self::live_page::{LiveMade, LivePage, LiveRow, unit};
-pub use self::live_table::{live_compared, live_table, live_verdict};
-pub use self::numbers::{counted, decimals_of_digits, fixed, round_up, thousands};
-pub use self::parquet::ParquetSink;
-pub use self::ranking::{scenario_table, terminal_map};
-pub use self::records::summary_csv;
-pub use self::sweep::{Files, ROWS_FILE, ResultsError, brief, sweep_files};
-pub use self::table::Table;
-pub use self::text::{config_name, folded, list};
-pub use self::tune::{
-    setting_text, tune_csv, tune_files, tune_json, tune_markdown, tune_table, tune_verdict,
-};
-pub use self::validate::validation_report;
-pub use self::verdict::{open_question, short_verdict, spread_is_known, verdict};
+pub(crate) use self::validate::validation_report;
+pub(crate) use self::verdict::{open_question, short_verdict, spread_is_known};

@@ -18,7 +18,6 @@ const BASES: [Basis; 3] = [Basis::Model, Basis::OtherRuns, Basis::TrueRates];
 
 /// Everything a page borrows.
 pub(crate) struct Made {
-    pub config: String,
     pub servers: Vec<String>,
     pub runs: Vec<LiveRun>,
     pub prediction: PredictedConfig,
@@ -30,7 +29,6 @@ impl Made {
     /// The page of it.
     pub fn page(&self) -> LivePage<'_> {
         LivePage {
-            config: &self.config,
             servers: &self.servers,
             runs: &self.runs,
             prediction: &self.prediction,
@@ -84,7 +82,7 @@ pub(crate) fn made_of(names: &[&str], requests: usize, servers: usize) -> Made {
     };
     let verdict = Some(verdict(&prediction, &runs));
     let servers = (0..servers).map(|i| (4000 + i).to_string()).collect();
-    Made { config: "0".to_owned(), servers, runs, prediction, verdict, interrupted: false }
+    Made { servers, runs, prediction, verdict, interrupted: false }
 }
 
 fn stream(replication: u64) -> ChaCha8Rng {

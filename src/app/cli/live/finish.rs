@@ -10,7 +10,7 @@ use crate::cli::common::{Ending, print, terminal_width};
 use crate::cli::live::folder::{Folder, MEANINGS};
 use crate::cli::live::run::Played;
 use crate::cli::live::servers::Servers;
-use crate::cli::live::{LivePlan, servers};
+use crate::cli::live::{plan::LivePlan, servers};
 use crate::report::{
     LiveMade, LivePage, Reconciliation, folded, live_compared, live_counts, live_files, live_table,
     live_verdict,
@@ -184,7 +184,6 @@ pub(crate) fn finish(
         .enumerate()
         .filter(|(i, _)| !runs[*i].is_empty())
         .map(|(i, of)| LivePage {
-            config: &of.prediction.config,
             servers: &names[of.position],
             runs: &runs[i],
             prediction: &of.prediction,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use flakelab_live as calendar;
 
-use crate::cli::live::LivePlan;
+use crate::cli::live::plan::LivePlan;
 use crate::report::{Manifest, ResultsFolder, write_atomically};
 use flakelab_live::{LoadLog, Metrics, load};
 use flakelab_sim::world::Model;

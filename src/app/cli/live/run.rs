@@ -14,8 +14,8 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::cli::common::Bar;
-use crate::cli::live::LivePlan;
 use crate::cli::live::folder::{Folder, RunFiles};
+use crate::cli::live::plan::LivePlan;
 use crate::cli::live::servers::{
     Listening, PATIENCE, ProxySetup, Servers, own, send, start_own, start_proxy,
 };

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use crate::cli::live::LivePlan;
 use crate::cli::live::folder::{Folder, RunFiles};
+use crate::cli::live::plan::LivePlan;
 use crate::report::write_atomically;
 use flakelab_core::strategy::StrategySpec;
 use flakelab_live::{
