@@ -28,7 +28,6 @@ const USUAL: usize = 80;
 /// Keys and defaults are set in a column up to this wide.
 const WIDEST_KEY: usize = 26;
 
-/// Flags of `strategies`.
 #[derive(Debug, Args)]
 #[command(before_help = EXAMPLES)]
 pub(crate) struct StrategiesArguments {
@@ -47,7 +46,6 @@ enum Format {
     Json,
 }
 
-/// Runs the subcommand.
 pub(crate) fn run(
     arguments: &StrategiesArguments,
     output: &OutputArguments,
@@ -65,7 +63,6 @@ pub(crate) fn run(
     Ok(Ending::Done)
 }
 
-/// The groups in the order of lists.
 fn groups() -> impl Iterator<Item = Group> {
     Group::RANKED.into_iter().chain([Group::Reference])
 }
@@ -140,7 +137,6 @@ fn key(spec: &StrategySpec, parameter: &Parameter) -> String {
     format!("{} = {}", parameter.key, value.unwrap_or_default())
 }
 
-/// Meaning and range.
 fn said(parameter: &Parameter) -> String {
     let searched = match parameter.range {
         Range::Whole { searched: Some((low, high)), .. } => format!("; tune tries {low} to {high}"),
@@ -167,15 +163,7 @@ struct DescribedParameter {
     meaning: &'static str,
     default: Option<toml::Value>,
     #[serde(flatten)]
-    range: DescribedRange,
-}
-
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum DescribedRange {
-    Switch,
-    Whole { least: u64, most: u64, searched: Option<(u64, u64)> },
-    Number { least: f64, most: f64, searched: Option<(f64, f64)> },
+    range: Range,
 }
 
 fn described(spec: &StrategySpec) -> Described {
@@ -185,15 +173,7 @@ fn described(spec: &StrategySpec) -> Described {
         key: parameter.key,
         meaning: parameter.meaning,
         default: defaults.get(parameter.key).cloned(),
-        range: match parameter.range {
-            Range::Switch => DescribedRange::Switch,
-            Range::Whole { least, most, searched } => {
-                DescribedRange::Whole { least, most, searched }
-            }
-            Range::Number { least, most, searched } => {
-                DescribedRange::Number { least, most, searched }
-            }
-        },
+        range: parameter.range,
     };
     Described {
         name: entry.name,

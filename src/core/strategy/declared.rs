@@ -176,7 +176,8 @@ pub struct Parameter {
 }
 
 /// What a parameter may hold.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum Range {
     /// True or false.
     Switch,
