@@ -1,4 +1,5 @@
-//! How results look on stdout: a little colour where it is wanted, the width, the format.
+//! What subcommands share: how results look on stdout, Ctrl-C, threads, the progress bar, and
+//! commands for people to copy.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -44,21 +45,16 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-// ---- How results look on stdout: a little colour where it is wanted, the width, the format.
-
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum ColorWhen {
+pub(crate) enum ColorWhen {
     /// On a terminal, unless NO_COLOR is set or TERM is dumb.
     #[default]
     Auto,
-    /// Always.
     Always,
-    /// Never.
     Never,
 }
 
-/// What to print of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum Format {
     #[default]
@@ -101,17 +97,14 @@ impl ColorWhen {
 }
 
 impl Style {
-    /// Whether there is colour.
     pub(crate) fn is_on(self) -> bool {
         self.on
     }
 
-    /// Bold red.
     pub(crate) fn error(self, text: &str) -> String {
         self.paint("1;31", text)
     }
 
-    /// Bold.
     pub(crate) fn strong(self, text: &str) -> String {
         self.paint("1", text)
     }
@@ -121,9 +114,8 @@ impl Style {
     }
 }
 
-// ---- Ctrl-C: the first one asks the work to end and keep what it has, the second ends at once.
-
-/// A flag that becomes true at the first Ctrl-C (or SIGTERM).
+/// A flag that becomes true at the first Ctrl-C (or SIGTERM): the work is to end and keep what it
+/// has. The second one ends the program at once.
 pub(crate) fn flag() -> anyhow::Result<Arc<AtomicBool>> {
     flag_and(|| {}, || {})
 }
@@ -147,9 +139,15 @@ pub(crate) fn flag_and(
     Ok(flag)
 }
 
-// ---- The threads that a command computes on.
+/// The value of a flag, if it lies in its range.
+pub(crate) fn in_range(flag: &str, value: f64, low: f64, high: f64) -> anyhow::Result<f64> {
+    if (low..=high).contains(&value) {
+        return Ok(value);
+    }
+    bail!("--{flag} {value} is out of range: expected a number from {low} to {high}")
+}
 
-/// A pool of that many threads, of as many as there are cores without a number.
+/// A pool of that many threads to compute on, of as many as there are cores without a number.
 pub(crate) fn pool(threads: Option<usize>) -> anyhow::Result<rayon::ThreadPool> {
     let threads = match threads {
         Some(n @ 1..=256) => n,
@@ -161,9 +159,7 @@ pub(crate) fn pool(threads: Option<usize>) -> anyhow::Result<rayon::ThreadPool> 
     pool.context("cannot start threads")
 }
 
-// ---- The progress bar of long work: on stderr, on a terminal only, gone when the work is.
-
-/// A bar with what there is to say behind it.
+/// The progress bar of long work: on stderr, on a terminal only, gone when the work is.
 pub(crate) struct Bar {
     bar: ProgressBar,
 }
@@ -176,7 +172,6 @@ impl Bar {
         Self::like(&(counts + "  {per_sec}  ETA {eta}  {msg}"), total, quiet)
     }
 
-    /// A bar of that look.
     pub(crate) fn like(template: &str, total: u64, quiet: bool) -> Self {
         let target =
             if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
@@ -205,18 +200,14 @@ impl Drop for Bar {
     }
 }
 
-// ---- Command lines for people to copy.
-
-/// A command of this program in the making.
+/// A command of this program in the making, for people to copy.
 pub(crate) struct CommandLine(String);
 
 impl CommandLine {
-    /// A subcommand without flags.
     pub(crate) fn new(subcommand: &str) -> Self {
         Self(format!("cargo run -- {subcommand}"))
     }
 
-    /// Adds a flag if it has a value.
     pub(crate) fn flag(mut self, name: &str, value: Option<impl ToString>) -> Self {
         if let Some(value) = value {
             self.0 += &format!(" --{name} {}", quoted(&value.to_string()));
@@ -224,7 +215,6 @@ impl CommandLine {
         self
     }
 
-    /// The whole line.
     pub(crate) fn text(self) -> String {
         self.0
     }

@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use flakelab_live as calendar;
 
-use crate::cli::common::{Ending, OutputArguments, print};
+use crate::cli::common::{Ending, OutputArguments, flag_and, print};
 use crate::cli::models;
 use crate::report::write_atomically;
 use flakelab_live::{
@@ -28,7 +27,6 @@ ones again.";
 /// Where ports of the configs begin.
 const FIRST_PORT: u16 = 4000;
 
-/// Flags of `failingserver`.
 #[derive(Debug, Args)]
 #[command(before_help = EXAMPLES)]
 pub(crate) struct FailingserverArguments {
@@ -69,20 +67,19 @@ struct Served {
     stem: String,
 }
 
-/// Runs the subcommand.
 pub(crate) fn run(
     arguments: &FailingserverArguments,
     output: &OutputArguments,
 ) -> anyhow::Result<Ending> {
     let stop = Stop::default();
     let asked = stop.clone();
-    let interrupted = crate::cli::common::flag_and(move || asked.stop(), || {})?;
+    let interrupted = flag_and(move || asked.stop(), || {})?;
     if arguments.supervised {
         let stop = stop.clone();
         when_stdin_ends(move || stop.stop())?;
     }
     let served = served(arguments)?;
-    let seed = arguments.seed.unwrap_or_else(calendar::seed);
+    let seed = arguments.seed.unwrap_or_else(flakelab_live::seed);
     let groups: Vec<Servers> =
         served.iter().map(|s| Servers::draw(&s.model, seed, s.replication)).collect();
     let listeners = Listeners::bind(&groups, place(arguments, &served)).map_err(mend)?;

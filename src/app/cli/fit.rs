@@ -61,7 +61,6 @@ fn group_name(text: &str) -> Result<String, String> {
     }
 }
 
-/// Flags of `fit`.
 #[derive(Debug, Args)]
 #[command(before_help = EXAMPLES)]
 pub(crate) struct FitArguments {
@@ -78,7 +77,6 @@ pub(crate) struct FitArguments {
 /// How a report begins that may be replaced.
 const PAGE_BEGINS: &str = "# Fit\n";
 
-/// Runs the subcommand.
 pub(crate) fn run(arguments: &FitArguments, output: &OutputArguments) -> anyhow::Result<Ending> {
     must_be_replaceable(&arguments.report)?;
     for folder in [Some(&arguments.report), arguments.out.as_ref()].into_iter().flatten() {

@@ -13,7 +13,6 @@ use clap::Args;
 use crate::cli::common::{Ending, print};
 use flakelab_live::{guard, when_stdin_ends};
 
-/// Flags of `guard`.
 #[derive(Debug, Args)]
 pub(crate) struct GuardArguments {
     /// Where the program's output is appended
@@ -24,7 +23,6 @@ pub(crate) struct GuardArguments {
     program: Vec<OsString>,
 }
 
-/// Runs the subcommand.
 pub(crate) fn run(arguments: &GuardArguments) -> anyhow::Result<Ending> {
     let Some((program, rest)) = arguments.program.split_first() else {
         anyhow::bail!("say which program to guard: flakelab guard --log FILE -- PROGRAM ...");

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 
-use crate::cli::common::{Bar, Ending, OutputArguments, print, terminal_width};
+use crate::cli::common::{Bar, Ending, OutputArguments, flag, in_range, print, terminal_width};
 use crate::report::{Table, write_atomically};
 use flakelab_core::domain::{Outcome, Purpose, Streams};
 use flakelab_live::{
@@ -32,7 +32,6 @@ latency counts from there. Exit 1 if a request got no answer.
 With --probe each server gets a few bursts after pauses and a ladder of rising rates, never two
 attempts at once; the ladder ends where most attempts are refused. Servers must be running.";
 
-/// Flags of `load`.
 #[derive(Debug, Args)]
 #[command(before_help = EXAMPLES)]
 #[group(id = "kind", args = ["url", "probe"], required = true, multiple = false)]
@@ -45,7 +44,6 @@ pub(crate) struct LoadArguments {
     common: CommonArguments,
 }
 
-/// What both kinds of load take.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Both")]
 struct CommonArguments {
@@ -66,7 +64,6 @@ struct CommonArguments {
     timeout_ms: Option<u64>,
 }
 
-/// Runs the subcommand.
 pub(crate) fn run_load(
     arguments: &LoadArguments,
     output: &OutputArguments,
@@ -93,16 +90,6 @@ fn must_be_new(out: &Path, force: bool) -> anyhow::Result<()> {
     }
 }
 
-fn in_range(flag: &str, value: f64, low: f64, high: f64) -> anyhow::Result<f64> {
-    if (low..=high).contains(&value) {
-        return Ok(value);
-    }
-    bail!("--{flag} {value} is out of range: expected a number from {low} to {high}")
-}
-
-// ---- `flakelab load --probe`: bounded bursts that tell rate limits apart, recorded as a trace.
-
-/// Flags of the probe.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Probe")]
 pub(crate) struct ProbeArguments {
@@ -132,7 +119,6 @@ pub(crate) struct ProbeArguments {
     most_attempts: u32,
 }
 
-/// Runs `load --probe`.
 fn run_probe(
     arguments: &ProbeArguments,
     common: &CommonArguments,
@@ -144,7 +130,7 @@ fn run_probe(
     let targets = targets(arguments, common.allow_remote)?;
     let timeout = Duration::from_millis(common.timeout_ms.unwrap_or(1000));
     must_all_answer(&targets, timeout)?;
-    let interrupted = crate::cli::common::flag()?;
+    let interrupted = flag()?;
     let client = Client::new(timeout)?;
     let most = u64::from(ladder.most_attempts);
     let template = "{bar:30} {human_pos}/{human_len} attempts at most  {msg}";
@@ -242,9 +228,6 @@ fn table(summary: &[(String, [usize; 4])]) -> String {
         .on_terminal(terminal_width())
 }
 
-// ---- `flakelab load --url`: an open loop of requests, a table of how they ended, and a file of them.
-
-/// Flags of the open loop.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Open loop")]
 pub(crate) struct ScheduleArguments {
@@ -266,7 +249,6 @@ pub(crate) struct ScheduleArguments {
     seed: u64,
 }
 
-/// Runs `load --url`.
 fn run_schedule(
     url: &str,
     arguments: &ScheduleArguments,
@@ -291,7 +273,7 @@ fn run_schedule(
             "nothing accepts connections at {target} ({error}); start the server first. Nothing was sent"
         );
     }
-    let interrupted = crate::cli::common::flag()?;
+    let interrupted = flag()?;
     let log = send(&schedule, &interrupted, output.quiet)?;
     if let Some(out) = &common.out {
         let mut bytes = Vec::new();
@@ -351,8 +333,8 @@ fn schedule_table(log: &LoadLog) -> String {
     let Counts { requests, ok, error, refused, lost } = log.counts();
     let counts = [("sent", requests), ("200", ok), ("500", error), ("refused", refused)];
     let counts = counts.into_iter().chain([("lost", lost)]);
-    let counts = counts.fold(Table::of([()]), |schedule_table, (heading, count)| {
-        schedule_table.number(heading, |()| count.to_string())
+    let counts = counts.fold(Table::of([()]), |table, (heading, count)| {
+        table.number(heading, |()| count.to_string())
     });
     let measured = [("latency", log.latency()), ("drift", log.drift())];
     let measured = measured.into_iter().filter_map(|(name, quantiles)| Some((name, quantiles?)));

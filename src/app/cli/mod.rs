@@ -24,8 +24,6 @@ use clap::{Parser, Subcommand};
 
 use crate::cli::common::{Ending, OutputArguments};
 
-pub use self::common::ColorWhen;
-
 /// A laboratory for load-balancing strategies on flaky servers.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, before_help = EXAMPLES)]

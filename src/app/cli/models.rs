@@ -1,5 +1,5 @@
-//! Where the models of configs 0, 1 and 2 come from: `models/` where the program runs, as
-//! `fit --out models` writes it, else the fitted ones that the binary carries.
+//! What flags name: models, strategies, rules. Configs 0, 1 and 2 come from `models/` where the
+//! program runs, as `fit --out models` writes it, else from the fitted ones that the binary carries.
 
 use std::path::{Path, PathBuf};
 
@@ -38,17 +38,27 @@ pub(crate) fn configs(value: &str) -> anyhow::Result<Vec<ModelSource>> {
     }
 }
 
-/// The model of a file, else of the one config that is named, else of config 0; and where it was.
-pub(crate) fn one(
-    file: Option<&PathBuf>,
-    config: Option<&str>,
-) -> anyhow::Result<(Model, PathBuf)> {
-    if let Some(path) = file {
-        return load(&ModelSource::File(path.clone()));
-    }
-    match configs(config.unwrap_or("0"))?.as_slice() {
-        [source] => load(source),
-        _ => bail!("several configs are named; one at a time: choose `--config` 0, 1 or 2"),
+/// The flags that name one model.
+#[derive(Debug, Args)]
+pub(crate) struct ModelArguments {
+    /// Config: 0, 1 or 2 [default: 0]
+    #[arg(long, value_name = "CONFIG", conflicts_with = "model")]
+    config: Option<String>,
+    /// Model file, instead of a config
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
+}
+
+impl ModelArguments {
+    /// The model, and where it was.
+    pub(crate) fn load(&self) -> anyhow::Result<(Model, PathBuf)> {
+        if let Some(path) = &self.model {
+            return load(&ModelSource::File(path.clone()));
+        }
+        match configs(self.config.as_deref().unwrap_or("0"))?.as_slice() {
+            [source] => load(source),
+            _ => bail!("several configs are named; one at a time: choose `--config` 0, 1 or 2"),
+        }
     }
 }
 
@@ -86,9 +96,7 @@ pub(crate) fn strategies(names: &[String]) -> anyhow::Result<Vec<StrategySpec>> 
     Ok(specs)
 }
 
-// ---- Flags for the rules of the game, shared by the commands that serve real requests.
-
-/// The rules that a proxy serves by.
+/// The rules of the game, for the commands that serve real requests.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Rules")]
 pub(crate) struct RulesArguments {
@@ -111,9 +119,6 @@ pub(crate) struct RulesArguments {
 
 impl RulesArguments {
     /// The rules that the flags describe.
-    ///
-    /// # Errors
-    /// Names the flag that is out of range.
     pub(crate) fn rules(&self) -> anyhow::Result<Rules> {
         let default = Rules::default();
         let rules = Rules {

@@ -8,9 +8,8 @@ use std::sync::atomic::Ordering;
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 
-use crate::cli::common::{Ending, OutputArguments, print};
-use crate::cli::models;
-use crate::cli::models::RulesArguments;
+use crate::cli::common::{Ending, OutputArguments, flag_and, in_range, print};
+use crate::cli::models::{ModelArguments, RulesArguments, spec_error};
 use flakelab_core::strategy::{SpecError, StrategySpec};
 use flakelab_live::{Files, Proxy, Settings, Target, when_stdin_ends};
 use flakelab_sim::world::Model;
@@ -27,19 +26,14 @@ POST / takes 24 letters and digits, or {\"id\": \"...\"} as JSON. GET /health, G
 /// Names the strategy where the flag is absent.
 const STRATEGY_VARIABLE: &str = "LB_STRATEGY";
 
-/// Flags of `proxy`.
 #[derive(Debug, Args)]
 #[command(before_help = EXAMPLES)]
 pub(crate) struct ProxyArguments {
     /// Strategy: v1 to v5, or a name [default: the environment variable LB_STRATEGY]
     #[arg(long, value_name = "NAME")]
     strategy: Option<String>,
-    /// Config: 0, 1 or 2 [default: 0]
-    #[arg(long, value_name = "CONFIG", conflicts_with = "model")]
-    config: Option<String>,
-    /// Model file, instead of a config
-    #[arg(long, value_name = "FILE")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    source: ModelArguments,
     /// Servers: host:port or host:first-last, separated by commas, in the model's order [default:
     /// 127.0.0.1 at the model's ports]
     #[arg(long, value_name = "LIST")]
@@ -78,7 +72,6 @@ pub(crate) struct ProxyArguments {
     supervised: bool,
 }
 
-/// Runs the subcommand.
 pub(crate) fn run(arguments: &ProxyArguments, output: &OutputArguments) -> anyhow::Result<Ending> {
     let settings = settings(arguments)?;
     let label = settings.strategy.label();
@@ -90,7 +83,7 @@ pub(crate) fn run(arguments: &ProxyArguments, output: &OutputArguments) -> anyho
     };
     let proxy = Proxy::bind(settings, arguments.port, &files)?;
     let stopper = proxy.stopper();
-    let interrupted = crate::cli::common::flag_and(move || stopper.stop(), || {})?;
+    let interrupted = flag_and(move || stopper.stop(), || {})?;
     if arguments.supervised {
         let stopper = proxy.stopper();
         when_stdin_ends(move || stopper.stop()).context("cannot start a thread")?;
@@ -115,17 +108,14 @@ pub(crate) fn run(arguments: &ProxyArguments, output: &OutputArguments) -> anyho
 
 fn settings(arguments: &ProxyArguments) -> anyhow::Result<Settings> {
     let strategy = strategy(arguments.strategy.as_deref())?;
-    let rps = arguments.rps;
-    if !(0.001..=1e6).contains(&rps) {
-        bail!("--rps {rps} is out of range: expected a number from 0.001 to 1000000");
-    }
-    let model = models::one(arguments.model.as_ref(), arguments.config.as_deref())?.0;
+    let requests_per_second = in_range("rps", arguments.rps, 0.001, 1e6)?;
+    let model = arguments.source.load()?.0;
     let ports = (model.ports.first..=u16::MAX).take(model.servers()).collect();
     Ok(Settings {
         strategy,
         seed: arguments.seed,
         rules: arguments.rules.rules()?,
-        requests_per_second: rps,
+        requests_per_second,
         targets: targets(arguments, &model)?,
         fleet: model.fleet(),
         config: model.name,
@@ -150,7 +140,7 @@ fn strategy(flag: Option<&str>) -> anyhow::Result<StrategySpec> {
         SpecError::NotOne { name } => {
             anyhow!("{from}: a proxy runs one strategy, not `{name}`; choose one")
         }
-        error => anyhow!("{from}: {}", models::spec_error(&error)),
+        error => anyhow!("{from}: {}", spec_error(&error)),
     })
 }
 

@@ -48,7 +48,6 @@ impl ResultsPlace {
         Ok(Self { folder, spec_hash: spec_hash.to_owned(), written: false })
     }
 
-    /// The folder's path.
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }

@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 
 use crate::cli::common::{
-    Bar, CommandLine, Ending, Format, OutputArguments, pool, print, terminal_width,
+    Bar, CommandLine, Ending, Format, OutputArguments, flag, pool, print, terminal_width,
 };
 use crate::cli::models;
 use crate::cli::results::{ResultsArguments, ResultsPlace};
@@ -91,7 +91,6 @@ impl From<TrafficKind> for Traffic {
     }
 }
 
-/// Runs the subcommand.
 #[allow(clippy::disallowed_methods, reason = "how long it took, for people who wait")]
 pub(crate) fn run(arguments: &SweepArguments, output: &OutputArguments) -> anyhow::Result<Ending> {
     let say = |text: &str| {
@@ -102,7 +101,7 @@ pub(crate) fn run(arguments: &SweepArguments, output: &OutputArguments) -> anyho
     let plan = plan(arguments, &say)?;
     let hash = plan.hash();
     say(&format!("spec {hash}"));
-    let (pool, interrupt) = (pool(arguments.results.threads)?, crate::cli::common::flag()?);
+    let (pool, interrupt) = (pool(arguments.results.threads)?, flag()?);
     let mut place = ResultsPlace::open(&arguments.results, &plan.folder(), &hash)?;
     let started = Instant::now();
     let mut sink = ParquetSink::create(&place.path().join(report::ROWS_FILE), &plan)?;
@@ -135,7 +134,6 @@ pub(crate) fn run(arguments: &SweepArguments, output: &OutputArguments) -> anyho
     Ok(place.interrupted(&rests_on, done > 0, output))
 }
 
-/// What goes to stdout.
 fn shown(
     arguments: &SweepArguments,
     plan: &Plan,
@@ -163,10 +161,8 @@ fn shown(
     })
 }
 
-// ---- The command to run next. Always with fresh seeds: repeating the seeds that raised a question
-// until it is answered would answer "different" far too often.
-
-/// More replications for those that could not be told apart, else all configs, else a check.
+/// The command to run next, always with fresh seeds: repeating the seeds that raised a question
+/// until it is answered would answer "different" far too often. More replications for those that could not be told apart, else all configs, else a check.
 fn next_command(arguments: &SweepArguments, plan: &Plan, summary: &Summary) -> String {
     let scenarios = summary.scenarios.iter().enumerate();
     let mut questions = scenarios.filter_map(|(i, s)| Some((i, report::open_question(s)?)));
@@ -222,9 +218,7 @@ fn command_name(plan: &Plan, label: &str) -> Option<String> {
     (*contender == Contender::new(spec)).then(|| spec.text())
 }
 
-// ---- The plan that an experiment file and flags describe; flags win.
-
-/// The plan that file and flags describe.
+/// The plan that an experiment file and flags describe; flags win.
 fn plan(arguments: &SweepArguments, say: &dyn Fn(&str)) -> anyhow::Result<Plan> {
     let file = match &arguments.experiment {
         Some(path) => Some(ExperimentFile::parse(&Document::read(path)?)?),

@@ -1,14 +1,12 @@
 //! `flakelab tune`: better parameters for one strategy, and what they gain on fresh seeds.
 
-use std::path::PathBuf;
-
 use anyhow::{anyhow, bail};
 use clap::Args;
 
 use crate::cli::common::{
-    Bar, CommandLine, Ending, Format, OutputArguments, pool, print, terminal_width,
+    Bar, CommandLine, Ending, Format, OutputArguments, flag, pool, print, terminal_width,
 };
-use crate::cli::models;
+use crate::cli::models::ModelArguments;
 use crate::cli::results::{ResultsArguments, ResultsPlace};
 use crate::report;
 use flakelab_core::domain::Rules;
@@ -25,19 +23,14 @@ Examples:
 Successive halving: all settings play the same seeded replications, and after each round the better
 half goes on to twice as many. The one that is left meets the default on fresh seeds.";
 
-/// Flags of `tune`.
 #[derive(Debug, Args)]
 #[command(before_help = EXAMPLES)]
 pub(crate) struct TuneArguments {
     /// The strategy: a name or v1 to v5; parameters in the text are fixed, the others searched
     #[arg(long, value_name = "STRATEGY")]
     strategy: String,
-    /// Config: 0, 1 or 2 [default: 0]
-    #[arg(long, value_name = "CONFIG", conflicts_with = "model")]
-    config: Option<String>,
-    /// Model file, instead of a config
-    #[arg(long, value_name = "FILE")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    source: ModelArguments,
     /// Requests in a run [default: 1000]
     #[arg(long, value_name = "N")]
     requests: Option<u64>,
@@ -63,10 +56,9 @@ pub(crate) struct TuneArguments {
     results: ResultsArguments,
 }
 
-/// Runs the subcommand.
 pub(crate) fn run(arguments: &TuneArguments, output: &OutputArguments) -> anyhow::Result<Ending> {
     let tuning = tuning(arguments, output)?;
-    let (pool, interrupt) = (pool(arguments.results.threads)?, crate::cli::common::flag()?);
+    let (pool, interrupt) = (pool(arguments.results.threads)?, flag()?);
     let mut place = ResultsPlace::open(&arguments.results, &tuning.folder(), tuning.hash())?;
     let bar = Bar::new(tuning.runs(), "runs", output.quiet);
     let found = pool.install(|| {
@@ -95,7 +87,6 @@ pub(crate) fn run(arguments: &TuneArguments, output: &OutputArguments) -> anyhow
     Ok(place.interrupted(&rests_on, true, output))
 }
 
-/// The search that the flags describe.
 fn tuning(arguments: &TuneArguments, output: &OutputArguments) -> anyhow::Result<Tuning> {
     if arguments.strategy.contains(',') {
         bail!(
@@ -103,7 +94,7 @@ fn tuning(arguments: &TuneArguments, output: &OutputArguments) -> anyhow::Result
             arguments.strategy.escape_debug()
         );
     }
-    let (model, path) = models::one(arguments.model.as_ref(), arguments.config.as_deref())?;
+    let (model, path) = arguments.source.load()?;
     if output.verbose {
         eprintln!("model {} from {}", model.name, path.display());
     }
@@ -116,7 +107,6 @@ fn tuning(arguments: &TuneArguments, output: &OutputArguments) -> anyhow::Result
     Tuning::new(&arguments.strategy, scenario, size, arguments.master_seed).map_err(|e| anyhow!(e))
 }
 
-/// What goes to stdout.
 fn shown(
     arguments: &TuneArguments,
     tuned: &Tuned,
@@ -142,20 +132,17 @@ fn shown(
     })
 }
 
-// ---- The command to run next: the setting found against the default and the others, on seeds that
-// neither the search nor its comparison has seen.
-
-/// If something was found, whether it holds up elsewhere: on all configs, or in the same model
+/// The command to run next, on seeds that neither the search nor its comparison has seen. If something was found, whether it holds up elsewhere: on all configs, or in the same model
 /// beside the five. If not, how the default does beside the others.
 fn next_command(arguments: &TuneArguments, tuned: &Tuned) -> String {
     let mut strategies = vec!["all".to_owned(), tuned.strategy.clone()];
     if tuned.verdict == TuneVerdict::Better {
         strategies.push(tuned.found_setting().setting.clone());
     }
-    let config = arguments.model.is_none().then_some("all");
+    let config = arguments.source.model.is_none().then_some("all");
     CommandLine::new("sweep")
         .flag("strategy", Some(strategies.join(",")))
-        .flag("model", arguments.model.as_ref().map(|path| path.display()))
+        .flag("model", arguments.source.model.as_ref().map(|path| path.display()))
         .flag("config", config)
         .flag("requests", arguments.requests)
         .flag("rps", arguments.rps)

@@ -20,7 +20,6 @@ Examples:
 
 Exit code 1: the predictions did not hold (1 % after Holm's adjustment).";
 
-/// Flags of `validate`.
 #[derive(Debug, Args)]
 #[command(before_help = EXAMPLES)]
 pub(crate) struct ValidateArguments {
@@ -50,7 +49,6 @@ enum RulesArgument {
     Game,
 }
 
-/// Runs the subcommand.
 pub(crate) fn run(
     arguments: &ValidateArguments,
     output: &OutputArguments,

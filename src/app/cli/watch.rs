@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 
-use crate::cli::common::{Ending, OutputArguments, print};
+use crate::cli::common::{Ending, OutputArguments, flag, flag_and, print};
 use crate::watch::{Files, Leave, plain, restore_terminal, screen, svg};
 use flakelab_live::when_stdin_ends;
 
@@ -23,7 +23,6 @@ Examples:
 The strategies of a live run take the same file in turn; the screen and --follow go on with them.
 The file may be missing, half-written or gone for a while: the viewer waits for it.";
 
-/// Flags of `watch`.
 #[derive(Debug, Args)]
 #[command(before_help = EXAMPLES)]
 pub(crate) struct WatchArguments {
@@ -50,7 +49,6 @@ pub(crate) struct WatchArguments {
     supervised: bool,
 }
 
-/// Runs the subcommand.
 pub(crate) fn run(arguments: &WatchArguments, output: &OutputArguments) -> anyhow::Result<Ending> {
     let files = Files::new(arguments.metrics.clone(), arguments.prediction.clone());
     let on_screen = !arguments.plain && !arguments.supervised && arguments.svg.is_none();
@@ -58,7 +56,7 @@ pub(crate) fn run(arguments: &WatchArguments, output: &OutputArguments) -> anyho
     if on_screen && can_draw && std::io::stdout().is_terminal() {
         let color = output.color.on_stdout().is_on();
         // A second signal gives the terminal back before it ends the program.
-        let stop = crate::cli::common::flag_and(|| {}, restore_terminal)?;
+        let stop = flag_and(|| {}, restore_terminal)?;
         if let Some(parent) = arguments.with_parent {
             stop_with_parent(parent, &stop)?;
         }
@@ -68,7 +66,7 @@ pub(crate) fn run(arguments: &WatchArguments, output: &OutputArguments) -> anyho
             Leave::Interrupted => Ending::Interrupted,
         });
     }
-    let (stop, orphaned) = (crate::cli::common::flag()?, Arc::new(AtomicBool::new(false)));
+    let (stop, orphaned) = (flag()?, Arc::new(AtomicBool::new(false)));
     if arguments.supervised {
         let (stop, orphaned) = (Arc::clone(&stop), Arc::clone(&orphaned));
         when_stdin_ends(move || {

@@ -26,9 +26,6 @@ pub fn fit_report(report: &FitReport, width: Option<usize>) -> String {
 }
 
 /// The report as a page, and the files of its charts by name.
-///
-/// # Errors
-/// When a chart cannot be drawn.
 pub fn fit_page(report: &FitReport) -> Result<Vec<(String, Vec<u8>)>, ChartError> {
     let mut page =
         "# Fit\n\nMade by `flakelab fit`: the same recordings give the same page.\n".to_owned();
@@ -79,9 +76,8 @@ fn wrapped(line: &str, width: Option<usize>) -> String {
     if in_table { line.to_owned() } else { folded(line, "  ", width) }
 }
 
-// ---- Assumptions of the simulator, and predictions of held-out halves.
-
-pub fn checks_text(fit: &ConfigFit, width: Option<usize>) -> String {
+/// Assumptions of the simulator, and predictions of held-out halves.
+fn checks_text(fit: &ConfigFit, width: Option<usize>) -> String {
     assumptions(fit, width) + &held_out(fit, width)
 }
 
@@ -103,17 +99,16 @@ fn assumptions(fit: &ConfigFit, width: Option<usize>) -> String {
         })
         .number("p", |t| p(t.attempts, t.p_value))
         .number("Holm", |t| p(t.attempts, t.adjusted_p_value));
-    let mut checks_text =
-        format!("\nmay the simulator be believed?\n{}\n", table.on_terminal(width));
+    let mut text = format!("\nmay the simulator be believed?\n{}\n", table.on_terminal(width));
     for test in tests.iter().filter(|test| test.is_rejected()) {
-        let _ = writeln!(checks_text, "{}: {}", test.name, test.consequence);
+        let _ = writeln!(text, "{}: {}", test.name, test.consequence);
     }
     if tests.iter().all(|test| test.attempts == 0) {
-        checks_text += "there are too few attempts to test an assumption\n";
+        text += "there are too few attempts to test an assumption\n";
     } else if tests.iter().all(|test| !test.is_rejected()) {
-        checks_text += "no assumption is rejected\n";
+        text += "no assumption is rejected\n";
     }
-    checks_text
+    text
 }
 
 fn held_out(fit: &ConfigFit, width: Option<usize>) -> String {
@@ -130,7 +125,7 @@ fn held_out(fit: &ConfigFit, width: Option<usize>) -> String {
         .number("expected", |check| number(check.expected))
         .number("p", |check| p_value(check.p_value))
         .number("Holm", |check| p_value(check.adjusted_p_value));
-    let mut checks_text = format!(
+    let mut text = format!(
         "\nsecond halves predicted from first halves: log score {} per attempt, from raw rates {}\n{}\n",
         fixed(held.log_score, 4),
         fixed(held.raw_log_score, 4),
@@ -138,12 +133,12 @@ fn held_out(fit: &ConfigFit, width: Option<usize>) -> String {
     );
     let misses: Vec<&str> = held.misses().collect();
     if misses.is_empty() {
-        checks_text += "the model misses nothing that these checks see\n";
+        text += "the model misses nothing that these checks see\n";
     }
     for miss in misses {
-        let _ = writeln!(checks_text, "the model misses: {miss}");
+        let _ = writeln!(text, "the model misses: {miss}");
     }
-    checks_text
+    text
 }
 
 /// Counts with one decimal, scores of a few nats with three.
@@ -151,23 +146,18 @@ fn number(x: f64) -> String {
     fixed(x, if x.abs() < 10.0 { 3 } else { 1 })
 }
 
-// ---- Latency: families, tail, and what it depends on.
-
-pub fn latency_text(latency: &LatencyAnalysis, width: Option<usize>) -> String {
+/// Families, tail, and what latency depends on.
+fn latency_text(latency: &LatencyAnalysis, width: Option<usize>) -> String {
     let what = if latency.failure.is_some() { "successes" } else { "all attempts" };
-    let mut latency_text = format!("\nlatency of {what}\n{}", of_outcome(&latency.success, width));
+    let mut text = format!("\nlatency of {what}\n{}", of_outcome(&latency.success, width));
     if let Some(failure) = &latency.failure {
-        let _ = write!(latency_text, "failures differ\n{}", of_outcome(failure, width));
+        let _ = write!(text, "failures differ\n{}", of_outcome(failure, width));
     }
     if latency.sampled < latency.attempts {
-        let _ = writeln!(
-            latency_text,
-            "fitted to {} of {} attempts",
-            latency.sampled, latency.attempts
-        );
+        let _ = writeln!(text, "fitted to {} of {} attempts", latency.sampled, latency.attempts);
     }
     if let Some(tick) = latency.clock_tick_ms {
-        let _ = writeln!(latency_text, "the recorder's clock ticks every {tick} ms");
+        let _ = writeln!(text, "the recorder's clock ticks every {tick} ms");
     }
     let table = Table::of(&latency.dependences)
         .text("latency depends on", |d| d.factor.to_string())
@@ -179,11 +169,11 @@ pub fn latency_text(latency: &LatencyAnalysis, width: Option<usize>) -> String {
             format!("{} {}{known}", d.effect_name, fixed(d.effect, 2))
         })
         .at_least(24);
-    let _ = writeln!(latency_text, "{}", table.on_terminal(width));
+    let _ = writeln!(text, "{}", table.on_terminal(width));
     for d in latency.dependences.iter().filter(|d| d.p_adjusted < 0.05) {
-        let _ = writeln!(latency_text, "{}: {}", d.factor, d.follows);
+        let _ = writeln!(text, "{}: {}", d.factor, d.follows);
     }
-    latency_text
+    text
 }
 
 fn of_outcome(fit: &OutcomeLatency, width: Option<usize>) -> String {
@@ -195,9 +185,9 @@ fn of_outcome(fit: &OutcomeLatency, width: Option<usize>) -> String {
         .filter(|(i, family)| *i != fit.chosen && family.bic.is_finite())
         .map(|(_, family)| format!("{} {}", family.name(), signed(family.bic - chosen.bic, 1)))
         .collect();
-    let mut latency_text = format!("{}: {}\n", chosen.name(), chosen.family);
+    let mut text = format!("{}: {}\n", chosen.name(), chosen.family);
     if !others.is_empty() {
-        let _ = writeln!(latency_text, "BIC of others against it: {}", others.join(", "));
+        let _ = writeln!(text, "BIC of others against it: {}", others.join(", "));
     }
     let tail = &fit.tail;
     let end = |ms: Option<f64>| ms.map_or("?".to_owned(), |ms| fixed(ms, 2));
@@ -206,9 +196,9 @@ fn of_outcome(fit: &OutcomeLatency, width: Option<usize>) -> String {
         .number("fitted ms", |q| fixed(q.fitted_ms, 2))
         .number("observed ms", |q| fixed(q.observed_ms, 2))
         .number("95 % interval", |q| format!("[{}, {}]", end(q.low_ms), end(q.high_ms)));
-    let _ = writeln!(latency_text, "{}", table.on_terminal(width));
+    let _ = writeln!(text, "{}", table.on_terminal(width));
     let _ = writeln!(
-        latency_text,
+        text,
         "{} attempts; longest {} ms (chance of one so long: {}); {} beyond the fitted p99.9, {} \
          expected",
         fit.attempts,
@@ -217,13 +207,12 @@ fn of_outcome(fit: &OutcomeLatency, width: Option<usize>) -> String {
         tail.beyond,
         fixed(tail.beyond_expected, 1)
     );
-    let _ = writeln!(latency_text, "{}", fit.misses());
-    latency_text
+    let _ = writeln!(text, "{}", fit.misses());
+    text
 }
 
-// ---- The rate limit: kinds, conclusion, and what load would decide what is open.
-
-pub fn limit_text(fit: &ConfigFit, width: Option<usize>) -> String {
+/// Kinds of rate limit, conclusion, and what load would decide what is open.
+fn limit_text(fit: &ConfigFit, width: Option<usize>) -> String {
     let inference = &fit.rate_limit.inference;
     let range = |family: &LimitFamily, range: Interval| match family.kind {
         LimitKind::None => "-".to_owned(),
@@ -237,12 +226,12 @@ pub fn limit_text(fit: &ConfigFit, width: Option<usize>) -> String {
         .number("per second", |f| range(f, f.per_second))
         .number("burst or limit", |f| range(f, f.capacity))
         .number("window s", |f| range(f, f.window_s));
-    let mut limit_text = format!(
+    let mut text = format!(
         "\nrate limit: Bayes factors against none, 95 % ranges\n{}\n",
         table.on_terminal(width)
     );
     for family in inference.families.iter().filter(|f| !f.estimate.is_none()) {
-        let _ = writeln!(limit_text, "  best {}", family.estimate);
+        let _ = writeln!(text, "  best {}", family.estimate);
     }
     let verdict = match &inference.conclusion {
         Conclusion::Found { .. } => "found",
@@ -251,32 +240,28 @@ pub fn limit_text(fit: &ConfigFit, width: Option<usize>) -> String {
         Conclusion::Abstained { .. } => "abstained",
     };
     let assumed = if fit.rate_limit.assumed { " (assumed)" } else { "" };
-    let _ = writeln!(
-        limit_text,
-        "conclusion: {verdict}; the model says {}{assumed}",
-        fit.rate_limit.limit
-    );
-    let _ = writeln!(limit_text, "why: {}", fit.rate_limit.reason);
+    let _ =
+        writeln!(text, "conclusion: {verdict}; the model says {}{assumed}", fit.rate_limit.limit);
+    let _ = writeln!(text, "why: {}", fit.rate_limit.reason);
     if !inference.advice.is_empty() {
-        let _ = writeln!(limit_text, "what would decide: {}", inference.advice);
+        let _ = writeln!(text, "what would decide: {}", inference.advice);
     }
-    limit_text
+    text
 }
-
-// ---- The population of error rates and every server's own.
 
 /// More servers than this are told by the chart.
 const MOST_SERVERS: usize = 80;
 
-pub fn rates_text(fit: &ConfigFit, width: Option<usize>) -> String {
+/// The population of error rates and every server's own.
+fn rates_text(fit: &ConfigFit, width: Option<usize>) -> String {
     let origin = if fit.rates_fitted_on == fit.group.name {
         "fitted by marginal likelihood".to_owned()
     } else {
         format!("those of config {}, where no refusals hide", fit.rates_fitted_on)
     };
-    let mut rates_text = format!("\nerror rates, {origin}\n{}\n", families(fit, width));
+    let mut text = format!("\nerror rates, {origin}\n{}\n", families(fit, width));
     let _ = writeln!(
-        rates_text,
+        text,
         "fit of the {} servers: randomised PIT, Kolmogorov distance {}, p {}; calibration of the \
          next outcome, p {}; raw failure share averaged over servers {}, population mean {}",
         fit.goodness.servers,
@@ -288,7 +273,7 @@ pub fn rates_text(fit: &ConfigFit, width: Option<usize>) -> String {
     );
     let servers: Vec<_> = fit.servers.iter().filter(|s| s.tally.attempts() > 0).collect();
     if servers.len() > MOST_SERVERS {
-        return rates_text;
+        return text;
     }
     // One row a server, one column a start: means with their intervals.
     let mut table = Table::of(0..fit.group.servers.len())
@@ -302,32 +287,32 @@ pub fn rates_text(fit: &ConfigFit, width: Option<usize>) -> String {
         });
     }
     let _ = writeln!(
-        rates_text,
+        text,
         "\nerror rate of each server, mean and 95 % interval\n{}",
         table.on_terminal(width)
     );
-    rates_text
+    text
 }
 
 fn families(fit: &ConfigFit, width: Option<usize>) -> String {
     let families = &fit.rates.families;
     let best = families.first().map_or(f64::NAN, |f| f.log_evidence);
-    let mut rates_text = Table::of(families)
+    let mut text = Table::of(families)
         .text("family", |f| f.family.name().replace('_', " "))
         .number("ln evidence", |f| fixed(f.log_evidence, 2))
         .number("ln Bayes factor", |f| signed(f.log_evidence - best, 2))
         .number("probability", |f| fixed(f.probability, 3))
         .on_terminal(width);
-    rates_text += "\nhyperparameters with 95 % credible intervals:";
+    text += "\nhyperparameters with 95 % credible intervals:";
     for family in families {
         let _ = write!(
-            rates_text,
+            text,
             "\n  {}: {}",
             family.family.name().replace('_', " "),
             hyperparameters(family)
         );
     }
-    rates_text
+    text
 }
 
 fn hyperparameters(family: &FamilyFit) -> String {
@@ -345,9 +330,8 @@ fn hyperparameters(family: &FamilyFit) -> String {
     each.join(", ")
 }
 
-// ---- Starts of the servers, run by run, and restarts within runs.
-
-pub fn starts_text(fit: &ConfigFit, width: Option<usize>) -> String {
+/// Starts of the servers, run by run, and restarts within runs.
+fn starts_text(fit: &ConfigFit, width: Option<usize>) -> String {
     let before = |i: usize| {
         fit.starts
             .boundaries
@@ -373,12 +357,12 @@ pub fn starts_text(fit: &ConfigFit, width: Option<usize>) -> String {
         .number("attempts", |(_, run)| run.attempts.to_string())
         .number("failures", |(_, run)| run.failures.to_string())
         .number("refusals", |(_, run)| run.refusals.to_string());
-    let mut starts_text = format!("{}\n", table.on_terminal(width));
+    let mut text = format!("{}\n", table.on_terminal(width));
     for boundary in fit.starts.boundaries.iter().filter(|b| b.restart) {
         if let Place::Inside { recording, into_file_s, interval_s, at_s, .. } = &boundary.place {
             let begin = at_s - into_file_s;
             let _ = writeln!(
-                starts_text,
+                text,
                 "restart {} s into {} (95 % interval {} to {} s); of any restart in that run: ln Bayes \
                  factor {}",
                 fixed(*into_file_s, 2),
@@ -404,9 +388,9 @@ pub fn starts_text(fit: &ConfigFit, width: Option<usize>) -> String {
         })
         .collect();
     if !tests.is_empty() {
-        let _ = writeln!(starts_text, "one rate per server in {}", tests.join("; "));
+        let _ = writeln!(text, "one rate per server in {}", tests.join("; "));
     }
-    starts_text
+    text
 }
 
 fn factor(log_bayes_factor: f64) -> String {

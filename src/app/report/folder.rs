@@ -21,45 +21,28 @@ pub struct ResultsFolder {
     lock: Option<File>,
 }
 
-/// A folder that cannot take the results.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// It holds the results of something else.
     #[error(
         "{path} holds the results of another experiment (spec {theirs}, this one is {ours}); \
          choose another folder with --out, or replace it with --force"
     )]
     OtherSpec {
-        /// The folder.
         path: String,
         /// Start of the spec hash found there.
         theirs: String,
         /// Start of the spec hash of this experiment.
         ours: String,
     },
-    /// It holds files but no results.
     #[error(
         "{path} is not empty and holds no results of flakelab; choose another folder with --out, \
          or write into it with --force"
     )]
-    NotEmpty {
-        /// The folder.
-        path: String,
-    },
-    /// Another sweep or live run is at work in it.
+    NotEmpty { path: String },
     #[error("another run is writing into {path}; wait for it, or choose another with --out")]
-    Busy {
-        /// The folder.
-        path: String,
-    },
-    /// It cannot be made or written to.
+    Busy { path: String },
     #[error("cannot write into the results folder {path}; choose another with --out")]
-    Unwritable {
-        /// The folder.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
+    Unwritable { path: String, source: std::io::Error },
 }
 
 impl ResultsFolder {
@@ -115,12 +98,10 @@ impl ResultsFolder {
         Ok(folder)
     }
 
-    /// The folder itself.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The folder of the charts.
     pub fn charts(&self) -> PathBuf {
         self.path.join("charts")
     }
@@ -197,15 +178,12 @@ fn remove(path: &Path) -> Result<(), WriteError> {
     }
 }
 
-// ---- Files that are whole or not there: written under a temporary name, synced, renamed.
-
 /// A file that could not be written. The old file, if there was one, is as it was.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {path}")]
 pub struct WriteError {
     /// The file.
     pub path: String,
-    /// Why.
     pub source: io::Error,
 }
 
@@ -223,7 +201,8 @@ fn is_temporary(name: &str) -> bool {
     name.starts_with(TEMPORARY)
 }
 
-/// Puts `bytes` into the file at `path`, whatever was there before. A link is followed; a device or
+/// Puts `bytes` into the file at `path`, whatever was there before; it is whole or not there: written
+/// under a temporary name, synced, renamed. A link is followed; a device or
 /// a pipe is written to and stays what it is.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -275,18 +254,14 @@ fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
-// ---- `manifest.json`: which command and which build made the results. Of a sweep, the only result
-// file that may differ between two runs of the same spec; written last, so its presence says that the
-// rest is complete.
-
-/// What made the results.
+/// `manifest.json`: which command and which build made the results. Of a sweep, the only result
+/// file that may differ between two runs of the same spec; written last, so its presence says that
+/// the rest is complete.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The command line.
     pub argv: Vec<String>,
     /// SHA-256 of everything that the results depend on.
     pub spec_hash: String,
-    /// Master seed.
     pub master_seed: u64,
     /// Whether parameters were drawn from the models' posteriors, where they have one.
     #[serde(default)]
@@ -298,17 +273,13 @@ pub struct Manifest {
     pub finished: u64,
     /// Whether it was interrupted; the results then rest on fewer replications or runs.
     pub interrupted: bool,
-    /// Version of flakelab.
     pub version: String,
-    /// Commit that was built.
     pub git_hash: String,
-    /// Whether these are results of a live run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub live: bool,
 }
 
 impl Manifest {
-    /// The file's name.
     pub const FILE: &str = "manifest.json";
 
     /// The manifest of what this very command and build made; not of a live run.
@@ -328,13 +299,11 @@ impl Manifest {
         }
     }
 
-    /// The manifest of the results in a folder, if there are any.
     pub fn read(folder: &Path) -> Option<Self> {
         let text = std::fs::read_to_string(folder.join(Self::FILE)).ok()?;
         serde_json::from_str(&text).ok()
     }
 
-    /// The file's content.
     pub fn to_json(&self) -> String {
         // Texts, numbers and a flag always serialise.
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"

@@ -19,9 +19,6 @@ use crate::report::text::{capital, escaped, figure};
 use flakelab_fit::{Basis, Judgement, PredictedConfig, RunMetric, TestedMetric, Verdict};
 
 /// All these files. PNG beside every SVG where `png`.
-///
-/// # Errors
-/// When a chart cannot be drawn or a summary cannot be written.
 pub fn live_files(pages: &[LivePage], made: &LiveMade, png: bool) -> Result<Files, ResultsError> {
     let mut files = vec![
         ("summary.csv".to_owned(), live_summary_csv(pages)?.into_bytes()),
@@ -35,26 +32,18 @@ pub fn live_files(pages: &[LivePage], made: &LiveMade, png: bool) -> Result<File
         drawn.push(add_charts(&mut files, &slug(page.config(), &mut taken), charts, png)?);
     }
     files.push(("report.md".to_owned(), report(pages, made, &drawn).into_bytes()));
-    let manifest = Manifest {
-        argv: made.argv.clone(),
-        interrupted: made.interrupted,
-        live: true,
-        ..Manifest::new(&made.spec_hash, made.seed, made.planned, made.finished)
-    };
-    files.push((Manifest::FILE.to_owned(), manifest.to_json().into_bytes()));
+    files.push((Manifest::FILE.to_owned(), made.manifest.to_json().into_bytes()));
     Ok(files)
 }
 
-// ---- `report.md` of a live run: verdict, table, charts, every comparison, and how it was made.
-
-/// The page. `charts` holds, for each page, its charts with the paths of their files.
+/// `report.md`: verdict, table, charts, every comparison, and how it was made. `charts` holds, for each page, its charts with the paths of their files.
 pub fn report(pages: &[LivePage], made: &LiveMade, charts: &[Vec<(String, Chart)>]) -> String {
     let mut text = format!("# {}\n", escaped(&made.name));
-    if made.interrupted {
+    if made.manifest.interrupted {
         let _ = write!(
             text,
             "\n**Interrupted: {} of {} runs were played to the end.**\n",
-            made.finished, made.planned
+            made.manifest.finished, made.manifest.replications
         );
     }
     for (i, page) in pages.iter().enumerate() {
@@ -96,7 +85,6 @@ fn section(page: &LivePage, charts: &[(String, Chart)]) -> String {
     text + &reconciliation(page)
 }
 
-/// The counts of the three sides.
 fn reconciliation<'p>(page: &LivePage<'p>) -> String {
     let runs = page.reconciliation;
     if runs.is_empty() {
@@ -122,8 +110,8 @@ fn reconciliation<'p>(page: &LivePage<'p>) -> String {
 fn how_made(pages: &[LivePage], made: &LiveMade) -> String {
     let mut text = format!(
         "\n## How this was made\n\n- Command: `{}`\n- Seed: {}\n- Servers: {}\n",
-        made.argv.join(" ").replace('`', "'"),
-        made.seed,
+        made.manifest.argv.join(" ").replace('`', "'"),
+        made.manifest.master_seed,
         escaped(&made.servers)
     );
     for page in pages {
@@ -211,9 +199,6 @@ of runs.\n";
 // What is not known is an empty cell.
 
 /// The content of `summary.csv`.
-///
-/// # Errors
-/// When a row cannot be written as CSV.
 pub fn live_summary_csv(pages: &[LivePage]) -> Result<String, csv::Error> {
     let of_page = |page: &LivePage| -> Vec<Record> {
         page.runs.iter().map(|run| record(page, &LiveRow::of(run))).collect()
@@ -283,7 +268,6 @@ struct ConfigSummary<'a> {
     requests_per_second: f64,
     interrupted: bool,
     runs: Vec<LiveRow>,
-    /// The verdict in words.
     conclusion: String,
     verdict: Option<&'a Verdict>,
     reconciliation: &'a [Reconciliation],
@@ -291,9 +275,6 @@ struct ConfigSummary<'a> {
 }
 
 /// The content of `summary.json`; what is not known is `null`.
-///
-/// # Errors
-/// When it cannot be written as JSON.
 pub fn live_summary_json(pages: &[LivePage]) -> Result<String, serde_json::Error> {
     let configs = pages.iter().map(|page| ConfigSummary {
         config: page.config(),
@@ -322,12 +303,11 @@ mod tests {
     fn made_so() -> LiveMade {
         LiveMade {
             name: "live-test".to_owned(),
-            argv: ["flakelab", "live", "--config", "0"].map(str::to_owned).to_vec(),
-            spec_hash: "abcd".to_owned(),
-            seed: 42,
-            planned: 5,
-            finished: 5,
-            interrupted: false,
+            manifest: Manifest {
+                argv: ["flakelab", "live", "--config", "0"].map(str::to_owned).to_vec(),
+                live: true,
+                ..Manifest::new("abcd", 42, 5, 5)
+            },
             servers: "our own stand-in, config 0".to_owned(),
             other_files: vec![("traces/".to_owned(), "every attempt".to_owned())],
         }
@@ -342,7 +322,6 @@ mod tests {
         files(page).into_iter().find(|(found, _)| found == name).unwrap().1
     }
 
-    /// The headings of the first table.
     fn headings(text: &str) -> Vec<&str> {
         let line = text.lines().find(|line| line.starts_with('│')).unwrap();
         line.split(['│', '┆']).map(str::trim).filter(|heading| !heading.is_empty()).collect()

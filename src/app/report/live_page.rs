@@ -10,6 +10,7 @@
 
 use serde::Serialize;
 
+use crate::report::folder::Manifest;
 use crate::report::numbers::{fixed, percent, significant, thousands};
 use crate::report::text::config_name;
 use flakelab_core::balancer::ServerCounts;
@@ -25,11 +26,9 @@ pub struct LivePage<'a> {
     pub servers: &'a [String],
     /// The runs that were played, the last one perhaps in part.
     pub runs: &'a [LiveRun],
-    /// What was predicted.
     pub prediction: &'a PredictedConfig,
     /// The verdict; none if it cannot be given, as after an interruption.
     pub verdict: Option<&'a Verdict>,
-    /// Whether the runs were interrupted.
     pub interrupted: bool,
     /// Counts of the three sides, one entry a run where they are known.
     pub reconciliation: &'a [Reconciliation],
@@ -42,18 +41,8 @@ pub struct LivePage<'a> {
 pub struct LiveMade {
     /// The results folder's name, which is the report's heading.
     pub name: String,
-    /// The command line, the program's place left out: `flakelab live --config 0`.
-    pub argv: Vec<String>,
-    /// Tells this run from all others, for [`ResultsFolder`](crate::report::folder::ResultsFolder).
-    pub spec_hash: String,
-    /// Seed of servers, strategies and predictions.
-    pub seed: u64,
-    /// Runs that were to be played, over all configs.
-    pub planned: u64,
-    /// Runs played to the end.
-    pub finished: u64,
-    /// Whether it was interrupted.
-    pub interrupted: bool,
+    /// What made it; replications are runs, over all configs.
+    pub manifest: Manifest,
     /// What the servers were, in a sentence.
     pub servers: String,
     /// What else lies in the folder: name and meaning.
@@ -158,7 +147,6 @@ pub fn strategies_of<'t>(tests: impl Iterator<Item = &'t TestedMetric>) -> Vec<&
     found
 }
 
-/// Why a number is not judged.
 pub const fn why(judgement: Judgement) -> &'static str {
     match judgement {
         Judgement::NoSpread => "every simulated run gave this very number",
@@ -171,23 +159,19 @@ pub const fn why(judgement: Judgement) -> &'static str {
     }
 }
 
-// ---- The numbers of one live run, as tables and files show them.
-//
-// When not to use it: for what a strategy is worth on average; that is
-// [`ContenderSummary`](crate::experiment::ContenderSummary), over many replications.
-
-/// One run. What nothing says is NaN, an empty cell in files.
+/// The numbers of one run, as tables and files show them. What nothing says is NaN, an empty cell in
+/// files.
+///
+/// When not to use it: for what a strategy is worth on average; that is
+/// [`ContenderSummary`](flakelab_sim::experiment::ContenderSummary), over many replications.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LiveRow {
-    /// The strategy's label.
     pub strategy: String,
-    /// Requests that the load generator sent.
     pub requests: u64,
     /// Requests answered 200 minus penalties.
     pub score: f64,
     /// Requests answered 200, as a share of all.
     pub success_rate: f64,
-    /// Attempts.
     pub attempts: u64,
     /// Attempts beyond the first of their request.
     pub retries: u64,
@@ -201,24 +185,19 @@ pub struct LiveRow {
     pub regret: u64,
     /// Median of the requests' latencies, milliseconds.
     pub latency_p50_ms: f64,
-    /// 90th percentile.
     pub latency_p90_ms: f64,
-    /// 99th percentile.
     pub latency_p99_ms: f64,
     /// Attempts at the server that got most, as a share of all attempts.
     pub busiest_share: f64,
     /// 99th percentile of how much later than due requests were sent, milliseconds.
     pub drift_p99_ms: f64,
-    /// The largest such delay.
     pub drift_max_ms: f64,
     /// Requests answered with a status that is neither 200 nor 500.
     pub refused: u64,
-    /// Requests without any answer.
     pub lost: u64,
 }
 
 impl LiveRow {
-    /// The numbers of a run.
     pub fn of(run: &LiveRun) -> Self {
         let count = |wanted: &dyn Fn(RequestEnd) -> bool| {
             run.requests.iter().filter(|r| wanted(r.end)).count() as u64
@@ -249,7 +228,6 @@ impl LiveRow {
     }
 }
 
-/// Latencies of the requests that were answered, ascending.
 fn latencies(run: &LiveRun) -> Vec<f64> {
     sorted(run.requests.iter().filter_map(|r| r.latency_ms).collect())
 }
@@ -260,28 +238,21 @@ fn sorted(mut values: Vec<f64>) -> Vec<f64> {
     values
 }
 
-// ---- Three sides count the same run: the load generator, the proxy, the servers. Do they agree?
-//
-// What disagrees is a bug or a fault on the way (an attempt that timed out before the server
-// wrote it down, say), never luck.
-
-/// The counts of one run.
+/// Three sides count the same run: the load generator, the proxy, the servers. What disagrees is a
+/// bug or a fault on the way (an attempt that timed out before the server wrote it down, say), never
+/// luck.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Reconciliation {
-    /// The strategy's label.
     pub strategy: String,
-    /// What was counted.
     pub counts: Vec<ReconciledCount>,
 }
 
 /// One thing that more than one side counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReconciledCount {
-    /// What, in words.
     pub what: String,
     /// By the load generator; none if it cannot know.
     pub load_generator: Option<u64>,
-    /// By the proxy.
     pub proxy: Option<u64>,
     /// By the servers' log; none without such a log.
     pub servers: Option<u64>,
@@ -292,7 +263,6 @@ pub struct ReconciledCount {
 impl Reconciliation {
     /// Puts the run's counts side by side with those of the servers' log, one entry a server in
     /// the model's order; none if the servers keep no log that we know.
-    #[must_use]
     pub fn new(run: &LiveRun, log: Option<&[ServerCounts]>) -> Self {
         let ends = |end: RequestEnd| run.requests.iter().filter(|r| r.end == end).count() as u64;
         let of_log = |count: fn(&ServerCounts) -> u64| log.map(|log| log.iter().map(count).sum());
@@ -342,8 +312,6 @@ impl Reconciliation {
         Self { strategy: run.strategy.label(), counts }
     }
 
-    /// Whether all sides agree on everything.
-    #[must_use]
     pub fn agrees(&self) -> bool {
         self.counts.iter().all(|count| count.agree)
     }
@@ -379,7 +347,6 @@ impl ReconciledCount {
 
 /// Whether the counts of the runs agree, in a sentence, those that do not one by one; empty
 /// where nothing was counted.
-#[must_use]
 pub fn live_counts(page: &LivePage) -> String {
     let runs = page.reconciliation;
     if runs.is_empty() {
@@ -399,7 +366,6 @@ pub fn live_counts(page: &LivePage) -> String {
     }
 }
 
-/// Positions at which two lists differ.
 fn differences(a: &[u64], b: &[u64]) -> u64 {
     let both = a.iter().zip(b).filter(|(a, b)| a != b).count();
     (both + a.len().abs_diff(b.len())) as u64

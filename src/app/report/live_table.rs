@@ -27,12 +27,10 @@ pub fn live_table(page: &LivePage, width: Option<usize>) -> String {
     )
 }
 
-/// The same table in Markdown, without heading.
 pub fn markdown_table(page: &LivePage) -> String {
     table(page, true).markdown()
 }
 
-/// What was run.
 pub fn live_heading(page: &LivePage) -> String {
     let played = page.runs.len();
     let planned = strategies(page);
@@ -200,7 +198,6 @@ fn basis_line(verdict: &Verdict, basis: Basis) -> String {
     line
 }
 
-/// Everything of one basis, in Markdown.
 pub fn markdown_of(verdict: &Verdict, basis: Basis) -> String {
     let judged = |t: &TestedMetric, x: f64| match t.judgement {
         Judgement::Judged => p_value(x),
@@ -232,13 +229,11 @@ pub fn markdown_of(verdict: &Verdict, basis: Basis) -> String {
 /// Below this power a run is called too short.
 const ENOUGH_POWER: f64 = 0.5;
 
-/// The power that is aimed at.
 const AIM: f64 = 0.8;
 
 /// Most rejections that a sentence lists.
 const LISTED: usize = 4;
 
-/// The verdict on one config as a paragraph.
 pub fn live_verdict(page: &LivePage) -> String {
     let Some(verdict) = page.verdict else { return not_judged(page) };
     let judged = verdict.tests.iter().filter(|t| t.judgement == Judgement::Judged).count();
@@ -256,7 +251,6 @@ pub fn live_verdict(page: &LivePage) -> String {
     sentences.join(" ")
 }
 
-/// Whether a test rejects.
 pub fn is_rejected(test: &TestedMetric) -> bool {
     test.adjusted_p_value.is_some_and(|p| p <= LEVEL)
 }
@@ -338,7 +332,6 @@ fn deviation(t: &TestedMetric) -> String {
     )
 }
 
-/// What a prediction knew, in a sentence.
 pub const fn known(basis: Basis) -> &'static str {
     match basis {
         Basis::Model => "from the model",
@@ -347,7 +340,6 @@ pub const fn known(basis: Basis) -> &'static str {
     }
 }
 
-/// A metric in a sentence.
 pub const fn plain(metric: RunMetric) -> &'static str {
     match metric {
         RunMetric::Attempts => "number of attempts",
@@ -551,7 +543,7 @@ mod tests {
     #[test]
     fn what_was_not_judged_is_named_with_its_reason() {
         let text = sentence(|made| {
-            made.prediction.overhead = None;
+            made.path_is_known = false;
             made.judge();
         });
         assert!(

@@ -13,7 +13,6 @@ use tempfile::NamedTempFile;
 use crate::report::folder::{WriteError, commit, temporary_beside};
 use flakelab_sim::experiment::{Contender, Plan, Row, RowNotes, RowSink};
 
-/// Rows in a row group.
 const ROW_GROUP: usize = 65_536;
 
 /// Writes rows under a temporary name; [`ParquetSink::finish`] gives the file its own.
@@ -55,7 +54,6 @@ impl ParquetSink {
         commit(self.file, &self.path)
     }
 
-    /// Writes the first `n` of the rows held.
     fn write_group(&mut self, n: usize) -> Result<(), PolarsError> {
         if n > 0 {
             let group = columns(&self.configs, &self.strategies, self.with_notes, &self.rows[..n])?;

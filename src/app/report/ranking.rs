@@ -39,7 +39,6 @@ pub fn scenario_table(scenario: &ScenarioSummary, width: Option<usize>) -> Strin
     lines.join("\n")
 }
 
-/// The same table in Markdown.
 pub fn markdown_table(scenario: &ScenarioSummary) -> String {
     table(scenario).markdown()
 }
@@ -60,13 +59,11 @@ pub fn parameters(scenario: &ScenarioSummary) -> String {
     }
 }
 
-/// What to keep in mind about the model.
 pub fn assumption(scenario: &ScenarioSummary) -> Option<String> {
     let reason = scenario.assumed.as_ref()?;
     Some(format!("note: in the model of {}, {reason}", config_name(&scenario.config)))
 }
 
-/// What the table is about.
 pub fn heading(scenario: &ScenarioSummary) -> String {
     format!(
         "{}: {} requests at {} per second, {} replications\n\
@@ -126,9 +123,6 @@ fn table(scenario: &ScenarioSummary) -> Table<&ContenderSummary> {
     })
 }
 
-// ---- Load and health: a table of their own beside the ranking, for the strategies that watch them,
-// and the switches of those that change their way of choosing.
-
 const CAPTION: &str = "load and health, per run: left out = servers kept out of decisions by \
      health; load variance = over servers, of attempts in flight, averaged over time; busiest = \
      share of attempts at the server with most of them";
@@ -179,13 +173,11 @@ pub fn notes_section(scenario: &ScenarioSummary) -> Option<String> {
     Some(page)
 }
 
-// ---- The robustness map as text: strategies down, scenarios across, losses against the best.
-
-/// How to read a map.
 const READING: &str = "loss against the best strategy of each scenario in points for \
     1,000 requests; 0 is the best, ≈ is too close to call (cannot be told from the best). Rows by \
     mean rank.";
 
+/// Strategies down, scenarios across, losses against the best.
 fn map_table(map: &Robustness) -> Table<&RobustnessRow> {
     let mut table = Table::of(&map.rows).text("strategy", |row| row.strategy.clone());
     for scenario in 0..map.scenarios.len() {

@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use flakelab_sim::experiment::{ContenderSummary, Mean, NotesSummary, ScenarioSummary, Summary};
 
-/// A row in the making.
 #[derive(Debug, Default)]
 pub struct Record {
     headings: Vec<String>,
@@ -17,15 +16,10 @@ pub struct Record {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Cell {
-    /// Words.
     Text(String),
-    /// A count.
     Whole(u64),
-    /// A number.
     Real(f64),
-    /// Yes or no.
     Flag(bool),
-    /// What is not known.
     Nothing,
 }
 
@@ -39,9 +33,6 @@ impl Record {
 }
 
 /// The content of a file of these rows; empty without a row.
-///
-/// # Errors
-/// When a row has more or fewer cells than the first.
 pub fn csv_of(records: impl IntoIterator<Item = Record>) -> Result<String, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for (i, record) in records.into_iter().enumerate() {
@@ -79,9 +70,7 @@ impl<T: Into<Self>> From<Option<T>> for Cell {
     }
 }
 
-// ---- `summary.csv`: one row for each scenario and strategy.
-
-/// The file's content. Ranking columns are empty beside reference rows, intervals and `p_best`
+/// `summary.csv`: one row for each scenario and strategy. Ranking columns are empty beside reference rows, intervals and `p_best`
 /// are when there is only one replication, those of parameters unless they were drawn. The last
 /// four columns are there only if some strategy watches load and health, and hold its numbers.
 pub fn summary_csv(summary: &Summary) -> Result<String, csv::Error> {

@@ -1,32 +1,30 @@
-//! Made runs for tests: toy strategies that prefer some of the servers, played by dice, and
-//! predictions from many plays of the same toys.
-
-use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
+//! Live runs for tests: played in the simulator and judged by what it predicts of them. No request
+//! is given up, so that all are answered 200, and no server refuses.
 
 use crate::report::live_page::LivePage;
-use flakelab_core::balancer::{Ledger, ServerCounts};
-use flakelab_core::domain::{Purpose, Rules, Streams};
-use flakelab_core::stats::{Interval, holm, quantile};
+use flakelab_core::balancer::Answer;
+use flakelab_core::domain::{Fleet, Purpose, RequestId, Rules, Streams};
+use flakelab_core::stats::holm;
 use flakelab_core::strategy::{FIVE, StrategySpec};
 use flakelab_fit::{
-    Basis, Judgement, LEVEL, LiveRequest, LiveRun, MetricForecast, OverheadSummary,
-    PredictedConfig, RequestEnd, Resolution, RunForecast, RunMetric, TestedMetric, Verdict,
+    Forecast, Judgement, LEVEL, LiveRequest, LiveRun, PredictedConfig, RequestEnd, Resolution,
+    Setting, Verdict, judge,
 };
-
-const BASES: [Basis; 3] = [Basis::Model, Basis::OtherRuns, Basis::TrueRates];
+use flakelab_sim::play::{Record, Replication};
+use flakelab_sim::world::{ErrorFamily, Instance, Model, Overhead, RequestOverhead, Scenario};
 
 /// Everything a page borrows.
 pub(crate) struct Made {
     pub servers: Vec<String>,
     pub runs: Vec<LiveRun>,
     pub prediction: PredictedConfig,
+    pub forecasts: Vec<Forecast>,
+    pub path_is_known: bool,
     pub verdict: Option<Verdict>,
     pub interrupted: bool,
 }
 
 impl Made {
-    /// The page of it.
     pub fn page(&self) -> LivePage<'_> {
         LivePage {
             servers: &self.servers,
@@ -41,205 +39,92 @@ impl Made {
 
     /// Judges again what was changed.
     pub fn judge(&mut self) {
-        self.verdict = Some(verdict(&self.prediction, &self.runs));
+        let resolution = Resolution {
+            error_rate_shift: 0.05,
+            power: 0.07,
+            requests_for_80_percent: Some(2_251),
+        };
+        let known = |forecast: Forecast| {
+            if self.path_is_known { forecast.knowing_the_path() } else { forecast }
+        };
+        let forecasts: Vec<Forecast> = self.forecasts.iter().cloned().map(known).collect();
+        let verdict = judge("0", &self.runs, &forecasts, 42);
+        self.verdict = Some(Verdict { resolution: Some(resolution), ..verdict });
+    }
+}
+
+/// The requests of a run.
+struct Requests(Vec<LiveRequest>);
+
+impl Record for Requests {
+    fn on_answer(&mut self, request: RequestId, answer: Answer) {
+        self.0.push(LiveRequest {
+            due_ms: request.0 as f64 * 100.0,
+            drift_ms: 0.05 * (request.0 % 7) as f64,
+            latency_ms: Some(answer.latency.as_millis_f64()),
+            end: RequestEnd::Ok,
+            attempts: answer.attempts,
+        });
     }
 }
 
 /// The five strategies, so many requests each, against so many servers.
-pub(crate) fn made(requests: usize, servers: usize) -> Made {
+pub(crate) fn made(requests: u64, servers: u16) -> Made {
     made_of(&FIVE, requests, servers)
 }
 
-/// These strategies.
-pub(crate) fn made_of(names: &[&str], requests: usize, servers: usize) -> Made {
-    let rates = rates(servers, 0);
+pub(crate) fn made_of(names: &[&str], requests: u64, servers: u16) -> Made {
     let strategies: Vec<StrategySpec> =
         names.iter().map(|name| StrategySpec::from_name(name).unwrap()).collect();
-    let runs: Vec<LiveRun> = strategies
-        .iter()
-        .enumerate()
-        .map(|(i, spec)| play(*spec, &rates, focus(i), requests, 1_000_000 + i as u64))
-        .collect();
-    let forecasts = strategies
-        .iter()
-        .enumerate()
-        .flat_map(|(i, spec)| BASES.map(|basis| forecast(*spec, i, &rates, requests, basis)));
-    let prediction = PredictedConfig {
-        config: "0".to_owned(),
-        predicted_at: 1_790_000_000.0,
-        requests: requests as u64,
+    let patient = 3_600_000.0;
+    let rules =
+        Rules { give_up_backlog: usize::MAX, give_up_after_ms: Some(patient), ..Rules::default() };
+    let of_request = RequestOverhead { first_attempt_ms: 0.61, beside_ms: 0.34 };
+    let overhead = Overhead { requests: vec![of_request; 200], retry_ms: vec![0.18; 200] };
+    let population = ErrorFamily::Uniform { low: 0.02, high: 0.75 };
+    let model = Model { name: "0".to_owned(), ..Model::of_population(servers, population) };
+    let streams = Streams::new(7);
+    let instance = Instance::draw(&model, &streams, 0);
+    let truth = Model { name: "0".to_owned(), ..Model::of_rates(&instance.error_rates) };
+    let scenario = Scenario { requests, rules, ..Scenario::new(truth.clone()) };
+    let run = |(number, strategy): (u64, &StrategySpec)| {
+        let mut noted = Requests(Vec::new());
+        let coins = |server| streams.stream(Purpose::Strategy, server, number);
+        let world = Replication::of(&scenario, instance.clone(), &streams, number);
+        let player = strategy.build(&Fleet::uniform(usize::from(servers)), coins(0));
+        let ledger = world.behind(&overhead, coins(1)).play(player, &mut noted);
+        LiveRun { strategy: *strategy, ledger, rules, requests: noted.0 }
+    };
+    let runs: Vec<LiveRun> = (0..).zip(&strategies).map(run).collect();
+    let setting = Setting {
+        strategies: &strategies,
+        requests,
         requests_per_second: 10.0,
-        rules: Rules::default(),
-        seed: 42,
+        rules,
+        overhead: Some(&overhead),
+        path_spread: None,
         replications: 100,
-        overhead: Some(OverheadSummary {
-            requests: 200,
-            first_attempt_p50_ms: 0.61,
-            retry_p50_ms: 0.18,
-            request_p50_ms: 0.34,
-        }),
-        runs: forecasts.collect(),
+        seed: 42,
+        interrupt: None,
     };
-    let verdict = Some(verdict(&prediction, &runs));
+    let forecasts = vec![
+        Forecast::from_model(&model, &setting),
+        Forecast::given_other_runs(&model, &setting, &LiveRun::tallies_of_others(&runs)),
+        Forecast::from_true_rates(&truth, &setting),
+    ];
+    let prediction = PredictedConfig::new("0", 1_790_000_000.0, &setting, &forecasts);
     let servers = (0..servers).map(|i| (4000 + i).to_string()).collect();
-    Made { servers, runs, prediction, verdict, interrupted: false }
-}
-
-fn stream(replication: u64) -> ChaCha8Rng {
-    Streams::new(7).stream(Purpose::Analysis, 0, replication)
-}
-
-fn rates(servers: usize, replication: u64) -> Vec<f64> {
-    let mut rng = stream(500_000 + replication);
-    (0..servers).map(|_| 0.02 + 0.73 * rng.random::<f64>()).collect()
-}
-
-/// How much a toy strategy prefers good servers.
-fn focus(strategy: usize) -> f64 {
-    [9.0, 5.0, 3.0, 8.0, 7.0][strategy % 5]
-}
-
-/// One run of a toy.
-fn play(
-    spec: StrategySpec,
-    rates: &[f64],
-    focus: f64,
-    requests: usize,
-    replication: u64,
-) -> LiveRun {
-    let mut rng = stream(replication);
-    let rules = Rules::default();
-    let mut ledger = Ledger::new(rates.len());
-    let mut played = Vec::new();
-    for number in 0..requests {
-        let learnt = (number as f64 / 20.0).min(1.0);
-        let weights: Vec<f64> =
-            rates.iter().map(|rate| ((1.0 - rate) * focus * learnt).exp()).collect();
-        let drift_ms = 0.05 + 0.3 * rng.random::<f64>().powi(6);
-        let mut latency_ms = 0.9 + drift_ms;
-        let mut attempts = 0_u32;
-        loop {
-            let mut left = rng.random::<f64>() * weights.iter().sum::<f64>();
-            let chosen = weights.iter().position(|w| {
-                left -= w;
-                left <= 0.0
-            });
-            let server = chosen.unwrap_or(0);
-            attempts += 1;
-            let failed = rng.random::<f64>() < rates[server];
-            let counts: &mut ServerCounts = &mut ledger.servers[server];
-            counts.attempts += 1;
-            counts.failures += u64::from(failed);
-            counts.successes += u64::from(!failed);
-            latency_ms += 0.7 + 1.2 * rng.random::<f64>() * rng.random::<f64>();
-            if !failed {
-                break;
-            }
-        }
-        ledger.attempts += u64::from(attempts);
-        ledger.retries += u64::from(attempts - 1);
-        ledger.extra_attempts += u64::from(attempts.saturating_sub(rules.free_attempts));
-        played.push(LiveRequest {
-            due_ms: number as f64 * 100.0,
-            drift_ms,
-            latency_ms: Some(latency_ms),
-            end: RequestEnd::Ok,
-            attempts,
-        });
-    }
-    ledger.arrived = requests as u64;
-    ledger.answered_ok = requests as u64;
-    LiveRun { strategy: spec, ledger, rules, requests: played }
-}
-
-fn forecast(
-    spec: StrategySpec,
-    strategy: usize,
-    known: &[f64],
-    requests: usize,
-    basis: Basis,
-) -> RunForecast {
-    // As many as make a smooth picture without making tests slow.
-    let replications = if known.len() > 20 { 10 } else { 100 };
-    let simulated: Vec<LiveRun> = (0..replications)
-        .map(|replication| {
-            let rates = match basis {
-                Basis::Model => rates(known.len(), 1 + replication),
-                Basis::OtherRuns => {
-                    let other = rates(known.len(), 1 + replication);
-                    known.iter().zip(other).map(|(a, b)| 0.85 * a + 0.15 * b).collect()
-                }
-                Basis::TrueRates => known.to_vec(),
-            };
-            let number = replication + 1000 * (1 + strategy as u64);
-            play(spec, &rates, focus(strategy), requests, number)
-        })
-        .collect();
-    let metrics = RunMetric::ALL
-        .map(|metric| distribution(metric, simulated.iter().map(|r| r.value(metric)).collect()));
-    RunForecast { strategy: spec.label(), basis, metrics: metrics.to_vec() }
-}
-
-/// The forecast that these simulated values make.
-fn distribution(metric: RunMetric, mut values: Vec<f64>) -> MetricForecast {
-    values.sort_by(f64::total_cmp);
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let spread = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
-    MetricForecast {
-        metric,
-        mean,
-        std_dev: spread.sqrt(),
-        interval: Interval { low: quantile(&values, 0.025), high: quantile(&values, 0.975) },
-        quantiles: (0..=100).map(|i| quantile(&values, f64::from(i) / 100.0)).collect(),
-    }
-}
-
-/// A rough verdict: PIT by the quantiles, the middle of ties.
-fn verdict(prediction: &PredictedConfig, runs: &[LiveRun]) -> Verdict {
-    let mut tests = Vec::new();
-    for forecast in &prediction.runs {
-        let Some(run) = runs.iter().find(|r| r.strategy.label() == forecast.strategy) else {
-            continue;
-        };
-        for metric in &forecast.metrics {
-            let observed = run.value(metric.metric);
-            let below = metric.quantiles.iter().filter(|q| **q < observed).count() as f64;
-            let equal = metric.quantiles.iter().filter(|q| **q == observed).count() as f64;
-            let pit = (below + equal / 2.0 + 0.5) / 102.0;
-            let judgement = match prediction.overhead {
-                None if metric.metric.is_latency() => Judgement::PathUnknown,
-                _ if metric.std_dev == 0.0 && metric.mean == observed => Judgement::NoSpread,
-                _ => Judgement::Judged,
-            };
-            tests.push(TestedMetric {
-                strategy: forecast.strategy.clone(),
-                basis: forecast.basis,
-                metric: metric.metric,
-                observed,
-                mean: metric.mean,
-                interval: metric.interval,
-                pit,
-                p_value: 2.0 * pit.min(1.0 - pit),
-                judgement,
-                adjusted_p_value: None,
-            });
-        }
-    }
-    let mut verdict = Verdict {
-        config: prediction.config.clone(),
-        tests,
-        p_value: None,
-        held: true,
-        resolution: None,
+    let mut made = Made {
+        servers,
+        runs,
+        prediction,
+        forecasts,
+        path_is_known: true,
+        verdict: None,
+        interrupted: false,
     };
-    adjust(&mut verdict);
-    verdict.resolution = Some(Resolution {
-        error_rate_shift: 0.05,
-        power: 0.07,
-        requests_for_80_percent: Some(2_251),
-    });
-    verdict
+    made.judge();
+    made
 }
 
 /// Holm over what is judged, after p-values were changed.

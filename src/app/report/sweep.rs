@@ -15,22 +15,17 @@ use crate::report::text::{capital, config_name, escaped, figure};
 use crate::report::verdict::verdict;
 use flakelab_sim::experiment::{Parameters, Plan, Robustness, Summary, Swept};
 
-/// The file of the rows.
 pub const ROWS_FILE: &str = "replications.parquet";
 
 /// Pixels of a PNG for each of the SVG.
 const PNG_SCALE: u32 = 2;
 
-/// Results that could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
-    /// A chart.
     #[error(transparent)]
     Chart(#[from] ChartError),
-    /// The summary as CSV.
     #[error("the summary cannot be written as CSV")]
     Csv(#[from] csv::Error),
-    /// The summary as JSON.
     #[error("the summary cannot be written as JSON")]
     Json(#[from] serde_json::Error),
 }
@@ -41,9 +36,6 @@ pub type Files = Vec<(String, Vec<u8>)>;
 
 /// Everything of a sweep but the rows: what can fail for other reasons than the disk has happened
 /// when these exist. PNG beside every SVG where `png`.
-///
-/// # Errors
-/// When a chart cannot be drawn or a summary cannot be written.
 pub fn sweep_files(plan: &Plan, swept: &Swept, png: bool) -> Result<Files, ResultsError> {
     let summary = &swept.summary;
     let json = serde_json::to_string(summary)? + "\n";
@@ -118,9 +110,7 @@ pub(crate) fn slug(config: &str, taken: &mut BTreeSet<String>) -> String {
     slug
 }
 
-// ---- `report.md`: verdict, table, charts and method on one page.
-
-/// The page. `charts` holds, for each scenario of the summary, the charts with the paths of
+/// `report.md`: verdict, table, charts and method on one page. `charts` holds, for each scenario of the summary, the charts with the paths of
 /// their files relative to the page; `map` the losses over all scenarios, with their chart.
 pub fn report(
     plan: &Plan,
@@ -193,7 +183,6 @@ pub fn brief(summary: &Summary) -> String {
     parts.join("\n\n")
 }
 
-/// What pairing was worth.
 fn pairing(scenario: &flakelab_sim::experiment::ScenarioSummary) -> Option<String> {
     let gains: Vec<f64> =
         scenario.ranked().filter_map(|(_, r)| r.pairing_gain).filter(|g| g.is_finite()).collect();

@@ -38,12 +38,10 @@ impl<R> Table<R> {
         Self { rows: rows.into_iter().collect(), columns: Vec::new() }
     }
 
-    /// Adds a column of words.
     pub fn text(self, heading: impl Into<String>, cell: impl FnMut(&R) -> String) -> Self {
         self.column(heading.into(), cell, true)
     }
 
-    /// Adds a column of numbers.
     pub fn number(self, heading: impl Into<String>, cell: impl FnMut(&R) -> String) -> Self {
         self.column(heading.into(), cell, false)
     }
@@ -95,7 +93,6 @@ impl<R> Table<R> {
         self.fitted(width).0
     }
 
-    /// The table in Markdown.
     pub fn markdown(&self) -> String {
         let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
         let rule = |c: &Column| if c.is_text { "---" } else { "---:" }.to_owned();
@@ -141,7 +138,6 @@ impl Column {
     }
 }
 
-/// Characters that a table takes at least.
 fn least_width(columns: &[&Column]) -> usize {
     1 + columns.iter().map(|column| column.least_width() + BETWEEN).sum::<usize>()
 }
@@ -175,7 +171,6 @@ mod tests {
             .number("c", of(10))
     }
 
-    /// The headings of each of the tables.
     fn headings(text: &str) -> Vec<Vec<&str>> {
         let lines = text.lines().filter(|line| line.contains("strategy"));
         lines.map(|l| l.split(['│', '┆', ' ']).filter(|h| !h.is_empty()).collect()).collect()

@@ -11,9 +11,6 @@ use flakelab_core::stats::Interval;
 use flakelab_sim::experiment::{Mean, Parameters, SettingSummary, TuneVerdict, Tuned};
 
 /// Everything of a search with that hash. PNG beside the SVG where `png`.
-///
-/// # Errors
-/// When the chart cannot be drawn or a file's content not be made.
 pub fn tune_files(tuned: &Tuned, spec_hash: &str, png: bool) -> Result<Files, ResultsError> {
     let chart = draw_search(tuned, &tune_verdict(tuned))?;
     let mut files = vec![
@@ -90,12 +87,11 @@ fn method(tuned: &Tuned, spec_hash: &str) -> String {
     )
 }
 
-// ---- Rounds, the settings that stayed longest, and the comparison on fresh seeds, as tables.
-
 /// Settings shown of those that stayed longest; candidates.csv has all.
 const SHOWN: usize = 8;
 
-/// For a terminal of that width; without one nothing is continued below.
+/// Rounds, the settings that stayed longest, and the comparison on fresh seeds, for a terminal of
+/// that width; without one nothing is continued below.
 pub fn tune_table(tuned: &Tuned, width: Option<usize>) -> String {
     let parts =
         sections(tuned).map(|(heading, table)| format!("{heading}\n{}", table.on_terminal(width)));
@@ -103,7 +99,6 @@ pub fn tune_table(tuned: &Tuned, width: Option<usize>) -> String {
     format!("{}\n{}{}", heading(tuned), parts.join("\n"), notes.concat())
 }
 
-/// The same in Markdown.
 pub fn tune_markdown(tuned: &Tuned) -> String {
     let parts = sections(tuned)
         .map(|(heading, table)| format!("{}\n\n{}", escaped(&capital(&heading)), table.markdown()));
@@ -112,7 +107,6 @@ pub fn tune_markdown(tuned: &Tuned) -> String {
     format!("{}.\n\n{}{}", escaped(&heading(tuned)), parts.join("\n"), notes.concat())
 }
 
-/// What was searched.
 fn heading(tuned: &Tuned) -> String {
     format!(
         "{} on {}: {} requests at {} per second; {} settings, {} runs in {} rounds",
@@ -191,7 +185,6 @@ fn compared(tuned: &Tuned) -> Table<()> {
     .done()
 }
 
-/// What to keep in mind.
 fn notes(tuned: &Tuned) -> Vec<String> {
     let mut notes = Vec::new();
     if tuned.parameters == Parameters::Drawn {
@@ -204,8 +197,6 @@ fn notes(tuned: &Tuned) -> Vec<String> {
     notes.extend(tuned.assumed.as_ref().map(|reason| format!("note: in this model, {reason}")));
     notes
 }
-
-// ---- The result of a search in words.
 
 /// The values of what was searched, as people write them: `discover_limit=20 exclude_tried=false`.
 pub fn setting_text(tuned: &Tuned, setting: &SettingSummary) -> String {

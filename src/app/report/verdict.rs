@@ -9,7 +9,6 @@ type Ranked<'s> = (&'s ContenderSummary, Ranking);
 
 /// How the ranked strategies stand to each other, which sentences and captions tell alike.
 enum Standing<'s> {
-    /// No strategy was ranked.
     Empty,
     /// One that nobody is compared with.
     Alone(&'s ContenderSummary),

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use anyhow::Context;
-use flakelab_live as calendar;
 
 use crate::cli::common::{Ending, print, terminal_width};
 use crate::cli::live::folder::{Folder, MEANINGS};
@@ -12,8 +11,8 @@ use crate::cli::live::run::Played;
 use crate::cli::live::servers::Servers;
 use crate::cli::live::{plan::LivePlan, servers};
 use crate::report::{
-    LiveMade, LivePage, Reconciliation, folded, live_compared, live_counts, live_files, live_table,
-    live_verdict,
+    LiveMade, LivePage, Manifest, Reconciliation, folded, live_compared, live_counts, live_files,
+    live_table, live_verdict,
 };
 use flakelab_core::balancer::ServerCounts;
 use flakelab_core::domain::Identifier;
@@ -71,7 +70,7 @@ pub(crate) fn predict(
         if let Some(truth) = servers.truth(position).filter(|_| !plan.arguments.restart_servers) {
             forecasts.push(Forecast::from_true_rates(truth, &setting));
         }
-        let now = calendar::unix_seconds();
+        let now = flakelab_live::unix_seconds();
         let prediction = PredictedConfig::new(&model.name, now, &setting, &forecasts);
         OfConfig { position, prediction, forecasts, played: Vec::new() }
     });
@@ -142,7 +141,6 @@ impl OfConfig {
     }
 }
 
-/// Writes what was predicted so far.
 pub(crate) fn write_prediction(folder: &Folder, configs: &[OfConfig]) -> anyhow::Result<()> {
     let configs = configs.iter().map(|of| of.prediction.clone()).collect();
     let file = PredictionFile::new(configs);
@@ -287,23 +285,17 @@ fn made(plan: &LivePlan, folder: &Folder, finished: u64, interrupted: bool) -> L
     let mut other_files: Vec<(String, String)> =
         MEANINGS.iter().map(|(name, what)| ((*name).to_owned(), (*what).to_owned())).collect();
     other_files.retain(|(name, _)| folder.path().join(name).exists());
-    let argv = std::iter::once("flakelab".to_owned()).chain(std::env::args().skip(1));
+    let planned = (plan.strategies.len() * plan.models.len()) as u64;
+    let manifest = Manifest::new(folder.spec_hash(), plan.seed, planned, finished);
     LiveMade {
         name: folder.name(),
-        argv: argv.collect(),
-        spec_hash: folder.spec_hash().to_owned(),
-        seed: plan.seed,
-        planned: (plan.strategies.len() * plan.models.len()) as u64,
-        finished,
-        interrupted,
+        manifest: Manifest { interrupted, live: true, ..manifest },
         servers: servers::description(plan),
         other_files,
     }
 }
 
-// ---- The stand-in servers' own log, against which the other two counts are held.
-
-/// What all servers met, over all starts of a run, by identifier.
+/// What the stand-in servers met by their own log, over all starts of a run, by identifier.
 pub(crate) struct ServerLogs {
     met: BTreeMap<String, Vec<(u16, String)>>,
 }

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use flakelab_live as calendar;
 
 use crate::cli::live::plan::LivePlan;
 use crate::report::{Manifest, ResultsFolder, write_atomically};
@@ -30,27 +29,20 @@ pub(crate) const MEANINGS: [(&str, &str); 9] = [
     ("logs/", "messages of the processes"),
 ];
 
-/// The folder.
 pub(crate) struct Folder {
     results: ResultsFolder,
     spec_hash: String,
     is_new: bool,
 }
 
-/// The files of one run.
 #[derive(Debug, Clone)]
 pub(crate) struct RunFiles {
-    /// The proxy's attempts.
     pub(crate) trace: PathBuf,
-    /// The proxy's events.
     pub(crate) events: PathBuf,
     /// What a replay of the events needs beside them.
     pub(crate) setup: PathBuf,
-    /// The load generator's requests.
     pub(crate) requests: PathBuf,
-    /// Where the proxy writes its metrics.
     pub(crate) metrics: PathBuf,
-    /// Where the last metrics are kept.
     last_metrics: PathBuf,
 }
 
@@ -58,7 +50,7 @@ impl Folder {
     /// The folder that was asked for, empty of an earlier run's files.
     pub(crate) fn open(plan: &LivePlan) -> anyhow::Result<Self> {
         let path = plan.arguments.out.clone().unwrap_or_else(|| {
-            let name = calendar::name(calendar::unix_seconds());
+            let name = flakelab_live::name(flakelab_live::unix_seconds());
             PathBuf::from("results").join(format!("live-{name}"))
         });
         let is_new = !path.exists();
@@ -96,7 +88,6 @@ impl Folder {
         Ok(folder)
     }
 
-    /// The folder itself.
     pub(crate) fn path(&self) -> &Path {
         self.results.path()
     }
@@ -106,13 +97,11 @@ impl Folder {
         &self.spec_hash
     }
 
-    /// Its name.
     pub(crate) fn name(&self) -> String {
         let name = self.path().file_name().unwrap_or(self.path().as_os_str());
         name.to_string_lossy().into_owned()
     }
 
-    /// The files of a run.
     pub(crate) fn run(&self, name: &str) -> RunFiles {
         let file = |part: &str, kind: &str| self.path().join(part).join(format!("{name}.{kind}"));
         RunFiles {
@@ -143,7 +132,6 @@ impl Folder {
         self.path().join("metrics.json")
     }
 
-    /// The messages of a process.
     pub(crate) fn log(&self, process: &str) -> PathBuf {
         self.path().join("logs").join(format!("{process}.log"))
     }
@@ -158,14 +146,12 @@ impl Folder {
         self.path().join("servers").join(format!("start-{start}"))
     }
 
-    /// Writes a model for a process to read.
     pub(crate) fn write_model(&self, file: &str, model: &Model) -> anyhow::Result<PathBuf> {
         let path = self.path().join("path").join(file);
         write_atomically(&path, model.to_toml().as_bytes())?;
         Ok(path)
     }
 
-    /// Writes what the load generator saw.
     pub(crate) fn write_requests(&self, files: &RunFiles, log: &LoadLog) -> anyhow::Result<()> {
         let mut csv = Vec::new();
         load::write_requests(&mut csv, log).context("cannot write the requests")?;
@@ -183,7 +169,6 @@ impl Folder {
         Ok(metrics)
     }
 
-    /// Writes the prediction.
     pub(crate) fn write_prediction(&self, json: &[u8]) -> anyhow::Result<()> {
         write_atomically(&self.path().join("prediction.json"), json)?;
         Ok(())

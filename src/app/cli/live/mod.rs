@@ -26,7 +26,6 @@ use flakelab_sim::world::Overhead;
 
 pub(crate) use self::plan::LiveArguments;
 
-/// Runs the subcommand.
 pub(crate) fn run(arguments: &LiveArguments, output: &OutputArguments) -> anyhow::Result<Ending> {
     let Some(plan) = LivePlan::of(arguments, output)? else { return Ok(Ending::Interrupted) };
     let folder = Folder::open(&plan)?;

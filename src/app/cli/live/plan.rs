@@ -31,7 +31,6 @@ Examples:
 Exit code 1: what was predicted of a config did not come true (1 % after Holm's adjustment), or load
 generator, proxy and servers do not agree on what they counted.";
 
-/// Flags of `live`.
 #[derive(Debug, Args)]
 #[command(before_help = EXAMPLES)]
 pub(crate) struct LiveArguments {
@@ -107,7 +106,6 @@ pub(crate) struct LiveArguments {
     pub(crate) binary_arguments: Vec<OsString>,
 }
 
-/// What is to be played.
 #[derive(Debug, Clone)]
 struct Wanted {
     strategies: Vec<StrategySpec>,
@@ -115,7 +113,6 @@ struct Wanted {
     requests: u64,
 }
 
-/// Everything that a run needs to know.
 pub(crate) struct LivePlan<'a> {
     pub(crate) arguments: &'a LiveArguments,
     pub(crate) output: &'a OutputArguments,

@@ -31,13 +31,10 @@ use flakelab_sim::world::{Model, Overhead};
 
 /// A finished run, or as much of it as there was before an interrupt.
 pub(crate) struct Played {
-    /// What was seen.
     pub(crate) run: LiveRun,
-    /// The load generator's log.
     pub(crate) log: LoadLog,
     /// The path as it was meanwhile, where it was measured.
     pub(crate) path: Option<Overhead>,
-    /// What the stand-in servers were.
     pub(crate) truth: Option<Model>,
     /// What went wrong with the processes, whole sentences.
     pub(crate) faults: Vec<String>,
@@ -106,7 +103,7 @@ pub(crate) fn play(
     };
     bar.finish(&run);
     let faults = sent.fault.into_iter().chain(servers.fault()).collect();
-    let path = path.filter(|path| !says_too_little(path));
+    let path = path.filter(|path| path.requests.len() >= FEWEST);
     Ok(Played { run, log: sent.log, path, truth: servers.truth(position).cloned(), faults })
 }
 
@@ -163,20 +160,18 @@ impl NullServer {
         Ok(Self { target, model, process: server.child })
     }
 
-    /// Ends it.
     pub(crate) fn stop(&mut self) {
         // What cannot be stopped is ended when it is dropped.
         let _ = self.process.stop(PATIENCE);
     }
 
-    /// Measures the path before the run.
     pub(crate) fn before(&self, plan: &LivePlan, folder: &Folder) -> anyhow::Result<Overhead> {
         let rate = plan.arguments.rps.min(MOST_PER_SECOND);
         let requests = (plan.arguments.path_seconds * rate).clamp(REQUESTS.0, REQUESTS.1) as u64;
         let bar = RunBar::new(plan, requests, "measuring the path");
         let ready = self.open(plan, folder, "before", (requests, rate), 1)?;
         let measured = ready.measure(plan, folder, |sent| bar.count(sent))?;
-        bar.clear();
+        drop(bar);
         Ok(measured)
     }
 
@@ -236,7 +231,6 @@ impl Measurement {
         Duration::from_secs_f64(0.5 / self.pace.1)
     }
 
-    /// Sends the load and takes what it shows.
     fn measure(
         self,
         plan: &LivePlan,
@@ -265,14 +259,7 @@ impl Measurement {
     }
 }
 
-/// Whether so little was measured that it says nothing of the path.
-fn says_too_little(path: &Overhead) -> bool {
-    path.requests.len() < FEWEST
-}
-
-// ---- One bar a strategy, on a terminal only; a finished one leaves a line.
-
-/// The bar of one run.
+/// One bar a strategy, on a terminal only; a finished one leaves a line.
 pub(crate) struct RunBar {
     bar: Bar,
     label: String,
@@ -283,7 +270,6 @@ pub(crate) struct RunBar {
 }
 
 impl RunBar {
-    /// A bar over so many requests.
     pub(crate) fn new(plan: &LivePlan, requests: u64, label: &str) -> Self {
         let hidden = plan.output.quiet || plan.arguments.watch;
         // No name of a strategy holds braces, which a template would read as its own.
@@ -294,7 +280,6 @@ impl RunBar {
         Self { bar, label, ok: Cell::new(0), others: Cell::new(0), say }
     }
 
-    /// A request ended.
     pub(crate) fn count(&self, sent: &Sent) {
         let counter = if sent.end == End::Ok { &self.ok } else { &self.others };
         counter.set(counter.get() + 1);
@@ -304,12 +289,6 @@ impl RunBar {
         });
     }
 
-    /// Nothing is to be said of this run.
-    pub(crate) fn clear(self) {
-        drop(self.bar);
-    }
-
-    /// The run is over.
     pub(crate) fn finish(self, run: &LiveRun) {
         drop(self.bar);
         if self.say {
@@ -326,12 +305,10 @@ impl RunBar {
     }
 }
 
-// ---- The viewer of a run, a process of its own: on this terminal, or drawing a chart beside it.
-
 /// How often the viewer on the terminal is looked at.
 const GLANCE: Duration = Duration::from_millis(50);
 
-/// A viewer that runs.
+/// The viewer of a run, a process of its own: on this terminal, or drawing a chart beside it.
 pub(crate) enum Viewer {
     /// Draws `live.svg` again and again.
     Chart(Child),
@@ -340,7 +317,6 @@ pub(crate) enum Viewer {
 }
 
 impl Viewer {
-    /// Starts it.
     pub(crate) fn start(plan: &LivePlan, folder: &Folder) -> anyhow::Result<Self> {
         // Off a terminal there is no screen to show.
         let screen = plan.arguments.watch && std::io::stdout().is_terminal();

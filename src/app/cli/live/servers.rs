@@ -21,7 +21,6 @@ use flakelab_sim::world::{Model, RateLimit};
 /// Limits that take longer to recover are met as the run before left them.
 const LONGEST_REST_S: f64 = 10.0;
 
-/// The running servers.
 pub(crate) struct Servers {
     /// Their process; none if somebody else runs them.
     child: Option<Child>,
@@ -31,7 +30,6 @@ pub(crate) struct Servers {
     truths: Vec<Model>,
 }
 
-/// Who the servers are, as reports say it.
 pub(crate) fn description(plan: &LivePlan) -> String {
     match (&plan.arguments.targets, &plan.arguments.binary) {
         (Some(targets), _) => format!("servers that ran already: {targets}"),
@@ -171,7 +169,6 @@ impl Servers {
     }
 }
 
-/// The targets of each model.
 fn split(plan: &LivePlan, all: Vec<Target>) -> Vec<Vec<Target>> {
     let mut all = all.into_iter();
     plan.models.iter().map(|model| all.by_ref().take(model.servers()).collect()).collect()
@@ -187,7 +184,6 @@ pub(crate) fn are_ours(plan: &LivePlan) -> bool {
 
 /// A child that says where it listens.
 pub(crate) struct Listening {
-    /// The process.
     pub(crate) child: Child,
     /// Ports in the model, where it says them, and addresses.
     pub(crate) addresses: Vec<(Option<u16>, SocketAddr)>,
@@ -237,23 +233,18 @@ const PROXY_PATIENCE: Duration = Duration::from_millis(800);
 
 /// A proxy that is to be started.
 pub(crate) struct ProxySetup<'a> {
-    /// Its name in logs.
     pub(crate) name: &'a str,
-    /// Its files.
     pub(crate) files: &'a RunFiles,
-    /// The strategy.
     pub(crate) strategy: StrategySpec,
     /// The flag that names the model, as in `--config=0`.
     pub(crate) model: String,
     /// The servers, in the model's order.
     pub(crate) targets: &'a [Target],
-    /// The seed of the strategy's coins.
     pub(crate) seed: u64,
     /// Where it listens; 0: anywhere.
     pub(crate) port: u16,
 }
 
-/// Starts a proxy.
 pub(crate) fn start_proxy(
     plan: &LivePlan,
     folder: &Folder,
@@ -291,11 +282,8 @@ pub(crate) fn start_proxy(
     start_own(plan, "the proxy", arguments, folder.log(&format!("proxy-{}", setup.name)))
 }
 
-/// What came of a load.
 pub(crate) struct Loaded {
-    /// The load generator's log.
     pub(crate) log: LoadLog,
-    /// The proxy's last metrics.
     pub(crate) metrics: Metrics,
     /// What is wrong with how the proxy ended.
     pub(crate) fault: Option<String>,
