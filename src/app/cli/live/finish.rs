@@ -6,7 +6,7 @@ use std::fs;
 use anyhow::Context;
 
 use crate::cli::common::{Ending, print, terminal_width};
-use crate::cli::live::folder::{Folder, MEANINGS};
+use crate::cli::live::folder::MEANINGS;
 use crate::cli::live::run::Played;
 use crate::cli::live::servers::Servers;
 use crate::cli::live::{plan::LivePlan, servers};
@@ -141,17 +141,16 @@ impl OfConfig {
     }
 }
 
-pub(crate) fn write_prediction(folder: &Folder, configs: &[OfConfig]) -> anyhow::Result<()> {
+pub(crate) fn write_prediction(plan: &LivePlan, configs: &[OfConfig]) -> anyhow::Result<()> {
     let configs = configs.iter().map(|of| of.prediction.clone()).collect();
     let file = PredictionFile::new(configs);
     let json = serde_json::to_vec_pretty(&file).context("cannot write the prediction")?;
-    folder.write_prediction(&json)
+    plan.folder.write_prediction(&json)
 }
 
 /// Judges what was played, writes every file and prints what was found.
 pub(crate) fn finish(
     plan: &LivePlan,
-    folder: &Folder,
     overhead: Option<&Overhead>,
     mut configs: Vec<OfConfig>,
 ) -> anyhow::Result<Option<Ending>> {
@@ -171,7 +170,7 @@ pub(crate) fn finish(
         verdicts.push(verdict.filter(|_| !plan.is_interrupted()));
     }
     let interrupted = plan.is_interrupted();
-    let logs = ServerLogs::read(plan, folder);
+    let logs = ServerLogs::read(plan);
     let runs: Vec<Vec<LiveRun>> = configs.iter().map(OfConfig::runs).collect();
     let reconciled: Vec<Vec<Reconciliation>> =
         configs.iter().map(|of| reconcile(plan, of, logs.as_ref())).collect();
@@ -197,11 +196,11 @@ pub(crate) fn finish(
     let whole =
         |of: &OfConfig| of.played.iter().filter(|played| !played.log.stopped).count() as u64;
     let finished = configs.iter().map(whole).sum();
-    let made = made(plan, folder, finished, interrupted);
+    let made = made(plan, finished, interrupted);
     let files = live_files(&pages, &made, plan.arguments.png)?;
-    let text = shown(plan, folder, &pages, None);
-    folder.write_results(&files, &text)?;
-    print(&shown(plan, folder, &pages, terminal_width()))?;
+    let text = shown(plan, &pages, None);
+    plan.folder.write_results(&files, &text)?;
+    print(&shown(plan, &pages, terminal_width()))?;
     let agree = agree(&pages);
     let held = verdicts.iter().flatten().all(|verdict| verdict.held);
     Ok(Some(match (interrupted, held && agree) {
@@ -212,7 +211,7 @@ pub(crate) fn finish(
 }
 
 /// What is printed, and kept as `report.txt`.
-fn shown(plan: &LivePlan, folder: &Folder, pages: &[LivePage], width: Option<usize>) -> String {
+fn shown(plan: &LivePlan, pages: &[LivePage], width: Option<usize>) -> String {
     let mut parts = Vec::new();
     for page in pages {
         parts.push(live_table(page, width));
@@ -221,12 +220,12 @@ fn shown(plan: &LivePlan, folder: &Folder, pages: &[LivePage], width: Option<usi
         parts.push(folded(&live_counts(page), "", width));
         parts.extend(page.notes.iter().map(|note| folded(note, "", width)));
     }
-    let path = folder.path().display();
+    let path = plan.folder.path().display();
     parts.push(format!(
         "wrote {path} (report.md, prediction.json, charts/*.svg, traces/*.csv, summary.csv)\n\
          look again: cat {}\n\
          next: cargo run -- fit {path}/traces/*.csv",
-        folder.path().join("report.txt").display(),
+        plan.folder.path().join("report.txt").display(),
     ));
     if !agree(pages) {
         parts.push("exit code 1, because counts that should be the same are not".to_owned());
@@ -281,14 +280,14 @@ fn notes(plan: &LivePlan, of: &OfConfig) -> Vec<String> {
     notes
 }
 
-fn made(plan: &LivePlan, folder: &Folder, finished: u64, interrupted: bool) -> LiveMade {
+fn made(plan: &LivePlan, finished: u64, interrupted: bool) -> LiveMade {
     let mut other_files: Vec<(String, String)> =
         MEANINGS.iter().map(|(name, what)| ((*name).to_owned(), (*what).to_owned())).collect();
-    other_files.retain(|(name, _)| folder.path().join(name).exists());
+    other_files.retain(|(name, _)| plan.folder.path().join(name).exists());
     let planned = (plan.strategies.len() * plan.models.len()) as u64;
-    let manifest = Manifest::new(folder.spec_hash(), plan.seed, planned, finished);
+    let manifest = Manifest::new(plan.folder.spec_hash(), plan.seed, planned, finished);
     LiveMade {
-        name: folder.name(),
+        name: plan.folder.name(),
         manifest: Manifest { interrupted, live: true, ..manifest },
         servers: servers::description(plan),
         other_files,
@@ -303,12 +302,13 @@ pub(crate) struct ServerLogs {
 impl ServerLogs {
     /// Reads the logs; none if the servers are not ours and keep none that we know. A process that
     /// was killed leaves half a line, which is left out.
-    pub(crate) fn read(plan: &LivePlan, folder: &Folder) -> Option<Self> {
+    pub(crate) fn read(plan: &LivePlan) -> Option<Self> {
         if !servers::are_ours(plan) {
             return None;
         }
         let mut met: BTreeMap<String, Vec<(u16, String)>> = BTreeMap::new();
-        let logs = (0..).map(|start| folder.servers_log(start)).take_while(|path| path.exists());
+        let logs =
+            (0..).map(|start| plan.folder.servers_log(start)).take_while(|path| path.exists());
         for path in logs {
             let mut text = fs::read(&path).unwrap_or_default();
             let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::cli::live::plan::LivePlan;
 use crate::report::{Manifest, ResultsFolder, write_atomically};
 use flakelab_live::{LoadLog, Metrics, load};
 use flakelab_sim::world::Model;
@@ -48,22 +47,22 @@ pub(crate) struct RunFiles {
 
 impl Folder {
     /// The folder that was asked for, empty of an earlier run's files.
-    pub(crate) fn open(plan: &LivePlan) -> anyhow::Result<Self> {
-        let path = plan.arguments.out.clone().unwrap_or_else(|| {
+    pub(crate) fn open(out: Option<&PathBuf>, force: bool, seed: u64) -> anyhow::Result<Self> {
+        let path = out.cloned().unwrap_or_else(|| {
             let name = flakelab_live::name(flakelab_live::unix_seconds());
             PathBuf::from("results").join(format!("live-{name}"))
         });
         let is_new = !path.exists();
         let earlier = Manifest::read(&path);
-        if earlier.is_some() && !plan.arguments.force {
+        if earlier.is_some() && !force {
             bail!(
                 "{} holds the results of an earlier run, and no live run is like another; choose \
                  another folder with --out, or replace it with --force",
                 path.display()
             );
         }
-        let spec_hash = format!("{:016x}", plan.seed);
-        let results = ResultsFolder::open(&path, &spec_hash, plan.arguments.force)?;
+        let spec_hash = format!("{:016x}", seed);
+        let results = ResultsFolder::open(&path, &spec_hash, force)?;
         let folder = Self { results, spec_hash, is_new };
         // What lies in a folder that is not of a live run is not ours to remove.
         let is_ours = earlier.is_some_and(|manifest| manifest.live);
@@ -187,15 +186,13 @@ impl Folder {
     }
 
     /// Removes the folder of a run that did not come to its first request, if it made it.
-    pub(crate) fn remove_if_unused(self) {
-        let path = self.path().to_owned();
+    pub(crate) fn remove_if_unused(&self) {
+        let path = self.path();
         let played =
             fs::read_dir(path.join("traces")).is_ok_and(|mut files| files.next().is_some());
-        let is_new = self.is_new;
-        drop(self);
-        if is_new && !played {
+        if self.is_new && !played {
             // Leftovers are no reason to hide the error that is about to be told.
-            let _ = fs::remove_dir_all(&path);
+            let _ = fs::remove_dir_all(path);
         }
     }
 }

@@ -18,7 +18,6 @@ use anyhow::bail;
 
 use crate::cli::common::{Ending, OutputArguments};
 use crate::cli::live::finish::{OfConfig, finish, predict, write_prediction};
-use crate::cli::live::folder::Folder;
 use crate::cli::live::plan::LivePlan;
 use crate::cli::live::run::{NullServer, Viewer, play};
 use crate::cli::live::servers::Servers;
@@ -28,10 +27,9 @@ pub(crate) use self::plan::LiveArguments;
 
 pub(crate) fn run(arguments: &LiveArguments, output: &OutputArguments) -> anyhow::Result<Ending> {
     let Some(plan) = LivePlan::of(arguments, output)? else { return Ok(Ending::Interrupted) };
-    let folder = Folder::open(&plan)?;
-    let ended = run_in(&plan, &folder);
+    let ended = run_in(&plan);
     if !matches!(ended, Ok(Some(_))) {
-        folder.remove_if_unused();
+        plan.folder.remove_if_unused();
     }
     match ended {
         Ok(Some(ending)) => Ok(ending),
@@ -46,23 +44,23 @@ pub(crate) fn run(arguments: &LiveArguments, output: &OutputArguments) -> anyhow
 }
 
 /// None if it was interrupted before anything was played.
-fn run_in(plan: &LivePlan, folder: &Folder) -> anyhow::Result<Option<Ending>> {
-    plan.say(&format!("seed {}, results in {}", plan.seed, folder.path().display()));
+fn run_in(plan: &LivePlan) -> anyhow::Result<Option<Ending>> {
+    plan.say(&format!("seed {}, results in {}", plan.seed, plan.folder.path().display()));
     // Its ports may be taken, which had better be known before four seconds are over.
-    let mut servers = Servers::start(plan, folder, 0)?;
+    let mut servers = Servers::start(plan, 0)?;
     let mut null_server = match plan.arguments.no_overhead {
         true => None,
-        false => Some(NullServer::start(plan, folder)?),
+        false => Some(NullServer::start(plan)?),
     };
-    let overhead = null_server.as_ref().map(|server| server.before(plan, folder)).transpose()?;
+    let overhead = null_server.as_ref().map(|server| server.before(plan)).transpose()?;
     if plan.is_interrupted() {
         return Ok(None);
     }
-    let viewer = Viewer::start(plan, folder)?;
+    let viewer = Viewer::start(plan)?;
     plan.say("predicting: every strategy in thousands of simulated runs (--replications)");
     let mut configs = predict(plan, &servers, overhead.as_ref());
     let (server, before) = (null_server.as_ref(), overhead.as_ref());
-    let played = play_all(plan, folder, &mut servers, server, before, &mut configs);
+    let played = play_all(plan, &mut servers, server, before, &mut configs);
     // Side by side, because Ctrl-C must end all of them soon.
     thread::scope(|scope| {
         scope.spawn(|| servers.stop());
@@ -70,7 +68,7 @@ fn run_in(plan: &LivePlan, folder: &Folder) -> anyhow::Result<Option<Ending>> {
         scope.spawn(|| viewer.stop());
     });
     // What was played is kept, whatever ended the rest.
-    let ending = finish(plan, folder, overhead.as_ref(), configs)?;
+    let ending = finish(plan, overhead.as_ref(), configs)?;
     match played {
         Err(error) if !plan.is_interrupted() => Err(error),
         _ => Ok(ending),
@@ -80,7 +78,6 @@ fn run_in(plan: &LivePlan, folder: &Folder) -> anyhow::Result<Option<Ending>> {
 /// Plays every strategy of every config in turn, until an interrupt.
 fn play_all(
     plan: &LivePlan,
-    folder: &Folder,
     servers: &mut Servers,
     null_server: Option<&NullServer>,
     overhead: Option<&Overhead>,
@@ -89,27 +86,27 @@ fn play_all(
     if plan.is_interrupted() {
         return Ok(());
     }
-    write_prediction(folder, configs)?;
+    write_prediction(plan, configs)?;
     let mut starts = 0;
     for position in 0..configs.len() {
         for number in 0..plan.strategies.len() {
             if plan.arguments.restart_servers {
                 if starts > 0 {
-                    servers.restart(plan, folder, starts)?;
+                    servers.restart(plan, starts)?;
                 }
                 starts += 1;
                 configs[position].predict_start(plan, servers, number, overhead);
                 if plan.is_interrupted() {
                     return Ok(());
                 }
-                write_prediction(folder, configs)?;
+                write_prediction(plan, configs)?;
             } else if number > 0 {
                 Servers::rest(plan, position);
             }
             if plan.is_interrupted() {
                 return Ok(());
             }
-            let played = play(plan, folder, servers, null_server, (position, number))?;
+            let played = play(plan, servers, null_server, (position, number))?;
             let fault = played.faults.first().cloned();
             configs[position].played.push(played);
             // Whatever comes after would be played against, or by, what is not there.

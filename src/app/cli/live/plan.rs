@@ -13,6 +13,7 @@ use inquire::validator::Validation;
 use inquire::{CustomType, InquireError, Select};
 
 use crate::cli::common::{OutputArguments, flag};
+use crate::cli::live::folder::Folder;
 use crate::cli::models;
 use crate::cli::models::RulesArguments;
 use flakelab_core::domain::Rules;
@@ -88,10 +89,10 @@ pub(crate) struct LiveArguments {
     seed: Option<u64>,
     /// Results folder [default: results/live-<date>]
     #[arg(long, value_name = "DIR")]
-    pub(crate) out: Option<PathBuf>,
+    out: Option<PathBuf>,
     /// Write into the results folder whatever it holds
     #[arg(long)]
-    pub(crate) force: bool,
+    force: bool,
     /// Show the viewer in this terminal while the run lasts
     #[arg(long)]
     pub(crate) watch: bool,
@@ -124,6 +125,7 @@ pub(crate) struct LivePlan<'a> {
     pub(crate) seed: u64,
     pub(crate) start_timeout: Duration,
     pub(crate) interrupt: Arc<AtomicBool>,
+    pub(crate) folder: Folder,
 }
 
 impl<'a> LivePlan<'a> {
@@ -144,6 +146,7 @@ impl<'a> LivePlan<'a> {
         }
         let models = wanted.models.iter().map(|source| Ok(models::load(source)?.0));
         let models = models.collect::<anyhow::Result<Vec<Model>>>()?;
+        let seed = arguments.seed.unwrap_or_else(flakelab_live::seed);
         Ok(Some(Self {
             arguments,
             output,
@@ -152,9 +155,10 @@ impl<'a> LivePlan<'a> {
             models,
             requests: wanted.requests,
             rules: arguments.rules.rules()?,
-            seed: arguments.seed.unwrap_or_else(flakelab_live::seed),
+            seed,
             start_timeout: Duration::from_secs_f64(arguments.start_timeout),
             interrupt: flag()?,
+            folder: Folder::open(arguments.out.as_ref(), arguments.force, seed)?,
         }))
     }
 

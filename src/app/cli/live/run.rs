@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::cli::common::Bar;
-use crate::cli::live::folder::{Folder, RunFiles};
+use crate::cli::live::folder::RunFiles;
 use crate::cli::live::plan::LivePlan;
 use crate::cli::live::servers::{
     Listening, PATIENCE, ProxySetup, Servers, own, send, start_own, start_proxy,
@@ -52,7 +52,6 @@ fn short_name(strategy: &StrategySpec) -> String {
 /// Plays the strategy at `number` against the servers of the config at `position`.
 pub(crate) fn play(
     plan: &LivePlan,
-    folder: &Folder,
     servers: &mut Servers,
     null_server: Option<&NullServer>,
     (position, number): (usize, usize),
@@ -61,7 +60,7 @@ pub(crate) fn play(
     let config = &plan.models[position].name;
     let name = format!("{}-{}", plan.stem(position), short_name(&strategy));
     let purpose = 1000 * (position as u64 + 1) + 2 * number as u64;
-    let files = folder.run(&name);
+    let files = plan.folder.run(&name);
     let setup = ProxySetup {
         name: &name,
         files: &files,
@@ -72,9 +71,9 @@ pub(crate) fn play(
         port: plan.arguments.proxy_port,
     };
     let bar = RunBar::new(plan, plan.requests, &format!("config {config}, {}", strategy.label()));
-    let proxy = start_proxy(plan, folder, &setup)?;
+    let proxy = start_proxy(plan, &setup)?;
     let beside = match null_server {
-        Some(server) => server.beside(plan, folder, &name, purpose + 1)?,
+        Some(server) => server.beside(plan, &name, purpose + 1)?,
         None => None,
     };
     let pace = (plan.requests, plan.arguments.rps);
@@ -84,13 +83,13 @@ pub(crate) fn play(
             scope.spawn(|| {
                 both.wait();
                 thread::sleep(beside.half_a_period());
-                beside.measure(plan, folder, |_| ())
+                beside.measure(plan, |_| ())
             })
         });
         if beside.is_some() {
             both.wait();
         }
-        let sent = send(plan, folder, &files, proxy, pace, purpose, |sent| bar.count(sent));
+        let sent = send(plan, &files, proxy, pace, purpose, |sent| bar.count(sent));
         // A run is worth something without its path.
         (sent, beside.and_then(|beside| beside.join().ok()?.ok()))
     });
@@ -150,13 +149,13 @@ pub(crate) struct NullServer {
 
 impl NullServer {
     /// Starts it; it is there as long as its process runs.
-    pub(crate) fn start(plan: &LivePlan, folder: &Folder) -> anyhow::Result<Self> {
+    pub(crate) fn start(plan: &LivePlan) -> anyhow::Result<Self> {
         let arguments = ["failingserver", "--null", "--port-base=0", "--supervised"];
         let arguments = arguments.map(str::to_owned).to_vec();
-        let server = start_own(plan, "the null server", arguments, folder.log("null-server"))?;
+        let server = start_own(plan, "the null server", arguments, plan.folder.log("null-server"))?;
         let address = server.addresses.first().context("the null server says no address")?.1;
         let target = Target { name: address.to_string(), address };
-        let model = folder.write_model("null.toml", &null_model())?;
+        let model = plan.folder.write_model("null.toml", &null_model())?;
         Ok(Self { target, model, process: server.child })
     }
 
@@ -165,12 +164,12 @@ impl NullServer {
         let _ = self.process.stop(PATIENCE);
     }
 
-    pub(crate) fn before(&self, plan: &LivePlan, folder: &Folder) -> anyhow::Result<Overhead> {
+    pub(crate) fn before(&self, plan: &LivePlan) -> anyhow::Result<Overhead> {
         let rate = plan.arguments.rps.min(MOST_PER_SECOND);
         let requests = (plan.arguments.path_seconds * rate).clamp(REQUESTS.0, REQUESTS.1) as u64;
         let bar = RunBar::new(plan, requests, "measuring the path");
-        let ready = self.open(plan, folder, "before", (requests, rate), 1)?;
-        let measured = ready.measure(plan, folder, |sent| bar.count(sent))?;
+        let ready = self.open(plan, "before", (requests, rate), 1)?;
+        let measured = ready.measure(plan, |sent| bar.count(sent))?;
         drop(bar);
         Ok(measured)
     }
@@ -181,7 +180,6 @@ impl NullServer {
     pub(crate) fn beside(
         &self,
         plan: &LivePlan,
-        folder: &Folder,
         name: &str,
         purpose: u64,
     ) -> anyhow::Result<Option<Measurement>> {
@@ -191,18 +189,17 @@ impl NullServer {
         }
         let requests = plan.requests.min(MOST_BESIDE_A_RUN);
         let rate = rate * requests as f64 / plan.requests as f64;
-        self.open(plan, folder, name, (requests, rate), purpose).map(Some)
+        self.open(plan, name, (requests, rate), purpose).map(Some)
     }
 
     fn open(
         &self,
         plan: &LivePlan,
-        folder: &Folder,
         name: &str,
         pace: (u64, f64),
         purpose: u64,
     ) -> anyhow::Result<Measurement> {
-        let files = folder.measurement(name);
+        let files = plan.folder.measurement(name);
         let setup = ProxySetup {
             name: &format!("path-{name}"),
             files: &files,
@@ -212,7 +209,7 @@ impl NullServer {
             seed: plan.seed_for(purpose),
             port: 0,
         };
-        let proxy = start_proxy(plan, folder, &setup)?;
+        let proxy = start_proxy(plan, &setup)?;
         Ok(Measurement { files, proxy, pace, purpose })
     }
 }
@@ -231,14 +228,9 @@ impl Measurement {
         Duration::from_secs_f64(0.5 / self.pace.1)
     }
 
-    fn measure(
-        self,
-        plan: &LivePlan,
-        folder: &Folder,
-        on_end: impl FnMut(&Sent),
-    ) -> anyhow::Result<Overhead> {
+    fn measure(self, plan: &LivePlan, on_end: impl FnMut(&Sent)) -> anyhow::Result<Overhead> {
         let Self { files, proxy, pace, purpose } = self;
-        let sent = send(plan, folder, &files, proxy, pace, purpose, on_end)?;
+        let sent = send(plan, &files, proxy, pace, purpose, on_end)?;
         let ids: BTreeMap<String, RequestId> = Trace::read(&files.trace)?
             .rows
             .into_iter()
@@ -317,29 +309,29 @@ pub(crate) enum Viewer {
 }
 
 impl Viewer {
-    pub(crate) fn start(plan: &LivePlan, folder: &Folder) -> anyhow::Result<Self> {
+    pub(crate) fn start(plan: &LivePlan) -> anyhow::Result<Self> {
         // Off a terminal there is no screen to show.
         let screen = plan.arguments.watch && std::io::stdout().is_terminal();
-        if screen { Self::screen(plan, folder) } else { Self::chart(folder) }
+        if screen { Self::screen(plan) } else { Self::chart(plan) }
     }
 
-    fn chart(folder: &Folder) -> anyhow::Result<Self> {
+    fn chart(plan: &LivePlan) -> anyhow::Result<Self> {
         let arguments = vec![
             "watch".to_owned(),
             "--supervised".to_owned(),
-            format!("--svg={}", folder.path().join("live.svg").display()),
-            folder.metrics().display().to_string(),
+            format!("--svg={}", plan.folder.path().join("live.svg").display()),
+            plan.folder.metrics().display().to_string(),
         ];
-        Ok(Self::Chart(own("the viewer", arguments, folder.log("viewer"))?.start()?))
+        Ok(Self::Chart(own("the viewer", arguments, plan.folder.log("viewer"))?.start()?))
     }
 
     /// A viewer that has the terminal takes Ctrl-C as a key and ends with 130; the run then ends.
-    fn screen(plan: &LivePlan, folder: &Folder) -> anyhow::Result<Self> {
+    fn screen(plan: &LivePlan) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("cannot find this program's own file")?;
         let process = Command::new(program)
             .arg("watch")
             .arg(format!("--with-parent={}", std::process::id()))
-            .arg(folder.metrics())
+            .arg(plan.folder.metrics())
             .stderr(Stdio::null())
             .spawn()
             .context("cannot start the viewer")?;

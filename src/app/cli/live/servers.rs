@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use crate::cli::live::folder::{Folder, RunFiles};
+use crate::cli::live::folder::RunFiles;
 use crate::cli::live::plan::LivePlan;
 use crate::report::write_atomically;
 use flakelab_core::strategy::StrategySpec;
@@ -41,24 +41,25 @@ pub(crate) fn description(plan: &LivePlan) -> String {
 impl Servers {
     /// Starts the servers, or finds those that run; nothing is sent to them. `start` numbers the
     /// starts of a run.
-    pub(crate) fn start(plan: &LivePlan, folder: &Folder, start: u64) -> anyhow::Result<Self> {
+    pub(crate) fn start(plan: &LivePlan, start: u64) -> anyhow::Result<Self> {
         if let Some(list) = &plan.arguments.targets {
             return Self::running(plan, list);
         }
         if let Some(binary) = &plan.arguments.binary {
-            return Self::of_binary(plan, folder, binary);
+            return Self::of_binary(plan, binary);
         }
-        let truth = folder.truth(start);
+        let truth = plan.folder.truth(start);
         let mut arguments = vec![
             "failingserver".to_owned(),
             "--supervised".to_owned(),
             format!("--seed={}", plan.seed_for(10 + start)),
-            format!("--log={}", folder.servers_log(start).display()),
+            format!("--log={}", plan.folder.servers_log(start).display()),
             format!("--truth={}", truth.display()),
         ];
         arguments.extend(plan.arguments.port_base.map(|base| format!("--port-base={base}")));
         arguments.extend(plan.servers_flags());
-        let started = start_own(plan, "the stand-in servers", arguments, folder.log("servers"))?;
+        let started =
+            start_own(plan, "the stand-in servers", arguments, plan.folder.log("servers"))?;
         let mut targets = Vec::new();
         let mut truths = Vec::new();
         for (position, model) in plan.models.iter().enumerate() {
@@ -94,7 +95,7 @@ impl Servers {
     }
 
     /// Somebody's program, which opens the models' ports.
-    fn of_binary(plan: &LivePlan, folder: &Folder, binary: &Path) -> anyhow::Result<Self> {
+    fn of_binary(plan: &LivePlan, binary: &Path) -> anyhow::Result<Self> {
         let local = |port| {
             let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
             Target { name: address.to_string(), address }
@@ -106,7 +107,7 @@ impl Servers {
         let addresses: Vec<SocketAddr> = targets.iter().flatten().map(|t| t.address).collect();
         check_free(&addresses)?;
         let own = std::env::current_exe().context("cannot find this program's own file")?;
-        let log = folder.log("servers");
+        let log = plan.folder.log("servers");
         let arguments = &plan.arguments.binary_arguments;
         let mut child =
             Launch::guarded("the server program", own, binary, arguments, log).start()?;
@@ -117,14 +118,9 @@ impl Servers {
     }
 
     /// Ends the servers and starts new ones.
-    pub(crate) fn restart(
-        &mut self,
-        plan: &LivePlan,
-        folder: &Folder,
-        start: u64,
-    ) -> anyhow::Result<()> {
+    pub(crate) fn restart(&mut self, plan: &LivePlan, start: u64) -> anyhow::Result<()> {
         self.stop();
-        *self = Self::start(plan, folder, start)?;
+        *self = Self::start(plan, start)?;
         Ok(())
     }
 
@@ -245,11 +241,7 @@ pub(crate) struct ProxySetup<'a> {
     pub(crate) port: u16,
 }
 
-pub(crate) fn start_proxy(
-    plan: &LivePlan,
-    folder: &Folder,
-    setup: &ProxySetup,
-) -> anyhow::Result<Listening> {
+pub(crate) fn start_proxy(plan: &LivePlan, setup: &ProxySetup) -> anyhow::Result<Listening> {
     let targets: Vec<String> = setup.targets.iter().map(|t| t.address.to_string()).collect();
     // With the strategy's coins, the rate and the rules, the events can be replayed.
     let replay = serde_json::json!({
@@ -270,7 +262,7 @@ pub(crate) fn start_proxy(
         format!("--port={}", setup.port),
         format!("--rps={}", plan.arguments.rps),
         format!("--seed={}", setup.seed),
-        format!("--session={}", folder.name()),
+        format!("--session={}", plan.folder.name()),
         format!("--metrics={}", setup.files.metrics.display()),
         format!("--trace={}", setup.files.trace.display()),
         format!("--events={}", setup.files.events.display()),
@@ -279,7 +271,7 @@ pub(crate) fn start_proxy(
     if plan.arguments.allow_remote {
         arguments.push("--allow-remote".to_owned());
     }
-    start_own(plan, "the proxy", arguments, folder.log(&format!("proxy-{}", setup.name)))
+    start_own(plan, "the proxy", arguments, plan.folder.log(&format!("proxy-{}", setup.name)))
 }
 
 pub(crate) struct Loaded {
@@ -293,7 +285,6 @@ pub(crate) struct Loaded {
 /// metrics.
 pub(crate) fn send(
     plan: &LivePlan,
-    folder: &Folder,
     files: &RunFiles,
     mut proxy: Listening,
     (requests, requests_per_second): (u64, f64),
@@ -315,7 +306,7 @@ pub(crate) fn send(
         let said = proxy.child.last_messages();
         format!("The proxy did not end well ({status}), so its counts may not be complete{said}")
     });
-    folder.write_requests(files, &log)?;
-    let metrics = folder.keep_metrics(files)?;
+    plan.folder.write_requests(files, &log)?;
+    let metrics = plan.folder.keep_metrics(files)?;
     Ok(Loaded { log, metrics, fault })
 }
