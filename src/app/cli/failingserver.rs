@@ -118,25 +118,20 @@ fn served(arguments: &FailingserverArguments) -> anyhow::Result<Vec<Served>> {
         let model = null_model();
         return Ok(vec![Served { stem: model.name.clone(), model, replication: 0 }]);
     }
+    let sources = match &arguments.model[..] {
+        [] => models::configs(&arguments.config)?,
+        files => files.iter().cloned().map(ModelSource::File).collect(),
+    };
     let mut served: Vec<Served> = Vec::new();
-    for (position, path) in (0..).zip(&arguments.model) {
-        let (model, _) = models::load(&ModelSource::File(path.clone()))?;
-        let stem = model.name.clone();
+    for (position, source) in (0..).zip(&sources) {
+        let (model, _) = models::load(source)?;
+        let (stem, number) = match source {
+            ModelSource::Config(number) => (format!("config-{number}"), u64::from(*number)),
+            ModelSource::File(_) => (model.name.clone(), position),
+        };
         if served.iter().any(|other| other.stem == stem) {
             bail!("two models are called {stem}; rename one of the files");
         }
-        served.push(Served { model, stem, replication: position * REPLICATIONS_PER_DRAW });
-    }
-    if !served.is_empty() {
-        return Ok(served);
-    }
-    for source in models::configs(&arguments.config)? {
-        let number = match source {
-            ModelSource::Config(number) => u64::from(number),
-            ModelSource::File(_) => 0,
-        };
-        let (model, _) = models::load(&source)?;
-        let stem = format!("config-{}", model.name);
         served.push(Served { model, stem, replication: number * REPLICATIONS_PER_DRAW });
     }
     Ok(served)

@@ -1,4 +1,4 @@
-//! `flakelab watch`.
+//! `flakelab watch`: a screen, lines or a chart that follow the metrics of a proxy.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};

@@ -59,7 +59,8 @@ fn of_config(fit: &ConfigFit, width: Option<usize>) -> String {
     if let Some(latency) = &fit.latency {
         text += &latency_text(latency, width);
     }
-    text += &checks_text(fit, width);
+    text += &assumptions(fit, width);
+    text += &held_out(fit, width);
     for warning in &fit.warnings {
         let _ = write!(text, "\nnote: {warning}");
     }
@@ -74,11 +75,6 @@ const WIDEST: usize = 110;
 fn wrapped(line: &str, width: Option<usize>) -> String {
     let in_table = line.starts_with(|c: char| "┌│╞└├".contains(c));
     if in_table { line.to_owned() } else { folded(line, "  ", width) }
-}
-
-/// Assumptions of the simulator, and predictions of held-out halves.
-fn checks_text(fit: &ConfigFit, width: Option<usize>) -> String {
-    assumptions(fit, width) + &held_out(fit, width)
 }
 
 fn assumptions(fit: &ConfigFit, width: Option<usize>) -> String {

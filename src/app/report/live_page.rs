@@ -1,9 +1,5 @@
-//! The report of a live run: what happened, and whether it had been predicted.
-//!
-//! ```text
-//! LivePage (one a config) --+-> live_table, live_compared, live_verdict, live_counts    for the terminal
-//!                           +-> live_files                                              for the results folder
-//! ```
+//! What there is to report of a live run: what happened, and whether it had been predicted.
+//! `live_table.rs` shows it on a terminal, `live.rs` writes the files of its folder.
 //!
 //! When not to use it: to rank strategies. One run of each is mostly luck; `flakelab sweep`
 //! ranks.

@@ -1,4 +1,5 @@
-//! The table of results: one row a run, in the order of play. No ranks.
+//! What a terminal shows of a live run: its table, one row a strategy in the order of play and
+//! without ranks; what was seen beside what was predicted; and the verdict in words.
 
 use std::collections::BTreeSet;
 

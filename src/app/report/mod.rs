@@ -1,7 +1,7 @@
-//! Tables, files and charts. Formats numbers that `experiment` computed, and writes
+//! Tables, verdicts in words, and files. Formats numbers that the crates below computed, and writes
 //! every file whole or not at all.
 //!
-//! polars, plotters and comfy-table live here and nowhere else.
+//! polars and comfy-table live here and nowhere else.
 
 mod fit;
 mod folder;

@@ -1,5 +1,6 @@
 //! How numbers are written, the same everywhere: plainly in tables and sentences, as type sets
-//! them ([`typeset`]) in charts, in five characters at most ([`narrow`]) on the viewer's screen.
+//! them (`charts/number.rs`) in charts, in five characters at most (`watch/figures.rs`) on the
+//! viewer's screen.
 
 use flakelab_core::stats::Interval;
 

@@ -1,4 +1,5 @@
-//! The ranked table of a scenario with its heading and what to keep in mind of it.
+//! The ranked table of a scenario with its heading and what to keep in mind of it; beside it the
+//! table of load and health, and the robustness map over all scenarios.
 
 use std::fmt::Write;
 

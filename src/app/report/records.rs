@@ -1,6 +1,7 @@
-//! CSV for programs: rows whose cells keep all their digits, each with the name of its column.
+//! CSV for programs: rows whose cells keep all their digits, each with the name of its column;
+//! `summary.csv` of a sweep.
 //!
-//! When not to use it: for people; that is [`Table`](super::Table).
+//! When not to use it: for people; that is [`Table`](crate::report::Table).
 
 use serde::Serialize;
 

@@ -13,7 +13,7 @@ use crate::report::ranking::{
 use crate::report::records::summary_csv;
 use crate::report::text::{capital, config_name, escaped, figure};
 use crate::report::verdict::verdict;
-use flakelab_sim::experiment::{Parameters, Plan, Robustness, Summary, Swept};
+use flakelab_sim::experiment::{Parameters, Plan, Robustness, ScenarioSummary, Summary, Swept};
 
 pub const ROWS_FILE: &str = "replications.parquet";
 
@@ -183,7 +183,7 @@ pub fn brief(summary: &Summary) -> String {
     parts.join("\n\n")
 }
 
-fn pairing(scenario: &flakelab_sim::experiment::ScenarioSummary) -> Option<String> {
+fn pairing(scenario: &ScenarioSummary) -> Option<String> {
     let gains: Vec<f64> =
         scenario.ranked().filter_map(|(_, r)| r.pairing_gain).filter(|g| g.is_finite()).collect();
     let low = gains.iter().copied().reduce(f64::min)?;

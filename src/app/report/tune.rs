@@ -1,4 +1,4 @@
-//! The files of a search's results folder.
+//! The report of a search: the files of its folder, tables, and the verdict in words.
 
 use crate::charts::{draw_search, overall_file_name};
 use crate::report::folder::Manifest;

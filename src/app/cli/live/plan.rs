@@ -236,10 +236,8 @@ fn wanted(arguments: &LiveArguments) -> anyhow::Result<Option<Wanted>> {
     Ok(Some(wanted))
 }
 
-// ---- What a run at a terminal asks when no strategy was named: strategy, requests, configs; not what
-// a flag has said already.
-
-/// The answers; none if the user left with Esc or Ctrl-C.
+/// What a run at a terminal asks when no strategy was named: strategy, requests, configs; not what a
+/// flag has said already. None if the user left with Esc or Ctrl-C.
 fn ask(defaults: Wanted, arguments: &LiveArguments) -> anyhow::Result<Option<Wanted>> {
     match answers(defaults, arguments) {
         Ok(wanted) => Ok(Some(wanted)),

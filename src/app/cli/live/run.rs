@@ -1,4 +1,5 @@
-//! One strategy's run: a proxy of its own, the load, and what both saw.
+//! One strategy's run: a proxy of its own, the load, and what both saw; the path, which is measured
+//! before the run and beside it; progress bar and viewer.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -122,13 +123,6 @@ fn request(sent: &load::Sent) -> LiveRequest {
     }
 }
 
-// ---- The path from load generator to server, measured against a null server that takes a known time:
-// before the run, so that latencies can be predicted, and beside every strategy's run, because
-// a shared machine is not the same a minute later.
-//
-// Each measurement has a proxy of its own, as each strategy has, and the load of the run up to
-// [`MOST_PER_SECOND`].
-
 /// Requests that the path is measured with before the run, at least and at most.
 const REQUESTS: (f64, f64) = (40.0, 400.0);
 
@@ -140,7 +134,12 @@ const MOST_BESIDE_A_RUN: u64 = 2000;
 /// A median of fewer requests says too little of the path.
 const FEWEST: usize = 20;
 
-/// The server that takes a known time, and the model of it.
+/// A null server, which takes a known time, and the model of it. Against it the path from load
+/// generator to server is measured: before the run, so that latencies can be predicted, and beside
+/// every strategy's run, because a shared machine is not the same a minute later.
+///
+/// Each measurement has a proxy of its own, as each strategy has, and the load of the run up to
+/// [`MOST_PER_SECOND`].
 pub(crate) struct NullServer {
     target: Target,
     model: PathBuf,
@@ -174,9 +173,8 @@ impl NullServer {
         Ok(measured)
     }
 
-    /// Makes ready to measure the path while a run lasts. None where the path of the run would not be that
-    /// of the measurement: several requests in service, or more a second than a measurement may
-    /// have.
+    /// Makes ready to measure the path while a run lasts. None where the path of the run would not be
+    /// that of the measurement: several requests in service, or more a second than it may have.
     pub(crate) fn beside(
         &self,
         plan: &LivePlan,

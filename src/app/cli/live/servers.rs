@@ -1,4 +1,5 @@
-//! The servers of a run: our own stand-in, somebody's program, or servers that run already.
+//! The servers of a run (our own stand-in, somebody's program, or servers that run already), and the
+//! children that are this program itself: a proxy, and a load that is sent through it.
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -174,9 +175,6 @@ fn split(plan: &LivePlan, all: Vec<Target>) -> Vec<Vec<Target>> {
 pub(crate) fn are_ours(plan: &LivePlan) -> bool {
     plan.arguments.targets.is_none() && plan.arguments.binary.is_none()
 }
-
-// ---- Children of a run that are this program itself: where they listen; a proxy, and a load that is
-// sent through it.
 
 /// A child that says where it listens.
 pub(crate) struct Listening {
