@@ -172,9 +172,7 @@ fn holds_something_else(folder: &Path) -> bool {
 
 fn remove(path: &Path) -> Result<(), WriteError> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(WriteError::new(path, error))
-        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(WriteError::new(path, error)),
         _ => Ok(()),
     }
 }
@@ -206,10 +204,10 @@ fn is_temporary(name: &str) -> bool {
 /// under a temporary name, synced, renamed. A link is followed; a device or
 /// a pipe is written to and stays what it is.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
-    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let path = target.as_path();
-    if std::fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
-        return std::fs::write(path, bytes).map_err(|e| WriteError::new(path, e));
+    if fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+        return fs::write(path, bytes).map_err(|e| WriteError::new(path, e));
     }
     let mut file = temporary_beside(path)?;
     file.write_all(bytes).map_err(|e| WriteError::new(path, e))?;
@@ -243,7 +241,7 @@ fn readable_as_others(file: &NamedTempFile) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
     }
     Ok(())
 }
@@ -301,7 +299,7 @@ impl Manifest {
     }
 
     pub fn read(folder: &Path) -> Option<Self> {
-        let text = std::fs::read_to_string(folder.join(Self::FILE)).ok()?;
+        let text = fs::read_to_string(folder.join(Self::FILE)).ok()?;
         serde_json::from_str(&text).ok()
     }
 
@@ -358,19 +356,6 @@ mod tests {
     }
 
     #[test]
-    fn another_experiments_results_are_not_touched_unless_forced() {
-        let root = tempfile::tempdir().unwrap();
-        let path = root.path().join("results").join("x");
-        let folder = ResultsFolder::open(&path, "aaaa", false).unwrap();
-        folder.write(Manifest::FILE, manifest("aaaa", 7).to_json().as_bytes()).unwrap();
-        drop(folder);
-        assert!(ResultsFolder::open(&path, "aaaa", false).is_ok());
-        let error = ResultsFolder::open(&path, "bbbb", false).unwrap_err();
-        assert!(error.to_string().contains("--force"), "{error}");
-        assert!(ResultsFolder::open(&path, "bbbb", true).is_ok());
-    }
-
-    #[test]
     fn a_folder_with_other_things_in_it_is_left_alone() {
         // Somebody else's report is not taken for a leftover.
         for file in ["thesis.tex", "report.md"] {
@@ -390,22 +375,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_in_the_way_is_an_error_that_names_it() {
-        let root = tempfile::tempdir().unwrap();
-        let path = root.path().join("file");
-        fs::write(&path, "").unwrap();
-        let error = ResultsFolder::open(&path.join("x"), "aaaa", false).unwrap_err();
-        assert!(error.to_string().contains("file"), "{error}");
-    }
-
-    #[test]
     fn replaces_the_whole_file_and_leaves_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.txt");
         write_atomically(&path, b"a longer first version").unwrap();
         write_atomically(&path, b"second").unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"second");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[cfg(unix)]
@@ -413,15 +389,15 @@ mod tests {
     fn links_and_devices_stay_what_they_are() {
         let folder = tempfile::tempdir().unwrap();
         let (file, link) = (folder.path().join("a.txt"), folder.path().join("link"));
-        std::fs::write(&file, "first").unwrap();
+        fs::write(&file, "first").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
         write_atomically(&link, b"second").unwrap();
-        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
-        assert_eq!(std::fs::read(&file).unwrap(), b"second");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&file).unwrap(), b"second");
         let null = folder.path().join("null");
         std::os::unix::fs::symlink("/dev/null", &null).unwrap();
         write_atomically(&null, b"gone").unwrap();
-        assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
     }
 
     #[test]

@@ -240,7 +240,7 @@ fn agree(pages: &[LivePage]) -> bool {
     pages.iter().flat_map(|page| page.reconciliation).all(Reconciliation::agrees)
 }
 
-fn server_names(model: &flakelab_sim::world::Model) -> Vec<String> {
+fn server_names(model: &Model) -> Vec<String> {
     (0..model.ports.count).map(|i| (model.ports.first + i).to_string()).collect()
 }
 

@@ -24,8 +24,7 @@ use flakelab_core::domain::RequestId;
 use flakelab_core::strategy::{RandomSpec, StrategySpec};
 use flakelab_fit::{LiveRequest, LiveRun, RequestEnd, RunMetric};
 use flakelab_live::{
-    AnsweredAt, Child, End, LoadLog, Sent, Step, Target, ask_to_end, load, measured_overhead,
-    null_model,
+    AnsweredAt, Child, End, LoadLog, Sent, Step, Target, ask_to_end, measured_overhead, null_model,
 };
 use flakelab_sim::trace::Trace;
 use flakelab_sim::world::{Model, Overhead};
@@ -107,7 +106,7 @@ pub(crate) fn play(
     Ok(Played { run, log: sent.log, path, truth: servers.truth(position).cloned(), faults })
 }
 
-fn request(sent: &load::Sent) -> LiveRequest {
+fn request(sent: &Sent) -> LiveRequest {
     let ms = |length: Duration| length.as_secs_f64() * 1e3;
     LiveRequest {
         due_ms: ms(sent.due),
