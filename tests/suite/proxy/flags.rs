@@ -69,7 +69,7 @@ fn values_out_of_range_name_their_flag() {
     assert!(wrong(&["--max-in-service", "1025"]).contains("expected at most 1024"));
     assert!(wrong(&["--attempt-timeout-ms=-1"]).contains("--attempt-timeout-ms: expected"));
     assert!(wrong(&["--give-up-after-ms", "inf"]).contains("--give-up-after-ms: expected"));
-    assert!(wrong(&["--config", "all"]).contains("one at a time: choose --config 0, 1 or 2"));
+    assert!(wrong(&["--config", "all"]).contains("one at a time: choose `--config` 0, 1 or 2"));
     assert!(wrong(&["--config", "7"]).contains("unknown config `7`"));
     assert!(wrong(&["--model", "none.toml"]).contains("none.toml"));
     assert!(wrong(&["--config", "1", "--model", "m.toml"]).contains("cannot be used with"));
