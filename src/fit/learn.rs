@@ -58,7 +58,6 @@ pub fn fit(recordings: &[Recording]) -> Result<FitReport, FitError> {
 }
 
 /// Whether runs must borrow config 0's population: those of config 1 or 2 in which refusals hide.
-#[must_use]
 pub fn borrows_rates(runs: &[&Recording]) -> bool {
     runs.iter().any(|run| {
         !run.tells_refusals && run.group.config.is_some_and(|config| config.number() > 0)
@@ -348,7 +347,6 @@ pub struct Learned {
 ///
 /// `borrowed` stands in for the population of error rates where the group's own cannot be seen.
 /// `None` if every attempt was refused, or there is none.
-#[must_use]
 pub fn learn(recordings: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Option<Learned> {
     let servers = recordings.iter().map(|r| r.group.servers.len()).max()?;
     let tells = recordings.iter().all(|recording| recording.tells_refusals);
@@ -416,7 +414,6 @@ impl Learned {
     }
 
     /// The limit found; none where nothing may be claimed.
-    #[must_use]
     pub fn found_limit(&self) -> Option<RateLimit> {
         match self.limit.conclusion {
             Conclusion::Abstained { .. } => None,

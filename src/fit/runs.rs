@@ -47,7 +47,6 @@ pub enum FitError {
 }
 
 /// What messages call a group: `config 0`, or the name of somebody's own servers.
-#[must_use]
 pub fn group_name(group: &Group) -> String {
     match group.config {
         Some(config) => format!("config {config}"),

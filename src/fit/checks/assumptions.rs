@@ -59,7 +59,6 @@ pub struct AssumptionTest {
 
 impl AssumptionTest {
     /// Whether the assumption is rejected at 5 %, all tests together.
-    #[must_use]
     pub fn is_rejected(&self) -> bool {
         self.adjusted_p_value < LEVEL
     }
@@ -269,7 +268,6 @@ fn identifier_class(byte: u8) -> usize {
 /// Tests every assumption on the attempts of these starts. `refused` is parallel to them and says
 /// which attempts count as refused, by a rule that does not look at outcomes; `prior` is the error
 /// rate of a server before it is seen.
-#[must_use]
 pub fn assumptions(
     starts: &[Start<'_>],
     refused: &[Vec<bool>],
@@ -363,7 +361,6 @@ pub const RECORDED_INPUTS_ONLY: [&str; 13] = [
 
 /// Warnings about strategies that used inputs which no recording holds, or may have: one sentence
 /// a strategy. `known` names those that did not, usually [`RECORDED_INPUTS_ONLY`].
-#[must_use]
 pub fn unrecorded_inputs(strategies: &[String], known: &[&str]) -> Vec<String> {
     let warning = |name: &String| {
         let plain = name.trim().to_ascii_lowercase();

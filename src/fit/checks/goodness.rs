@@ -45,7 +45,6 @@ pub struct Goodness {
 
 /// Judges a population of error rates by the coins of each start; `refused` as for
 /// [`assumptions`](crate::assumptions), `stream` tells configs apart.
-#[must_use]
 pub fn goodness(
     starts: &[Start<'_>],
     refused: &[Vec<bool>],

@@ -141,7 +141,6 @@ impl Sums {
 /// failures only (see `history`). `prior`, starts and limit are those of the whole recording, not
 /// of the first halves: the checks are slightly conservative. `latency_cdf` is the fitted probability of a latency of at most that
 /// of the attempt (it may look at the outcome, for families of their own).
-#[must_use]
 pub fn held_out(
     starts: &[Start<'_>],
     refused: &[Vec<bool>],

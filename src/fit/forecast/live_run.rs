@@ -61,7 +61,6 @@ impl LiveRun {
     ///
     /// Whether a request was answered 200 is the load generator's word, attempts are the proxy's.
     /// Latencies are over the requests that got any answer.
-    #[must_use]
     pub fn value(&self, metric: RunMetric) -> f64 {
         let quantile = |p| latency_quantile(&mut self.latencies_ns(), p);
         match metric {
@@ -76,7 +75,6 @@ impl LiveRun {
     ///
     /// That is known without looking at a single answer, so leaving out such runs' latencies
     /// favours neither side.
-    #[must_use]
     pub fn is_disturbed(&self) -> bool {
         let late = self.requests.iter().filter(|request| request.drift_ms > MOST_DRIFT_MS).count();
         20 * late > self.requests.len()
@@ -84,7 +82,6 @@ impl LiveRun {
 
     /// What each server did with the attempts that it accepted: successes against failures,
     /// attempts without an answer in time among the latter. Refusals (429) are no coins.
-    #[must_use]
     pub fn tallies(&self) -> Vec<Tally> {
         let tally = |server: &ServerCounts| Tally {
             failures: server.failures + server.timed_out,
@@ -95,7 +92,6 @@ impl LiveRun {
 
     /// For each of these runs the tallies of all the others, added up by server: what
     /// [`Forecast::given_other_runs`](crate::Forecast::given_other_runs) asks for.
-    #[must_use]
     pub fn tallies_of_others(runs: &[Self]) -> Vec<Vec<Tally>> {
         let others_of = |left_out: usize| {
             let servers = runs.iter().map(|run| run.ledger.servers.len()).max().unwrap_or(0);

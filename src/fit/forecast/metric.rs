@@ -41,7 +41,6 @@ impl RunMetric {
     ];
 
     /// Its name in tables.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Score => "score",
@@ -56,7 +55,6 @@ impl RunMetric {
     }
 
     /// Whether it is a latency, which needs measured overhead to be judged.
-    #[must_use]
     pub const fn is_latency(self) -> bool {
         matches!(self, Self::LatencyP50 | Self::LatencyP99)
     }

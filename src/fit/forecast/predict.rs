@@ -108,7 +108,6 @@ impl PredictionFile {
     pub const SCHEMA: u32 = 1;
 
     /// A file of these predictions.
-    #[must_use]
     pub fn new(configs: Vec<PredictedConfig>) -> Self {
         Self { schema: Self::SCHEMA, configs }
     }
@@ -116,7 +115,6 @@ impl PredictionFile {
 
 impl PredictedConfig {
     /// What was predicted of a metric of a strategy's run, the prediction that knew most last.
-    #[must_use]
     pub fn forecasts(&self, strategy: &str, metric: RunMetric) -> Vec<(Basis, &MetricForecast)> {
         let runs = self.runs.iter().filter(|run| run.strategy == strategy);
         let mut found: Vec<(Basis, &MetricForecast)> = runs
@@ -128,7 +126,6 @@ impl PredictedConfig {
 
     /// What was predicted for a config at `predicted_at` (Unix seconds): `forecasts` made with
     /// `setting`.
-    #[must_use]
     pub fn new(
         config: &str,
         predicted_at: f64,
@@ -156,7 +153,6 @@ impl PredictedConfig {
 
 impl OverheadSummary {
     /// The medians of what was measured; 0 where nothing was.
-    #[must_use]
     pub fn of(overhead: &Overhead) -> Self {
         let median = |ms: Vec<f64>| {
             let mut sorted = ms;
@@ -175,7 +171,6 @@ impl OverheadSummary {
 
 impl Basis {
     /// Its name in tables.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Model => "model",
@@ -222,14 +217,12 @@ pub(crate) struct Pool {
 impl Forecast {
     /// From the model alone ([`Basis::Model`]): every replication draws a population and a limit
     /// among those that the model leaves open, then rates, phases, luck and coins.
-    #[must_use]
     pub fn from_model(model: &Model, setting: &Setting<'_>) -> Self {
         Self::of_one_start(Basis::Model, model, setting)
     }
 
     /// From the truth ([`Basis::TrueRates`]): a model with fixed error rates and the servers' own
     /// limit. Phases are drawn unless the limit says them.
-    #[must_use]
     pub fn from_true_rates(truth: &Model, setting: &Setting<'_>) -> Self {
         Self::of_one_start(Basis::TrueRates, truth, setting)
     }
@@ -237,7 +230,6 @@ impl Forecast {
     /// From the model and what other runs met at the same start of the servers
     /// ([`Basis::OtherRuns`]): for each strategy of the setting the tallies of all servers in the
     /// runs of the others, as [`LiveRun::tallies_of_others`](crate::LiveRun::tallies_of_others) adds them up. A strategy without tallies is predicted from the model.
-    #[must_use]
     pub fn given_other_runs(model: &Model, setting: &Setting<'_>, others: &[Vec<Tally>]) -> Self {
         let start =
             |i: usize| BelievedStart::given(model, others.get(i).map_or(&[], Vec::as_slice));
@@ -323,13 +315,11 @@ impl Forecast {
     }
 
     /// What the forecast knew.
-    #[must_use]
     pub fn basis(&self) -> Basis {
         self.basis
     }
 
     /// The forecast in the form of the prediction file, one a strategy.
-    #[must_use]
     pub fn runs(&self) -> Vec<RunForecast> {
         let forecast = |run: &Predicted| RunForecast {
             strategy: run.strategy.label(),

@@ -96,7 +96,6 @@ const FEWEST_REPLICATIONS: u64 = 5_000;
 /// The smallest p-value that N simulated runs can give is below 2 / (N + 1), and Holm rejects the
 /// smallest of m at [`LEVEL`] / m. N = 200 m makes an observation beyond all simulated runs
 /// certain to be rejected: 2 m / (200 m + 1) < 0.01. At least 5,000, rounded up to thousands.
-#[must_use]
 pub fn replications(tests: usize) -> u64 {
     (tests as u64).saturating_mul(200).max(FEWEST_REPLICATIONS).div_ceil(1_000) * 1_000
 }
@@ -108,7 +107,6 @@ pub fn replications(tests: usize) -> u64 {
 /// are broken by words from `seed`: the same runs get the same verdict again. A strategy that a
 /// forecast does not know is not tested on its basis. Only finished runs belong here: one that was
 /// cut short is shorter than what was predicted.
-#[must_use]
 pub fn judge(config: &str, runs: &[LiveRun], forecasts: &[Forecast], seed: u64) -> Verdict {
     let streams = Streams::new(seed);
     let mut tests = Vec::new();
@@ -216,7 +214,6 @@ const TELLING: std::ops::RangeInclusive<f64> = 0.05..=0.99;
 /// Error rates show in counts; latencies are tests that the threshold is divided by, nothing more.
 /// On the sharpest basis that there is: what a rival changes is the same on all, what hides it is
 /// least there. `setting` is the one that the forecasts were made with.
-#[must_use]
 pub fn resolution(forecasts: &[Forecast], setting: &Setting<'_>) -> Option<Resolution> {
     let counts = |run: &Predicted, metric: RunMetric, pool: &Pool| {
         pool.only_value().is_none() && (run.knows_path || !metric.is_latency())

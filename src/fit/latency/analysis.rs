@@ -61,19 +61,16 @@ pub struct LatencyAnalysis {
 
 impl OutcomeLatency {
     /// The distribution taken.
-    #[must_use]
     pub fn family(&self) -> LatencyFamily {
         self.families[self.chosen].family
     }
 
     /// Kolmogorov's distance of the distribution taken.
-    #[must_use]
     pub fn ks_distance(&self) -> f64 {
         self.families[self.chosen].ks_distance
     }
 
     /// What the fit misses, in a sentence.
-    #[must_use]
     pub fn misses(&self) -> String {
         let quantiles = &self.tail.quantiles;
         let off: Vec<String> = quantiles
@@ -100,7 +97,6 @@ impl OutcomeLatency {
 
 impl LatencyAnalysis {
     /// The same as the `[latency]` table of a model.
-    #[must_use]
     pub fn to_latency(&self) -> Latency {
         Latency {
             success: self.success.family(),
@@ -288,7 +284,6 @@ pub struct LatencyQuantile {
 
 impl LatencyQuantile {
     /// Whether the fit lies within what is known.
-    #[must_use]
     pub fn agrees(&self) -> bool {
         self.low_ms.is_none_or(|low| self.fitted_ms >= low)
             && self.high_ms.is_none_or(|high| self.fitted_ms <= high)

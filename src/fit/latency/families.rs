@@ -42,7 +42,6 @@ pub struct LatencyFamilyFit {
 
 impl LatencyFamilyFit {
     /// The family's name, as in tables.
-    #[must_use]
     pub fn name(&self) -> String {
         match self.family {
             LatencyFamily::Constant { .. } => "constant".to_owned(),

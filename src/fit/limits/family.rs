@@ -17,7 +17,6 @@ pub enum LimitParameter {
 
 impl LimitParameter {
     /// Its value for a limit.
-    #[must_use]
     pub fn of(self, limit: &RateLimit) -> f64 {
         match self {
             Self::Capacity => limit.capacity(),
@@ -115,7 +114,6 @@ impl LimitFamily {
 
     /// Given that this is the family, the probability that a parameter is below a value, and that
     /// it is at most that.
-    #[must_use]
     pub fn cdf(&self, parameter: LimitParameter, at: f64) -> [f64; 2] {
         let mut sums = [0.0; 3];
         for (cell, weight) in self.cells.iter().zip(self.weights()) {

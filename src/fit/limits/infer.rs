@@ -47,7 +47,6 @@ pub struct LimitInference {
 
 impl LimitInference {
     /// The limit to use: the one found, or the best one of an open family; none when abstaining.
-    #[must_use]
     pub fn estimate(&self) -> RateLimit {
         match &self.conclusion {
             Conclusion::Found { limit, .. }
@@ -58,7 +57,6 @@ impl LimitInference {
     }
 
     /// One family.
-    #[must_use]
     pub fn family(&self, kind: LimitKind) -> Option<&LimitFamily> {
         self.families.iter().find(|family| family.kind == kind)
     }
@@ -69,7 +67,6 @@ impl LimitInference {
 ///
 /// `rates` is what is known of the servers' error rates before; it matters only where 429 is not
 /// marked. Recordings are cut where their clock jumped.
-#[must_use]
 pub fn infer_limit_of(
     starts: &[Vec<Recording>],
     rates: &RatePrior,

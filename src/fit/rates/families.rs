@@ -52,7 +52,6 @@ enum Law {
 
 impl Hyperparameter {
     /// The posterior probability that it is at most `value`.
-    #[must_use]
     pub fn cdf(&self, value: f64) -> f64 {
         match &self.law {
             Law::Grid(marginal) => marginal.cdf(value),

@@ -26,7 +26,6 @@ pub struct Tally {
 
 impl Tally {
     /// All attempts.
-    #[must_use]
     pub const fn attempts(self) -> u64 {
         self.failures + self.successes
     }

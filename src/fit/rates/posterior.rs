@@ -38,7 +38,6 @@ pub struct ErrorRateFit {
 /// Empty tallies say nothing. Fixed rates are compared only where there are several starts: within
 /// one, a fixed rate and one that was drawn are the same. `None` if no family has a finite
 /// evidence, which counts below 2^53 cannot bring about.
-#[must_use]
 pub fn fit_error_rates(starts: &[Vec<Tally>]) -> Option<ErrorRateFit> {
     let tried = starts.iter().filter(|start| start.iter().any(|tally| tally.attempts() > 0));
     match tried.count() {
@@ -52,7 +51,6 @@ pub fn fit_error_rates(starts: &[Vec<Tally>]) -> Option<ErrorRateFit> {
 }
 
 /// Fits these families only, as if there were no others. One that redraws must be among them.
-#[must_use]
 pub fn fit_error_rates_among(
     starts: &[Vec<Tally>],
     families: &[ErrorRateKind],
@@ -64,13 +62,11 @@ pub fn fit_error_rates_among(
 
 impl ErrorRateFit {
     /// The fit of one family, if it was among those fitted.
-    #[must_use]
     pub fn family(&self, family: ErrorRateKind) -> Option<&FamilyFit> {
         self.families.iter().find(|fit| fit.family == family)
     }
 
     /// The best family of those that redraw servers' rates at each start.
-    #[must_use]
     pub fn best_redrawn(&self) -> Option<&FamilyFit> {
         self.families.iter().find(|fit| fit.family != ErrorRateKind::Fixed)
     }
@@ -82,7 +78,6 @@ impl ErrorRateFit {
     /// grid cells in a fixed order in which neighbours are alike, and falls uniformly within its
     /// cell. They come in the order of van der Corput's sequence, so that the first few are
     /// spread as evenly as all.
-    #[must_use]
     pub fn draws(&self, n: usize) -> Vec<ErrorFamily> {
         let mut rng = Streams::new(SEED).stream(Purpose::Analysis, 0, n as u64);
         let mut in_order = Vec::with_capacity(n);
@@ -115,7 +110,6 @@ impl ErrorRateFit {
     }
 
     /// The error rate of a server before it is seen, averaged over families and hyperparameters.
-    #[must_use]
     pub fn prior(&self) -> RatePrior {
         let draws = self.draws(DRAWS);
         RatePrior::average(
@@ -125,7 +119,6 @@ impl ErrorRateFit {
 
     /// The error rate of a server with this tally, one of those that the fit saw: averaged over
     /// families and hyperparameters, given that servers are drawn anew at each start.
-    #[must_use]
     pub fn server(&self, tally: Tally) -> ServerRate {
         self.servers.get_or_init(|| Servers::new(&self.draws(DRAWS))).rate(tally)
     }
@@ -164,7 +157,6 @@ pub struct ServerRate {
 
 impl ServerRate {
     /// The posterior probability that the rate is at most `rate`; exact for each draw.
-    #[must_use]
     pub fn cdf(&self, rate: f64) -> f64 {
         cdf(&self.populations, self.tally, rate)
     }

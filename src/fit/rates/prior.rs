@@ -37,19 +37,16 @@ pub struct RatePrior {
 
 impl RatePrior {
     /// Every rate as likely as any other.
-    #[must_use]
     pub fn flat() -> Self {
         Self::of(&ErrorFamily::FLAT)
     }
 
     /// One population.
-    #[must_use]
     pub fn of(population: &ErrorFamily) -> Self {
         Self::average(&[(population.clone(), 1.0)])
     }
 
     /// Several populations with weights above 0 (they need not sum to 1).
-    #[must_use]
     pub fn average(populations: &[(ErrorFamily, f64)]) -> Self {
         let mut cells = vec![Cell::default(); CELLS];
         for (population, weight) in populations {
@@ -65,7 +62,6 @@ impl RatePrior {
     }
 
     /// `ln` of p^f (1-p)^s averaged over the density.
-    #[must_use]
     pub fn log_marginal(&self, tally: Tally) -> f64 {
         if let Some(looked_up) = index(tally).and_then(|i| self.small.get(i)) {
             return *looked_up;
@@ -77,14 +73,12 @@ impl RatePrior {
     }
 
     /// The chance that the next attempt at a server fails.
-    #[must_use]
     pub fn predictive_failure(&self, tally: Tally) -> f64 {
         let more = Tally { failures: tally.failures + 1, ..tally };
         libm::exp(self.log_marginal(more) - self.log_marginal(tally)).min(1.0)
     }
 
     /// The probability that a server with this tally has a rate of at most `at`.
-    #[must_use]
     pub fn posterior_cdf(&self, tally: Tally, at: f64) -> f64 {
         let at = at.clamp(0.0, 1.0);
         let place = RATE_CELLS.cell_of(at);
@@ -100,7 +94,6 @@ impl RatePrior {
     }
 
     /// The rate that a server with this tally is below with probability `u` in (0, 1).
-    #[must_use]
     pub fn posterior_quantile(&self, tally: Tally, u: f64) -> f64 {
         let mut below = 0.0;
         for (cell, mass) in self.cells.iter().zip(self.posterior(tally)) {
@@ -123,7 +116,6 @@ impl RatePrior {
     }
 
     /// The mean rate.
-    #[must_use]
     pub fn mean(&self) -> f64 {
         self.predictive_failure(Tally::default())
     }

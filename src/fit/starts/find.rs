@@ -31,7 +31,6 @@ const LEAST_PLACES: usize = 5_000;
 /// `servers` is the number of servers of the group; attempts at others and refused attempts say
 /// nothing. Up to about 1,000 requests every place is weighed exactly; above that blocks of
 /// requests are, and the restarts found are then located to the request.
-#[must_use]
 pub fn find_starts(recordings: &[&Recording], servers: usize, prior: &RatePrior) -> Starts {
     find_in_pieces(recordings, servers, prior, PIECES)
 }

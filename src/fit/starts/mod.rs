@@ -113,7 +113,6 @@ pub struct Starts {
 
 impl Starts {
     /// The attempts of each start; the recordings are those that were searched.
-    #[must_use]
     pub(crate) fn of<'a>(&self, recordings: &[&'a Recording]) -> Vec<Start<'a>> {
         let stretch = |s: &Stretch| &recordings[s.recording].attempts[s.attempts.clone()];
         let start =

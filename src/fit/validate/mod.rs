@@ -120,7 +120,6 @@ pub enum ValidateError {
 
 impl Validation {
     /// Adjusted p-values of all tests, with what they tested.
-    #[must_use]
     pub fn tests(&self) -> Vec<(&'static str, f64)> {
         let mut tests = vec![("calibration one step ahead", self.one_step.adjusted_p_value)];
         let tested = self.metrics.iter().filter(|metric| metric.tested);
@@ -129,7 +128,6 @@ impl Validation {
     }
 
     /// Whether no test rejects at [`LEVEL`].
-    #[must_use]
     pub fn held(&self) -> bool {
         self.tests().iter().all(|(_, p)| *p > LEVEL)
     }

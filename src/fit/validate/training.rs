@@ -63,7 +63,6 @@ pub struct Gap {
 
 impl Training {
     /// A model as it stands: nothing is learned from recordings.
-    #[must_use]
     pub fn of_model(model: &Model) -> Self {
         let rows = model.error_rate.posterior.rows();
         let families =
@@ -324,7 +323,6 @@ const DRAWS: usize = 64;
 
 /// Learns from `others`, among which the recording to be predicted must not be, for the servers of
 /// `group`.
-#[must_use]
 pub fn learned_training(others: &[&Recording], group: &Group) -> Training {
     let config_0 = of_group(others, |own| own.config.is_some_and(|config| config.number() == 0));
     let own = of_group(others, |other| other.name == group.name);

@@ -58,7 +58,6 @@ impl Metric {
         [Self::Attempts, Self::Penalties, Self::FailedRequests, Self::Refusals];
 
     /// Its name in tables.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Attempts => "attempts",
@@ -367,7 +366,6 @@ pub struct RuleCheck {
 
 impl RunRules {
     /// The rules of the scenario.
-    #[must_use]
     pub fn rules(self) -> Rules {
         match self {
             Self::Game => Rules::default(),
