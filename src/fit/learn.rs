@@ -26,7 +26,7 @@ use flakelab_sim::world::{
 };
 
 /// Rows of each posterior in a model.
-pub const MODEL_DRAWS: usize = 256;
+pub(crate) const MODEL_DRAWS: usize = 256;
 
 /// What attempts are assumed to take where recordings do not tell, in milliseconds.
 const UNTOLD_LATENCY_MS: f64 = 1.0;
@@ -58,7 +58,7 @@ pub fn fit(recordings: &[Recording]) -> Result<FitReport, FitError> {
 }
 
 /// Whether runs must borrow config 0's population: those of config 1 or 2 in which refusals hide.
-pub fn borrows_rates(runs: &[&Recording]) -> bool {
+pub(crate) fn borrows_rates(runs: &[&Recording]) -> bool {
     runs.iter().any(|run| {
         !run.tells_refusals && run.group.config.is_some_and(|config| config.number() > 0)
     })
@@ -124,15 +124,13 @@ fn fit_group(runs: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Result<Con
 fn limit_fit(group: &Group, learned: &Learned) -> LimitFit {
     let inference = learned.limit.clone();
     let by_definition = group.config.and_then(assumed);
-    let (limit, assumed, reason) = match (&inference.conclusion, by_definition) {
-        (Conclusion::Found { limit, reason }, _)
-        | (Conclusion::FoundFamilyOpen { best: limit, reason }, _) => {
-            (*limit, false, reason.clone())
+    let (limit, assumed, reason) = match (inference.conclusion, by_definition) {
+        (Conclusion::Abstained, Some((limit, why))) => {
+            (limit, true, format!("{why} The fit abstains: {}", inference.reason))
         }
-        (Conclusion::Unexplained { best, reason }, _) => (*best, true, reason.clone()),
-        (Conclusion::Abstained { reason }, None) => (RateLimit::None, false, reason.clone()),
-        (Conclusion::Abstained { reason }, Some((limit, why))) => {
-            (limit, true, format!("{why} The fit abstains: {reason}"))
+        (conclusion, _) => {
+            let assumed = conclusion == Conclusion::Unexplained;
+            (inference.estimate, assumed, inference.reason.clone())
         }
     };
     LimitFit { limit: for_model(&limit), assumed, reason, inference }
@@ -147,7 +145,7 @@ fn model(
     let best = learned.rates.best_redrawn().map_or(&ErrorFamily::FLAT, |best| &best.population);
     let rows = learned.rates.draws(MODEL_DRAWS);
     let limit_rows = match limit.inference.conclusion {
-        Conclusion::Abstained { .. } | Conclusion::Unexplained { .. } => Vec::new(),
+        Conclusion::Abstained | Conclusion::Unexplained => Vec::new(),
         _ => limit.inference.draws.iter().map(for_model).collect(),
     };
     let untold = LatencyFamily::Constant { ms: UNTOLD_LATENCY_MS };
@@ -325,29 +323,29 @@ const MOST_ROUNDS: usize = 8;
 
 /// What recordings of one group taught.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Learned {
+pub(crate) struct Learned {
     /// When the servers were started anew; positions are those of the recordings.
-    pub starts: Starts,
+    pub(crate) starts: Starts,
     /// Error rates: those fitted, or those handed in.
-    pub rates: ErrorRateFit,
+    pub(crate) rates: ErrorRateFit,
     /// Whether the rates were handed in.
-    pub borrowed: bool,
+    pub(crate) borrowed: bool,
     /// The rate limit.
-    pub limit: LimitInference,
+    pub(crate) limit: LimitInference,
     /// For each start, for each of its attempts in order of time: whether it was refused, as far
     /// as is known, or is taken to have been.
-    pub refused: Vec<Vec<bool>>,
+    pub(crate) refused: Vec<Vec<bool>>,
     /// Rounds until nothing changed.
-    pub rounds: usize,
+    pub(crate) rounds: usize,
     /// Whether that was before the limit of rounds.
-    pub settled: bool,
+    pub(crate) settled: bool,
 }
 
 /// Learns from the recordings of one group, in order of time.
 ///
 /// `borrowed` stands in for the population of error rates where the group's own cannot be seen.
 /// `None` if every attempt was refused, or there is none.
-pub fn learn(recordings: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Option<Learned> {
+pub(crate) fn learn(recordings: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Option<Learned> {
     let servers = recordings.iter().map(|r| r.group.servers.len()).max()?;
     let tells = recordings.iter().all(|recording| recording.tells_refusals);
     let limits = LimitPrior {
@@ -384,9 +382,8 @@ pub fn learn(recordings: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Opti
             Some(telling) => infer_limit(&telling, servers, true, &prior, &limits),
             None => infer_limit(&as_recorded, servers, false, &prior, &limits),
         };
-        let estimate = limit.estimate();
-        let refused = refusals(recordings, &starts, &estimate, servers);
-        let now = (starts, estimate);
+        let refused = refusals(recordings, &starts, &limit.estimate, servers);
+        let now = (starts, limit.estimate);
         // Later rounds rest on nothing else.
         let same = |last: &(Starts, RateLimit)| last.0.starts == now.0.starts && last.1 == now.1;
         let settled = last.as_ref().is_some_and(same)
@@ -395,7 +392,7 @@ pub fn learn(recordings: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Opti
             let (starts, borrowed, rounds) = (now.0, borrowed.is_some(), round);
             return Some(Learned { starts, rates, borrowed, limit, refused, rounds, settled });
         }
-        marked = if tells || estimate.is_none() {
+        marked = if tells || now.1.is_none() {
             Vec::new()
         } else {
             mark(recordings, &now.0, &refused)
@@ -411,14 +408,6 @@ impl Learned {
         let servers = recordings.iter().map(|r| r.group.servers.len()).max().unwrap_or(0);
         let starts = self.starts.of(recordings);
         starts.iter().zip(&self.refused).map(|(s, refused)| accepted(s, refused, servers)).collect()
-    }
-
-    /// The limit found; none where nothing may be claimed.
-    pub fn found_limit(&self) -> Option<RateLimit> {
-        match self.limit.conclusion {
-            Conclusion::Abstained { .. } => None,
-            _ => Some(self.limit.estimate()),
-        }
     }
 }
 

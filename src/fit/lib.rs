@@ -42,10 +42,9 @@ pub use self::latency::{
     LatencyAnalysis, LatencyDependence, LatencyFactor, LatencyFamilyFit, LatencyQuantile,
     LatencyTail, MOST_ATTEMPTS, OutcomeLatency, PERMUTATIONS, QqPoint,
 };
-pub use self::learn::{Learned, MODEL_DRAWS, borrows_rates, fit, learn};
+pub use self::learn::fit;
 pub use self::limits::{
-    CLAIMED, Conclusion, LIMIT_DRAWS, LimitFamily, LimitInference, LimitParameter, LimitPrior,
-    NAMED, Pressure, SPANS_S, infer_limit_of,
+    Conclusion, LimitFamily, LimitInference, LimitParameter, LimitPrior, Pressure, infer_limit,
 };
 pub use self::rates::{
     CREDIBILITY, ErrorRateFit, FamilyFit, Hyperparameter, Population, RatePrior, ServerRate, Tally,

@@ -33,7 +33,7 @@ pub(crate) fn warnings(fit: &ConfigFit) -> Vec<String> {
     start_warnings(fit, &mut warnings);
     let name = group_name(&fit.group);
     match fit.rate_limit.inference.conclusion {
-        Conclusion::Unexplained { .. } => warnings.push(format!(
+        Conclusion::Unexplained => warnings.push(format!(
             "Servers of {name} refuse attempts by a law that is none of those known here; the rate \
              limit in the model is no more than the nearest one."
         )),
@@ -359,10 +359,10 @@ fn of_latency(fit: &OutcomeLatency) -> Value {
 fn rate_limit(fit: &ConfigFit) -> Value {
     let inference = &fit.rate_limit.inference;
     let conclusion = match inference.conclusion {
-        Conclusion::Found { .. } => "found",
-        Conclusion::FoundFamilyOpen { .. } => "found, family open",
-        Conclusion::Unexplained { .. } => "found, unexplained",
-        Conclusion::Abstained { .. } => "abstained",
+        Conclusion::Found => "found",
+        Conclusion::FoundFamilyOpen => "found, family open",
+        Conclusion::Unexplained => "found, unexplained",
+        Conclusion::Abstained => "abstained",
     };
     let family = |family: &LimitFamily| {
         table([

@@ -5,7 +5,9 @@ use flakelab_core::domain::{Outcome, Purpose, Span, Streams, Timestamp};
 use flakelab_core::stats::Interval;
 use flakelab_core::stats::randomised_pit;
 use flakelab_core::stats::{exponential, index_below, uniform01};
-use flakelab_fit::{Conclusion, LimitParameter, LimitPrior, RatePrior, infer_limit_of};
+use flakelab_fit::{
+    Conclusion, LimitInference, LimitParameter, LimitPrior, RatePrior, Start, infer_limit,
+};
 use flakelab_sim::trace::{Config, Group, Observed, Recording};
 use flakelab_sim::world::{LimitKind, Limiter, RateLimit};
 use rand::Rng;
@@ -144,21 +146,22 @@ fn drawn(kind: LimitKind, rng: &mut impl Rng) -> (RateLimit, f64, f64) {
     }
 }
 
-fn inferred(recording: Recording, prior: &LimitPrior) -> flakelab_fit::LimitInference {
-    infer_limit_of(&[vec![recording]], &RatePrior::flat(), prior)
+fn inferred(recording: &Recording, prior: &LimitPrior) -> LimitInference {
+    let start = Start { stretches: vec![&recording.attempts] };
+    infer_limit(&[start], 1, recording.tells_refusals, &RatePrior::flat(), prior)
 }
 
 /// What a trace was taken for: a family, open, or nothing.
-fn verdict(conclusion: &Conclusion) -> usize {
-    match conclusion {
-        Conclusion::Found { limit, .. } => match limit {
+fn verdict(inference: &LimitInference) -> usize {
+    match inference.conclusion {
+        Conclusion::Found => match inference.estimate {
             RateLimit::FixedWindow { .. } => 0,
             RateLimit::SlidingWindow { .. } => 1,
             RateLimit::TokenBucket { .. } => 2,
             _ => 3,
         },
-        Conclusion::FoundFamilyOpen { .. } | Conclusion::Unexplained { .. } => 4,
-        Conclusion::Abstained { .. } => 5,
+        Conclusion::FoundFamilyOpen | Conclusion::Unexplained => 4,
+        Conclusion::Abstained => 5,
     }
 }
 
@@ -175,7 +178,7 @@ fn named(marked: bool, traces: u64) -> [[u32; 6]; 3] {
                     [Arrivals::Jittered, Arrivals::Poisson, Arrivals::Retried][n as usize % 3];
                 let load = Load { per_second: 1.5 * per_second, seconds, arrivals, marked };
                 let recording = recording(&limit, load, false, &mut rng);
-                verdict(&inferred(recording, &LimitPrior::default()).conclusion)
+                verdict(&inferred(&recording, &LimitPrior::default()))
             })
             .collect();
         verdicts.into_iter().for_each(|verdict| row[verdict] += 1);
@@ -223,7 +226,7 @@ fn odd_windows(traces: u64) -> Finding {
                 marked: true,
             };
             let recording = recording(&limit, load, false, &mut rng);
-            let verdict = verdict(&inferred(recording, &LimitPrior::default()).conclusion);
+            let verdict = verdict(&inferred(&recording, &LimitPrior::default()));
             [verdict < 4 && verdict != right, verdict == 4]
         })
         .collect();
@@ -250,7 +253,7 @@ fn abstention(marked: bool, traces: u64) -> Finding {
             let limit = if arrivals == Arrivals::Retried { RateLimit::None } else { limit };
             let load = Load { per_second: share * per_second, seconds, arrivals, marked };
             let recording = recording(&limit, load, false, &mut rng);
-            verdict(&inferred(recording, &LimitPrior::default()).conclusion) == 5
+            verdict(&inferred(&recording, &LimitPrior::default())) == 5
         })
         .collect();
     let count = abstained.iter().filter(|a| **a).count();
@@ -318,7 +321,7 @@ fn ranks(
             if recording.attempts.is_empty() {
                 return uniform01(&mut rng);
             }
-            let inference = inferred(recording, &small_prior());
+            let inference = inferred(&recording, &small_prior());
             let truth = parameter.of(&limit);
             let [below, at] =
                 inference.family(fitted).map_or([0.0, 1.0], |f| f.cdf(parameter, truth));

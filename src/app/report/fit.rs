@@ -229,11 +229,11 @@ fn limit_text(fit: &ConfigFit, width: Option<usize>) -> String {
     for family in inference.families.iter().filter(|f| !f.estimate.is_none()) {
         let _ = writeln!(text, "  best {}", family.estimate);
     }
-    let verdict = match &inference.conclusion {
-        Conclusion::Found { .. } => "found",
-        Conclusion::FoundFamilyOpen { .. } => "found, its kind open",
-        Conclusion::Unexplained { .. } => "refusals are real, but no law here explains them",
-        Conclusion::Abstained { .. } => "abstained",
+    let verdict = match inference.conclusion {
+        Conclusion::Found => "found",
+        Conclusion::FoundFamilyOpen => "found, its kind open",
+        Conclusion::Unexplained => "refusals are real, but no law here explains them",
+        Conclusion::Abstained => "abstained",
     };
     let assumed = if fit.rate_limit.assumed { " (assumed)" } else { "" };
     let _ =

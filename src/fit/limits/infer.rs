@@ -19,11 +19,10 @@ use crate::rates::RatePrior;
 use crate::runs::Start;
 use flakelab_core::domain::{Span, Timestamp};
 use flakelab_core::stats::log_sum_exp;
-use flakelab_sim::trace::Recording;
 use flakelab_sim::world::{Families, LimitKind, RateLimit};
 
 /// Draws from the posterior.
-pub const LIMIT_DRAWS: usize = 256;
+pub(crate) const LIMIT_DRAWS: usize = 256;
 
 /// What the attempts say of the servers' rate limit.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +34,11 @@ pub struct LimitInference {
     pub log_bayes_factor: f64,
     /// What may be claimed.
     pub conclusion: Conclusion,
+    /// The limit to use: the one found, the best one of an open family, or the one that contradicts
+    /// the fewest answers; none when abstaining.
+    pub estimate: RateLimit,
+    /// The evidence for the conclusion, in sentences.
+    pub reason: String,
     /// Draws from the posterior over all families, evenly through it, in order of family.
     pub draws: Vec<RateLimit>,
     /// (tokens per second, `ln` likelihood less that of no limit) of buckets of one token.
@@ -46,60 +50,17 @@ pub struct LimitInference {
 }
 
 impl LimitInference {
-    /// The limit to use: the one found, or the best one of an open family; none when abstaining.
-    pub fn estimate(&self) -> RateLimit {
-        match &self.conclusion {
-            Conclusion::Found { limit, .. }
-            | Conclusion::FoundFamilyOpen { best: limit, .. }
-            | Conclusion::Unexplained { best: limit, .. } => *limit,
-            Conclusion::Abstained { .. } => RateLimit::None,
-        }
-    }
-
     /// One family.
     pub fn family(&self, kind: LimitKind) -> Option<&LimitFamily> {
         self.families.iter().find(|family| family.kind == kind)
     }
 }
 
-/// The rate limit of servers, from recordings: each inner list met one start of the servers, and
-/// all of them the same group.
-///
-/// `rates` is what is known of the servers' error rates before; it matters only where 429 is not
-/// marked. Recordings are cut where their clock jumped.
-pub fn infer_limit_of(
-    starts: &[Vec<Recording>],
-    rates: &RatePrior,
-    limits: &LimitPrior,
-) -> LimitInference {
-    let recordings = || starts.iter().flatten();
-    let servers = recordings().map(|r| r.group.servers.len()).max().unwrap_or(0);
-    let tells = recordings().all(|r| r.tells_refusals);
-    let starts: Vec<Start<'_>> = starts.iter().map(|recordings| start_of(recordings)).collect();
-    infer_limit(&starts, servers, tells, rates, limits)
-}
-
-fn start_of(recordings: &[Recording]) -> Start<'_> {
-    let mut stretches = Vec::new();
-    for recording in recordings {
-        let mut rest = recording.attempts.as_slice();
-        let mut cut_off = 0;
-        for jump in &recording.clock_jumps {
-            let (stretch, after) = rest.split_at(jump.saturating_sub(cut_off).min(rest.len()));
-            stretches.push(stretch);
-            cut_off += stretch.len();
-            rest = after;
-        }
-        stretches.push(rest);
-    }
-    stretches.retain(|stretch| !stretch.is_empty());
-    Start { stretches }
-}
-
 /// The rate limit that the servers of these starts have in common.
 ///
-/// `tells_refusals`: whether 429 is marked in every recording.
-pub(crate) fn infer_limit(
+/// `tells_refusals`: whether 429 is marked in every recording. `rates` is what is known of the
+/// servers' error rates before; it matters only where 429 is not marked.
+pub fn infer_limit(
     starts: &[Start<'_>],
     servers: usize,
     tells_refusals: bool,
@@ -114,8 +75,25 @@ pub(crate) fn infer_limit(
     let curve: Vec<(f64, f64)> = curve_rates.into_iter().zip(values).collect();
     let log_bayes_factor = against_none(&families);
     let draws = draws(&families);
-    let (conclusion, advice) = conclude(&families, log_bayes_factor, &curve, &pressed, &lanes);
-    LimitInference { families, log_bayes_factor, conclusion, draws, curve, pressed, advice }
+    let (conclusion, estimate, mut reason, advice) =
+        conclude(&families, log_bayes_factor, &curve, &pressed, &lanes);
+    if pressed.left_out > 0 {
+        reason.push_str(&format!(
+            " Only the first attempts of each server were used; {} were left out.",
+            pressed.left_out
+        ));
+    }
+    LimitInference {
+        families,
+        log_bayes_factor,
+        conclusion,
+        estimate,
+        reason,
+        draws,
+        curve,
+        pressed,
+        advice,
+    }
 }
 
 /// `ln` of the mean evidence of the families that have a limit, over that of none.
@@ -225,58 +203,40 @@ fn draws(families: &[LimitFamily]) -> Vec<RateLimit> {
 // ---- What may be claimed, why, and which load would decide the rest.
 
 /// A limit is claimed at this Bayes factor against none.
-pub const CLAIMED: f64 = 100.0;
+const CLAIMED: f64 = 100.0;
 
 /// A family is claimed at this probability.
-pub const NAMED: f64 = 0.9;
+const NAMED: f64 = 0.9;
 
 /// A law explains marked attempts when at most 2 and this share of them contradict it.
 const MOST_CONTRADICTIONS: f64 = 0.01;
 
 /// What may be claimed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Conclusion {
     /// There is a limit, of this family.
-    Found {
-        /// The estimate.
-        limit: RateLimit,
-        /// The evidence, in sentences.
-        reason: String,
-    },
+    Found,
     /// There is a limit, but several families explain it.
-    FoundFamilyOpen {
-        /// The estimate of the most probable family.
-        best: RateLimit,
-        /// The evidence, in sentences.
-        reason: String,
-    },
+    FoundFamilyOpen,
     /// Attempts are refused, but none of the laws here explains which.
-    Unexplained {
-        /// The estimate of the law that contradicts the fewest answers.
-        best: RateLimit,
-        /// The evidence, in sentences.
-        reason: String,
-    },
+    Unexplained,
     /// Nothing may be claimed.
-    Abstained {
-        /// Why, in sentences.
-        reason: String,
-    },
+    Abstained,
 }
 
-/// The conclusion and the advice.
+/// The conclusion, the limit to use, the reason and the advice.
 fn conclude(
     families: &[LimitFamily],
     log_bayes_factor: f64,
     curve: &[(f64, f64)],
     pressed: &Pressure,
     lanes: &[Lane],
-) -> (Conclusion, String) {
+) -> (Conclusion, RateLimit, String, String) {
     let limited = || families.iter().filter(|family| family.kind != LimitKind::None);
     let best = limited().max_by(|a, b| a.log_evidence.total_cmp(&b.log_evidence));
     let Some(best) = best.filter(|_| log_bayes_factor >= libm::log(CLAIMED)) else {
         let reason = reason_to_abstain(log_bayes_factor, curve, pressed);
-        return (Conclusion::Abstained { reason: with_rest(reason, pressed) }, press(pressed));
+        return (Conclusion::Abstained, RateLimit::None, reason, press(pressed));
     };
     let simple = simplest(families, best);
     let limit = simple.estimate;
@@ -300,14 +260,14 @@ fn conclude(
             pressed.attempts
         ));
     }
-    let reason = with_rest(reason, pressed);
-    if !explained {
-        (Conclusion::Unexplained { best: limit, reason }, separate(simple))
+    let (conclusion, advice) = if !explained {
+        (Conclusion::Unexplained, separate(simple))
     } else if best.probability >= NAMED {
-        (Conclusion::Found { limit, reason }, fix_the_rate(best))
+        (Conclusion::Found, fix_the_rate(best))
     } else {
-        (Conclusion::FoundFamilyOpen { best: limit, reason }, separate(simple))
-    }
+        (Conclusion::FoundFamilyOpen, separate(simple))
+    };
+    (conclusion, limit, reason, advice)
 }
 
 /// Of the families that are not worth telling from the best (a Bayes factor below 3; Kass and
@@ -326,16 +286,6 @@ fn contradictions(family: &LimitFamily, pressed: &Pressure) -> f64 {
         return 0.0;
     }
     family.best_log_likelihood / log_slip_odds() + pressed.refused as f64
-}
-
-fn with_rest(mut reason: String, pressed: &Pressure) -> String {
-    if pressed.left_out > 0 {
-        reason.push_str(&format!(
-            " Only the first attempts of each server were used; {} were left out.",
-            pressed.left_out
-        ));
-    }
-    reason
 }
 
 fn probabilities(families: &[LimitFamily]) -> String {

@@ -208,12 +208,12 @@ pub(crate) fn log_slip_odds() -> f64 {
 }
 
 /// Spans in which attempts at one server are counted, in seconds.
-pub const SPANS_S: [f64; 4] = [0.01, 0.1, 1.0, 10.0];
+pub(crate) const SPANS_S: [f64; 4] = [0.01, 0.1, 1.0, 10.0];
 
 /// How hard the load pressed the servers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pressure {
-    /// The largest number of attempts at one server within each of [`SPANS_S`].
+    /// The largest number of attempts at one server within 10 ms, 100 ms, 1 s and 10 s.
     pub most_within: [usize; 4],
     /// Attempts known to have been refused.
     pub refused: usize,

@@ -8,8 +8,8 @@ mod prior;
 mod windows;
 
 pub use self::family::{LimitFamily, LimitParameter};
-pub use self::infer::{CLAIMED, Conclusion, LIMIT_DRAWS, LimitInference, NAMED, infer_limit_of};
-pub(crate) use self::infer::{infer_limit, taken_for_refusals};
-pub use self::lane::{Pressure, SPANS_S};
+pub(crate) use self::infer::{LIMIT_DRAWS, taken_for_refusals};
+pub use self::infer::{Conclusion, LimitInference, infer_limit};
+pub use self::lane::Pressure;
 pub use self::prior::LimitPrior;
 pub(crate) use self::prior::assumed;

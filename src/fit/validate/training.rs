@@ -6,6 +6,7 @@
 //! When not to use it: to describe a fit to people; that is the fit's own report.
 
 use crate::learn::{Learned, borrows_rates, learn};
+use crate::limits::Conclusion;
 use crate::rates::{ErrorRateFit, Population, RatePrior, Tally};
 use crate::runs::tallies;
 use crate::starts::{Place, StartBoundary};
@@ -344,9 +345,9 @@ pub fn learned_training(others: &[&Recording], group: &Group) -> Training {
         (None, Some(rates)) => drawn(rates),
         (None, None) => Rates::Drawn { prior: RatePrior::flat(), populations: Vec::new() },
     };
-    let limits = match of_group.as_ref().filter(|learned| learned.found_limit().is_some()) {
-        Some(learned) => thinned(&learned.limit.draws),
-        None => vec![RateLimit::None],
+    let limits = match of_group.as_ref().map(|learned| &learned.limit) {
+        Some(limit) if limit.conclusion != Conclusion::Abstained => thinned(&limit.draws),
+        _ => vec![RateLimit::None],
     };
     Training { rates, limits, latency: latency(others), gaps }
 }
