@@ -1,7 +1,7 @@
 //! Whole fits of made recordings.
 
 use crate::learn::{MODEL_DRAWS, fit};
-use crate::limits::{Conclusion, LIMIT_DRAWS};
+use crate::limits::Conclusion;
 use crate::report::FitReport;
 use crate::runs::FitError;
 use crate::synthetic::{self, real_recordings};
@@ -182,7 +182,7 @@ fn the_real_recordings_are_cut_into_their_starts() {
     assert_eq!(inference.conclusion, Conclusion::FoundFamilyOpen);
     assert!(inference.reason.contains("cannot be told apart"), "{}", inference.reason);
     assert!((20.0..26.0).contains(&inference.log_bayes_factor), "{}", inference.log_bayes_factor);
-    assert_eq!(inference.draws.len(), LIMIT_DRAWS);
+    assert_eq!(inference.draws.len(), 256);
     let bucket = inference.family(LimitKind::TokenBucket).unwrap();
     assert!(bucket.per_second.low > 10.0 && bucket.per_second.high < 200.0, "{bucket:?}");
     assert!(bucket.log_bayes_factor_against_none > 20.0, "{bucket:?}");

@@ -35,9 +35,7 @@ pub use self::verdict::{
 mod tests {
     use super::*;
     use crate::forecast::testing::{live_runs, model, request_overhead};
-    use crate::rates::Tally;
     use flakelab_core::domain::{Rules, Streams};
-    use flakelab_core::stats::{ks_p_value, ks_statistic};
     use flakelab_core::strategy::StrategySpec;
     use flakelab_sim::world::{ErrorFamily, Instance, LatencyFamily, Model, Overhead, RateLimit};
 
@@ -88,95 +86,6 @@ mod tests {
         let scenario = setting.scenario(model);
         let runs = live_runs(&scenario, &instance, setting.strategies, &path, 500_000 + study);
         (instance, runs)
-    }
-
-    /// p-values of Kolmogorov's test, one a metric, that the places of judged observations are
-    /// uniform; every study gives one strategy, in turn, so that places are independent. Only studies
-    /// whose other runs are `kept` count: places that follow a posterior are uniform whatever it was
-    /// conditioned on.
-    fn uniformity(
-        model: &Model,
-        setting: &Setting<'_>,
-        studies: u64,
-        kept: fn(&[Tally]) -> bool,
-        forecast: impl Fn(&Setting<'_>, &Instance, &[Tally]) -> Forecast,
-    ) -> Vec<f64> {
-        let mut places = vec![Vec::new(); RunMetric::ALL.len()];
-        for study in 0..studies {
-            let (instance, runs) = made(model, setting, study);
-            let turn = (study % runs.len() as u64) as usize;
-            let others = LiveRun::tallies_of_others(&runs).swap_remove(turn);
-            if !kept(&others) {
-                continue;
-            }
-            let strategies = &setting.strategies[turn..=turn];
-            let made =
-                forecast(&Setting { strategies, seed: study, ..*setting }, &instance, &others);
-            let verdict = judge("x", &runs[turn..=turn], &[made.knowing_the_path()], study);
-            for (i, test) in verdict.tests.iter().enumerate() {
-                places[i].push(test.pit);
-            }
-        }
-        let p_value = |mut places: Vec<f64>| {
-            places.sort_by(f64::total_cmp);
-            ks_p_value(ks_statistic(&places), places.len())
-        };
-        places.into_iter().map(p_value).collect()
-    }
-
-    fn all_runs(_: &[Tally]) -> bool {
-        true
-    }
-
-    /// Whether fewer than a third of the attempts failed.
-    fn good_servers(others: &[Tally]) -> bool {
-        let failures: u64 = others.iter().map(|tally| tally.failures).sum();
-        let attempts: u64 = others.iter().map(|tally| tally.attempts()).sum();
-        3 * failures < attempts
-    }
-
-    fn least(p_values: &[f64]) -> f64 {
-        p_values.iter().copied().fold(1.0, f64::min)
-    }
-
-    /// 150 studies, 32 tests at level 1e-4 each: false alarm 3.2e-3, fixed seeds.
-    #[test]
-    fn observations_are_ordinary_members_of_their_predictions_on_every_basis() {
-        let (two, path, model) = (strategies(&["v1", "v4"]), overhead(), vague_model());
-        let setting = setting(&two, Some(&path));
-        // One large pool serves all studies, as none of them enters it.
-        let all = Forecast::from_model(&model, &Setting { replications: 4_000, ..setting });
-        let from_model = uniformity(&model, &setting, 150, all_runs, |_, _, _| all.clone());
-        assert!(least(&from_model) > 1e-4, "{from_model:?}");
-        let from_truth = uniformity(&model, &setting, 150, all_runs, |setting, instance, _| {
-            Forecast::from_true_rates(&truth(&model, instance), setting)
-        });
-        assert!(least(&from_truth) > 1e-4, "{from_truth:?}");
-        for kept in [all_runs, good_servers] {
-            let from_others = uniformity(&model, &setting, 150, kept, |setting, _, others| {
-                Forecast::given_other_runs(&model, setting, &[others.to_vec()])
-            });
-            assert!(least(&from_others) > 1e-4, "{from_others:?}");
-        }
-    }
-
-    /// What a hasty hand might write instead of the posterior predictive, at the same level.
-    #[test]
-    fn shortcuts_in_a_prediction_from_other_runs_are_caught() {
-        let (two, model) = (strategies(&["v1", "v4"]), vague_model());
-        let setting = setting(&two, None);
-        let plugged_in = uniformity(&model, &setting, 240, all_runs, |setting, _, others| {
-            let rate = |t: &Tally| t.failures as f64 / t.attempts().max(1) as f64;
-            let mut plugged = model.clone().without_posterior();
-            let values = others.iter().map(rate).collect();
-            plugged.error_rate.family = ErrorFamily::Fixed { values };
-            Forecast::from_true_rates(&plugged, setting)
-        });
-        assert!(least(&plugged_in) < 1e-4, "{plugged_in:?}");
-        let even = uniformity(&model, &setting, 240, good_servers, |setting, _, others| {
-            Forecast::with_even_populations(&model, setting, &[others.to_vec()])
-        });
-        assert!(least(&even) < 1e-4, "{even:?}");
     }
 
     /// 50 verdicts at a level of 1 %: more than four false ones have a probability of 2e-4. The pools

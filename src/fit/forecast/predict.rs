@@ -231,31 +231,10 @@ impl Forecast {
     /// ([`Basis::OtherRuns`]): for each strategy of the setting the tallies of all servers in the
     /// runs of the others, as [`LiveRun::tallies_of_others`](crate::LiveRun::tallies_of_others) adds them up. A strategy without tallies is predicted from the model.
     pub fn given_other_runs(model: &Model, setting: &Setting<'_>, others: &[Vec<Tally>]) -> Self {
-        let start =
-            |i: usize| BelievedStart::given(model, others.get(i).map_or(&[], Vec::as_slice));
-        Self::of_own_starts(model, setting, start)
-    }
-
-    /// A planted mistake: populations are not weighed by what the other runs met.
-    #[cfg(test)]
-    pub(crate) fn with_even_populations(
-        model: &Model,
-        setting: &Setting<'_>,
-        others: &[Vec<Tally>],
-    ) -> Self {
-        let start = |i: usize| BelievedStart::given(model, &others[i]).with_even_populations();
-        Self::of_own_starts(model, setting, start)
-    }
-
-    /// Every strategy against a start of its own, given by its position.
-    fn of_own_starts(
-        model: &Model,
-        setting: &Setting<'_>,
-        start: impl Fn(usize) -> BelievedStart,
-    ) -> Self {
         let scenario = setting.scenario(model);
         let predicted = |(i, strategy): (usize, &StrategySpec)| {
-            let (start, only) = (start(i), std::slice::from_ref(strategy));
+            let start = BelievedStart::given(model, others.get(i).map_or(&[], Vec::as_slice));
+            let only = std::slice::from_ref(strategy);
             let rows =
                 setting.simulate(&scenario, &start, only, setting.replications, Twist::default());
             Predicted::new(*strategy, start, &rows, 0)

@@ -61,16 +61,6 @@ impl BelievedStart {
         self.limits.len() > 1 || matches!(self.rates, Rates::Drawn { .. })
     }
 
-    /// The same with all populations equally likely, whatever was seen: a planted mistake.
-    #[cfg(test)]
-    pub(crate) fn with_even_populations(mut self) -> Self {
-        if let Rates::Drawn { cumulative, .. } = &mut self.rates {
-            let rows = cumulative.len() as f64;
-            cumulative.iter_mut().zip(1_u32..).for_each(|(c, i)| *c = f64::from(i) / rows);
-        }
-        self
-    }
-
     /// Servers as they may be, every error rate higher by `shift` (at most 1). Words: the
     /// population, the limit, then for every server its rate and its phase.
     pub(crate) fn draw(&self, shift: f64, rng: &mut impl Rng) -> Instance {

@@ -22,7 +22,7 @@ use flakelab_core::stats::log_sum_exp;
 use flakelab_sim::world::{Families, LimitKind, RateLimit};
 
 /// Draws from the posterior.
-pub(crate) const LIMIT_DRAWS: usize = 256;
+const LIMIT_DRAWS: usize = 256;
 
 /// What the attempts say of the servers' rate limit.
 #[derive(Debug, Clone, PartialEq)]

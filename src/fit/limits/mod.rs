@@ -8,7 +8,7 @@ mod prior;
 mod windows;
 
 pub use self::family::{LimitFamily, LimitParameter};
-pub(crate) use self::infer::{LIMIT_DRAWS, taken_for_refusals};
+pub(crate) use self::infer::taken_for_refusals;
 pub use self::infer::{Conclusion, LimitInference, infer_limit};
 pub use self::lane::Pressure;
 pub use self::prior::LimitPrior;
