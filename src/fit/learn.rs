@@ -392,11 +392,8 @@ pub(crate) fn learn(recordings: &[&Recording], borrowed: Option<&ErrorRateFit>) 
             let (starts, borrowed, rounds) = (now.0, borrowed.is_some(), round);
             return Some(Learned { starts, rates, borrowed, limit, refused, rounds, settled });
         }
-        marked = if tells || now.1.is_none() {
-            Vec::new()
-        } else {
-            mark(recordings, &now.0, &refused)
-        };
+        marked =
+            if tells || now.1.is_none() { Vec::new() } else { mark(recordings, &now.0, &refused) };
         last = Some(now);
     }
     None

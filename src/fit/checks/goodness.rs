@@ -14,6 +14,8 @@
 //! When not to use it: both p-values are conservative when the population was fitted to the same
 //! attempts; servers with few attempts hardly move the first.
 
+use std::collections::BTreeMap;
+
 use crate::checks::history::walk;
 use crate::checks::residuals::LEAST_VARIANCE;
 use crate::rates::{RatePrior, Tally};
@@ -52,24 +54,15 @@ pub fn goodness(
     stream: u16,
 ) -> Goodness {
     let mut calibration = Calibration::default();
-    // One for each server of each start; those of the start at hand apart.
-    let mut tallies: Vec<Tally> = Vec::new();
-    let mut current: (usize, Vec<Tally>) = (0, Vec::new());
+    // By start and server.
+    let mut tallies: BTreeMap<(usize, usize), Tally> = BTreeMap::new();
     walk(starts, refused, prior, |coin, _| {
-        if coin.start != current.0 {
-            tallies.append(&mut current.1);
-            current.0 = coin.start;
-        }
-        if current.1.len() <= coin.server {
-            current.1.resize(coin.server + 1, Tally::default());
-        }
         calibration.record(coin.predicted, coin.failed);
-        current.1[coin.server].record(coin.failed);
+        tallies.entry((coin.start, coin.server)).or_default().record(coin.failed);
     });
-    tallies.append(&mut current.1);
     let mut rng = Streams::new(SEED).stream(Purpose::Analysis, stream, 0);
     let (mut pit, mut raw) = (Vec::new(), Vec::new());
-    for tally in tallies.iter().filter(|t| t.attempts() > 0) {
+    for tally in tallies.values() {
         let rate = prior.posterior_quantile(*tally, uniform_open(&mut rng));
         pit.push(prior.posterior_cdf(Tally::default(), rate));
         raw.push(tally.failures as f64 / tally.attempts() as f64);

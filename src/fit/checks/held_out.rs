@@ -21,6 +21,8 @@
 //!
 //! When not to use it: as a test of the starts or of the rate limit; both have seen these outcomes.
 
+use std::collections::BTreeMap;
+
 use crate::checks::assumptions::adjusted;
 use crate::checks::history::{Coin, walk};
 use crate::checks::residuals::{Coins, Finding, LEAST_VARIANCE, Weighted};
@@ -94,9 +96,10 @@ struct Sums {
     score: Weighted,
     log_score: f64,
     raw_log_score: f64,
-    /// Start and number of the servers, in order of their first held-out coin.
-    keys: Vec<(usize, usize)>,
+    /// In order of their first held-out coin.
     servers: Vec<Residual>,
+    /// Where they stand, by start and server.
+    places: BTreeMap<(usize, usize), usize>,
     latency: Exceedances,
 }
 
@@ -117,18 +120,11 @@ impl Sums {
         let (failures, successes) = (coin.tally.failures as f64, coin.tally.successes as f64);
         self.raw_log_score += of_outcome((failures + 0.5) / (failures + successes + 1.0));
         self.latency.record(coin.stretch, latency_cdf(attempt));
-        let key = (coin.start, coin.server);
-        // The servers of one start stand together at the end.
-        let known = self.keys.iter().rev().take_while(|k| k.0 == coin.start);
-        let back = known.take_while(|k| **k != key).count();
-        let at = match self.keys.len().checked_sub(back + 1) {
-            Some(at) if self.keys[at] == key => at,
-            _ => {
-                self.keys.push(key);
-                self.servers.push(Residual::default());
-                self.keys.len() - 1
-            }
-        };
+        let new = self.servers.len();
+        let at = *self.places.entry((coin.start, coin.server)).or_insert(new);
+        if at == new {
+            self.servers.push(Residual::default());
+        }
         self.servers[at].record(p, failed);
     }
 }

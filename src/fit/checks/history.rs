@@ -226,7 +226,7 @@ fn length_s(stretch: &[Observed]) -> f64 {
 // [`AGAIN`], mean and gain are taken from the prior anew, so that errors do not add up: they stay
 // below a twentieth of the posterior's standard deviation, which the test holds them to.
 
-/// Predictions of fewer coins are made at once, being cheap.
+/// The prior has the likelihoods of fewer coins at hand.
 const FEW: u64 = 64;
 
 /// Predictions that are remembered.
@@ -241,8 +241,6 @@ const AGAIN: u64 = 32;
 /// Predictions that are looked up once made.
 pub(crate) struct Predictor<'a> {
     prior: &'a RatePrior,
-    /// Of fewer than [`FEW`] coins: of n with f failures at n (n + 1) / 2 + f.
-    few: Vec<f64>,
     known: BTreeMap<(u64, u64), f64>,
 }
 
@@ -270,16 +268,13 @@ impl Followed {
 
 impl<'a> Predictor<'a> {
     pub(crate) fn new(prior: &'a RatePrior) -> Self {
-        let of = |n: u64| (0..=n).map(move |f| Tally { failures: f, successes: n - f });
-        let few = (0..FEW).flat_map(of).map(|tally| prior.predictive_failure(tally)).collect();
-        Self { prior, few, known: BTreeMap::new() }
+        Self { prior, known: BTreeMap::new() }
     }
 
     /// The chance that the next coin fails.
     pub(crate) fn failure(&mut self, tally: Tally) -> f64 {
-        let coins = tally.attempts();
-        if coins < FEW {
-            return self.few[(coins * (coins + 1) / 2 + tally.failures) as usize];
+        if tally.attempts() < FEW {
+            return self.prior.predictive_failure(tally);
         }
         if self.known.len() >= MOST_PREDICTIONS {
             self.known.clear();

@@ -152,7 +152,7 @@ pub(crate) fn curve(lanes: &[Lane], rates: &[f64]) -> Vec<f64> {
 
 /// How likelihoods of all bursts are computed at a rate, and what two of them say of between.
 trait Law {
-    type At: Clone;
+    type At;
     /// Intervals of rates to begin with.
     const INTERVALS: usize;
     fn at(&self, lanes: &[Lane], per_second: f64, most: usize) -> Self::At;
@@ -280,12 +280,8 @@ impl Law for Unmarked {
     }
 }
 
-struct Segment<A> {
-    log_low: f64,
-    log_high: f64,
-    low: A,
-    high: A,
-}
+/// Ends of intervals in rising order: `ln` of a rate, and what the law says there.
+type Ends<L> = [(f64, <L as Law>::At)];
 
 fn integrate_with<L: Law>(lanes: &[Lane], prior: &LimitPrior, law: &L) -> Vec<Cell> {
     let most = prior.most();
@@ -293,33 +289,25 @@ fn integrate_with<L: Law>(lanes: &[Lane], prior: &LimitPrior, law: &L) -> Vec<Ce
     let [from, to] = [prior.per_second.low, prior.per_second.high].map(libm::log);
     let at = |log_rate: f64| law.at(lanes, libm::exp(log_rate), most);
     let step = (to - from) / L::INTERVALS as f64;
-    let mut ends: Vec<f64> = (0..=L::INTERVALS).map(|i| from + step * i as f64).collect();
-    let mut values: Vec<L::At> = ends.iter().map(|end| at(*end)).collect();
-    for peak in law.peaks(lanes, &ends, &values) {
-        let place = ends.partition_point(|end| *end < peak);
-        if place > 0 && ends.get(place).is_some_and(|end| *end > peak) {
-            ends.insert(place, peak);
-            values.insert(place, at(peak));
+    let log_rates: Vec<f64> = (0..=L::INTERVALS).map(|i| from + step * i as f64).collect();
+    let values: Vec<L::At> = log_rates.iter().map(|end| at(*end)).collect();
+    let peaks = law.peaks(lanes, &log_rates, &values);
+    let mut ends: Vec<(f64, L::At)> = log_rates.into_iter().zip(values).collect();
+    for peak in peaks {
+        let place = ends.partition_point(|(end, _)| *end < peak);
+        if place > 0 && ends.get(place).is_some_and(|(end, _)| *end > peak) {
+            ends.insert(place, (peak, at(peak)));
         }
     }
-    let mut intervals: Vec<Segment<L::At>> = (1..ends.len())
-        .map(|i| Segment {
-            log_low: ends[i - 1],
-            log_high: ends[i],
-            low: values[i - 1].clone(),
-            high: values[i].clone(),
-        })
-        .collect();
-    let share = |interval: &Segment<L::At>| (interval.log_high - interval.log_low) / (to - from);
     for _ in 0..ROUNDS {
-        let scale = best(&intervals, law, most);
+        let scale = best(&ends, law, most);
         // For each interval the most that it can hold, and what is open of it.
-        let held: Vec<[f64; 2]> = intervals
-            .iter()
-            .map(|interval| {
+        let held: Vec<[f64; 2]> = ends
+            .array_windows()
+            .map(|[(log_low, low), (log_high, high)]| {
                 let (mut held, mut open) = (0.0, 0.0);
                 for (burst, log_prior) in log_prior.iter().enumerate() {
-                    let [worst, best] = law.between(&interval.low, &interval.high, burst);
+                    let [worst, best] = law.between(low, high, burst);
                     if best > scale - 40.0 {
                         let most = libm::exp(log_prior + best - scale);
                         held += most;
@@ -330,61 +318,42 @@ fn integrate_with<L: Law>(lanes: &[Lane], prior: &LimitPrior, law: &L) -> Vec<Ce
                         };
                     }
                 }
-                [held * share(interval), open * share(interval)]
+                let share = (log_high - log_low) / (to - from);
+                [held * share, open * share]
             })
             .collect();
         let total: f64 = held.iter().map(|[held, _]| held).sum();
-        if intervals.len() >= MOST_INTERVALS || held.iter().all(|[_, open]| *open <= OPEN * total) {
+        if held.len() >= MOST_INTERVALS || held.iter().all(|[_, open]| *open <= OPEN * total) {
             break;
         }
-        let mut next = Vec::with_capacity(intervals.len() + 64);
-        for (interval, [_, open]) in intervals.into_iter().zip(held) {
-            if open <= OPEN * total {
-                next.push(interval);
-                continue;
-            }
-            let middle = 0.5 * (interval.log_low + interval.log_high);
-            let value = at(middle);
-            next.push(Segment {
-                log_low: interval.log_low,
-                log_high: middle,
-                low: interval.low,
-                high: value.clone(),
-            });
-            next.push(Segment {
-                log_low: middle,
-                log_high: interval.log_high,
-                low: value,
-                high: interval.high,
-            });
-        }
-        intervals = next;
+        let middles: Vec<f64> = ends
+            .array_windows()
+            .zip(held)
+            .filter(|(_, [_, open])| *open > OPEN * total)
+            .map(|([(log_low, _), (log_high, _)], _)| 0.5 * (log_low + log_high))
+            .collect();
+        ends.extend(middles.into_iter().map(|middle| (middle, at(middle))));
+        ends.sort_by(|a, b| a.0.total_cmp(&b.0));
     }
-    cells(&intervals, law, &log_prior, to - from)
+    cells(&ends, law, &log_prior, to - from)
 }
 
-fn best<L: Law>(intervals: &[Segment<L::At>], law: &L, most: usize) -> f64 {
-    let of = |interval: &Segment<L::At>| {
-        (0..most)
-            .map(|burst| law.between(&interval.low, &interval.high, burst)[1])
-            .fold(f64::NEG_INFINITY, f64::max)
+fn best<L: Law>(ends: &Ends<L>, law: &L, most: usize) -> f64 {
+    let of = |[(_, low), (_, high)]: &[(f64, L::At); 2]| {
+        let of_bursts = (0..most).map(|burst| law.between(low, high, burst)[1]);
+        of_bursts.fold(f64::NEG_INFINITY, f64::max)
     };
-    intervals.iter().map(of).fold(f64::NEG_INFINITY, f64::max)
+    ends.array_windows().map(of).fold(f64::NEG_INFINITY, f64::max)
 }
 
-fn cells<L: Law>(
-    intervals: &[Segment<L::At>],
-    law: &L,
-    log_prior: &[f64],
-    log_range: f64,
-) -> Vec<Cell> {
-    let floor = best(intervals, law, log_prior.len()) - 30.0;
+fn cells<L: Law>(ends: &Ends<L>, law: &L, log_prior: &[f64], log_range: f64) -> Vec<Cell> {
+    let floor = best(ends, law, log_prior.len()) - 30.0;
     let mut cells = Vec::new();
-    for interval in intervals {
-        let log_width = interval.log_high - interval.log_low;
-        let per_second = libm::exp(interval.log_low);
+    for [(log_low, low), (log_high, high)] in ends.array_windows() {
+        let log_width = log_high - log_low;
+        let per_second = libm::exp(*log_low);
         for (i, log_prior) in log_prior.iter().enumerate() {
-            let [worst, best] = law.between(&interval.low, &interval.high, i);
+            let [worst, best] = law.between(low, high, i);
             if best < floor || *log_prior == f64::NEG_INFINITY {
                 continue;
             }

@@ -482,7 +482,8 @@ mod tests {
     fn the_marginal_likelihood_is_that_of_the_population_at_small_and_large_counts() {
         for population in POPULATIONS {
             let prior = RatePrior::of(&population);
-            for n in [1_u64, 5, 64, 65, 300, 4_000, 9_999, 10_001, 40_000, 1_000_000] {
+            // The way of computing changes at 64 and at 10,000: a prediction looks at either side.
+            for n in [1_u64, 5, 63, 64, 65, 300, 4_000, 10_000, 10_001, 40_000, 1_000_000] {
                 for share in [0.0, 0.1, 0.34, 0.7, 1.0] {
                     let f = (share * n as f64) as u64;
                     let t = tally(f, n - f);
@@ -500,31 +501,6 @@ mod tests {
                     let (got, exact) =
                         (prior.predictive_failure(t), population.predictive_failure(t));
                     assert!((got - exact).abs() < 5e-4, "{population:?} {t:?}: {got} {exact}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn no_step_where_the_way_of_computing_changes() {
-        for population in POPULATIONS {
-            let prior = RatePrior::of(&population);
-            for share in [0.0, 0.05, 0.34, 0.5, 1.0] {
-                for last in [SMALL as u64, MANY_ATTEMPTS] {
-                    let f = (share * last as f64) as u64;
-                    let before = tally(f, last - f);
-                    // One success more costs ln P(success).
-                    let after = tally(f, last + 1 - f);
-                    let step = prior.log_marginal(after) - prior.log_marginal(before);
-                    let exact = population.log_marginal(after) - population.log_marginal(before);
-                    let raw = f as f64 / last as f64;
-                    let rest = population.cdf((raw + 0.02).min(1.0)) - population.cdf(raw - 0.02);
-                    if rest > 1e-3 {
-                        assert!(
-                            (step - exact).abs() < 1e-3,
-                            "{population:?} {share} {last}: {step} {exact}"
-                        );
-                    }
                 }
             }
         }

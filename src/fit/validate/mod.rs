@@ -110,12 +110,6 @@ pub enum ValidateError {
         /// Servers of the model.
         expected: usize,
     },
-    /// A training without any rate limit, not even `RateLimit::None`.
-    #[error("group {group}: the training has no rate limit to play with, not even `none`")]
-    NoLimit {
-        /// The group.
-        group: String,
-    },
 }
 
 impl Validation {
@@ -149,15 +143,13 @@ pub fn leave_one_out(
         return Err(ValidateError::TooFew { got: recordings.len() });
     }
     distinct(recordings)?;
-    let mut parts = Vec::with_capacity(recordings.len());
-    for (number, run) in recordings.iter().enumerate() {
+    let of_run = |(number, run): (usize, &&Recording)| {
         let others: Vec<&Recording> =
             (0..recordings.len()).filter(|i| *i != number).map(|i| recordings[i]).collect();
         let training = train(&others, &run.group);
-        let evidence = Evidence { others: &others, earlier: &earlier(recordings, number) };
-        parts.push(part(run, evidence, &training, settings, number)?);
-    }
-    Ok(assemble(None, parts, settings))
+        part(run, &others, &earlier(recordings, number), &training, settings, number)
+    };
+    Ok(assemble(None, recordings.iter().enumerate().map(of_run).collect(), settings))
 }
 
 /// Predicts every recording from a model; nothing is learned but within each run. Only the test of
@@ -177,16 +169,16 @@ pub fn against_model(
         return Err(ValidateError::Nothing);
     }
     distinct(recordings)?;
-    let training = Training::of_model(model);
-    let mut parts = Vec::with_capacity(recordings.len());
-    for (number, run) in recordings.iter().enumerate() {
-        let (got, expected) = (run.group.servers.len(), model.servers());
-        if got != expected {
-            return Err(ValidateError::OtherServers { file: run.file(), got, expected });
-        }
-        let evidence = Evidence { others: &[], earlier: &earlier(recordings, number) };
-        parts.push(part(run, evidence, &training, settings, number)?);
+    let expected = model.servers();
+    if let Some(run) = recordings.iter().find(|run| run.group.servers.len() != expected) {
+        let got = run.group.servers.len();
+        return Err(ValidateError::OtherServers { file: run.file(), got, expected });
     }
+    let training = Training::of_model(model);
+    let of_run = |(number, run): (usize, &&Recording)| {
+        part(run, &[], &earlier(recordings, number), &training, settings, number)
+    };
+    let parts = recordings.iter().enumerate().map(of_run).collect();
     Ok(assemble(Some(model.name.clone()), parts, settings))
 }
 
@@ -221,31 +213,22 @@ struct Part {
     pools: Option<Vec<Pool>>,
 }
 
-/// The recordings that may tell which start a run met, and its rates.
-#[derive(Clone, Copy)]
-struct Evidence<'e, 'r> {
-    /// For scores, the calibration curve and whole runs.
-    others: &'e [&'r Recording],
-    /// For the test of calibration.
-    earlier: &'e [&'r Recording],
-}
-
+/// Which start a run met, and its rates, `others` may tell for scores, the calibration curve and
+/// whole runs, `earlier` for the test of calibration.
 fn part(
     run: &Recording,
-    evidence: Evidence<'_, '_>,
+    others: &[&Recording],
+    earlier: &[&Recording],
     training: &Training,
     settings: Settings,
     number: usize,
-) -> Result<Part, ValidateError> {
-    let believed: Vec<Belief> = beliefs(run, evidence.others, training);
-    if believed.is_empty() {
-        return Err(ValidateError::NoLimit { group: run.group.name.clone() });
-    }
+) -> Part {
+    let believed = beliefs(run, others, training);
     let Predicted { failure, membership } = predict(run, &believed, &training.rates);
     let failed: Vec<bool> = run.attempts.iter().map(|a| !a.outcome.is_success()).collect();
-    let before = beliefs(run, evidence.earlier, training);
+    let before = beliefs(run, earlier, training);
     let judged = Judged {
-        rivals: rivals(run, evidence.others, &believed, training),
+        rivals: rivals(run, others, &believed, training),
         tested: predict(run, &before, &training.rates).failure,
         model: failure,
         failed,
@@ -261,7 +244,7 @@ fn part(
     );
     let seen = observed(run, settings.rules.rules().free_attempts);
     let pools = played.map(|played| pools(&played, seen, run.tells_refusals));
-    Ok(Part {
+    Part {
         run: RunValidation {
             file: run.file(),
             group: run.group.name.clone(),
@@ -273,7 +256,7 @@ fn part(
         },
         judged,
         pools: pools.map(|pools| pools.into_iter().map(|(_, pool)| pool).collect()),
-    })
+    }
 }
 
 /// The simpler predictions of a run. Without other recordings, raw rates are those of this run.
