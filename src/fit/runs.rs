@@ -1,5 +1,6 @@
 //! Runs: recordings of one group in order of time, and the stretches that met one start.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use crate::rates::Tally;
@@ -83,6 +84,18 @@ pub(crate) fn tallies<'a>(
     tallies
 }
 
+/// The order of recordings in time.
+pub(crate) fn by_time(a: &Recording, b: &Recording) -> Ordering {
+    a.started_at_s().total_cmp(&b.started_at_s()).then_with(|| a.file().cmp(&b.file()))
+}
+
+/// Whether two recordings hold the same run.
+pub(crate) fn same_run(a: &Recording, b: &Recording) -> bool {
+    a.group == b.group
+        && a.first_identifier == b.first_identifier
+        && a.started_at_s() == b.started_at_s()
+}
+
 /// Attempts that stand in both recordings: alike to the last bit of time and latency.
 fn shared_attempts(a: &Recording, b: &Recording) -> usize {
     let key = |attempt: &Observed| {
@@ -112,15 +125,10 @@ pub(crate) fn collect(recordings: &[Recording]) -> Result<Runs<'_>, FitError> {
         return Err(FitError::NoTraces);
     }
     for runs in runs.values_mut() {
-        runs.sort_by(|a, b| {
-            a.started_at_s().total_cmp(&b.started_at_s()).then_with(|| a.file().cmp(&b.file()))
-        });
-        for pair in runs.windows(2) {
-            let same = pair[0].first_identifier == pair[1].first_identifier
-                && pair[0].started_at_s() == pair[1].started_at_s();
-            if same {
-                let [a, b] = [0, 1].map(|i| pair[i].file());
-                return Err(FitError::SameRunTwice { a, b });
+        runs.sort_by(|a, b| by_time(a, b));
+        for [a, b] in runs.array_windows() {
+            if same_run(a, b) {
+                return Err(FitError::SameRunTwice { a: a.file(), b: b.file() });
             }
         }
         for (i, a) in runs.iter().enumerate() {

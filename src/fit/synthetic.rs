@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::rates::{Population, Tally};
 use flakelab_core::domain::{Outcome, Purpose, Streams};
 use flakelab_core::stats::{index_below, normal_quantile, uniform_open, uniform01};
-use flakelab_sim::trace::{Config, Group, Observed, ReadOptions, Recording, Row, Trace};
+use flakelab_sim::trace::{Config, Group, Observed, ReadOptions, Recording};
 use flakelab_sim::world::ErrorFamily;
 
 /// The attempts of one start: server and whether it failed, in order of time.
@@ -128,24 +128,20 @@ pub(crate) fn real_recordings() -> Option<Vec<Recording>> {
     Some(Recording::read_all(&paths, &ReadOptions::default()).unwrap())
 }
 
-/// A trace with these outcomes: one attempt a request, ten a second, latency around 1 ms.
-pub(crate) fn trace(config: Config, outcomes: &Outcomes, run: u64) -> Trace {
-    let mut rng = Streams::new(73).stream(Purpose::World, u16::from(config.number()), run);
-    let rows = (1..).zip(outcomes).map(|(request, (server, failed))| Row {
-        session_id: None,
-        config,
-        request_number: request,
-        attempt_number: 1,
-        request_id: format!("{run:012}{request:012}"),
-        strategy: "v4".to_owned(),
-        timestamp: 1_768_900_000.0 + run as f64 * 100.0 + request as f64 * 0.1,
-        server_port: config.first_port() + *server as u16,
-        success: !failed,
-        latency_ms: 0.5 + uniform01(&mut rng),
-        request_complete: true,
-        request_success: !failed,
-        rate_limited: None,
-        start: None,
-    });
-    Trace::new(PathBuf::from(format!("made/run-{run}.csv")), rows.collect())
+/// A run of a config with these outcomes: one attempt a request, ten a second, latency around 1 ms.
+pub(crate) fn run(config: Config, outcomes: &Outcomes, number: u64) -> Recording {
+    let mut rng = Streams::new(73).stream(Purpose::World, u16::from(config.number()), number);
+    let mut attempts = observed(outcomes);
+    for attempt in &mut attempts {
+        attempt.at_s += 1_768_900_000.0 + number as f64 * 100.0;
+        attempt.latency_ms = (0.5 + uniform01(&mut rng)) as f32;
+    }
+    Recording {
+        path: PathBuf::from(format!("made/run-{number}.csv")),
+        group: Group::of_config(config),
+        strategies: vec!["v4".to_owned()],
+        tells_refusals: false,
+        first_identifier: format!("{number:024}"),
+        ..recording(attempts)
+    }
 }

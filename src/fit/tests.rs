@@ -5,22 +5,18 @@ use crate::limits::Conclusion;
 use crate::report::FitReport;
 use crate::runs::FitError;
 use crate::synthetic::{self, real_recordings};
-use flakelab_core::domain::Timestamp;
-use flakelab_sim::trace::{Config, Recording, Row, Trace};
+use flakelab_core::domain::{Outcome, Timestamp};
+use flakelab_sim::trace::{Config, Observed, Recording};
 use flakelab_sim::world::{Document, ErrorFamily, ErrorRateKind, LimitKind, Model, RateLimit};
 
 /// Runs of config 0 in three starts, and one of config 1.
-fn made() -> Vec<Trace> {
+fn made() -> Vec<Recording> {
     let population = ErrorFamily::Uniform { low: 0.02, high: 0.75 };
     let run = |config: usize, start: u64, run: u64| {
         let rates = synthetic::rates(&population, 500 + 7 * start);
-        synthetic::trace(Config::ALL[config], &synthetic::attempts(&rates, 400, 900 + run), run)
+        synthetic::run(Config::ALL[config], &synthetic::attempts(&rates, 400, 900 + run), run)
     };
     vec![run(0, 0, 0), run(0, 0, 1), run(0, 1, 2), run(0, 2, 3), run(0, 2, 4), run(1, 3, 5)]
-}
-
-fn recordings(traces: &[Trace]) -> Vec<Recording> {
-    traces.iter().flat_map(|trace| Recording::of_trace(trace).unwrap()).collect()
 }
 
 fn starts(report: &FitReport, config: usize) -> Vec<usize> {
@@ -30,7 +26,7 @@ fn starts(report: &FitReport, config: usize) -> Vec<usize> {
 
 #[test]
 fn a_whole_fit_finds_starts_and_writes_models_that_read_back() {
-    let report = fit(&recordings(&made())).unwrap();
+    let report = fit(&made()).unwrap();
     assert_eq!(report.configs.len(), 2, "no traces of config 2, no model of it");
     assert_eq!(starts(&report, 0), [1, 1, 2, 3, 3]);
     for config in &report.configs {
@@ -52,7 +48,7 @@ fn a_whole_fit_finds_starts_and_writes_models_that_read_back() {
 
 #[test]
 fn a_fit_does_not_depend_on_the_order_of_files_nor_on_threads() {
-    let mut recordings = recordings(&made());
+    let mut recordings = made();
     let expected = fit(&recordings).unwrap();
     recordings.reverse();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
@@ -61,68 +57,46 @@ fn a_fit_does_not_depend_on_the_order_of_files_nor_on_threads() {
 
 #[test]
 fn config_1_alone_is_fitted_with_a_warning() {
-    let report = fit(&recordings(&made()[5..])).unwrap();
+    let report = fit(&made()[5..]).unwrap();
     let warnings = &report.configs[0].warnings;
     assert!(warnings.iter().any(|w| w.contains("There are no runs of config 0")), "{warnings:?}");
 }
 
 #[test]
 fn refusals_that_were_recorded_are_no_errors() {
-    let mut traces = made();
-    let expected = fit(&recordings(&traces)).unwrap().configs[0].rates.clone();
-    for (i, row) in traces[0].rows.clone().into_iter().enumerate() {
-        let mut refused = row;
-        refused.success = false;
-        refused.rate_limited = Some(true);
-        refused.request_id = format!("{i:024}");
-        refused.request_number += 1_000;
-        traces[0].rows.push(refused);
-    }
-    let report = fit(&recordings(&traces)).unwrap();
-    assert_eq!(report.configs[0].rates, expected);
+    let mut runs = made();
+    let expected = fit(&runs).unwrap().configs[0].rates.clone();
+    let refused = |attempt: &Observed| Observed { outcome: Outcome::RateLimited, ..*attempt };
+    runs[0].attempts = runs[0].attempts.iter().flat_map(|a| [*a, refused(a)]).collect();
+    runs[0].tells_refusals = true;
+    assert_eq!(fit(&runs).unwrap().configs[0].rates, expected);
 }
 
-/// A start in the middle of a file, and the same declared by the file.
 #[test]
-fn a_restart_inside_a_file_is_found_or_taken_as_declared() {
-    let population = ErrorFamily::Uniform { low: 0.02, high: 0.75 };
-    let attempts =
-        |start: u64| synthetic::attempts(&synthetic::rates(&population, start), 500, start);
-    let outcomes = [attempts(500), attempts(507)].concat();
-    let trace = synthetic::trace(Config::ALL[0], &outcomes, 0);
-    let found = fit(&recordings(std::slice::from_ref(&trace))).unwrap();
-    let [run] = found.configs[0].runs.as_slice() else { panic!() };
-    let [(first, 1), (second, 2)] = run.starts.as_slice() else {
-        panic!("{:?} {:?}", run.starts, found.configs[0].starts.searches[0].log_bayes_factor)
-    };
-    // 500 attempts at ten a second.
-    assert!(*first == 0.0 && (second - 50.0).abs() < 2.0, "{:?}", run.starts);
-    let mut declared = trace;
-    for (i, row) in declared.rows.iter_mut().enumerate() {
-        row.start = Some(if i < 300 { "a" } else { "b" }.to_owned());
-    }
-    let report = fit(&recordings(&[declared])).unwrap();
+fn a_restart_that_a_file_declares_stands_in_its_run() {
+    let mut run = made().remove(0);
+    run.declared_starts = vec![(0, "a".to_owned()), (300, "b".to_owned())];
+    let report = fit(&[run]).unwrap();
     let starts = &report.configs[0].runs[0].starts;
-    assert!((starts[1].0 - 30.0).abs() < 0.2 && starts.len() == 2, "{starts:?}");
+    let [(first, 1), (second, 2)] = starts.as_slice() else { panic!("{starts:?}") };
+    // 300 attempts at ten a second.
+    assert!(*first == 0.0 && (second - 30.0).abs() < 0.2, "{starts:?}");
 }
 
 #[test]
 fn a_rate_limit_with_marked_refusals_is_found_and_goes_into_the_model() {
     let limit = RateLimit::TokenBucket { per_second: 6.0, burst: 4.0 };
-    let mut trace = made().remove(5);
-    let mut limiters = vec![limit.limiter(0.0); 10];
-    let begin = trace.rows[0].timestamp;
-    for (i, row) in trace.rows.iter_mut().enumerate() {
+    let mut run = made().remove(5);
+    run.tells_refusals = true;
+    let (mut limiter, begin) = (limit.limiter(0.0), run.started_at_s());
+    for (i, attempt) in run.attempts.iter_mut().enumerate() {
         // Fifteen a second at one server.
-        row.server_port = 5000;
-        row.timestamp = begin + i as f64 / 15.0;
-        let now = Timestamp::from_secs_f64(row.timestamp - begin);
-        let refused = !limiters[0].accept(now);
-        row.success &= !refused;
-        row.rate_limited = Some(refused);
-        (row.request_complete, row.request_success) = (row.success, row.success);
+        (attempt.server, attempt.at_s) = (0, begin + i as f64 / 15.0);
+        if !limiter.accept(Timestamp::from_secs_f64(attempt.at_s - begin)) {
+            attempt.outcome = Outcome::RateLimited;
+        }
     }
-    let report = fit(&recordings(&[trace])).unwrap();
+    let report = fit(&[run]).unwrap();
     let config = &report.configs[0];
     let conclusion = config.rate_limit.inference.conclusion;
     assert_eq!(conclusion, Conclusion::Found, "{:?}", config.rate_limit);
@@ -137,17 +111,12 @@ fn a_rate_limit_with_marked_refusals_is_found_and_goes_into_the_model() {
 #[test]
 fn recordings_that_cannot_be_counted_on_are_refused() {
     assert!(matches!(fit(&[]), Err(FitError::NoTraces)));
-    let traces = made();
-    let twice = [traces[0].clone(), traces[1].clone(), traces[0].clone()];
-    let twice = fit(&recordings(&twice));
+    let runs = made();
+    let twice = fit(&[runs[0].clone(), runs[1].clone(), runs[0].clone()]);
     assert!(matches!(twice, Err(FitError::SameRunTwice { .. })), "{twice:?}");
-    let mut refused = traces[0].clone();
-    let refuse = |row: &mut Row| (row.success, row.rate_limited) = (false, Some(true));
-    refused.rows.iter_mut().for_each(refuse);
-    for row in &mut refused.rows {
-        (row.request_complete, row.request_success) = (false, false);
-    }
-    assert!(matches!(fit(&recordings(&[refused])), Err(FitError::OnlyRefusals { .. })));
+    let mut refused = runs[0].clone();
+    refused.attempts.iter_mut().for_each(|attempt| attempt.outcome = Outcome::RateLimited);
+    assert!(matches!(fit(&[refused]), Err(FitError::OnlyRefusals { .. })));
 }
 
 /// What `traces/README.md` says of the recordings, and what else they show.

@@ -1,4 +1,4 @@
-//! What to keep in mind about a fit, as sentences.
+//! What to keep in mind about a fit, as sentences, and where a model comes from, as a table.
 
 use toml::{Table, Value};
 
@@ -221,8 +221,6 @@ fn start_warnings(fit: &ConfigFit, warnings: &mut Vec<String>) {
     }
 }
 
-// ---- Where a model comes from, in a table that goes into its file.
-
 /// Significant digits of numbers in a provenance table.
 const DIGITS: usize = 6;
 
@@ -381,8 +379,6 @@ fn rate_limit(fit: &ConfigFit) -> Value {
         ("refusals", count(fit.runs.iter().map(|run| run.refusals).sum())),
     ])
 }
-
-// ---- Numbers as models show them: few significant digits, still within the model's ranges.
 
 /// Significant digits of the numbers in a model.
 const MODEL_DIGITS: usize = 5;

@@ -180,8 +180,6 @@ impl Basis {
     }
 }
 
-// ---- A forecast: for every strategy and metric the values that simulated runs had.
-
 /// Predictive distributions of live runs, all on one basis.
 #[derive(Debug, Clone)]
 pub struct Forecast {

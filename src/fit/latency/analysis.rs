@@ -401,8 +401,6 @@ mod tests {
         assert!((tail(&family, &[0.5, 3.0]).chance_of_longest - 0.4375).abs() < 1e-9);
     }
 
-    // ---- The latency of made recordings.
-
     fn rng(seed: u64) -> ChaCha8Rng {
         Streams::new(seed).stream(Purpose::World, 0, 0)
     }

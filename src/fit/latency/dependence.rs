@@ -10,7 +10,7 @@
 //! When not to use it: as proof of a cause. A strategy that retries on one server makes servers
 //! differ in whatever retries do.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use rand::Rng;
 use rayon::prelude::*;
@@ -478,8 +478,6 @@ fn between_groups(groups: &[usize], count: usize) -> impl Fn(&[f64]) -> f64 {
     }
 }
 
-// ---- What follows for simulations that are about as fast as the recordings.
-
 /// A dependence is called one below this adjusted p-value.
 const LEVEL: f64 = 0.05;
 
@@ -498,7 +496,6 @@ fn follows(
             .to_owned();
     }
     let (median_ms, slow_ms) = typical;
-    let mut text = String::new();
     let difference = (test.effect - 1.0).abs() * median_ms;
     let is_small = between_requests_ms.is_some_and(|budget| difference < NEGLIGIBLE * budget);
     let verdict = if is_small {
@@ -513,41 +510,34 @@ fn follows(
         }
         None => format!("{difference:.2} ms"),
     };
-    let _ = match test.factor {
-        LatencyFactor::Server => write!(text, "Servers' medians differ by {budget}: {verdict}."),
-        LatencyFactor::AttemptNumber => {
-            let which = if test.effect < 1.0 { "faster" } else { "slower" };
-            write!(text, "Retries are {which} by {budget}: {verdict}.")
-        }
-        LatencyFactor::Run => write!(
-            text,
+    let of_two = |which: &str| {
+        let how = if test.effect < 1.0 { "faster" } else { "slower" };
+        format!("{which} are {how} by {budget}: {verdict}.")
+    };
+    match test.factor {
+        LatencyFactor::Server => format!("Servers' medians differ by {budget}: {verdict}."),
+        LatencyFactor::AttemptNumber => of_two("Retries"),
+        LatencyFactor::Run => format!(
             "Runs' medians differ by {budget}: {verdict}; one distribution describes all runs, \
                  not each."
         ),
-        LatencyFactor::Outcome => {
-            let which = if test.effect < 1.0 { "faster" } else { "slower" };
-            write!(text, "Failures are {which} by {budget}: {verdict}.")
-        }
-        LatencyFactor::Previous => write!(
-            text,
-            "Neighbours are alike, which simulations leave out: quantiles of single attempts \
-                 are right, sums over the attempts of one request spread a little more in truth."
-        ),
-        LatencyFactor::SlowSpell => write!(
-            text,
+        LatencyFactor::Outcome => of_two("Failures"),
+        LatencyFactor::Previous => "Neighbours are alike, which simulations leave out: quantiles \
+                                    of single attempts are right, sums over the attempts of one \
+                                    request spread a little more in truth."
+            .to_owned(),
+        LatencyFactor::SlowSpell => format!(
             "Attempts slower than {:.1} ms come in spells ({:.0} % follow another, 2 % would \
                  by chance): simulations spread them evenly, so one request rarely meets two.",
             slow_ms,
             100.0 * test.effect
         ),
-        LatencyFactor::TimeInRun => write!(
-            text,
+        LatencyFactor::TimeInRun => format!(
             "{} runs are slow {:.1} s after they begin: more likely the client's doing than the \
                  servers'; the fitted tail holds it and may be too long.",
             test.statistic, test.effect
         ),
-    };
-    text
+    }
 }
 
 #[cfg(test)]
@@ -598,8 +588,6 @@ mod tests {
         assert!((lag_1(&scores, &series) - 0.6).abs() < 0.2);
         assert!(lag_1(&whitened(&scores, &series), &series).abs() < 0.2);
     }
-
-    // ---- False alarms and power of the tests of dependence, on made records.
 
     /// How attempts of a made record come about.
     #[derive(Default)]

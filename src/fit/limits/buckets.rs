@@ -21,7 +21,7 @@
 use std::f64::consts::TAU;
 
 use crate::limits::family::Cell;
-use crate::limits::lane::{Answer, Counts, Lane, log_slip_odds};
+use crate::limits::lane::{Answer, Counts, LOG_SLIP_ODDS, Lane};
 use crate::limits::prior::{LimitPrior, to_digits};
 use flakelab_core::stats::log_sum_exp;
 use flakelab_sim::world::RateLimit;
@@ -166,7 +166,7 @@ struct Marked;
 
 impl Misfits {
     fn of_burst(&self, i: usize) -> f64 {
-        f64::from(self.accepted[i] + self.refused[i]) * log_slip_odds()
+        f64::from(self.accepted[i] + self.refused[i]) * LOG_SLIP_ODDS
     }
 }
 
@@ -186,7 +186,7 @@ impl Law for Marked {
     fn between(&self, low: &Misfits, high: &Misfits, i: usize) -> [f64; 2] {
         let worst = low.accepted[i] + high.refused[i];
         let best = high.accepted[i] + low.refused[i];
-        [f64::from(worst) * log_slip_odds(), f64::from(best) * log_slip_odds()]
+        [f64::from(worst) * LOG_SLIP_ODDS, f64::from(best) * LOG_SLIP_ODDS]
     }
 }
 
@@ -205,7 +205,7 @@ impl Unmarked {
         let mut gain: f64 = lanes.iter().map(|lane| lane.most_gain).sum();
         for (lane, pauses_s) in lanes.iter().zip(&self.pauses_s) {
             // What the lanes so far came to and the others could come to pays for slips.
-            let most_slips = ((value + gain + HOPELESS) / -log_slip_odds()) as i64;
+            let most_slips = ((value + gain + HOPELESS) / -LOG_SLIP_ODDS) as i64;
             let counts = replay(lane, pauses_s, per_second, burst as f64, most_slips);
             if counts.slips > most_slips {
                 return (f64::NEG_INFINITY, true);
@@ -492,7 +492,7 @@ fn log_likelihood(
     let mut gain: f64 = lanes.iter().map(|lane| lane.most_gain).sum();
     for (lane, of_phase) in lanes.iter().zip(refills) {
         // What the lanes so far came to and the others could come to pays for slips.
-        let most_slips = ((total + gain - floor) / -log_slip_odds()) as i64 + 1;
+        let most_slips = ((total + gain - floor) / -LOG_SLIP_ODDS) as i64 + 1;
         let mut values = [0.0; PHASES];
         for (value, refills) in values.iter_mut().zip(of_phase) {
             let counts = replay(lane, refills, mean, burst, most_slips);

@@ -81,6 +81,8 @@ pub struct LimitFamily {
     pub(crate) cells: Vec<Cell>,
 }
 
+const UNKNOWN: Interval = Interval { low: f64::INFINITY, high: f64::INFINITY };
+
 impl LimitFamily {
     /// A family from its cells; `base` and `none` are `ln` likelihoods of the lanes.
     pub(crate) fn new(kind: LimitKind, mut cells: Vec<Cell>, base: f64, none: f64) -> Self {
@@ -95,21 +97,17 @@ impl LimitFamily {
             probability: 0.0,
             log_bayes_factor_against_none: relative - none,
             estimate: RateLimit::None,
-            capacity: Interval { low: f64::INFINITY, high: f64::INFINITY },
-            window_s: Interval { low: f64::INFINITY, high: f64::INFINITY },
-            per_second: Interval { low: f64::INFINITY, high: f64::INFINITY },
+            capacity: UNKNOWN,
+            window_s: UNKNOWN,
+            per_second: UNKNOWN,
             best_log_likelihood: best - none,
             cells,
         };
         family.estimate = family.most_probable();
-        let range = |parameter| Interval {
-            low: family.quantile(parameter, 0.025),
-            high: family.quantile(parameter, 0.975),
-        };
-        let [capacity, window_s, per_second] =
-            [LimitParameter::Capacity, LimitParameter::WindowS, LimitParameter::PerSecond]
-                .map(range);
-        Self { capacity, window_s, per_second, ..family }
+        family.capacity = family.range(LimitParameter::Capacity);
+        family.window_s = family.range(LimitParameter::WindowS);
+        family.per_second = family.range(LimitParameter::PerSecond);
+        family
     }
 
     /// Given that this is the family, the probability that a parameter is below a value, and that
@@ -138,10 +136,10 @@ impl LimitFamily {
         self.cells.iter().map(move |cell| libm::exp(cell.log_mass - top))
     }
 
-    /// The quantile of a parameter.
-    fn quantile(&self, parameter: LimitParameter, p: f64) -> f64 {
+    /// 95 % of the posterior of a parameter.
+    fn range(&self, parameter: LimitParameter) -> Interval {
         let sorted = self.sorted(parameter, |_| true);
-        quantile_of(&sorted, p)
+        Interval { low: quantile_of(&sorted, 0.025), high: quantile_of(&sorted, 0.975) }
     }
 
     /// (lower end, upper end, weight) of a parameter in the cells that are meant, sorted.

@@ -12,7 +12,7 @@
 
 use crate::limits::buckets::{curve, integrate, integrate_sinusoidal};
 use crate::limits::family::{Cell, LimitFamily};
-use crate::limits::lane::{Answer, Counts, Lane, Pressure, SPANS_S, log_slip_odds};
+use crate::limits::lane::{Answer, Counts, LOG_SLIP_ODDS, Lane, Pressure, SPANS_S};
 use crate::limits::prior::{LimitPrior, to_digits};
 use crate::limits::windows::{fixed, sliding};
 use crate::rates::RatePrior;
@@ -200,8 +200,6 @@ fn draws(families: &[LimitFamily]) -> Vec<RateLimit> {
     draws
 }
 
-// ---- What may be claimed, why, and which load would decide the rest.
-
 /// A limit is claimed at this Bayes factor against none.
 const CLAIMED: f64 = 100.0;
 
@@ -285,7 +283,7 @@ fn contradictions(family: &LimitFamily, pressed: &Pressure) -> f64 {
     if !pressed.marked {
         return 0.0;
     }
-    family.best_log_likelihood / log_slip_odds() + pressed.refused as f64
+    family.best_log_likelihood / LOG_SLIP_ODDS + pressed.refused as f64
 }
 
 fn probabilities(families: &[LimitFamily]) -> String {
@@ -678,6 +676,6 @@ mod tests {
         );
         let [low, high] = [0.0, 1.0].map(|share| best.at(share).per_second());
         assert!((low - 7.3).abs() < 0.01 && high / low < 1.0 + 1e-3, "{low} {high}");
-        assert!(best.log_mass > 4.0 * log_slip_odds());
+        assert!(best.log_mass > 4.0 * LOG_SLIP_ODDS);
     }
 }

@@ -149,7 +149,7 @@ impl Lane {
     pub(crate) fn log_likelihood(&self, counts: Counts) -> f64 {
         let slips = counts.slips as f64;
         if self.marked {
-            return slips * log_slip_odds();
+            return slips * LOG_SLIP_ODDS;
         }
         let taken = self.of_taken.get(counts.taken as usize).copied().unwrap_or(f64::NEG_INFINITY);
         taken + slips * libm::log(SLIP)
@@ -201,11 +201,8 @@ impl Counts {
     }
 }
 
-/// `ln` of the odds of a slip: what one costs where 429 is marked.
-pub(crate) fn log_slip_odds() -> f64 {
-    // ln(0.001) - ln(0.999), written out: it is needed for every cell of every phase.
-    -6.906_754_778_648_554
-}
+/// `ln` of the odds of a slip, ln(0.001) - ln(0.999): what one costs where 429 is marked.
+pub(crate) const LOG_SLIP_ODDS: f64 = -6.906_754_778_648_554;
 
 /// Spans in which attempts at one server are counted, in seconds.
 pub(crate) const SPANS_S: [f64; 4] = [0.01, 0.1, 1.0, 10.0];
@@ -257,7 +254,7 @@ mod tests {
 
     #[test]
     fn the_cost_of_a_slip_is_that_of_its_odds() {
-        assert!((log_slip_odds() - libm::log(SLIP / (1.0 - SLIP))).abs() < 1e-12);
+        assert!((LOG_SLIP_ODDS - libm::log(SLIP / (1.0 - SLIP))).abs() < 1e-12);
     }
 
     #[test]

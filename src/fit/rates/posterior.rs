@@ -289,32 +289,26 @@ mod tests {
     }
 
     #[test]
-    fn one_attempt_has_the_evidence_of_the_priors_mean_error_rate() {
-        // By symmetry all hyper-priors expect a mean error rate of 1/2.
-        let fit = fit_error_rates_among(&[tallies([(1, 0)])], &ErrorRateKind::ALL).unwrap();
-        assert_eq!(fit.families.len(), 4);
-        for family in &fit.families {
-            assert!((family.log_evidence - 0.5_f64.ln()).abs() < 0.002, "{family:?}");
-            assert!((family.probability - 0.25).abs() < 0.001);
-        }
-    }
-
-    #[test]
-    fn two_failures_of_one_server_have_the_evidence_of_the_mean_square_rate() {
-        let fit = fit_error_rates_among(&[tallies([(2, 0)])], &ErrorRateKind::ALL).unwrap();
-        // Uniform: the mean of (a^2 + ab + b^2) / 3 over independent uniform a, b.
-        // Beta: E[m^2 + m (1 - m) correlation] = 1/3 + 1/12; the same for the mixture, as either
-        // mean of the ordered pair is uniform when the pair is taken in random order and the
-        // weight is symmetric.
+    fn failures_of_one_server_have_the_evidence_of_the_mean_rate_and_of_the_mean_square() {
+        // By symmetry all hyper-priors expect a mean error rate of 1/2. The square, uniform: the
+        // mean of (a^2 + ab + b^2) / 3 over independent uniform a, b. Beta:
+        // E[m^2 + m (1 - m) correlation] = 1/3 + 1/12; the same for the mixture, as either mean of
+        // the ordered pair is uniform when the pair is taken in random order and the weight is
+        // symmetric.
         let expected = [
             (ErrorRateKind::Uniform, (2.0 / 3.0 + 0.25) / 3.0),
             (ErrorRateKind::Beta, 5.0 / 12.0),
             (ErrorRateKind::BetaMixture, 5.0 / 12.0),
             (ErrorRateKind::Fixed, 1.0 / 3.0),
         ];
-        for (family, evidence) in expected {
-            let got = fit.family(family).unwrap().log_evidence;
-            assert!((got - f64::ln(evidence)).abs() < 0.003, "{family:?} {got}");
+        let [one, two] = [1, 2].map(|failures| {
+            fit_error_rates_among(&[tallies([(failures, 0)])], &ErrorRateKind::ALL).unwrap()
+        });
+        for (family, square) in expected {
+            let [one, two] = [&one, &two].map(|fit| fit.family(family).unwrap());
+            assert!((one.log_evidence - 0.5_f64.ln()).abs() < 0.002, "{one:?}");
+            assert!((one.probability - 0.25).abs() < 0.001);
+            assert!((two.log_evidence - f64::ln(square)).abs() < 0.003, "{two:?}");
         }
     }
 

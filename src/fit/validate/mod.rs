@@ -9,6 +9,7 @@ mod one_step;
 mod training;
 mod whole_run;
 
+use crate::runs::same_run;
 use crate::validate::one_step::{Judged, Predicted, judge, predict};
 use crate::validate::training::{Belief, beliefs, same_start};
 use crate::validate::whole_run::{Counts, Pool, check_rules, observed, replicate, test};
@@ -194,12 +195,7 @@ fn earlier<'a>(recordings: &[&'a Recording], number: usize) -> Vec<&'a Recording
 
 fn distinct(recordings: &[&Recording]) -> Result<(), ValidateError> {
     for (i, a) in recordings.iter().enumerate() {
-        let same = |b: &&&Recording| {
-            a.group == b.group
-                && a.first_identifier == b.first_identifier
-                && a.started_at_s() == b.started_at_s()
-        };
-        if let Some(b) = recordings[i + 1..].iter().find(same) {
+        if let Some(b) = recordings[i + 1..].iter().find(|b| same_run(a, b)) {
             return Err(ValidateError::SameRunTwice { a: a.file(), b: b.file() });
         }
     }

@@ -8,7 +8,7 @@
 use crate::learn::{Learned, borrows_rates, learn};
 use crate::limits::Conclusion;
 use crate::rates::{ErrorRateFit, Population, RatePrior, Tally};
-use crate::runs::tallies;
+use crate::runs::{by_time, tallies};
 use crate::starts::{Place, StartBoundary};
 use flakelab_core::domain::{Purpose, Streams, Timestamp};
 use flakelab_core::stats::{log_sum_exp, quantile, uniform_open};
@@ -317,8 +317,6 @@ fn replay(run: &Recording, mut limiter: Limiter, server: usize, rates: &Rates) -
     (rates.log_marginal(server, tally) + slips * libm::log(CLOCK_SLIP), tally)
 }
 
-// ---- The training that the fit gives, from other recordings than the one to be predicted.
-
 /// Draws of the population, and at most so many of the limit.
 const DRAWS: usize = 64;
 
@@ -356,9 +354,7 @@ pub fn learned_training(others: &[&Recording], group: &Group) -> Training {
 fn of_group<'a>(others: &[&'a Recording], meant: impl Fn(&Group) -> bool) -> Vec<&'a Recording> {
     let mut runs: Vec<&Recording> =
         others.iter().copied().filter(|other| meant(&other.group)).collect();
-    runs.sort_by(|a, b| {
-        a.started_at_s().total_cmp(&b.started_at_s()).then_with(|| a.file().cmp(&b.file()))
-    });
+    runs.sort_by(|a, b| by_time(a, b));
     runs
 }
 
