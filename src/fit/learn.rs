@@ -64,7 +64,7 @@ pub(crate) fn borrows_rates(runs: &[&Recording]) -> bool {
     })
 }
 
-fn is_config(group: &Group, number: u8) -> bool {
+pub(crate) fn is_config(group: &Group, number: u8) -> bool {
     group.config.is_some_and(|config| config.number() == number)
 }
 
@@ -103,7 +103,6 @@ fn fit_group(runs: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Result<Con
         assumptions,
         held_out,
         starts: learned.starts.clone(),
-        rounds: learned.rounds,
         settled: learned.settled,
         rates_fitted_on: if learned.borrowed { "0".to_owned() } else { group.name.clone() },
         rates: learned.rates,
@@ -178,7 +177,6 @@ fn summaries(runs: &[&Recording], learned: &Learned) -> Vec<RunSummary> {
         .map(|run| RunSummary {
             file: run.file(),
             strategies: run.strategies.clone(),
-            started_at_s: run.started_at_s(),
             seconds: run.attempts.last().map_or(0.0, |last| last.at_s - run.started_at_s()),
             starts: Vec::new(),
             attempts: run.attempts.len(),
@@ -193,8 +191,9 @@ fn summaries(runs: &[&Recording], learned: &Learned) -> Vec<RunSummary> {
             run.refusals += (&mut refused).take(stretch.attempts.len()).filter(|r| **r).count();
             // A jump of the clock begins a stretch, but no start.
             if run.starts.last().is_none_or(|(_, last)| *last != number) {
-                let first = runs[stretch.recording].attempts[stretch.attempts.start].at_s;
-                run.starts.push((first - run.started_at_s, number));
+                let recorded = runs[stretch.recording];
+                let first = recorded.attempts[stretch.attempts.start].at_s;
+                run.starts.push((first - recorded.started_at_s(), number));
             }
         }
     }
@@ -321,7 +320,6 @@ fn first_half<'a>(start: &Start<'a>, refused: &[bool]) -> (Start<'a>, Vec<bool>)
 /// Rounds of starts, rates and limit; on real data two or three suffice.
 const MOST_ROUNDS: usize = 8;
 
-/// What recordings of one group taught.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Learned {
     /// When the servers were started anew; positions are those of the recordings.
@@ -330,14 +328,11 @@ pub(crate) struct Learned {
     pub(crate) rates: ErrorRateFit,
     /// Whether the rates were handed in.
     pub(crate) borrowed: bool,
-    /// The rate limit.
     pub(crate) limit: LimitInference,
     /// For each start, for each of its attempts in order of time: whether it was refused, as far
     /// as is known, or is taken to have been.
     pub(crate) refused: Vec<Vec<bool>>,
-    /// Rounds until nothing changed.
-    pub(crate) rounds: usize,
-    /// Whether that was before the limit of rounds.
+    /// Whether nothing changed any more before the limit of rounds.
     pub(crate) settled: bool,
 }
 
@@ -389,8 +384,8 @@ pub(crate) fn learn(recordings: &[&Recording], borrowed: Option<&ErrorRateFit>) 
         let settled = last.as_ref().is_some_and(same)
             || first.take().is_some_and(|first| first.starts == now.0.starts);
         if settled || round == MOST_ROUNDS {
-            let (starts, borrowed, rounds) = (now.0, borrowed.is_some(), round);
-            return Some(Learned { starts, rates, borrowed, limit, refused, rounds, settled });
+            let (starts, borrowed) = (now.0, borrowed.is_some());
+            return Some(Learned { starts, rates, borrowed, limit, refused, settled });
         }
         marked =
             if tells || now.1.is_none() { Vec::new() } else { mark(recordings, &now.0, &refused) };

@@ -30,8 +30,7 @@ pub mod validate;
 mod words;
 
 pub use self::checks::{
-    AssumptionTest, Check, Effect, Goodness, HeldOut, Homogeneity, RECORDED_INPUTS_ONLY,
-    assumptions, goodness, held_out, unrecorded_inputs,
+    AssumptionTest, Check, Effect, Goodness, HeldOut, Homogeneity, assumptions, goodness, held_out,
 };
 pub use self::forecast::{
     Basis, Forecast, Judgement, LiveRequest, LiveRun, MetricForecast, OverheadSummary,

@@ -29,9 +29,7 @@ pub struct ConfigFit {
     pub runs: Vec<RunSummary>,
     /// When the servers were started anew, and the evidence.
     pub starts: Starts,
-    /// Rounds of starts, rates and limit until nothing changed.
-    pub rounds: usize,
-    /// Whether that was before the limit of rounds.
+    /// Whether starts, rates and limit settled on each other before the limit of rounds.
     pub settled: bool,
     /// Chi-squares: over all runs, over the runs of each day, within each start of several runs.
     pub homogeneity: Vec<Homogeneity>,
@@ -64,8 +62,6 @@ pub struct RunSummary {
     pub file: String,
     /// The strategies that chose the servers.
     pub strategies: Vec<String>,
-    /// When the first attempt was sent, Unix time in seconds.
-    pub started_at_s: f64,
     /// Seconds from the first attempt to the last.
     pub seconds: f64,
     /// Starts that it met: seconds into the run, and the start's number from 1. The first at 0.

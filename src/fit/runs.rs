@@ -84,12 +84,10 @@ pub(crate) fn tallies<'a>(
     tallies
 }
 
-/// The order of recordings in time.
 pub(crate) fn by_time(a: &Recording, b: &Recording) -> Ordering {
     a.started_at_s().total_cmp(&b.started_at_s()).then_with(|| a.file().cmp(&b.file()))
 }
 
-/// Whether two recordings hold the same run.
 pub(crate) fn same_run(a: &Recording, b: &Recording) -> bool {
     a.group == b.group
         && a.first_identifier == b.first_identifier

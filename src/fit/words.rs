@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use crate::checks::{RECORDED_INPUTS_ONLY, unrecorded_inputs};
+use crate::checks::unrecorded_inputs;
 use crate::latency::OutcomeLatency;
 use crate::limits::{Conclusion, LimitFamily};
 use crate::rates::FamilyFit;
@@ -25,7 +25,6 @@ const DOUBTFUL: f64 = 0.05;
 /// With fewer servers, counted at each start, the hyper-prior speaks louder than the data.
 const FEW_SERVERS: usize = 20;
 
-/// All of them.
 pub(crate) fn warnings(fit: &ConfigFit) -> Vec<String> {
     let mut warnings = Vec::new();
     choice_warnings(fit, &mut warnings);
@@ -89,7 +88,7 @@ fn choice_warnings(fit: &ConfigFit, warnings: &mut Vec<String>) {
             fit.prior.mean()
         ));
     }
-    warnings.extend(unrecorded_inputs(&strategies, &RECORDED_INPUTS_ONLY));
+    warnings.extend(unrecorded_inputs(&strategies));
 }
 
 fn error_rate_warnings(fit: &ConfigFit, warnings: &mut Vec<String>) {
@@ -101,9 +100,8 @@ fn error_rate_warnings(fit: &ConfigFit, warnings: &mut Vec<String>) {
              of {name}, and a fit to them would take refusals for errors.",
             fit.rates_fitted_on
         ));
-    } else if limited && fit.rate_limit.inference.pressed.marked {
-        // Refusals are marked: its own failures are errors.
-    } else if limited {
+    } else if limited && !fit.rate_limit.inference.pressed.marked {
+        // Where refusals are marked, its own failures are errors.
         warnings.push(format!(
             "There are no runs of config 0, so the error rates are fitted to the failures of \
              {name} itself, where refusals hide: they may be too high."
@@ -232,16 +230,8 @@ fn count(n: usize) -> Value {
     Value::Integer(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
-fn text(s: impl Into<String>) -> Value {
-    Value::String(s.into())
-}
-
 fn ends(interval: Interval) -> Value {
     Value::Array(vec![number(interval.low), number(interval.high)])
-}
-
-fn texts<'a>(texts: impl IntoIterator<Item = &'a String>) -> Value {
-    Value::Array(texts.into_iter().map(text).collect())
 }
 
 /// A table of those entries that say something: a BIC of equal values is infinite.
@@ -251,7 +241,6 @@ fn table(entries: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
     Value::Table(entries.map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
-/// The `[provenance]` table of a model.
 pub(crate) fn provenance(fit: &ConfigFit) -> Table {
     let attempts = fit.runs.iter().map(|run| run.attempts).sum();
     let traces: Vec<String> = fit
@@ -264,17 +253,17 @@ pub(crate) fn provenance(fit: &ConfigFit) -> Table {
         })
         .collect();
     let mut entries = vec![
-        ("assumed", Value::Boolean(fit.rate_limit.assumed || fit.latency.is_none())),
+        ("assumed", Value::from(fit.rate_limit.assumed || fit.latency.is_none())),
         ("attempts", count(attempts)),
         ("checks", checks(fit)),
         ("error_rate", error_rate(fit)),
         ("rate_limit", rate_limit(fit)),
-        ("reason", text(reason(fit))),
+        ("reason", Value::from(reason(fit))),
         ("runs", count(fit.runs.len())),
-        ("source", text("flakelab fit")),
+        ("source", Value::from("flakelab fit")),
         ("starts", count(fit.starts.starts.len())),
-        ("traces", texts(&traces)),
-        ("warnings", texts(&fit.warnings)),
+        ("traces", Value::from(traces)),
+        ("warnings", Value::from(fit.warnings.clone())),
     ];
     if let Some(latency) = &fit.latency {
         let mut parts = vec![("attempts_or_successes", of_latency(&latency.success))];
@@ -282,7 +271,7 @@ pub(crate) fn provenance(fit: &ConfigFit) -> Table {
         entries.push(("latency", table(parts)));
     }
     if fit.group.config.is_none() {
-        entries.push(("servers", texts(&fit.group.servers)));
+        entries.push(("servers", Value::from(fit.group.servers.clone())));
     }
     entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
@@ -303,7 +292,7 @@ fn reason(fit: &ConfigFit) -> &'static str {
 fn error_rate(fit: &ConfigFit) -> Value {
     let family = |family: &FamilyFit| {
         let mut entries = Table::new();
-        entries.insert("family".to_owned(), text(family.family.name()));
+        entries.insert("family".to_owned(), Value::from(family.family.name()));
         entries.insert("log_evidence".to_owned(), number(family.log_evidence));
         entries.insert("probability".to_owned(), number(family.probability));
         // Of fixed rates each port's would stand here; they are no population.
@@ -314,9 +303,12 @@ fn error_rate(fit: &ConfigFit) -> Value {
         Value::Table(entries)
     };
     table([
-        ("estimate", text("posterior means of the hyperparameters; _95: credible intervals")),
+        (
+            "estimate",
+            Value::from("posterior means of the hyperparameters; _95: credible intervals"),
+        ),
         ("families", Value::Array(fit.rates.families.iter().map(family).collect())),
-        ("fitted_on", text(format!("group {}", fit.rates_fitted_on))),
+        ("fitted_on", Value::from(format!("group {}", fit.rates_fitted_on))),
         ("raw_mean", number(fit.goodness.raw_mean)),
         ("servers", count(fit.goodness.servers)),
     ])
@@ -348,7 +340,7 @@ fn of_latency(fit: &OutcomeLatency) -> Value {
     table([
         ("attempts", count(fit.attempts)),
         ("bic", number(chosen.bic)),
-        ("family", text(chosen.name())),
+        ("family", Value::from(chosen.name())),
         ("ks", number(chosen.ks_distance)),
         ("p", number(fit.p_value)),
     ])
@@ -364,18 +356,18 @@ fn rate_limit(fit: &ConfigFit) -> Value {
     };
     let family = |family: &LimitFamily| {
         table([
-            ("kind", text(family.kind.to_string())),
+            ("kind", Value::from(family.kind.to_string())),
             ("log_bayes_factor_against_none", number(family.log_bayes_factor_against_none)),
             ("probability", number(family.probability)),
         ])
     };
     table([
-        ("advice", text(inference.advice.clone())),
-        ("assumed", Value::Boolean(fit.rate_limit.assumed)),
-        ("conclusion", text(conclusion)),
+        ("advice", Value::from(inference.advice.clone())),
+        ("assumed", Value::from(fit.rate_limit.assumed)),
+        ("conclusion", Value::from(conclusion)),
         ("families", Value::Array(inference.families.iter().map(family).collect())),
         ("log_bayes_factor_against_none", number(inference.log_bayes_factor)),
-        ("reason", text(fit.rate_limit.reason.clone())),
+        ("reason", Value::from(fit.rate_limit.reason.clone())),
         ("refusals", count(fit.runs.iter().map(|run| run.refusals).sum())),
     ])
 }
@@ -399,7 +391,6 @@ pub(crate) fn for_model<F: Families>(fitted: &F) -> F {
     fitted.mapped(round)
 }
 
-/// Latencies for a model.
 pub(crate) fn rounded_latency(latency: &Latency) -> Latency {
     Latency {
         success: latency.success.rounded(round),

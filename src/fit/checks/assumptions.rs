@@ -40,11 +40,6 @@ pub struct Effect {
 pub struct AssumptionTest {
     /// What is tested, in a few words.
     pub name: &'static str,
-    /// The question that it answers.
-    pub question: &'static str,
-    /// A standard normal variable if the assumption holds, or a chi-square where classes are
-    /// compared.
-    pub statistic: f64,
     /// Two-sided; 1 when there was nothing to test.
     pub p_value: f64,
     /// Adjusted by Holm for all tests that were made; 1 when there was nothing to test.
@@ -64,29 +59,26 @@ impl AssumptionTest {
     }
 }
 
-/// What is asked, and what an answer means.
-struct Question {
+/// What is compared, and what an answer means.
+struct Assumption {
     name: &'static str,
-    question: &'static str,
     of: &'static str,
     holds: &'static str,
     fails_more: &'static str,
     fails_less: &'static str,
 }
 
-const QUESTIONS: [Question; 10] = [
-    Question {
+const ASSUMPTIONS: [Assumption; 10] = [
+    Assumption {
         name: "previous outcome",
-        question: "Does an attempt fail more often when the one before at the same server failed?",
         of: "after a failure against after a success",
         holds: "Outcomes count as independent over time.",
         fails_more: "Failures stick: a server that just failed should be left for a while, which \
                      no strategy here does on purpose, and the simulator makes too short runs.",
         fails_less: "Failures alternate with successes: the simulator makes too long runs.",
     },
-    Question {
+    Assumption {
         name: "previous outcome, just now",
-        question: "The same, when the one before was sent at most a second ago?",
         of: "within a second after a failure against after a success",
         holds: "A failure just now says no more than an old one.",
         fails_more: "Failures come in bursts: outages or a rate limit that is not modelled; \
@@ -94,9 +86,8 @@ const QUESTIONS: [Question; 10] = [
         fails_less: "A failure is followed by success more often than by chance: retrying at once \
                      is better than simulated.",
     },
-    Question {
+    Assumption {
         name: "drift of all servers",
-        question: "Do failures become more frequent, or rarer, while a start lasts?",
         of: "end against beginning of a start",
         holds: "Error rates count as constant while a start lasts, taken together.",
         fails_more: "Servers get worse while they run: one error rate a start is too simple, old \
@@ -104,46 +95,40 @@ const QUESTIONS: [Question; 10] = [
         fails_less: "Servers get better while they run: one error rate a start is too simple, old \
                      outcomes should count less.",
     },
-    Question {
+    Assumption {
         name: "drift of single servers",
-        question: "Do a server's latest outcomes predict better than its whole record?",
         of: "a latest record that is worse by its usual difference",
         holds: "The whole record of a start predicts no worse than its latest part.",
         fails_more: "Rates move server by server: strategies that forget would do better than \
                      simulated.",
         fails_less: "Streaks reverse: a server does better after a bad streak than its record says.",
     },
-    Question {
+    Assumption {
         name: "later attempts of a request",
-        question: "Do second and later attempts fail more often than first ones?",
         of: "later attempts against first ones",
         holds: "A retry is as good as a first attempt at the same server.",
         fails_more: "Retries are worse than simulated: requests that failed once are harder, or \
                      come too fast.",
         fails_less: "Retries are better than simulated.",
     },
-    Question {
+    Assumption {
         name: "same server again",
-        question: "Is a second attempt of a request at the same server as good as its first?",
         of: "repeats at the same server against predictions",
         holds: "Trying the same server again counts as another coin.",
         fails_more: "Trying the same server again is worse than simulated: a retry should go to \
                      another server.",
         fails_less: "Trying the same server again is better than simulated: strategies should.",
     },
-    Question {
+    Assumption {
         name: "identifier",
-        question: "Do identifiers that begin with a digit, an upper or a lower case letter fail \
-                   alike?",
         of: "",
         holds: "Identifiers do not matter.",
         fails_more: "Some identifiers fail more often than others: requests are not alike, and a \
                      failed request stays harder wherever it goes.",
         fails_less: "Some identifiers fail less often than others: requests are not alike.",
     },
-    Question {
+    Assumption {
         name: "gap",
-        question: "Does the time since the last attempt at the server matter?",
         of: "",
         holds: "Servers do not mind how soon they are tried again.",
         fails_more: "Failures depend on how soon a server is tried again: a rate limit that is \
@@ -151,18 +136,16 @@ const QUESTIONS: [Question; 10] = [
         fails_less: "Failures depend on how soon a server is tried again, which the simulator \
                      does not model.",
     },
-    Question {
+    Assumption {
         name: "load",
-        question: "Does the number of attempts at the server within the last second matter?",
         of: "twice the attempts at the server within the last second",
         holds: "Load does not matter beyond the rate limit that is modelled.",
         fails_more: "Failures depend on load: a rate limit that is not modelled; strategies that \
                      keep to one server look better in the simulator than they are.",
         fails_less: "Failures depend on load in a way that the simulator does not model.",
     },
-    Question {
+    Assumption {
         name: "knowledge of the choice",
-        question: "Do servers with at most 2 recorded attempts do as well as any server?",
         of: "first three attempts at a server against predictions",
         holds: "The choices show no knowledge that the record does not hold.",
         fails_more: "Servers do worse at first than the population says: successes are missing \
@@ -182,7 +165,6 @@ const GAPS: [&str; 5] = [
     "5 s and more since the last attempt",
 ];
 
-/// The sums of all tests.
 #[derive(Default)]
 struct Sums {
     /// After a success, after a failure.
@@ -233,8 +215,8 @@ impl Sums {
         }
     }
 
-    /// In the order of [`QUESTIONS`], with words for the effect where there are none yet.
-    fn findings(&self) -> [(Finding, Option<String>); QUESTIONS.len()] {
+    /// In the order of [`ASSUMPTIONS`], with words for the effect where there are none yet.
+    fn findings(&self) -> [(Finding, Option<String>); ASSUMPTIONS.len()] {
         let plain = |finding| (finding, None);
         let contrast = |pair: &[Coins; 2]| plain(pair[1].against(&pair[0]));
         let of_classes = |coins: &[Coins], labels: &[&str]| {
@@ -277,8 +259,10 @@ pub fn assumptions(
     walk(starts, refused, prior, |coin, attempt| sums.record(coin, attempt));
     let findings = sums.findings();
     let adjusted = adjusted(&findings.each_ref().map(|(finding, _)| *finding));
-    let described = QUESTIONS.iter().zip(findings).zip(adjusted);
-    described.map(|((question, (finding, of)), p)| describe(question, &finding, of, p)).collect()
+    let described = ASSUMPTIONS.iter().zip(findings).zip(adjusted);
+    described
+        .map(|((assumption, (finding, of)), p)| describe(assumption, &finding, of, p))
+        .collect()
 }
 
 /// Holm's adjusted p-values among the tests that were made.
@@ -290,7 +274,7 @@ pub(crate) fn adjusted(findings: &[Finding]) -> Vec<f64> {
 }
 
 fn describe(
-    question: &Question,
+    assumption: &Assumption,
     finding: &Finding,
     of: Option<String>,
     adjusted_p_value: f64,
@@ -299,7 +283,7 @@ fn describe(
     let interval =
         Interval { low: points(finding.interval.low), high: points(finding.interval.high) };
     let effect = (finding.attempts > 0).then(|| Effect {
-        of: of.unwrap_or_else(|| question.of.to_owned()),
+        of: of.unwrap_or_else(|| assumption.of.to_owned()),
         points: points(finding.effect),
         interval,
     });
@@ -308,7 +292,7 @@ fn describe(
     } else if adjusted_p_value >= LEVEL {
         format!(
             "{} The attempts allow changes from {:+.1} to {:+.1} points{}.",
-            question.holds,
+            assumption.holds,
             interval.low,
             interval.high,
             if finding.p_value < LEVEL {
@@ -318,14 +302,12 @@ fn describe(
             }
         )
     } else if finding.effect > 0.0 {
-        question.fails_more.to_owned()
+        assumption.fails_more.to_owned()
     } else {
-        question.fails_less.to_owned()
+        assumption.fails_less.to_owned()
     };
     AssumptionTest {
-        name: question.name,
-        question: question.question,
-        statistic: finding.statistic,
+        name: assumption.name,
         p_value: finding.p_value,
         adjusted_p_value,
         effect,
@@ -343,7 +325,7 @@ fn describe(
 
 /// Rules that choose by recorded outcomes and luck only, with their aliases and older names, and
 /// the probe, which follows a plan and stops by recorded outcomes.
-pub const RECORDED_INPUTS_ONLY: [&str; 13] = [
+const RECORDED_INPUTS_ONLY: [&str; 13] = [
     "larkin",
     "ucb1",
     "ucb-free",
@@ -360,11 +342,11 @@ pub const RECORDED_INPUTS_ONLY: [&str; 13] = [
 ];
 
 /// Warnings about strategies that used inputs which no recording holds, or may have: one sentence
-/// a strategy. `known` names those that did not, usually [`RECORDED_INPUTS_ONLY`].
-pub fn unrecorded_inputs(strategies: &[String], known: &[&str]) -> Vec<String> {
+/// a strategy.
+pub(crate) fn unrecorded_inputs(strategies: &[String]) -> Vec<String> {
     let warning = |name: &String| {
         let plain = name.trim().to_ascii_lowercase();
-        if known.contains(&plain.as_str()) {
+        if RECORDED_INPUTS_ONLY.contains(&plain.as_str()) {
             None
         } else if plain.is_empty() {
             Some(
@@ -397,7 +379,7 @@ mod tests {
     fn known_rules_pass_and_others_are_warned_of() {
         let warnings = |names: &[&str]| {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-            unrecorded_inputs(&names, &RECORDED_INPUTS_ONLY)
+            unrecorded_inputs(&names)
         };
         assert!(warnings(&["v4", "V1", "thompson", "random", "probe"]).is_empty());
         let found = warnings(&["v4", "oracle", "nginx least_conn", ""]);

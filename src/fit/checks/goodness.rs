@@ -89,8 +89,6 @@ pub fn goodness(
 pub struct Homogeneity {
     /// Which runs: `all runs`, `runs of 2026-01-20` or `start 3`.
     pub scope: String,
-    /// How many runs.
-    pub runs: usize,
     /// Summed over servers: statistic, degrees of freedom, p-value.
     pub test: ChiSquare,
 }
@@ -110,7 +108,7 @@ pub(crate) fn homogeneity(scope: String, runs: &[&[Tally]]) -> Homogeneity {
         df += test.df;
     }
     let p_value = if df == 0 { 1.0 } else { chi_square_sf(statistic, df as f64) };
-    Homogeneity { scope, runs: runs.len(), test: ChiSquare { statistic, df, p_value } }
+    Homogeneity { scope, test: ChiSquare { statistic, df, p_value } }
 }
 
 #[cfg(test)]
@@ -129,7 +127,7 @@ mod tests {
         let found = homogeneity("all runs".to_owned(), &[&a, &b]);
         let first = chi_square_homogeneity(&[(30, 100), (45, 100)]);
         assert_eq!(found.test, first);
-        assert_eq!((found.runs, found.test.df), (2, 1));
+        assert_eq!(found.test.df, 1);
     }
 
     fn judge(prior: &RatePrior, starts: &[Outcomes]) -> Goodness {

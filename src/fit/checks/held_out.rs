@@ -51,9 +51,6 @@ pub struct Check {
     pub observed: f64,
     /// What the model expects.
     pub expected: f64,
-    /// A standard normal variable if the model holds; for calibration a chi-square, for
-    /// dispersion observed over expected.
-    pub statistic: f64,
     /// Two-sided; 1 when there was nothing to check.
     pub p_value: f64,
     /// Adjusted by Holm for all checks that were made; 1 when there was nothing to check.
@@ -282,7 +279,6 @@ impl Draft {
             unit: self.unit,
             observed,
             expected,
-            statistic: self.finding.statistic,
             p_value: self.finding.p_value,
             adjusted_p_value,
             attempts: self.finding.attempts,

@@ -209,7 +209,6 @@ pub(crate) fn walk(
     }
 }
 
-/// Seconds from first to last attempt.
 fn length_s(stretch: &[Observed]) -> f64 {
     match stretch {
         [first, .., last] => (last.at_s - first.at_s).max(0.0),
@@ -249,14 +248,12 @@ pub(crate) struct Predictor<'a> {
 pub(crate) struct Followed {
     mean: f64,
     gain: f64,
-    /// Coins so far.
     coins: u64,
     /// Coins at which mean and gain are taken anew; neither is known yet at 0.
     until: u64,
 }
 
 impl Followed {
-    /// Learns of one more coin.
     pub(crate) fn record(&mut self, failed: bool) {
         if self.until > 0 {
             self.coins += 1;

@@ -29,7 +29,6 @@ const TAIL: f64 = 0.025;
 /// The 97.5 % quantile of the standard normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
 
-/// The outcome of one test.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Finding {
     /// Standard normal if the model holds, or a chi-square.

@@ -206,7 +206,6 @@ pub(crate) struct Predicted {
 /// The values of one metric in simulated runs.
 #[derive(Debug, Clone)]
 pub(crate) struct Pool {
-    /// In rising order.
     sorted: Vec<f64>,
     pub(crate) mean: f64,
     pub(crate) std_dev: f64,

@@ -21,7 +21,6 @@ use crate::rates::{Population, Tally};
 use flakelab_core::stats::{index_below, log_sum_exp, uniform_open, uniform01};
 use flakelab_sim::world::{Conditions, ErrorFamily, Instance, Model, RateLimit};
 
-/// Servers as they are believed to be.
 #[derive(Debug, Clone)]
 pub(crate) struct BelievedStart {
     rates: Rates,

@@ -154,7 +154,6 @@ pub fn judge(config: &str, runs: &[LiveRun], forecasts: &[Forecast], seed: u64) 
     }
 }
 
-/// Whether a test counts.
 fn judgement(metric: RunMetric, pool: &Pool, observed: f64, latency: Judgement) -> Judgement {
     if metric.is_latency() && latency != Judgement::Judged {
         latency

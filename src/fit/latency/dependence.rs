@@ -424,7 +424,6 @@ fn test(
     (observed, f64::from(as_far) / (PERMUTATIONS + 1) as f64)
 }
 
-/// Tests with scores permuted within classes.
 fn permuted(
     scores: &[f64],
     classes: &[Vec<usize>],
@@ -589,7 +588,6 @@ mod tests {
         assert!(lag_1(&whitened(&scores, &series), &series).abs() < 0.2);
     }
 
-    /// How attempts of a made record come about.
     #[derive(Default)]
     struct Plan {
         /// Autocorrelation of ln latency.

@@ -32,8 +32,6 @@ const LARGEST_SIGMA: f64 = 10.0;
 pub struct LatencyFamilyFit {
     /// The distribution.
     pub family: LatencyFamily,
-    /// How many numbers were fitted.
-    pub parameters: usize,
     /// BIC on ln latency; smaller is better. Infinite when all attempts are alike.
     pub bic: f64,
     /// Kolmogorov's distance between the attempts and the fit, 0 to 1.
@@ -60,12 +58,7 @@ pub(crate) fn fit_all(sorted: &[f64], log_n: f64) -> Vec<LatencyFamilyFit> {
     let (Some(first), Some(last)) = (sorted.first(), sorted.last()) else { return Vec::new() };
     if last - first < 1e-9 {
         let family = LatencyFamily::Constant { ms: from_log(*first) };
-        return vec![LatencyFamilyFit {
-            family,
-            parameters: 1,
-            bic: f64::INFINITY,
-            ks_distance: 0.0,
-        }];
+        return vec![LatencyFamilyFit { family, bic: f64::INFINITY, ks_distance: 0.0 }];
     }
     let bins = Bins::new(sorted);
     let most = (sorted.len() / ATTEMPTS_PER_PART).clamp(1, MOST_PARTS);
@@ -83,7 +76,6 @@ pub(crate) fn fit_all(sorted: &[f64], log_n: f64) -> Vec<LatencyFamilyFit> {
     families.extend(log_logistic(sorted));
     families.extend(with_pareto_tail(sorted));
     let fitted = |family: LatencyFamily| LatencyFamilyFit {
-        parameters: parameters(&family),
         bic: parameters(&family) as f64 * log_n - 2.0 * log_likelihood(&family, sorted),
         ks_distance: distance(&family, sorted),
         family,
@@ -106,7 +98,8 @@ pub(crate) fn refit(family: &LatencyFamily, sorted: &[f64]) -> LatencyFamily {
         LatencyFamily::Constant { .. } => None,
         LatencyFamily::LogNormal(_) => Some(LatencyFamily::LogNormal(log_normal(plain(sorted)))),
         LatencyFamily::LogNormalMixture { .. } | LatencyFamily::LogNormals(_) => {
-            refit_parts(&Bins::new(sorted), &parts_of(family)).map(|parts| family_of(&parts))
+            // A short climb will do: the values came from the fit.
+            climb(&Bins::new(sorted), parts_of(family), SHORT).map(|(_, parts)| family_of(&parts))
         }
         LatencyFamily::LogLogistic { .. } => log_logistic(sorted),
         LatencyFamily::LogNormalPareto { .. } => with_pareto_tail(sorted),
@@ -388,11 +381,6 @@ fn fit(sorted: &[f64], bins: &Bins, parts: usize, simpler: &[Part]) -> Option<Ve
     let ends = ends.into_iter().filter_map(|(_, start)| climb(bins, start, LONG));
     let best = ends.reduce(|a, b| if b.0 > a.0 { b } else { a });
     best.map(|(_, parts)| parts)
-}
-
-/// A short climb from a fit, for values that came from it.
-fn refit_parts(bins: &Bins, parts: &[Part]) -> Option<Vec<Part>> {
-    climb(bins, parts.to_vec(), SHORT).map(|(_, parts)| parts)
 }
 
 fn start_of_cuts(sorted: &[f64], bins: &Bins, cuts: &[f64]) -> Vec<Part> {

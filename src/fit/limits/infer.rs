@@ -619,7 +619,6 @@ mod tests {
         Lane::new(asked.collect(), marked, &RatePrior::flat())
     }
 
-    /// The most probable cell of buckets.
     fn best_bucket(lane: Lane) -> Cell {
         let cells = integrate(&[lane], &LimitPrior::default());
         cells.into_iter().max_by(|a, b| a.log_mass.total_cmp(&b.log_mass)).unwrap()

@@ -23,7 +23,6 @@ const MOST_MARKED: usize = 20_000;
 /// The same where 429 is not marked and every law must be replayed by itself.
 const MOST_UNMARKED: usize = 2_000;
 
-/// What came back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
     Success,
@@ -31,7 +30,6 @@ pub(crate) enum Answer {
     Refused,
 }
 
-/// One attempt of a lane.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Asked {
     /// Microseconds since the lane's first attempt, exact for windows of whole milliseconds.

@@ -36,7 +36,6 @@ impl Axis {
         self.low + (i as f64 + share) * self.cell()
     }
 
-    /// The middle of each cell.
     pub(crate) fn midpoints(self) -> Vec<f64> {
         (0..self.cells).map(|i| self.at(i, 0.5)).collect()
     }
@@ -136,7 +135,6 @@ pub(crate) fn share_above_diagonal(x: f64, y: f64, sides: (f64, f64)) -> f64 {
 }
 
 impl<const N: usize> GridPosterior<N> {
-    /// The distribution of parameter `d`.
     pub(crate) fn marginal(&self, d: usize) -> Marginal {
         let axis = self.axes[d];
         let mut weights = vec![0.0; axis.cells];

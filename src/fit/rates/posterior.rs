@@ -187,7 +187,6 @@ impl Servers {
         Self { populations: populations.into(), masses }
     }
 
-    /// The rate of a server with this tally.
     pub(crate) fn rate(&self, tally: Tally) -> ServerRate {
         let tail = 0.5 * (1.0 - CREDIBILITY);
         let solved = |u: f64| solve(u, |rate| cdf(&self.populations, tally, rate));

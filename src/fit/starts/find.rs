@@ -331,7 +331,6 @@ struct Unit {
     gap: Gap,
 }
 
-/// All units of the recordings, in order.
 fn units(recordings: &[&Recording]) -> Vec<Unit> {
     let mut units: Vec<Unit> = Vec::new();
     // The label that was declared last, and how many units there were then.
@@ -391,7 +390,6 @@ fn requests(attempts: &[Observed]) -> impl Iterator<Item = usize> + '_ {
 /// The most pieces that requests are grouped into; each file is at least one more.
 const PIECES: usize = 1_000;
 
-/// Pieces: where each begins.
 struct Pieces {
     /// The first unit of each piece.
     firsts: Vec<usize>,
@@ -414,13 +412,11 @@ impl Pieces {
         Self { firsts, stride, units: units.len() }
     }
 
-    /// The units of a piece.
     fn units(&self, piece: usize) -> Range<usize> {
         self.firsts[piece]..self.firsts.get(piece + 1).copied().unwrap_or(self.units)
     }
 }
 
-/// The attempts of a unit.
 fn attempts<'a>(recordings: &[&'a Recording], units: &[Unit], unit: usize) -> &'a [Observed] {
     let Unit { recording, first, .. } = units[unit];
     let all = &recordings[recording as usize].attempts;

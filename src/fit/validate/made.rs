@@ -13,7 +13,6 @@ use flakelab_sim::world::RateLimit;
 /// Time from one attempt of a request to the next.
 const RETRY_S: f64 = 0.0012;
 
-/// How a recording is made.
 #[derive(Debug, Clone)]
 pub(crate) struct Recipe {
     pub(crate) rates: Vec<f64>,

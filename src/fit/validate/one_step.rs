@@ -17,7 +17,6 @@ use flakelab_core::stats::{Bin, Calibration, ChiSquare, Interval, Moments, log_s
 use flakelab_sim::trace::Recording;
 use flakelab_sim::world::Limiter;
 
-/// Predictions of one run.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Predicted {
     /// The chance that each attempt does not succeed.

@@ -5,7 +5,7 @@
 //!
 //! When not to use it: to describe a fit to people; that is the fit's own report.
 
-use crate::learn::{Learned, borrows_rates, learn};
+use crate::learn::{Learned, borrows_rates, is_config, learn};
 use crate::limits::Conclusion;
 use crate::rates::{ErrorRateFit, Population, RatePrior, Tally};
 use crate::runs::{by_time, tallies};
@@ -323,11 +323,11 @@ const DRAWS: usize = 64;
 /// Learns from `others`, among which the recording to be predicted must not be, for the servers of
 /// `group`.
 pub fn learned_training(others: &[&Recording], group: &Group) -> Training {
-    let config_0 = of_group(others, |own| own.config.is_some_and(|config| config.number() == 0));
+    let config_0 = of_group(others, |own| is_config(own, 0));
     let own = of_group(others, |other| other.name == group.name);
     let of_config_0 = learn(&config_0, None);
     let borrowed = of_config_0.as_ref().map(|learned| &learned.rates);
-    let is_config_0 = group.config.is_some_and(|config| config.number() == 0);
+    let is_config_0 = is_config(group, 0);
     let of_group = if is_config_0 {
         of_config_0.clone()
     } else {
@@ -438,7 +438,6 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// Adds the probability of one hypothesis.
     pub(crate) fn add(&mut self, with_neighbours: (bool, bool), probability: f64) {
         match with_neighbours {
             (false, false) => self.fresh += probability,
@@ -555,16 +554,6 @@ mod tests {
 
     fn run(counts: &[(u64, u64)]) -> Vec<Tally> {
         counts.iter().map(|&(failures, successes)| tally(failures, successes)).collect()
-    }
-
-    #[test]
-    fn with_one_neighbour_the_weights_are_the_prior() {
-        let found = hypotheses(&[run(&[(3, 9)])], 1, &[0.3], &flat(), 1);
-        let weight = |with: (bool, bool)| {
-            found.iter().find(|h| h.with_neighbours() == with).unwrap().log_weight.exp()
-        };
-        assert!((weight((false, false)) - 0.3).abs() < 1e-9);
-        assert!((weight((true, false)) - 0.7).abs() < 1e-9);
     }
 
     #[test]

@@ -238,7 +238,6 @@ impl Pool {
         self.values.last().copied().unwrap_or(0)
     }
 
-    /// The predicted counts.
     pub(crate) fn predicted(&self) -> &[u64] {
         &self.values[..self.values.len() - 1]
     }
@@ -446,7 +445,6 @@ impl Opening {
     }
 }
 
-/// A strategy that begins anywhere.
 struct AnywhereFirst {
     inner: Box<dyn Strategy>,
     servers: usize,
