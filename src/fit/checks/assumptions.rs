@@ -18,8 +18,8 @@ use crate::runs::Start;
 use flakelab_core::stats::{Interval, Moments, holm};
 use flakelab_sim::trace::{Observed, PROBE};
 
-/// Adjusted p-values below this are findings.
-const LEVEL: f64 = 0.05;
+/// Adjusted p-values below this are findings, or misses of held-out halves.
+pub(crate) const LEVEL: f64 = 0.05;
 
 /// A server with at most so many coins is new.
 const NEW: u64 = 2;

@@ -23,7 +23,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::checks::assumptions::adjusted;
+use crate::checks::assumptions::{LEVEL, adjusted};
 use crate::checks::history::{Coin, walk};
 use crate::checks::residuals::{Coins, Finding, LEAST_VARIANCE, Weighted};
 use crate::rates::RatePrior;
@@ -31,9 +31,6 @@ use crate::runs::Start;
 use flakelab_core::domain::{Purpose, Streams};
 use flakelab_core::stats::{Calibration, standard_normal, student_t_cdf, uniform_open, uniform01};
 use flakelab_sim::trace::Observed;
-
-/// Adjusted p-values below this are misses.
-const LEVEL: f64 = 0.05;
 
 /// So many failures within a second at a server are a burst.
 const BURST: usize = 3;
@@ -124,6 +121,30 @@ impl Sums {
         }
         self.servers[at].record(p, failed);
     }
+
+    /// Failures as observed and as expected, and the test of calibration.
+    fn calibrated(&self) -> (f64, f64, Finding) {
+        let test = self.calibration.test(LEAST_VARIANCE);
+        let bins = &self.calibration.bins;
+        let failures = bins.iter().map(|bin| bin.observed).sum::<u64>() as f64;
+        let expected: f64 = bins.iter().map(|bin| bin.expected).sum();
+        let finding = Finding {
+            statistic: test.statistic,
+            p_value: test.p_value,
+            effect: failures - expected,
+            attempts: if test.df == 0 { 0 } else { self.attempts },
+            ..Finding::NONE
+        };
+        (failures, expected, finding)
+    }
+
+    /// The mean log score as observed and as the predictions promise, and its test.
+    fn scored(&self) -> (f64, f64, Finding) {
+        let finding = self.score.finding(1.0);
+        let observed = self.log_score / self.attempts.max(1) as f64;
+        let beyond = finding.effect * self.score.typical() * self.score.typical();
+        (observed, observed - beyond, finding)
+    }
 }
 
 /// Checks the second half of every start, given its first.
@@ -155,104 +176,72 @@ pub fn held_out(
     }
 }
 
-/// A check before its p-value is adjusted; the words say what a miss in either direction means.
+/// A check before its p-value is adjusted.
 struct Draft {
     name: &'static str,
     unit: &'static str,
     observed: f64,
     expected: f64,
     finding: Finding,
-    more: &'static str,
-    fewer: &'static str,
+    /// What it means that there are more than expected, and that there are fewer.
+    means: [&'static str; 2],
 }
 
 fn checks(sums: &Sums) -> Vec<Check> {
-    const NAMES: [&str; 3] = ["runs: after 1", "runs: after 2", "runs: after 3 or more"];
-    let of_coins = |name, coins: &Coins, more, fewer| Draft {
-        name,
-        unit: "failures",
-        observed: coins.failures as f64,
-        expected: coins.expected,
-        finding: coins.against_prediction(),
-        more,
-        fewer,
-    };
-    let mut drafts: Vec<Draft> = NAMES
-        .iter()
-        .zip(&sums.after)
-        .map(|(name, coins)| {
-            of_coins(
-                name,
-                coins,
-                "failures come in longer runs than the model makes",
-                "failures come in shorter runs than the model makes",
-            )
-        })
-        .collect();
-    drafts.push(of_coins(
-        "bursts",
-        &sums.bursts,
+    let of_coins =
+        |coins: &Coins| (coins.failures as f64, coins.expected, coins.against_prediction());
+    let runs = [
+        "failures come in longer runs than the model makes",
+        "failures come in shorter runs than the model makes",
+    ];
+    let [after_1, after_2, after_more] = sums.after.each_ref().map(of_coins);
+    let bursts = [
         "a server that failed 3 times within a second fails on more often than the model says",
         "a server that failed 3 times within a second recovers sooner than the model says",
-    ));
-    let (observed, expected, finding) = dispersion(&sums.servers);
-    drafts.push(Draft {
-        name: DISPERSION,
-        unit: "squared failures",
-        observed,
-        expected,
-        finding,
-        more: "servers differ more from their predictions than chance does",
-        fewer: "servers differ less from their predictions than chance does",
-    });
-    let test = sums.calibration.test(LEAST_VARIANCE);
-    let failures: u64 = sums.calibration.bins.iter().map(|bin| bin.observed).sum();
-    let expected: f64 = sums.calibration.bins.iter().map(|bin| bin.expected).sum();
-    let finding = Finding {
-        statistic: test.statistic,
-        p_value: test.p_value,
-        effect: failures as f64 - expected,
-        attempts: if test.df == 0 { 0 } else { sums.attempts },
-        ..Finding::NONE
-    };
-    drafts.push(Draft {
-        name: "calibration",
-        unit: "failures",
-        observed: failures as f64,
-        expected,
-        finding,
-        more: "attempts fail more often than predicted in some range of predictions",
-        fewer: "attempts fail less often than predicted in some range of predictions",
-    });
-    let score = sums.score.finding(1.0);
-    let beyond = score.effect * sums.score.typical() * sums.score.typical();
-    drafts.push(Draft {
-        name: "log score",
-        unit: "nats an attempt",
-        observed: sums.log_score / sums.attempts.max(1) as f64,
-        expected: sums.log_score / sums.attempts.max(1) as f64 - beyond,
-        finding: score,
-        more: "predictions are too sure of themselves",
-        fewer: "predictions are not sure enough of themselves",
-    });
-    for (i, (name, _)) in QUANTILES.iter().enumerate() {
-        let (observed, expected, finding) = sums.latency.finding(i);
-        drafts.push(Draft {
-            name,
-            unit: "latencies above",
-            observed,
-            expected,
-            finding,
-            more: "attempts are slower than the model says at this quantile",
-            fewer: "attempts are faster than the model says at this quantile",
-        });
-    }
+    ];
+    let dispersed = [
+        "servers differ more from their predictions than chance does",
+        "servers differ less from their predictions than chance does",
+    ];
+    let calibrated = [
+        "attempts fail more often than predicted in some range of predictions",
+        "attempts fail less often than predicted in some range of predictions",
+    ];
+    let sure =
+        ["predictions are too sure of themselves", "predictions are not sure enough of themselves"];
+    let slow = [
+        "attempts are slower than the model says at this quantile",
+        "attempts are faster than the model says at this quantile",
+    ];
+    let mut drafts = vec![
+        Draft::new("runs: after 1", "failures", after_1, runs),
+        Draft::new("runs: after 2", "failures", after_2, runs),
+        Draft::new("runs: after 3 or more", "failures", after_more, runs),
+        Draft::new("bursts", "failures", of_coins(&sums.bursts), bursts),
+        Draft::new(DISPERSION, "squared failures", dispersion(&sums.servers), dispersed),
+        Draft::new("calibration", "failures", sums.calibrated(), calibrated),
+        Draft::new("log score", "nats an attempt", sums.scored(), sure),
+    ];
+    drafts.extend(
+        QUANTILES.iter().enumerate().map(|(i, (name, _))| {
+            Draft::new(name, "latencies above", sums.latency.finding(i), slow)
+        }),
+    );
     let findings: Vec<Finding> = drafts.iter().map(|draft| draft.finding).collect();
     let p_values = adjusted(&findings);
     drafts.into_iter().zip(p_values).map(|(draft, p)| draft.into_check(p)).collect()
 }
 
 impl Draft {
+    fn new(
+        name: &'static str,
+        unit: &'static str,
+        (observed, expected, finding): (f64, f64, Finding),
+        means: [&'static str; 2],
+    ) -> Self {
+        Self { name, unit, observed, expected, finding, means }
+    }
+
     fn into_check(self, adjusted_p_value: f64) -> Check {
         let (name, observed, expected) = (self.name, self.observed, self.expected);
         let sentence = if self.finding.attempts == 0 {
@@ -264,7 +253,8 @@ impl Draft {
         } else if adjusted_p_value >= LEVEL {
             format!("{name}: nothing is missed.")
         } else {
-            let what = if self.finding.effect > 0.0 { self.more } else { self.fewer };
+            let [more, fewer] = self.means;
+            let what = if self.finding.effect > 0.0 { more } else { fewer };
             let digits = if expected < 10.0 { 2 } else { 0 };
             format!(
                 "{name}: {what}: {observed:.digits$} {}, expected {expected:.digits$}, of {} \

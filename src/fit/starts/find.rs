@@ -223,15 +223,7 @@ impl Search<'_> {
             let inside = |u: usize| of_file(u) && self.units[u].gap == Gap::Inside;
             let low = (low..=unit).find(|u| inside(*u)).unwrap_or(unit);
             let high = (unit..high).rev().find(|u| inside(*u)).unwrap_or(unit);
-            let located = locate(
-                self.recordings,
-                &self.units,
-                from..to,
-                low..high + 1,
-                self.servers,
-                &self.marginals,
-            );
-            if let Some(located) = located {
+            if let Some(located) = self.locate(from..to, low..high + 1) {
                 (found.cuts[k].unit, found.cuts[k].interval) = located;
             }
         }
@@ -492,43 +484,40 @@ impl<'a> Sums<'a> {
     }
 }
 
-/// Locates the one restart in a start's `span` of units among `places`, which lie strictly inside:
-/// the most probable unit to begin the new start, the first and the last one of the 95 % interval.
-fn locate(
-    recordings: &[&Recording],
-    units: &[Unit],
-    span: Range<usize>,
-    places: Range<usize>,
-    servers: usize,
-    marginals: &Marginals<'_>,
-) -> Option<(usize, (usize, usize))> {
-    let piece = |of: Range<usize>| piece(recordings, units, of, servers);
-    let mut before = Sums::new(&piece(span.start..places.start), servers, marginals);
-    let mut after = Sums::new(&piece(places.start..span.end), servers, marginals);
-    let value = |unit: usize| {
-        let value = before.log_likelihood() + after.log_likelihood();
-        let moved = piece(unit..unit + 1);
-        before.change(&moved, true);
-        after.change(&moved, false);
-        value
-    };
-    let values: Vec<f64> = places.clone().map(value).collect();
-    let total = LogSum::of(values.iter().copied());
-    let best = (0..values.len()).reduce(|a, b| if values[b] > values[a] { b } else { a })?;
-    let mut below = 0.0;
-    let (mut low, mut high) = (None, values.len() - 1);
-    for (i, value) in values.iter().enumerate() {
-        below += libm::exp(value - total);
-        if below > TAIL && low.is_none() {
-            low = Some(i);
+impl Search<'_> {
+    /// Locates the one restart in a start's `span` of units among `places`, which lie strictly
+    /// inside: the most probable unit to begin the new start, the first and the last one of the
+    /// 95 % interval.
+    fn locate(&self, span: Range<usize>, places: Range<usize>) -> Option<(usize, (usize, usize))> {
+        let piece = |of: Range<usize>| piece(self.recordings, &self.units, of, self.servers);
+        let sums = |of: Range<usize>| Sums::new(&piece(of), self.servers, &self.marginals);
+        let (mut before, mut after) =
+            (sums(span.start..places.start), sums(places.start..span.end));
+        let value = |unit: usize| {
+            let value = before.log_likelihood() + after.log_likelihood();
+            let moved = piece(unit..unit + 1);
+            before.change(&moved, true);
+            after.change(&moved, false);
+            value
+        };
+        let values: Vec<f64> = places.clone().map(value).collect();
+        let total = LogSum::of(values.iter().copied());
+        let best = (0..values.len()).reduce(|a, b| if values[b] > values[a] { b } else { a })?;
+        let mut below = 0.0;
+        let (mut low, mut high) = (None, values.len() - 1);
+        for (i, value) in values.iter().enumerate() {
+            below += libm::exp(value - total);
+            if below > TAIL && low.is_none() {
+                low = Some(i);
+            }
+            if below >= 1.0 - TAIL {
+                high = i;
+                break;
+            }
         }
-        if below >= 1.0 - TAIL {
-            high = i;
-            break;
-        }
+        let first = places.start;
+        Some((first + best, (first + low.unwrap_or(0), first + high)))
     }
-    let first = places.start;
-    Some((first + best, (first + low.unwrap_or(0), first + high)))
 }
 
 #[cfg(test)]
