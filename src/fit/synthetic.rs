@@ -67,11 +67,6 @@ pub(crate) fn attempts(rates: &[f64], count: usize, seed: u64) -> Outcomes {
     outcomes
 }
 
-/// One start of servers from a population.
-pub(crate) fn start(population: &ErrorFamily, count: usize, seed: u64) -> Outcomes {
-    attempts(&rates(population, seed), count, seed)
-}
-
 /// An attempt of which nothing matters; tests change what does.
 pub(crate) const ATTEMPT: Observed = Observed {
     at_s: 0.0,

@@ -230,10 +230,6 @@ fn count(n: usize) -> Value {
     Value::Integer(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
-fn ends(interval: Interval) -> Value {
-    Value::Array(vec![number(interval.low), number(interval.high)])
-}
-
 /// A table of those entries that say something: a BIC of equal values is infinite.
 fn table(entries: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
     let says_something = |value: &Value| value.as_float().is_none_or(f64::is_finite);
@@ -298,7 +294,9 @@ fn error_rate(fit: &ConfigFit) -> Value {
         // Of fixed rates each port's would stand here; they are no population.
         for parameter in family.hyperparameters.iter().filter(|p| p.name != "rate") {
             entries.insert(parameter.name.to_owned(), number(parameter.estimate));
-            entries.insert(format!("{}_95", parameter.name), ends(parameter.interval));
+            let Interval { low, high } = parameter.interval;
+            let ends = Value::Array(vec![number(low), number(high)]);
+            entries.insert(format!("{}_95", parameter.name), ends);
         }
         Value::Table(entries)
     };

@@ -143,8 +143,8 @@ mod tests {
     fn rejected(truth: &ErrorFamily, model: &ErrorFamily) -> (usize, usize) {
         let prior = RatePrior::of(model);
         let judged = |seed: u64| {
-            let starts: Vec<Outcomes> =
-                (0..4).map(|k| synthetic::start(truth, 250, seed * 4 + k)).collect();
+            let start = |k: u64| synthetic::attempts(&synthetic::rates(truth, k), 250, k);
+            let starts: Vec<Outcomes> = (0..4).map(|k| start(seed * 4 + k)).collect();
             let goodness = judge(&prior, &starts);
             [goodness.pit_ks_p_value < 0.05, goodness.calibration_test.p_value < 0.05]
         };

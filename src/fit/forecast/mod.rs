@@ -34,10 +34,12 @@ pub use self::verdict::{
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forecast::testing::{live_runs, model, request_overhead};
+    use crate::forecast::testing::{live_runs, model};
     use flakelab_core::domain::{Rules, Streams};
     use flakelab_core::strategy::StrategySpec;
-    use flakelab_sim::world::{ErrorFamily, Instance, LatencyFamily, Model, Overhead, RateLimit};
+    use flakelab_sim::world::{
+        ErrorFamily, Instance, LatencyFamily, Model, Overhead, RateLimit, RequestOverhead,
+    };
 
     fn strategies(names: &[&str]) -> Vec<StrategySpec> {
         names.iter().map(|name| StrategySpec::from_name(name).unwrap()).collect()
@@ -58,8 +60,10 @@ mod tests {
     }
 
     fn overhead() -> Overhead {
+        let request =
+            |(first_attempt_ms, beside_ms)| RequestOverhead { first_attempt_ms, beside_ms };
         Overhead {
-            requests: [(0.2, 0.3), (0.3, 0.4), (0.9, 2.0)].map(request_overhead).to_vec(),
+            requests: [(0.2, 0.3), (0.3, 0.4), (0.9, 2.0)].map(request).to_vec(),
             retry_ms: vec![0.1, 0.15],
         }
     }
@@ -188,7 +192,8 @@ mod tests {
         let one = strategies(&["v4"]);
         let mut model = model(ErrorFamily::Uniform { low: 0.1, high: 0.5 }, Vec::new());
         model.latency = LatencyFamily::Constant { ms: 1.0 }.into();
-        let flat = Overhead { requests: vec![request_overhead((0.5, 0.25))], retry_ms: vec![0.5] };
+        let request = RequestOverhead { first_attempt_ms: 0.5, beside_ms: 0.25 };
+        let flat = Overhead { requests: vec![request], retry_ms: vec![0.5] };
         let with = |overhead| Forecast::from_model(&model, &setting(&one, overhead)).runs();
         let (bare, behind) = (with(None), with(Some(&flat)));
         for (a, b) in bare[0].metrics.iter().zip(&behind[0].metrics) {

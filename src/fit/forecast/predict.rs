@@ -183,7 +183,8 @@ impl Basis {
 /// Predictive distributions of live runs, all on one basis.
 #[derive(Debug, Clone)]
 pub struct Forecast {
-    pub(crate) basis: Basis,
+    /// What the forecast knew.
+    pub basis: Basis,
     pub(crate) scenario: Scenario,
     /// One a strategy, in the order they are played.
     pub(crate) runs: Vec<Predicted>,
@@ -241,7 +242,7 @@ impl Forecast {
     }
 
     fn of_one_start(basis: Basis, model: &Model, setting: &Setting<'_>) -> Self {
-        let (scenario, start) = (setting.scenario(model), BelievedStart::unseen(model));
+        let (scenario, start) = (setting.scenario(model), BelievedStart::given(model, &[]));
         let strategies = setting.strategies;
         let rows =
             setting.simulate(&scenario, &start, strategies, setting.replications, Twist::default());
@@ -288,11 +289,6 @@ impl Forecast {
             run.knows_stalls = p99.is_some_and(|p| largest_stall_ms <= p.interval().low);
         }
         self
-    }
-
-    /// What the forecast knew.
-    pub fn basis(&self) -> Basis {
-        self.basis
     }
 
     /// The forecast in the form of the prediction file, one a strategy.

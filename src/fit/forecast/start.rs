@@ -42,11 +42,6 @@ enum Rates {
 }
 
 impl BelievedStart {
-    /// A start that nothing was seen of.
-    pub(crate) fn unseen(model: &Model) -> Self {
-        Self::given(model, &[])
-    }
-
     /// A start whose servers gave these outcomes; servers beyond the list gave none.
     pub(crate) fn given(model: &Model, tallies: &[Tally]) -> Self {
         let limits = model.rate_limit_posterior.rows();
@@ -194,7 +189,7 @@ mod tests {
                 assert!(places(&start, cdf) > 1e-4, "{family:?} {seen:?}");
                 if seen.attempts() > 0 {
                     assert!(
-                        places(&BelievedStart::unseen(&model), cdf) < 1e-4,
+                        places(&BelievedStart::given(&model, &[]), cdf) < 1e-4,
                         "{family:?} {seen:?}"
                     );
                 }
@@ -233,7 +228,7 @@ mod tests {
     fn a_shift_moves_every_rate_and_stops_at_one() {
         let known = model(ErrorFamily::Fixed { values: vec![0.0, 0.5, 0.97, 1.0] }, Vec::new());
         let mut rng = Streams::new(1).stream(Purpose::Instance, 0, 0);
-        let rates = BelievedStart::unseen(&known).draw(0.05, &mut rng).error_rates;
+        let rates = BelievedStart::given(&known, &[]).draw(0.05, &mut rng).error_rates;
         assert_eq!(rates, [0.05, 0.55, 1.0, 1.0]);
     }
 }

@@ -7,7 +7,7 @@ use flakelab_core::stats::uniform_open;
 use flakelab_core::strategy::StrategySpec;
 use flakelab_sim::play::{Record, Replication};
 use flakelab_sim::world::{
-    ErrorFamily, Instance, LatencyFamily, LogNormal, Model, Overhead, RequestOverhead, Scenario,
+    ErrorFamily, Instance, LatencyFamily, LogNormal, Model, Overhead, Scenario,
 };
 
 /// Four servers without a rate limit.
@@ -16,11 +16,6 @@ pub(crate) fn model(family: ErrorFamily, rows: Vec<ErrorFamily>) -> Model {
     let mut model = Model { latency, ..Model::of_population(4, family) };
     model.error_rate.posterior = rows.into();
     model
-}
-
-/// What the path adds to a request: to its first attempt, and beside it.
-pub(crate) fn request_overhead((first_attempt_ms, beside_ms): (f64, f64)) -> RequestOverhead {
-    RequestOverhead { first_attempt_ms, beside_ms }
 }
 
 /// What the load generator would have noted.

@@ -452,9 +452,11 @@ mod tests {
     }
 
     /// Two sharp bodies and a tail, as recorded.
+    const PARTS: [(f64, LogNormal); 3] =
+        [(0.6, part(1.1, 0.06)), (0.3, part(0.8, 0.06)), (0.1, part(5.0, 0.8))];
+
     fn two_bodies_and_a_tail() -> LatencyFamily {
-        let parts = [(0.6, part(1.1, 0.06)), (0.3, part(0.8, 0.06)), (0.1, part(5.0, 0.8))];
-        LatencyFamily::LogNormals(LogNormals::of(&parts))
+        LatencyFamily::LogNormals(LogNormals::of(&PARTS))
     }
 
     #[test]
@@ -463,12 +465,7 @@ mod tests {
         let LatencyFamily::LogNormals(of) = fit.success.family() else {
             panic!("{:?}", fit.success.family())
         };
-        let found: Vec<(f64, LogNormal)> = of.iter().collect();
-        for ((weight, found), (truth_weight, truth)) in found.iter().zip([
-            (0.6, part(1.1, 0.06)),
-            (0.3, part(0.8, 0.06)),
-            (0.1, part(5.0, 0.8)),
-        ]) {
+        for ((weight, found), (truth_weight, truth)) in of.iter().zip(PARTS) {
             assert!((weight - truth_weight).abs() < 0.04, "{of:?}");
             assert!((found.median_ms / truth.median_ms - 1.0).abs() < 0.2 * truth.sigma, "{of:?}");
             assert!((found.sigma / truth.sigma - 1.0).abs() < 0.2, "{of:?}");

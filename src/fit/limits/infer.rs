@@ -246,8 +246,7 @@ fn conclude(
         let taken: usize =
             lanes.iter().map(|lane| replayed(&limit, lane).iter().filter(|t| **t).count()).sum();
         reason.push_str(&format!(" {taken} failures would be refusals ({limit})."));
-        let (other, repeats) = of_repeats(lanes);
-        reason.push_str(&repeats_instead(log_bayes_factor, other, repeats));
+        reason.push_str(&repeats_instead(log_bayes_factor, lanes));
     }
     let contradictions = contradictions(best, pressed);
     let explained = contradictions <= 2.0 + MOST_CONTRADICTIONS * pressed.attempts as f64;
@@ -320,9 +319,9 @@ fn reason_to_abstain(log_bayes_factor: f64, curve: &[(f64, f64)], pressed: &Pres
     reason
 }
 
-/// `ln` of the Bayes factor of another cause against none: a server fails every repeat of a
-/// request that it has just failed, and there is no limit. And how many repeats there were.
-fn of_repeats(lanes: &[Lane]) -> (f64, usize) {
+/// What speaks for refused identifiers instead of a limit, where 429 is not marked: each server
+/// fails every repeat of a request that it has just failed, and there is no limit.
+fn repeats_instead(log_bayes_factor: f64, lanes: &[Lane]) -> String {
     let mut repeats = 0;
     let of_lane = |lane: &Lane| {
         let mut counts = Counts::default();
@@ -332,13 +331,9 @@ fn of_repeats(lanes: &[Lane]) -> (f64, usize) {
         }
         lane.log_likelihood(counts)
     };
-    (lanes.iter().map(of_lane).sum(), repeats)
-}
-
-/// What speaks for refused identifiers instead of a limit, where 429 is not marked.
-fn repeats_instead(log_bayes_factor: f64, other: f64, repeats: usize) -> String {
-    let margin = libm::log(CLAIMED);
-    if repeats == 0 || other < log_bayes_factor - margin {
+    // `ln` of its Bayes factor against none.
+    let other: f64 = lanes.iter().map(of_lane).sum();
+    if repeats == 0 || other < log_bayes_factor - libm::log(CLAIMED) {
         return String::new();
     }
     format!(

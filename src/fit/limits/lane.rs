@@ -121,25 +121,23 @@ impl Lane {
 
     /// A lane with all of these attempts.
     pub(crate) fn new(asked: Vec<Asked>, marked: bool, prior: &RatePrior) -> Self {
-        let left_out = 0;
         let mut tally = Tally::default();
         for attempt in asked.iter().filter(|a| a.answer != Answer::Refused) {
             tally.record(attempt.answer == Answer::Failure);
         }
         let outcomes = prior.log_marginal(tally);
-        if marked {
-            let log_base = outcomes + asked.len() as f64 * libm::log1p(-SLIP);
-            let (of_taken, most_gain) = (Vec::new(), 0.0);
-            return Self { asked, marked, of_taken, most_gain, log_base, left_out };
-        }
-        let of_taken: Vec<f64> = (0..=tally.failures)
-            .map(|taken| {
-                let rest = Tally { failures: tally.failures - taken, ..tally };
-                prior.log_marginal(rest) - outcomes + taken as f64 * libm::log1p(-SLIP)
-            })
-            .collect();
+        let no_slips = |n: usize| n as f64 * libm::log1p(-SLIP);
+        let of_taken = |taken: u64| {
+            let rest = Tally { failures: tally.failures - taken, ..tally };
+            prior.log_marginal(rest) - outcomes + no_slips(taken as usize)
+        };
+        let (log_base, of_taken): (f64, Vec<f64>) = if marked {
+            (outcomes + no_slips(asked.len()), Vec::new())
+        } else {
+            (outcomes, (0..=tally.failures).map(of_taken).collect())
+        };
         let most_gain = of_taken.iter().copied().fold(0.0, f64::max);
-        Self { asked, marked, of_taken, most_gain, log_base: outcomes, left_out }
+        Self { asked, marked, of_taken, most_gain, log_base, left_out: 0 }
     }
 
     /// `ln` likelihood of a replay, less [`Lane::log_base`].

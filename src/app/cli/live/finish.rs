@@ -123,7 +123,7 @@ impl OfConfig {
             let setting = Setting { path_spread: Some(spread), ..setting };
             let during = Forecast::from_true_rates(truth, &setting);
             let forecasts = std::mem::take(&mut self.forecasts).into_iter();
-            let known = |forecast: Forecast| match forecast.basis() {
+            let known = |forecast: Forecast| match forecast.basis {
                 Basis::TrueRates => forecast.with_latencies_of(&during, largest_stall_ms),
                 _ => forecast,
             };
