@@ -204,9 +204,7 @@ fn server_summaries(runs: &[&Recording], learned: &Learned) -> Vec<ServerSummary
     let mut servers = Vec::new();
     for (start, tallies) in (1..).zip(learned.tallies(runs)) {
         for (server, tally) in tallies.into_iter().enumerate() {
-            let rate = learned.rates.server(tally);
-            let (mean, interval) = (rate.mean, rate.interval_95);
-            servers.push(ServerSummary { start, server, tally, mean, interval });
+            servers.push(ServerSummary { start, server, rate: learned.rates.server(tally) });
         }
     }
     servers
@@ -398,8 +396,11 @@ impl Learned {
     /// Successes and failures of each server in each start, refusals left out.
     pub(crate) fn tallies(&self, recordings: &[&Recording]) -> Vec<Vec<Tally>> {
         let servers = recordings.iter().map(|r| r.group.servers.len()).max().unwrap_or(0);
-        let starts = self.starts.of(recordings);
-        starts.iter().zip(&self.refused).map(|(s, refused)| accepted(s, refused, servers)).collect()
+        let of_start = |(start, refused): (&Start<'_>, &Vec<bool>)| {
+            let accepted = start.attempts().zip(refused).filter(|(_, refused)| !**refused);
+            tallies(accepted.map(|(attempt, _)| attempt), servers)
+        };
+        self.starts.of(recordings).iter().zip(&self.refused).map(of_start).collect()
     }
 }
 
@@ -447,12 +448,6 @@ fn refusals(
         refused
     };
     starts.starts.iter().map(of_span).collect()
-}
-
-/// Tallies of a start without the attempts that were refused or are taken to have been.
-fn accepted(start: &Start<'_>, refused: &[bool], servers: usize) -> Vec<Tally> {
-    let attempts = start.attempts().zip(refused).filter(|(_, refused)| !**refused);
-    tallies(attempts.map(|(attempt, _)| attempt), servers)
 }
 
 /// The recordings with the attempts that are taken for refusals marked as such.

@@ -3,9 +3,8 @@
 use crate::checks::{AssumptionTest, Goodness, HeldOut, Homogeneity};
 use crate::latency::LatencyAnalysis;
 use crate::limits::LimitInference;
-use crate::rates::{ErrorRateFit, RatePrior, Tally};
+use crate::rates::{ErrorRateFit, RatePrior, ServerRate};
 use crate::starts::Starts;
-use flakelab_core::stats::Interval;
 use flakelab_sim::trace::Group;
 use flakelab_sim::world::{Model, RateLimit};
 
@@ -75,18 +74,14 @@ pub struct RunSummary {
 }
 
 /// One server in one start.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ServerSummary {
     /// The start, from 1.
     pub start: usize,
     /// The server's position in the group.
     pub server: usize,
-    /// Its attempts, refusals left out.
-    pub tally: Tally,
-    /// Posterior mean of its error rate.
-    pub mean: f64,
-    /// 95 % interval of it.
-    pub interval: Interval,
+    /// Its attempts, refusals left out, and what they leave of its error rate.
+    pub rate: ServerRate,
 }
 
 /// The rate limit of a group.

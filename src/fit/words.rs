@@ -166,10 +166,10 @@ fn lonely_restarts(fit: &ConfigFit, warnings: &mut Vec<String>) {
         let mut factors: Vec<f64> = of(later - 1)
             .zip(of(later))
             .map(|(a, b)| {
-                let mut both = a.tally;
-                both.add(b.tally);
+                let mut both = a.rate.tally;
+                both.add(b.rate.tally);
                 let marginal = |tally| fit.prior.log_marginal(tally);
-                marginal(a.tally) + marginal(b.tally) - marginal(both)
+                marginal(a.rate.tally) + marginal(b.rate.tally) - marginal(both)
             })
             .collect();
         factors.sort_by(f64::total_cmp);

@@ -155,8 +155,8 @@ fn population_chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
         shares.sort_by(f64::total_cmp);
         (quantile(&shares, 0.025), quantile(&shares, 0.975))
     };
-    let tried = fit.servers.iter().map(|s| s.tally).filter(|tally| tally.attempts() > 0);
-    let servers: Vec<_> = tried.map(|tally| fit.rates.server(tally)).collect();
+    let rates = fit.servers.iter().map(|server| &server.rate);
+    let servers: Vec<_> = rates.filter(|rate| rate.tally.attempts() > 0).collect();
     let of_servers = |rate: f64| {
         servers.iter().map(|server| server.cdf(rate)).sum::<f64>() / servers.len().max(1) as f64
     };
@@ -233,15 +233,15 @@ fn rates_chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
         last = Some(server.start);
         let name = &fit.group.servers[server.server];
         page.quiet(name, (LEFT - 12.0, y + 5.5), Anchor::End);
-        let (low, high) = (x(server.interval.low), x(server.interval.high));
+        let (low, high) = (x(server.rate.interval_95.low), x(server.rate.interval_95.high));
         page.scene.line((low, y), (high, y), ACCENT, 3.0);
-        Mark::Circle.draw(&mut page.scene, (x(server.mean), y), 5.0, ACCENT);
+        Mark::Circle.draw(&mut page.scene, (x(server.rate.mean), y), 5.0, ACCENT);
         if let Some(raw) = raw(server) {
             Mark::Circle.draw_ring(&mut page.scene, (x(raw), y), 5.5, TEXT);
         }
-        let counts = format!("{} / {}", server.tally.failures, server.tally.attempts());
+        let counts = format!("{} / {}", server.rate.tally.failures, server.rate.tally.attempts());
         page.text(&counts, (RIGHT + 130.0, y + 5.5), Anchor::End);
-        let mean = fixed(server.mean, 3);
+        let mean = fixed(server.rate.mean, 3);
         page.text(&mean, (WIDTH - MARGIN, y + 5.5), Anchor::End);
         y += RATES_ROW;
     }
@@ -251,16 +251,17 @@ fn rates_chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
 }
 
 fn raw(server: &ServerSummary) -> Option<f64> {
-    let attempts = server.tally.attempts();
-    (attempts > 0).then(|| server.tally.failures as f64 / attempts as f64)
+    let attempts = server.rate.tally.attempts();
+    (attempts > 0).then(|| server.rate.tally.failures as f64 / attempts as f64)
 }
 
 fn rates_caption(servers: &[ServerSummary]) -> String {
-    let tried: Vec<&ServerSummary> = servers.iter().filter(|s| s.tally.attempts() > 0).collect();
+    let tried: Vec<&ServerSummary> =
+        servers.iter().filter(|s| s.rate.tally.attempts() > 0).collect();
     let n = tried.len().max(1) as f64;
     let raw = tried.iter().filter_map(|s| raw(s)).sum::<f64>() / n;
-    let mean = tried.iter().map(|s| s.mean).sum::<f64>() / n;
-    let few = tried.iter().filter(|s| s.tally.attempts() < 10).count();
+    let mean = tried.iter().map(|s| s.rate.mean).sum::<f64>() / n;
+    let few = tried.iter().filter(|s| s.rate.tally.attempts() < 10).count();
     format!(
         "Averaged over the {} servers that were tried, the raw share of failures is {}, the \
          posterior mean {}. {few} of them got fewer than ten attempts.",

@@ -267,7 +267,7 @@ fn rates_text(fit: &ConfigFit, width: Option<usize>) -> String {
         fixed(fit.goodness.raw_mean, 3),
         fixed(fit.prior.mean(), 3),
     );
-    let servers: Vec<_> = fit.servers.iter().filter(|s| s.tally.attempts() > 0).collect();
+    let servers: Vec<_> = fit.servers.iter().filter(|s| s.rate.tally.attempts() > 0).collect();
     if servers.len() > MOST_SERVERS {
         return text;
     }
@@ -278,7 +278,7 @@ fn rates_text(fit: &ConfigFit, width: Option<usize>) -> String {
         table = table.number(format!("start {start}"), |server| {
             let found = servers.iter().find(|s| s.start == start && s.server == *server);
             found.map_or("-".to_owned(), |s| {
-                format!("{} {}", fixed(s.mean, 2), interval(s.interval, 2))
+                format!("{} {}", fixed(s.rate.mean, 2), interval(s.rate.interval_95, 2))
             })
         });
     }

@@ -151,7 +151,8 @@ pub struct ServerRate {
     pub mean: f64,
     /// Equal-tailed 95 % interval.
     pub interval_95: Interval,
-    tally: Tally,
+    /// Its attempts.
+    pub tally: Tally,
     populations: Arc<[ErrorFamily]>,
 }
 
