@@ -278,8 +278,6 @@ fn no_timer_slack() {
 #[cfg(not(target_os = "linux"))]
 fn no_timer_slack() {}
 
-// ---- Where the servers listen.
-
 /// Where servers listen, on 127.0.0.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -318,39 +316,22 @@ struct Listener {
 pub enum BindError {
     /// Ports of two models overlap, and a log could not tell their servers apart.
     #[error(
-        "port {port} belongs to two models, {first} and {second}; give one of them other ports \
+        "port {0} belongs to two models, {1} and {2}; give one of them other ports \
          ([ports] in its file), or serve them one after the other"
     )]
-    Overlap {
-        /// The port.
-        port: u16,
-        /// The first model.
-        first: String,
-        /// The second.
-        second: String,
-    },
+    Overlap(u16, String, String),
     /// Moving goes beyond the last port.
     #[error(
-        "port {port} of model {model} cannot be moved that far: ports end at 65535; choose a \
+        "port {0} of model {1} cannot be moved that far: ports end at 65535; choose a \
          smaller --port-base"
     )]
-    NoSuchPort {
-        /// The port in the model.
-        port: u16,
-        /// The model.
-        model: String,
-    },
+    NoSuchPort(u16, String),
     /// Others listen there.
     #[error(transparent)]
     Taken(#[from] PortsTaken),
     /// The system does not allow it.
-    #[error("cannot listen on {address}")]
-    Refused {
-        /// Where.
-        address: SocketAddr,
-        /// Why.
-        source: std::io::Error,
-    },
+    #[error("cannot listen on {0}")]
+    Refused(SocketAddr, #[source] std::io::Error),
 }
 
 impl Place {
@@ -379,12 +360,12 @@ impl Listeners {
             let model = servers.truth().name.as_str();
             for port in servers.ports() {
                 if let Some((_, first)) = seen.iter().find(|(other, _)| *other == port) {
-                    let (first, second) = ((*first).to_owned(), model.to_owned());
-                    return Err(BindError::Overlap { port, first, second });
+                    return Err(BindError::Overlap(port, (*first).to_owned(), model.to_owned()));
                 }
                 seen.push((port, model));
-                let no_such_port = || BindError::NoSuchPort { port, model: model.to_owned() };
-                let real = place.port(port).ok_or_else(no_such_port)?;
+                let Some(real) = place.port(port) else {
+                    return Err(BindError::NoSuchPort(port, model.to_owned()));
+                };
                 let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, real));
                 let bound = TcpListener::bind(wanted).and_then(|socket| {
                     let address = socket.local_addr()?;
@@ -395,7 +376,7 @@ impl Listeners {
                     Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
                         taken.push(wanted);
                     }
-                    Err(source) => return Err(BindError::Refused { address: wanted, source }),
+                    Err(error) => return Err(BindError::Refused(wanted, error)),
                 }
             }
         }
@@ -420,6 +401,9 @@ impl Listeners {
 
 /// Whoever reads along sees a line at most this much late.
 const FLUSHED_EVERY: Duration = Duration::from_millis(100);
+
+/// Without new lines there is nothing to wake up for.
+const FOREVER: Duration = Duration::from_secs(3600);
 
 const HEADER: &str = "at_s,port,request_id,outcome,latency_ms";
 
@@ -509,9 +493,6 @@ fn write(mut file: BufWriter<File>, entries: &Receiver<Entry>) -> std::io::Resul
     }
 }
 
-/// Without new lines there is nothing to wake up for.
-const FOREVER: Duration = Duration::from_secs(3600);
-
 fn line(file: &mut impl Write, entry: &Entry) -> std::io::Result<()> {
     let Entry { at, port, identifier, outcome, latency } = entry;
     // To the nanosecond, so that limiters can be asked again and say the same.
@@ -527,8 +508,9 @@ fn line(file: &mut impl Write, entry: &Entry) -> std::io::Result<()> {
     )
 }
 
-/// A server of which everything is known, to measure the path to it: one server on port 4000 in the model. It answers after exactly 1 ms, fails every second attempt
-/// on average, so that retries are measured too, and never refuses.
+/// A server of which everything is known, to measure the path to it: one server on port 4000 in the
+/// model. It answers after exactly 1 ms, fails every second attempt on average, so that retries are
+/// measured too, and never refuses.
 #[must_use]
 pub fn null_model() -> Model {
     Model { name: "null".to_owned(), ..Model::of_rates(&[0.5]) }
@@ -591,7 +573,6 @@ impl Servers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flakelab_sim::world::{LuckTape, RateLimit};
 
     #[test]
     fn tasks_are_woken_in_the_order_they_are_due_and_never_early() {
@@ -624,29 +605,12 @@ mod tests {
         runtime.block_on(alarm.wait_until(Instant::now() + Duration::from_secs(3600)));
     }
 
-    fn servers(name: &str, first: u16) -> Servers {
-        let mut model = null_model();
-        (model.name, model.ports.first) = (name.to_owned(), first);
-        Servers::draw(&model, 1, 0)
-    }
-
     #[test]
     fn a_base_moves_all_ports_alike() {
         let place = Place::Moved { origin: 4000, base: 14_000 };
         assert_eq!([4000, 4009, 6003].map(|p| place.port(p)), [14_000, 14_009, 16_003].map(Some));
         assert_eq!(place.port(3999), None);
         assert_eq!(Place::Moved { origin: 4000, base: 65_000 }.port(5000), None);
-    }
-
-    #[test]
-    fn ports_of_two_models_must_differ() {
-        let groups = [servers("a", 4000), servers("b", 4000)];
-        let message = Listeners::bind(&groups, Place::System).unwrap_err().to_string();
-        assert!(message.contains("port 4000 belongs to two models, a and b"), "{message}");
-        let groups = [servers("a", 4000), servers("b", 4001)];
-        let listeners = Listeners::bind(&groups, Place::System).unwrap();
-        assert_eq!(listeners.addresses().map(|(port, _)| port).collect::<Vec<_>>(), [4000, 4001]);
-        assert!(listeners.addresses().all(|(_, address)| address.ip().is_loopback()));
     }
 
     fn entry() -> Entry {
@@ -676,36 +640,5 @@ mod tests {
         drop(entries);
         log.finish().unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{HEADER}\n{LINE}{LINE}"));
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_written_is_named() {
-        let error = ServerLog::create(Path::new("/no/such/folder/log.csv")).unwrap_err();
-        assert!(error.to_string().contains("/no/such/folder/log.csv"));
-    }
-
-    #[test]
-    fn it_is_a_model_like_others() {
-        null_model().validate().unwrap();
-    }
-
-    #[test]
-    fn refused_attempts_use_up_no_luck() {
-        let mut model = null_model();
-        model.rate_limit = RateLimit::TokenBucket { per_second: 1.0, burst: 2.0 };
-        let mut servers = Servers::draw(&model, 7, 3);
-        let streams = Streams::new(7);
-        let instance = Instance::draw(&model, &streams, 3);
-        let mut tape = LuckTape::new(&instance, &model.latency, &streams, 3);
-        let at = Timestamp::from_secs_f64;
-        let met: Vec<Luck> = [0.0, 0.1, 0.2, 0.3, 1.2, 1.3, 2.5]
-            .map(|second| servers.meet(4000, at(second)).unwrap())
-            .into();
-        let refused = |luck: &&Luck| luck.outcome == Outcome::RateLimited;
-        assert_eq!(met.iter().filter(refused).count(), 3);
-        let accepted: Vec<Luck> = met.iter().filter(|luck| !refused(luck)).copied().collect();
-        let expected: Vec<Luck> = (0..4).map(|k| tape.luck(ServerId(0), k)).collect();
-        assert_eq!(accepted, expected);
-        assert!(servers.meet(4001, at(3.0)).is_none() && servers.meet(3999, at(3.0)).is_none());
     }
 }

@@ -37,8 +37,7 @@ pub use self::metrics::{Metrics, MetricsError, RecentEvent, ServerMetrics};
 pub use self::overhead::{AnsweredAt, measured_overhead};
 pub use self::probe::{Ladder, Probe, probe_server};
 pub use self::processes::{
-    Child, Launch, StartError, ask_to_end, check_free, guard, stop_all, wait_until_open,
-    when_stdin_ends,
+    Child, Launch, StartError, ask_to_end, check_free, guard, wait_until_open, when_stdin_ends,
 };
 pub use self::proxy::{Files, Proxy, Settings, Step, balancer};
 pub use self::target::{Client, ClientError, Target, TargetError};

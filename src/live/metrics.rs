@@ -152,21 +152,11 @@ pub struct RecentEvent {
 #[derive(Debug, thiserror::Error)]
 pub enum MetricsError {
     /// It cannot be read.
-    #[error("cannot read {path}")]
-    Read {
-        /// The file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
+    #[error("cannot read {0}")]
+    Read(String, #[source] std::io::Error),
     /// It does not hold metrics, or not all of them.
-    #[error("{path}:{}:{}: no metrics of a proxy: {source}", .source.line(), .source.column())]
-    Form {
-        /// The file.
-        path: String,
-        /// Why.
-        source: serde_json::Error,
-    },
+    #[error("{0}:{line}:{c}: no metrics of a proxy: {1}", line = .1.line(), c = .1.column())]
+    Form(String, #[source] serde_json::Error),
 }
 
 impl Metrics {
@@ -176,9 +166,8 @@ impl Metrics {
     /// See [`MetricsError`].
     pub fn read(path: &Path) -> Result<Self, MetricsError> {
         let shown = || path.display().to_string();
-        let text =
-            std::fs::read(path).map_err(|source| MetricsError::Read { path: shown(), source })?;
-        serde_json::from_slice(&text).map_err(|source| MetricsError::Form { path: shown(), source })
+        let text = std::fs::read(path).map_err(|error| MetricsError::Read(shown(), error))?;
+        serde_json::from_slice(&text).map_err(|error| MetricsError::Form(shown(), error))
     }
 
     /// The counts, as the balancer's ledger has them.

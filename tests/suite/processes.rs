@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use flakelab_live::{Child, Launch, StartError, check_free, stop_all};
+use flakelab_live::{Child, Launch, StartError, check_free};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -206,21 +206,6 @@ fn a_program_whose_guard_was_killed_is_ended_by_the_supervisor() {
     wait_for("the guard's end", || !child.is_alive());
     // The third left the group, and the guard that would have found it is gone.
     wait_until_gone(&program.0[..2]);
-}
-
-#[test]
-fn several_children_are_stopped_together() {
-    let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
-    let start = |folder: &tempfile::TempDir| guarded(folder.path(), STUBBORN).start().unwrap();
-    let mut children: Vec<Child> = folders.iter().map(start).collect();
-    let mut programs = Vec::new();
-    for (child, folder) in children.iter_mut().zip(&folders) {
-        child.wait_until_ready(PATIENCE).unwrap();
-        programs.push(stubborn(folder.path()));
-    }
-    stop_all(&mut children, Duration::from_secs(1)).unwrap();
-    assert!(children.iter_mut().all(|child| !child.is_alive()));
-    programs.iter().for_each(|program| wait_until_gone(&program.0));
 }
 
 #[test]

@@ -116,57 +116,24 @@ pub struct Child {
     interrupted: Arc<AtomicBool>,
 }
 
-/// A child that did not start.
+/// A child that did not start: its name, what went wrong, and the last lines of its messages.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The system does not start it.
-    #[error("cannot start {name} ({program})")]
-    Spawn {
-        /// What it is called.
-        name: String,
-        /// The program.
-        program: String,
-        /// Why.
-        source: std::io::Error,
-    },
+    #[error("cannot start {0} ({1})")]
+    Spawn(String, String, #[source] std::io::Error),
     /// It ended before it was ready.
-    #[error("{name} ended at once ({status}){said}")]
-    Ended {
-        /// What it is called.
-        name: String,
-        /// How it ended.
-        status: String,
-        /// The last lines of its messages.
-        said: String,
-    },
+    #[error("{0} ended at once ({1}){2}")]
+    Ended(String, String, String),
     /// It did not become ready.
-    #[error(
-        "{name} did not become ready within {seconds} s; allow more with --start-timeout{said}"
-    )]
-    TimedOut {
-        /// What it is called.
-        name: String,
-        /// How long was waited.
-        seconds: f64,
-        /// The last lines of its messages.
-        said: String,
-    },
+    #[error("{0} did not become ready within {1} s; allow more with --start-timeout{2}")]
+    TimedOut(String, f64, String),
     /// It did not open its ports.
-    #[error("{name}: {ports}{said}")]
-    Ports {
-        /// What it is called.
-        name: String,
-        /// Which.
-        ports: WaitError,
-        /// The last lines of its messages.
-        said: String,
-    },
+    #[error("{0}: {1}{2}")]
+    Ports(String, WaitError, String),
     /// Waiting for it was given up.
-    #[error("interrupted before {name} was ready")]
-    Interrupted {
-        /// What it is called.
-        name: String,
-    },
+    #[error("interrupted before {0} was ready")]
+    Interrupted(String),
 }
 
 impl Launch {
@@ -191,11 +158,8 @@ impl Launch {
     /// # Errors
     /// When the system does not.
     pub fn start(&self) -> Result<Child, StartError> {
-        let failed = |source| StartError::Spawn {
-            name: self.name.clone(),
-            program: self.program.display().to_string(),
-            source,
-        };
+        let program = self.program.display().to_string();
+        let failed = |error| StartError::Spawn(self.name.clone(), program.clone(), error);
         let log = OpenOptions::new().create(true).append(true).open(&self.log).map_err(failed)?;
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
@@ -250,11 +214,8 @@ impl Child {
             Err(NotReady::Interrupted) => return Err(self.given_up()),
             Err(NotReady::Ended) => return Err(self.ended_early(timeout)),
             Err(NotReady::TimedOut) => {
-                return Err(StartError::TimedOut {
-                    name: self.name.clone(),
-                    seconds: timeout.as_secs_f64(),
-                    said: last_lines(&self.log),
-                });
+                let (name, seconds) = (self.name.clone(), timeout.as_secs_f64());
+                return Err(StartError::TimedOut(name, seconds, self.last_messages()));
             }
         };
         let mut news = Vec::new();
@@ -283,16 +244,12 @@ impl Child {
         let opened = wait_until_open(addresses, timeout, || is_wanted() && self.is_alive());
         opened.map_err(|source| match source {
             WaitError::Ended(_) if !is_wanted() => self.given_up(),
-            source => StartError::Ports {
-                name: self.name.clone(),
-                ports: source,
-                said: last_lines(&self.log),
-            },
+            ports => StartError::Ports(self.name.clone(), ports, self.last_messages()),
         })
     }
 
     fn given_up(&self) -> StartError {
-        StartError::Interrupted { name: self.name.clone() }
+        StartError::Interrupted(self.name.clone())
     }
 
     /// Whether it still runs.
@@ -307,10 +264,18 @@ impl Child {
         self.ended.is_none()
     }
 
-    /// The last lines of its messages, each on a line of its own; empty if there are none.
+    /// The last lines of its messages, to be put behind one of ours; empty if there are none.
     #[must_use]
     pub fn last_messages(&self) -> String {
-        last_lines(&self.log)
+        let bytes = fs::read(&self.log).unwrap_or_default();
+        let tail = bytes.get(bytes.len().saturating_sub(LAST_BYTES)..).unwrap_or_default();
+        let text = String::from_utf8_lossy(tail);
+        let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|l| !l.is_empty()).collect();
+        let last = lines.get(lines.len().saturating_sub(LAST_LINES)..).unwrap_or_default();
+        if last.is_empty() {
+            return String::new();
+        }
+        format!(". It said:\n  {}", last.join("\n  "))
     }
 
     /// Ends it: closes its standard input, gives it `patience` to end by itself, asks its process
@@ -356,7 +321,7 @@ impl Child {
             }
             _ => "it closed its output".to_owned(),
         };
-        StartError::Ended { name, status, said: last_lines(&self.log) }
+        StartError::Ended(name, status, self.last_messages())
     }
 }
 
@@ -365,23 +330,6 @@ impl Drop for Child {
         // There is nobody left to tell.
         let _ = self.stop(GRACE);
     }
-}
-
-/// Stops several children at the same time, each as [`Child::stop`] does.
-///
-/// # Errors
-/// The first error; all are stopped all the same.
-pub fn stop_all<'a>(
-    children: impl IntoIterator<Item = &'a mut Child>,
-    patience: Duration,
-) -> std::io::Result<()> {
-    std::thread::scope(|scope| {
-        let stops: Vec<_> =
-            children.into_iter().map(|child| scope.spawn(move || child.stop(patience))).collect();
-        let lost = || Err(std::io::Error::other("a child could not be stopped"));
-        let stopped = stops.into_iter().map(|stop| stop.join().unwrap_or_else(|_| lost()));
-        stopped.collect::<Vec<_>>().into_iter().try_for_each(|stopped| stopped.map(drop))
-    })
 }
 
 /// Calls `end` once, from a thread of its own, when standard input ends: the supervisor holds its
@@ -399,19 +347,6 @@ pub fn when_stdin_ends(end: impl FnOnce() + Send + 'static) -> std::io::Result<(
     thread::Builder::new().name("supervised".to_owned()).spawn(wait).map(drop)
 }
 
-/// The end of a log, to be put behind a message.
-fn last_lines(log: &Path) -> String {
-    let bytes = fs::read(log).unwrap_or_default();
-    let tail = bytes.get(bytes.len().saturating_sub(LAST_BYTES)..).unwrap_or_default();
-    let text = String::from_utf8_lossy(tail);
-    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|l| !l.is_empty()).collect();
-    let last = lines.get(lines.len().saturating_sub(LAST_LINES)..).unwrap_or_default();
-    if last.is_empty() {
-        return String::new();
-    }
-    format!(". It said:\n  {}", last.join("\n  "))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -424,15 +359,5 @@ mod tests {
     fn what_is_said_before_ready_is_kept() {
         assert_eq!(lines("listening a\nlistening b\r\nready\nmore\n").unwrap().len(), 2);
         assert_eq!(lines("listening a\nnot yet ready\n"), Err(NotReady::Ended));
-    }
-
-    #[test]
-    fn silence_is_not_waited_for_forever() {
-        let (pipe, _held) = std::io::pipe().unwrap();
-        let lines = Lines::read(pipe).unwrap();
-        let waited = lines.until_ready(Duration::from_millis(5), || true);
-        assert_eq!(waited, Err(NotReady::TimedOut));
-        let waited = lines.until_ready(Duration::from_secs(3600), || false);
-        assert_eq!(waited, Err(NotReady::Interrupted));
     }
 }

@@ -16,6 +16,6 @@ mod child;
 mod guard;
 mod ports;
 
-pub use self::child::{Child, Launch, StartError, stop_all, when_stdin_ends};
+pub use self::child::{Child, Launch, StartError, when_stdin_ends};
 pub use self::guard::{ask_to_end, guard};
 pub use self::ports::{PortsTaken, check_free, wait_until_open};

@@ -4,16 +4,8 @@
 //! to the nanosecond. A fresh balancer that is fed the events must ask for the same effects, one by
 //! one; [`Step::read`] reads a log for that.
 //!
-//! A CSV file. An event's line is followed by those of its effects:
-//!
-//! | kind | what it says |
-//! |---|---|
-//! | `arrived` | at `at_ns` request `request` was handed in; it had arrived at `time_ns` |
-//! | `finished` | attempt `attempt` ended with `outcome` |
-//! | `woke_up` | an alarm went off |
-//! | `send` | attempt `attempt`, the `number`-th of `request` from 0, goes to `server`, from 0 |
-//! | `answer` | `request` is answered with `outcome`, after `number` attempts and `time_ns` |
-//! | `wake_at` | an alarm is set for `time_ns` |
+//! A CSV file, in which an event's line is followed by those of its effects; results/README.md
+//! explains its kinds of lines.
 //!
 //! The trace has a row for every attempt, written when it is known whether it was the last of its
 //! request. That is at once: the balancer either answers or sends again when an attempt has ended.
@@ -197,34 +189,12 @@ fn entry(line: &Line) -> Option<Entry> {
     })
 }
 
-// ---- The trace.
-
-/// What every row of a run says.
-#[derive(Debug, Clone)]
-pub(crate) struct Labels {
-    pub(crate) session: Option<String>,
-    /// `v4` where there is such an alias, else the name.
-    pub(crate) strategy: String,
-    /// The model's port of each server.
-    pub(crate) ports: Vec<u16>,
-}
-
-impl Labels {
-    pub(crate) fn of(settings: &Settings) -> Self {
-        let strategy = settings.strategy;
-        Self {
-            session: settings.session.clone(),
-            strategy: strategy.alias().unwrap_or(strategy.name()).to_owned(),
-            ports: settings.ports.clone(),
-        }
-    }
-}
-
+/// Writes the trace.
 #[derive(Debug)]
 pub(crate) struct AttemptLog<W: Write> {
     out: RowWriter<W>,
     clock: Clock,
-    labels: Labels,
+    settings: Settings,
     open: BTreeMap<RequestId, Open>,
 }
 
@@ -236,8 +206,8 @@ struct Open {
 }
 
 impl<W: Write> AttemptLog<W> {
-    pub(crate) fn new(out: W, clock: Clock, labels: Labels) -> io::Result<Self> {
-        Ok(Self { out: RowWriter::new(out)?, clock, labels, open: BTreeMap::new() })
+    pub(crate) fn new(out: W, clock: Clock, settings: Settings) -> io::Result<Self> {
+        Ok(Self { out: RowWriter::new(out)?, clock, settings, open: BTreeMap::new() })
     }
 
     pub(crate) fn take(&mut self, note: &Note) -> io::Result<()> {
@@ -253,7 +223,7 @@ impl<W: Write> AttemptLog<W> {
                 let timestamp = self.clock.unix_s(*began);
                 let latency_ms = ended.since(*began).as_millis_f64();
                 if let Some(open) = self.open.get_mut(&attempt.request) {
-                    let row = row(&self.labels, open.identifier, attempt, *outcome);
+                    let row = row(&self.settings, open.identifier, attempt, *outcome);
                     open.held = Some(Row { timestamp, latency_ms, ..row });
                 }
             }
@@ -277,16 +247,16 @@ impl<W: Write> AttemptLog<W> {
     }
 }
 
-fn row(labels: &Labels, identifier: Identifier, attempt: &Attempt, outcome: Outcome) -> Row {
-    let port = labels.ports.get(attempt.server.index()).copied().unwrap_or_default();
+fn row(of: &Settings, identifier: Identifier, attempt: &Attempt, outcome: Outcome) -> Row {
+    let port = of.ports.get(attempt.server.index()).copied().unwrap_or_default();
     Row {
-        session_id: labels.session.clone(),
+        session_id: of.session.clone(),
         // The cell stays empty for ports that are of no config.
         config: Config::from_port(port).unwrap_or(Config::ALL[0]),
         request_number: attempt.request.0 + 1,
         attempt_number: attempt.number + 1,
         request_id: identifier.to_string(),
-        strategy: labels.strategy.clone(),
+        strategy: of.strategy.alias().unwrap_or(of.strategy.name()).to_owned(),
         timestamp: 0.0,
         server_port: port,
         success: outcome.is_success(),
@@ -384,13 +354,10 @@ mod tests {
     }
 
     fn log(notes: &[Note]) -> String {
-        let labels = Labels {
-            session: Some("s".to_owned()),
-            strategy: "v4".to_owned(),
-            ports: vec![5000, 5001],
-        };
+        let ports = vec![5000, 5001];
+        let settings = Settings { session: Some("s".to_owned()), ports, ..Settings::of_two() };
         let mut out = Vec::new();
-        let mut log = AttemptLog::new(&mut out, Clock::start_in(Duration::ZERO), labels).unwrap();
+        let mut log = AttemptLog::new(&mut out, Clock::start_in(Duration::ZERO), settings).unwrap();
         notes.iter().for_each(|note| log.take(note).unwrap());
         log.end().unwrap();
         drop(log);
@@ -432,15 +399,12 @@ mod tests {
     #[test]
     fn an_attempt_is_the_last_one_even_if_giving_up_comes_later() {
         let waits = [Note::AlarmSet(at(20)), Note::WokeUp { at: at(21) }];
-        let mut notes = vec![arrived(0), sent(0, 0), finished(0, 0, Outcome::Failure)];
+        let mut notes = vec![arrived(0), sent(0, 0)];
+        assert_eq!(log(&notes), "", "nobody saw its end");
+        notes.push(finished(0, 0, Outcome::Failure));
         notes.extend(waits);
         assert!(log(&notes).ends_with("False,3,False,False,False\n"), "nobody was answered");
         notes.push(answered(0, false));
         assert!(log(&notes).ends_with("False,3,True,False,False\n"));
-    }
-
-    #[test]
-    fn an_attempt_whose_end_nobody_saw_is_no_row() {
-        assert_eq!(log(&[arrived(0), sent(0, 0)]), "");
     }
 }

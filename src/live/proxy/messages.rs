@@ -36,6 +36,24 @@ pub struct Settings {
     pub session: Option<String>,
 }
 
+#[cfg(test)]
+impl Settings {
+    /// V4 in front of two servers, for tests.
+    pub(crate) fn of_two() -> Self {
+        Self {
+            fleet: Fleet::uniform(2),
+            strategy: StrategySpec::from_name("v4").unwrap(),
+            seed: 1,
+            rules: Rules { penalty_per_extra_attempt: 0.5, ..Rules::default() },
+            requests_per_second: 10.0,
+            config: "mine".to_owned(),
+            ports: vec![7000, 7001],
+            targets: Vec::new(),
+            session: None,
+        }
+    }
+}
+
 /// What the decision thread is told.
 #[derive(Debug)]
 pub(crate) enum Message {

@@ -18,10 +18,10 @@ use crate::metrics::{
     EVENTS_KEPT, LATENCIES_KEPT, MeshMetrics, Metrics, RecentEvent, SWITCHES_SHOWN, ServerMetrics,
     SwitchMetrics,
 };
-use crate::proxy::log::{AttemptLog, EventWriter, Labels};
+use crate::proxy::log::{AttemptLog, EventWriter};
 use crate::proxy::messages::{Newest, Note, Settings, State};
 use flakelab_core::balancer::ServerCounts;
-use flakelab_core::domain::{Attempt, Outcome, RequestId, Rules, Span, Timestamp};
+use flakelab_core::domain::{Attempt, Outcome, RequestId, Span, Timestamp};
 use flakelab_core::stats::nearest_rank;
 use flakelab_core::strategy::Switch;
 
@@ -114,10 +114,7 @@ fn replace(path: &Path, metrics: &Metrics) -> io::Result<()> {
 #[derive(Debug)]
 struct Collector {
     clock: Clock,
-    rules: Rules,
-    strategy: String,
-    config: String,
-    ports: Vec<u16>,
+    settings: Settings,
     /// The moment of the newest event.
     now: Timestamp,
     /// The ports and outcomes of requests that are not answered yet.
@@ -132,10 +129,7 @@ impl Collector {
     fn new(settings: &Settings, clock: Clock) -> Self {
         Self {
             clock,
-            rules: settings.rules,
-            strategy: settings.strategy.label(),
-            config: settings.config.clone(),
-            ports: settings.ports.clone(),
+            settings: settings.clone(),
             now: Timestamp::ZERO,
             open: BTreeMap::new(),
             took: vec![(0, 0.0); settings.ports.len()],
@@ -176,7 +170,7 @@ impl Collector {
             *ended += 1;
             *ms += took.as_millis_f64();
         }
-        let port = self.ports.get(server).copied().unwrap_or_default();
+        let port = self.settings.ports.get(server).copied().unwrap_or_default();
         if let Some(attempts) = self.open.get_mut(&attempt.request) {
             attempts.push((port, outcome.name().to_owned()));
         }
@@ -185,7 +179,7 @@ impl Collector {
     /// The metrics of a state, all notes up to which were taken.
     fn metrics(&self, state: &State, ended: bool) -> Metrics {
         let ledger = &state.ledger;
-        let score = ledger.score(&self.rules);
+        let score = ledger.score(&self.settings.rules);
         let mut nanos: Vec<u64> = self.latencies.iter().map(|span| span.as_nanos()).collect();
         let mut rank = |p| nearest_rank(&mut nanos, p).map_or(0.0, |ns| ns as f64 * 1e-6);
         Metrics {
@@ -202,8 +196,8 @@ impl Collector {
             latencies: self.latencies.iter().map(|span| span.as_millis_f64()).collect(),
             per_server: self.servers(state),
             last_update: self.clock.unix_s(state.at),
-            strategy: self.strategy.clone(),
-            config: self.config.clone(),
+            strategy: self.settings.strategy.label(),
+            config: self.settings.config.clone(),
             started: self.clock.unix_s(Timestamp::ZERO),
             total_attempts: ledger.attempts,
             total_extra_attempts: ledger.extra_attempts,
@@ -235,7 +229,7 @@ impl Collector {
     }
 
     fn servers(&self, state: &State) -> Vec<ServerMetrics> {
-        let servers = self.ports.iter().zip(&state.ledger.servers).enumerate();
+        let servers = self.settings.ports.iter().zip(&state.ledger.servers).enumerate();
         let server = |(i, (port, counts)): (usize, (&u16, &ServerCounts))| {
             let (ended, ms) = self.took.get(i).copied().unwrap_or_default();
             ServerMetrics {
@@ -295,7 +289,7 @@ impl Recorder {
         newest.set(nothing);
         let trace = match trace.and_then(Begun::keep) {
             Some((path, file)) => {
-                let log = AttemptLog::new(file, clock, Labels::of(settings));
+                let log = AttemptLog::new(file, clock, settings.clone());
                 let log = log.map_err(|source| FileError::begin(&path, source))?;
                 Some((path, log))
             }
@@ -372,21 +366,8 @@ mod tests {
 
     use super::*;
     use flakelab_core::balancer::{Answer, Ledger};
-    use flakelab_core::domain::{AttemptId, Fleet, Request, ServerId};
-    use flakelab_core::strategy::{Notes, StrategySpec};
-
-    #[test]
-    fn a_file_that_is_not_kept_is_gone_and_one_that_was_there_is_not_touched() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("trace.csv");
-        drop(Begun::create(&path, false).unwrap());
-        assert!(!path.exists());
-        assert!(Begun::create(&path, false).unwrap().keep().is_some());
-        std::fs::write(&path, "precious").unwrap();
-        let error = Begun::create(&path, false).unwrap_err();
-        assert!(matches!(error, FileError::Exists(_)) && error.to_string().contains("--force"));
-        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
-    }
+    use flakelab_core::domain::{AttemptId, Request, ServerId};
+    use flakelab_core::strategy::Notes;
 
     #[test]
     fn metrics_are_replaced_whole_and_leave_no_temporary_file() {
@@ -402,18 +383,7 @@ mod tests {
     }
 
     fn collector() -> Collector {
-        let settings = Settings {
-            fleet: Fleet::uniform(2),
-            strategy: StrategySpec::from_name("v4").unwrap(),
-            seed: 1,
-            rules: Rules { penalty_per_extra_attempt: 0.5, ..Rules::default() },
-            requests_per_second: 10.0,
-            config: "mine".to_owned(),
-            ports: vec![7000, 7001],
-            targets: Vec::new(),
-            session: None,
-        };
-        Collector::new(&settings, Clock::start_in(Duration::ZERO))
+        Collector::new(&Settings::of_two(), Clock::start_in(Duration::ZERO))
     }
 
     fn ms(ms: u64) -> Timestamp {
