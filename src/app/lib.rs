@@ -3,7 +3,7 @@
 //! It shows what the crates below work out. `flakelab-core` decides, `flakelab-sim` plays,
 //! `flakelab-fit` learns, `flakelab-live` serves.
 
-pub mod charts;
+mod charts;
 pub mod cli;
 pub mod report;
-pub mod watch;
+mod watch;

@@ -5,6 +5,7 @@
 
 use std::sync::OnceLock;
 
+use anyhow::{Context, anyhow, bail, ensure};
 use plotters::prelude::{BitMapBackend, DrawingBackend, SVGBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{
@@ -27,49 +28,25 @@ pub struct Chart {
     pub(crate) scene: Scene,
 }
 
-/// A chart that could not be drawn.
-#[derive(Debug, thiserror::Error)]
-pub enum ChartError {
-    /// The font that the program carries cannot be read, which is a bug.
-    #[error("the built-in font cannot be used")]
-    Font,
-    /// A backend failed.
-    #[error("a chart cannot be drawn: {0}")]
-    Draw(String),
-    /// Hundreds of strategies, as pixels.
-    #[error("a PNG of {width} x {height} pixels is too large; use the SVG")]
-    TooLarge {
-        /// Pixels across.
-        width: u32,
-        /// Pixels down.
-        height: u32,
-    },
-    /// PNG is encoded in a temporary file.
-    #[error("a temporary file for a PNG cannot be used: {0}")]
-    TemporaryFile(#[from] std::io::Error),
-}
-
 impl Chart {
     /// The chart as the bytes of a PNG file, `scale` pixels for each of the SVG's (2 looks good
     /// on every screen; beyond 8 counts as 8).
-    pub fn png(&self, scale: u32) -> Result<Vec<u8>, ChartError> {
+    pub fn png(&self, scale: u32) -> anyhow::Result<Vec<u8>> {
         ready()?;
         let scale = f64::from(scale.clamp(1, 8));
         let (width, height) = size(&self.scene, scale);
         if f64::from(width) * f64::from(height) > MOST_PIXELS {
-            return Err(ChartError::TooLarge { width, height });
+            bail!("a PNG of {width} x {height} pixels is too large; use the SVG");
         }
         // plotters encodes only into files whose name says how.
-        let file = tempfile::Builder::new().prefix("flakelab-chart-").suffix(".png").tempfile()?;
-        {
-            let mut backend = BitMapBackend::new(file.path(), (width, height));
-            paint(&self.scene, &mut backend, scale, &BITMAP)?;
-        }
+        let file = tempfile::Builder::new().prefix("flakelab-chart-").suffix(".png").tempfile();
+        let file = file.context("a temporary file for a PNG cannot be used")?;
+        let mut backend = BitMapBackend::new(file.path(), (width, height));
+        paint(&self.scene, &mut backend, scale, &BITMAP)?;
+        drop(backend);
         Ok(std::fs::read(file.path())?)
     }
 }
-
-// ---- Shapes.
 
 /// x to the right, y down, in pixels.
 pub(crate) type Point = (f64, f64);
@@ -212,16 +189,25 @@ const FAMILY: &str = "Helvetica, Arial, sans-serif";
 const HEIGHT_PER_EM: f64 = 1.121;
 
 const WIDER: f64 = 1.16;
-
 const WIDER_IN_BOLD: f64 = 1.30;
 
 /// Makes the carried font known; every chart starts with it.
-pub(crate) fn ready() -> Result<(), ChartError> {
+pub(crate) fn ready() -> anyhow::Result<()> {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
     let font = epaint_default_fonts::UBUNTU_LIGHT;
     let registered =
         REGISTERED.get_or_init(|| register_font(FAMILY, FontStyle::Normal, font).is_ok());
-    if *registered { Ok(()) } else { Err(ChartError::Font) }
+    ensure!(*registered, "the built-in font cannot be used");
+    Ok(())
+}
+
+/// All these charts of one thing, in this order.
+pub(crate) fn drawn<T, const N: usize>(
+    charts: [fn(&T) -> anyhow::Result<Chart>; N],
+    of: &T,
+) -> anyhow::Result<Vec<Chart>> {
+    ready()?;
+    charts.into_iter().map(|chart| chart(of)).collect()
 }
 
 /// At most so many pixels wide in any usual font.
@@ -298,7 +284,7 @@ const BITMAP: Lettering =
     Lettering { size_per_em: HEIGHT_PER_EM, baseline_per_em: HEIGHT_PER_EM / 2.0 };
 
 /// The scene as an SVG document that introduces itself to screen readers.
-pub(crate) fn svg(scene: &Scene, title: &str, description: &str) -> Result<String, ChartError> {
+pub(crate) fn svg(scene: &Scene, title: &str, description: &str) -> anyhow::Result<String> {
     ready()?;
     let (width, height) = size(scene, UNITS_PER_PIXEL);
     let mut drawn = String::new();
@@ -327,9 +313,9 @@ fn paint<B: DrawingBackend>(
     backend: &mut B,
     scale: f64,
     lettering: &Lettering,
-) -> Result<(), ChartError> {
+) -> anyhow::Result<()> {
     let at = |p: Point| ((p.0 * scale).round() as i32, (p.1 * scale).round() as i32);
-    let drawn = |result: Result<(), _>| result.map_err(|e| ChartError::Draw(format!("{e}")));
+    let drawn = |result: Result<(), _>| result.map_err(|e| anyhow!("a chart cannot be drawn: {e}"));
     let background =
         Shape::Rectangle { from: (0.0, 0.0), to: (scene.width, scene.height), ink: WHITE };
     drawn(backend.ensure_prepared())?;
@@ -405,7 +391,6 @@ fn escaped(text: &str) -> String {
 // combinations repeat as late as possible.
 
 pub(crate) const WHITE: Ink = Ink::solid(255, 255, 255);
-
 pub(crate) const TEXT: Ink = Ink::solid(0x22, 0x22, 0x22);
 
 /// Text of second importance; contrast 7:1 on white.
@@ -415,9 +400,7 @@ pub(crate) const QUIET: Ink = Ink::solid(0x55, 0x55, 0x55);
 pub(crate) const RULE: Ink = Ink::solid(0x99, 0x99, 0x99);
 
 pub(crate) const GRID: Ink = Ink::solid(0xE2, 0xE2, 0xE2);
-
 const BLACK: Ink = Ink::solid(0, 0, 0);
-
 const GREY: Ink = Ink::solid(0x77, 0x77, 0x77);
 
 /// The colour of what a chart is about, where there is only one such thing.
@@ -518,17 +501,19 @@ impl Mark {
 
     /// A thin outline that hides nothing below it.
     pub fn draw_ring(self, scene: &mut Scene, at: Point, radius: f64, ink: Ink) {
-        let mut outline = self.outline(at, radius);
-        outline.extend(outline.first().copied());
-        scene.stroke(outline, ink, 1.8);
+        self.stroke(scene, at, radius, ink, 1.8);
     }
 
     /// The outline only, white inside.
     pub fn draw_hollow(self, scene: &mut Scene, at: Point, radius: f64, ink: Ink) {
-        let mut outline = self.outline(at, radius);
         scene.fill(self.outline(at, radius + 1.5), WHITE);
+        self.stroke(scene, at, radius, ink, 3.0);
+    }
+
+    fn stroke(self, scene: &mut Scene, at: Point, radius: f64, ink: Ink, width: f64) {
+        let mut outline = self.outline(at, radius);
         outline.extend(outline.first().copied());
-        scene.stroke(outline, ink, 3.0);
+        scene.stroke(outline, ink, width);
     }
 
     fn outline(self, at: Point, radius: f64) -> Vec<Point> {

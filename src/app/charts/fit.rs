@@ -9,8 +9,7 @@
 //! | `fit-starts` | runs on a time line, and where servers were started anew |
 
 use crate::charts::draw::{
-    ACCENT, Anchor, Chart, ChartError, Mark, RULE, TEXT, fitted, palette_colour, readable_on,
-    ready, width,
+    ACCENT, Anchor, Chart, Mark, RULE, TEXT, drawn, fitted, palette_colour, readable_on, width,
 };
 use crate::charts::number::{fixed, percent};
 use crate::charts::page::{Axis, MARGIN, Page, Panel, Plot, SMALL, WIDTH, range};
@@ -24,12 +23,8 @@ pub(crate) const NAMES: [&str; 5] =
     ["fit-rates", "fit-population", "fit-limit", "fit-latency", "fit-starts"];
 
 /// Draws all five charts, in the order of the module's table.
-pub fn draw_fit(fit: &ConfigFit) -> Result<Vec<Chart>, ChartError> {
-    ready()?;
-    [rates_chart, population_chart, limit_chart, latency_chart, starts_chart]
-        .into_iter()
-        .map(|chart| chart(fit))
-        .collect()
+pub fn draw_fit(fit: &ConfigFit) -> anyhow::Result<Vec<Chart>> {
+    drawn([rates_chart, population_chart, limit_chart, latency_chart, starts_chart], fit)
 }
 
 /// What a fit rests on: `10 runs, 1,416 attempts, 6 starts of the servers`.
@@ -50,7 +45,7 @@ fn page(heading: &str, fit: &ConfigFit, reading: &str) -> Page {
 
 // ---- Quantiles of latency, fitted against observed, both on logarithmic axes.
 
-fn latency_chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
+fn latency_chart(fit: &ConfigFit) -> anyhow::Result<Chart> {
     let reading = "A dot on the line: the fitted family has that quantile as observed. Band: where \
                    95 % of samples of this size would lie";
     let mut page = page("Latency of attempts", fit, reading);
@@ -93,7 +88,7 @@ fn latency_chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
 /// Likelihoods this far below the best are not told apart.
 const LOWEST: f64 = -30.0;
 
-fn limit_chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
+fn limit_chart(fit: &ConfigFit) -> anyhow::Result<Chart> {
     let inference = &fit.rate_limit.inference;
     let conclusion = fit.rate_limit.reason.clone();
     let reading = "Above: probability of each kind of limit, all equally likely beforehand. \
@@ -139,7 +134,7 @@ const RATES: usize = 101;
 /// Populations that the band is made of.
 const DRAWS: usize = 256;
 
-fn population_chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
+fn population_chart(fit: &ConfigFit) -> anyhow::Result<Chart> {
     let reading = "Share of servers with at most this error rate. Band: 95 % of what the traces \
                    leave open of the population";
     let mut page = page("Population of error rates", fit, reading);
@@ -194,14 +189,11 @@ fn population_caption(fit: &ConfigFit) -> String {
 // attempts; the line says how much is known.
 
 const RATES_ROW: f64 = 21.0;
-
 const START_GAP: f64 = 12.0;
-
 const LEFT: f64 = MARGIN + 170.0;
-
 const RIGHT: f64 = WIDTH - MARGIN - 230.0;
 
-fn rates_chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
+fn rates_chart(fit: &ConfigFit) -> anyhow::Result<Chart> {
     let reading = "Line: 95 % of the posterior; dot: its mean; ring: the raw share of failures, \
                    biased where servers were chosen by their outcomes";
     let mut page = page("Error rates of the servers", fit, reading);
@@ -274,10 +266,9 @@ fn rates_caption(servers: &[ServerSummary]) -> String {
 // ---- Runs on a time line, coloured by the start of the servers that they met.
 
 const STARTS_ROW: f64 = 30.0;
-
 const NAME_ROOM: f64 = 330.0;
 
-fn starts_chart(fit: &ConfigFit) -> Result<Chart, ChartError> {
+fn starts_chart(fit: &ConfigFit) -> anyhow::Result<Chart> {
     let reading = "One bar a run, in order of time; a number and a colour for each start. Right: \
                    probability that the servers were started anew before the run";
     let mut page = page("Starts of the servers", fit, reading);

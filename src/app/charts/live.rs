@@ -13,7 +13,7 @@
 //! sweep compare.
 
 use crate::charts::draw::{
-    Anchor, Chart, ChartError, GRID, Look, Point, TEXT, Type, fitted, looks_of, ramp, width,
+    Anchor, Chart, GRID, Look, Point, TEXT, Type, fitted, looks_of, ramp, width,
 };
 use crate::charts::number::{fixed, percent, significant};
 use crate::charts::page::{
@@ -21,27 +21,15 @@ use crate::charts::page::{
     share_scale,
 };
 use crate::charts::paths::{NamedLine, frame_of_lines, name_lines};
-use crate::report::{counted, list, thousands};
+use crate::report::{LivePage, counted, list, sorted, thousands};
 use flakelab_core::balancer::ServerCounts;
 use flakelab_core::stats::{Interval, quantile};
 use flakelab_fit::{
     Basis, LiveRequest, LiveRun, MetricForecast, PredictedConfig, RequestEnd, RunMetric,
 };
 
-/// The runs of one config, and what was predicted of them.
-#[derive(Debug, Clone, Copy)]
-pub struct LiveRuns<'a> {
-    /// What was predicted.
-    pub prediction: &'a PredictedConfig,
-    /// In the order of play, the last one perhaps in part.
-    pub runs: &'a [LiveRun],
-    /// Names of the servers.
-    pub servers: &'a [String],
-    /// Whether the runs were interrupted.
-    pub interrupted: bool,
-}
-
-impl<'a> LiveRuns<'a> {
+/// What charts ask of the runs of one config.
+impl LivePage {
     /// The strategies' labels.
     pub(crate) fn labels(&self) -> Vec<String> {
         self.runs.iter().map(|run| run.strategy.label()).collect()
@@ -78,33 +66,26 @@ impl<'a> LiveRuns<'a> {
         &self,
         run: &LiveRun,
         metric: RunMetric,
-    ) -> Vec<(Basis, &'a MetricForecast)> {
+    ) -> Vec<(Basis, &MetricForecast)> {
         self.prediction.forecasts(&run.strategy.label(), metric)
     }
 
     /// The sharpest prediction, of a run that was played to the end.
-    pub(crate) fn sharpest(&self, run: &LiveRun, metric: RunMetric) -> Option<&'a MetricForecast> {
+    pub(crate) fn sharpest(&self, run: &LiveRun, metric: RunMetric) -> Option<&MetricForecast> {
         let (_, forecast) = self.forecasts(run, metric).pop()?;
         self.is_whole(run).then_some(forecast)
     }
 }
 
 /// A sheet for one of them.
-pub(crate) fn page(heading: &str, of: &LiveRuns, reading: &str) -> Page {
-    let PredictedConfig { config, requests, requests_per_second, .. } = of.prediction;
+pub(crate) fn page(heading: &str, of: &LivePage, reading: &str) -> Page {
+    let PredictedConfig { config, requests, requests_per_second, .. } = &of.prediction;
     let data = format!(
         "{} requests per strategy at {requests_per_second} per second, one run of each{}",
         thousands(*requests),
         if of.interrupted { ", interrupted" } else { "" }
     );
     Page::of_config(heading, config, &data, reading)
-}
-
-/// The finite ones of these values, ascending.
-pub(crate) fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
-    values.sort_by(f64::total_cmp);
-    values
 }
 
 // ---- How late requests were sent: the load generator's own promise to keep, not the servers'.
@@ -117,7 +98,7 @@ const STRIP: f64 = 52.0;
 /// Most upright lines of a strategy; more requests share one, which shows the latest of them.
 const LINES: usize = 300;
 
-pub(crate) fn drift_chart(of: &LiveRuns) -> Result<Chart, ChartError> {
+pub(crate) fn drift_chart(of: &LivePage) -> anyhow::Result<Chart> {
     let requests = || of.runs.iter().flat_map(|run| &run.requests);
     let largest = range(requests().map(|r| r.drift_ms)).map_or(0.0, |(_, high)| high.max(0.0));
     let reading = format!(
@@ -187,7 +168,7 @@ fn quantiles(run: &LiveRun) -> [f64; 3] {
     [0.5, 0.99, 1.0].map(|p| quantile(&drift, p))
 }
 
-fn drift_caption(of: &LiveRuns) -> String {
+fn drift_caption(of: &LivePage) -> String {
     let requests = of.runs.iter().flat_map(|run| &run.requests);
     let drift = sorted(requests.map(|request| request.drift_ms));
     format!(
@@ -249,7 +230,7 @@ const LANE: f64 = 22.0;
 /// Most points of a line; more are thinned.
 const POINTS: usize = 400;
 
-pub(crate) fn lost_chart(of: &LiveRuns) -> Result<Chart, ChartError> {
+pub(crate) fn lost_chart(of: &LivePage) -> anyhow::Result<Chart> {
     let predicted = of.runs.iter().any(|run| of.sharpest(run, RunMetric::Score).is_some());
     let reading = if predicted {
         "Score is requests minus points lost. Bars at the end: 95 % of the simulated runs of the \
@@ -267,7 +248,7 @@ pub(crate) fn lost_chart(of: &LiveRuns) -> Result<Chart, ChartError> {
 }
 
 /// Points lost at the end by the prediction of the score.
-fn predicted_loss(of: &LiveRuns, forecast: &MetricForecast) -> (f64, Interval) {
+fn predicted_loss(of: &LivePage, forecast: &MetricForecast) -> (f64, Interval) {
     let all = of.prediction.requests as f64;
     let Interval { low, high } = forecast.interval;
     (all - forecast.mean, Interval { low: all - high, high: all - low })
@@ -290,7 +271,7 @@ fn line(run: &LiveRun) -> Vec<(f64, f64)> {
     points
 }
 
-fn plot(page: &mut Page, of: &LiveRuns) {
+fn plot(page: &mut Page, of: &LivePage) {
     let (looks, names) = (of.looks(), of.labels());
     let lines: Vec<Vec<(f64, f64)>> = of.runs.iter().map(line).collect();
     let predicted: Vec<Option<(f64, Interval)>> = of
@@ -364,9 +345,9 @@ fn written(score: f64) -> String {
     fixed(score, usize::from(score.fract() != 0.0))
 }
 
-fn lost_caption(of: &LiveRuns) -> String {
+fn lost_caption(of: &LivePage) -> String {
     let (mut within, mut beyond) = (0, Vec::new());
-    for run in of.runs {
+    for run in &of.runs {
         let Some(forecast) = of.sharpest(run, RunMetric::Score) else { continue };
         let score = run.value(RunMetric::Score);
         if forecast.interval.contains(score) {
@@ -408,7 +389,7 @@ fn lost_caption(of: &LiveRuns) -> String {
 
 const SERVERS_ROW: f64 = 54.0;
 
-pub(crate) fn servers_chart(of: &LiveRuns) -> Result<Chart, ChartError> {
+pub(crate) fn servers_chart(of: &LivePage) -> anyhow::Result<Chart> {
     let reading = "Upper number, colour: share of the strategy's attempts, in %. Lower number: \
                    those that succeeded, in % (429 counts as no success)";
     let mut page = page("Where the attempts went", of, reading);
@@ -466,7 +447,7 @@ fn succeeded(server: &ServerCounts) -> String {
 }
 
 /// Names above the columns, as many as fit.
-fn ports(page: &mut Page, of: &LiveRuns, servers: usize, left: f64, cell: f64) {
+fn ports(page: &mut Page, of: &LivePage, servers: usize, left: f64, cell: f64) {
     let names: Vec<String> = (0..servers)
         .map(|i| of.servers.get(i).cloned().unwrap_or_else(|| (i + 1).to_string()))
         .collect();
@@ -480,7 +461,7 @@ fn ports(page: &mut Page, of: &LiveRuns, servers: usize, left: f64, cell: f64) {
     }
 }
 
-fn servers_caption(of: &LiveRuns) -> String {
+fn servers_caption(of: &LivePage) -> String {
     let busiest = |run: &LiveRun| shares(run).into_iter().fold(0.0, f64::max);
     let mut runs: Vec<(String, f64)> =
         of.runs.iter().map(|run| (run.strategy.label(), busiest(run))).collect();

@@ -2,8 +2,7 @@
 //! any scenario. And the picture of a search for better parameters.
 
 use crate::charts::draw::{
-    Anchor, Chart, ChartError, Ink, Mark, RULE, TEXT, fitted, palette_colour, ramp, readable_on,
-    ready, width,
+    Anchor, Chart, Ink, Mark, RULE, TEXT, fitted, palette_colour, ramp, readable_on, ready, width,
 };
 use crate::charts::number::{fixed, percent};
 use crate::charts::page::{
@@ -21,7 +20,7 @@ const ATTEMPT_SHARE_ROW: f64 = 44.0;
 /// More servers than this share columns.
 const MOST_COLUMNS: usize = 50;
 
-pub(crate) fn attempt_share_chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
+pub(crate) fn attempt_share_chart(scenario: &ScenarioSummary) -> anyhow::Result<Chart> {
     let reading = "Share of a strategy's attempts in %; servers ranked by true error rate in each replication";
     let mut page = Page::new("Where the attempts went", scenario, reading);
     let (listed, rows) = contenders(scenario, |_| Some(Vec::new()));
@@ -129,18 +128,15 @@ fn attempt_share_caption(scenario: &ScenarioSummary) -> String {
 // be told apart; the number stands in the cell, and a sign marks what is too close to call.
 
 pub(crate) const ROBUSTNESS: &str = "robustness";
-
 const ROBUSTNESS_ROW: f64 = 32.0;
-
 const GAP: f64 = 14.0;
-
 const LINE: f64 = 22.0;
 
 /// Losses from here on have the darkest colour.
 const DARKEST: f64 = PER_REQUESTS;
 
 /// Draws the robustness map.
-pub fn draw_robustness(map: &Robustness) -> Result<Chart, ChartError> {
+pub fn draw_robustness(map: &Robustness) -> anyhow::Result<Chart> {
     ready()?;
     let what = format!("{} strategies in {} scenarios", map.rows.len(), map.scenarios.len());
     let reading = "Points lost against the best strategy of the scenario, for 1,000 requests; 0 is \
@@ -234,14 +230,13 @@ fn robustness_caption(map: &Robustness) -> String {
 // replications, and the luck of those would move them all up or down together.
 
 pub(crate) const SEARCH: &str = "tune-search";
-
 const PANEL: f64 = 250.0;
 
 /// Half of the width over which the settings of a switch are spread.
 const SPREAD: f64 = 0.36;
 
 /// The chart, with what came of the search in words.
-pub fn draw_search(tuned: &Tuned, verdict: &str) -> Result<Chart, ChartError> {
+pub fn draw_search(tuned: &Tuned, verdict: &str) -> anyhow::Result<Chart> {
     ready()?;
     let heading = format!("Search for better parameters of {}", tuned.label);
     let config = config_name(&tuned.config);

@@ -30,15 +30,16 @@ mod predicted;
 mod sample;
 mod scores;
 
+use crate::report::LivePage;
 use flakelab_sim::experiment::ScenarioSummary;
 
+pub use self::draw::Chart;
+use self::draw::drawn;
 pub(crate) use self::draw::{
     ACCENT, Anchor, GRID, Look, Mark, QUIET, RULE, TEXT, Type, WHITE, fitted, palette_colour,
     ready, width,
 };
-pub use self::draw::{Chart, ChartError};
 pub use self::fit::{draw_fit, fit_data};
-pub use self::live::LiveRuns;
 pub use self::maps::{draw_robustness, draw_search, loss_cell};
 pub use self::number::{decimals_for, fixed, percent, points, significant};
 pub(crate) use self::page::{Axis, MARGIN, NamedRow, Page, Panel, SMALL, WIDTH, frame, range};
@@ -74,19 +75,16 @@ pub fn is_chart_file(name: &str) -> bool {
 }
 
 /// Draws all six charts, in the order of the module's table.
-pub fn draw(scenario: &ScenarioSummary) -> Result<Vec<Chart>, ChartError> {
-    ready()?;
-    [
+pub fn draw(scenario: &ScenarioSummary) -> anyhow::Result<Vec<Chart>> {
+    let charts = [
         scores::score_chart,
         paths::oracle_regret_chart,
         scores::score_distribution_chart,
         scores::differences_chart,
         maps::attempt_share_chart,
         paths::latency_chart,
-    ]
-    .into_iter()
-    .map(|chart| chart(scenario))
-    .collect()
+    ];
+    drawn(charts, scenario)
 }
 
 /// The names of the charts of a live run.
@@ -94,18 +92,15 @@ const LIVE_NAMES: [&str; 5] =
     ["live-predicted", "live-lost", "live-servers", "live-latency", "live-drift"];
 
 /// Draws the five charts of a live run, in that order.
-pub fn draw_live(of: &LiveRuns) -> Result<Vec<Chart>, ChartError> {
-    ready()?;
-    [
+pub fn draw_live(of: &LivePage) -> anyhow::Result<Vec<Chart>> {
+    let charts = [
         predicted::predicted_chart,
         live::lost_chart,
         live::servers_chart,
         predicted::latency_chart,
         live::drift_chart,
-    ]
-    .into_iter()
-    .map(|chart| chart(of))
-    .collect()
+    ];
+    drawn(charts, of)
 }
 
 #[cfg(test)]
@@ -138,33 +133,6 @@ mod tests {
                 );
             }
         }
-    }
-
-    #[test]
-    fn captions_say_who_leads_and_who_is_tied() {
-        let scenario = sample::scenario();
-        assert_eq!(
-            chart(&scenario, "score").caption,
-            "V1 larkin has the highest mean; V4 thompson cannot be told from it. It leads V2 ucb1 by \
-         12.5 points (11.1 to 13.9). The leader is 6.10 points below the oracle, which knows the \
-         true error rates. Off the axis: random (892.00)."
-        );
-        assert_eq!(
-            chart(&scenario, "differences").caption,
-            "V1 larkin has the highest mean; V4 thompson cannot be told from it. It leads V2 ucb1 by \
-         12.5 points (11.1 to 13.9). Replications that would tell a tied one from it: about 3,300 \
-         (V4 thompson)."
-        );
-        assert!(chart(&scenario, "differences").svg.contains(">\ntied\n<"));
-        let regret = chart(&scenario, "oracle-regret");
-        assert!(regret.caption.contains("V1 larkin is 6.1 points behind it (3.1 after 500)"));
-        assert!(regret.caption.contains("Too high to be drawn: random (ends at 106)"));
-    }
-
-    #[test]
-    fn two_draws_give_the_same_bytes() {
-        let scenario = sample::scenario();
-        assert_eq!(draw(&scenario).unwrap(), draw(&scenario).unwrap());
     }
 
     #[test]

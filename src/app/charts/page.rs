@@ -2,8 +2,8 @@
 //! and panels; the frame of charts with one row a strategy; cells of heat maps.
 
 use crate::charts::draw::{
-    Anchor, Chart, ChartError, GRID, Ink, Look, Point, QUIET, RULE, Scene, TEXT, Type, fitted,
-    looks, ramp, readable_on, svg, width, wrapped,
+    Anchor, Chart, GRID, Ink, Look, Point, QUIET, RULE, Scene, TEXT, Type, fitted, looks, ramp,
+    readable_on, svg, width, wrapped,
 };
 use crate::charts::number::{fixed, significant};
 use crate::report::{config_name, counted};
@@ -22,7 +22,6 @@ pub(crate) const LABEL: Type = Type { size: 18.0, bold: false };
 pub(crate) const SMALL: Type = Type { size: 16.0, bold: false };
 
 const HEADING: Type = Type { size: 25.0, bold: true };
-
 const LINE: f64 = 22.0;
 
 /// A chart in the making; `y` is where the next part goes.
@@ -106,7 +105,7 @@ impl Page {
     }
 
     /// The finished chart, with its caption below.
-    pub fn finish(mut self, name: &'static str, caption: String) -> Result<Chart, ChartError> {
+    pub fn finish(mut self, name: &'static str, caption: String) -> anyhow::Result<Chart> {
         self.y += 10.0;
         for line in wrapped(&caption, SMALL, WIDTH - 2.0 * MARGIN) {
             self.y += LINE;
@@ -397,7 +396,6 @@ pub(crate) const LABEL_ROOM: f64 = 300.0;
 const LARGE_ROOM: f64 = 230.0;
 
 const MARK_ROOM: f64 = 28.0;
-
 const GAP: f64 = 18.0;
 
 /// Between ranked strategies and references.

@@ -4,7 +4,7 @@
 //! would squash the others.
 
 use crate::charts::draw::{
-    Anchor, Chart, ChartError, GRID, Ink, Look, Point, RULE, TEXT, Type, fitted, looks, width,
+    Anchor, Chart, GRID, Ink, Look, Point, RULE, TEXT, Type, fitted, looks, width,
 };
 use crate::charts::number::{fixed, significant};
 use crate::charts::page::{
@@ -24,7 +24,7 @@ const LABEL_STEP: f64 = 25.0;
 /// A reference that reaches more than so many times as high as the ranked ones is left out.
 const SQUASHES: f64 = 2.0;
 
-pub(crate) fn oracle_regret_chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
+pub(crate) fn oracle_regret_chart(scenario: &ScenarioSummary) -> anyhow::Result<Chart> {
     let reading = if spread_is_known(scenario) {
         "Mean over replications of the oracle's score minus the strategy's; bands: 95 % intervals"
     } else {
@@ -291,13 +291,12 @@ fn oracle_regret_caption(
 // towards the tail, ticks at p90, p99 and p99.9.
 
 const ROW: f64 = 58.0;
-
 const NAMES: [&str; 4] = ["p50", "p90", "p99", "p99.9"];
 
 /// Pixels of the line from each quantile to the next.
 const THICKNESS: [f64; 3] = [9.0, 5.0, 2.5];
 
-pub(crate) fn latency_chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
+pub(crate) fn latency_chart(scenario: &ScenarioSummary) -> anyhow::Result<Chart> {
     let reading = "From arrival to answer, with waiting and retries. Mark: p50; the line thins at p90 \
                    and p99, ends at p99.9";
     let mut page = Page::new("Request latency", scenario, reading);

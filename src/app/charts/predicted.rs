@@ -3,11 +3,11 @@
 //! A run's predictions lie one above the other, that which knew least on top; the upright line
 //! through them is what was seen.
 
-use crate::charts::draw::{Anchor, Chart, ChartError, GRID, Ink, Point, TEXT, fitted, width};
-use crate::charts::live::{BELOW, LiveRuns, beside, page, panel, sorted};
+use crate::charts::draw::{Anchor, Chart, GRID, Ink, Point, TEXT, fitted, width};
+use crate::charts::live::{BELOW, beside, page, panel};
 use crate::charts::number::significant;
 use crate::charts::page::{Axis, LABEL_ROOM, MARGIN, Page, Plot, SMALL, WIDTH, name_font, range};
-use crate::report::{counted, list};
+use crate::report::{LivePage, counted, list, sorted};
 use flakelab_core::stats::Interval;
 use flakelab_fit::{Basis, LiveRun, MetricForecast, RunMetric};
 
@@ -25,7 +25,7 @@ const APART: f64 = 13.0;
 /// A latency whose values span more than so many times gets a logarithmic axis.
 const WIDE: f64 = 12.0;
 
-pub(crate) fn predicted_chart(of: &LiveRuns) -> Result<Chart, ChartError> {
+pub(crate) fn predicted_chart(of: &LivePage) -> anyhow::Result<Chart> {
     let reading = "Bars: what simulated runs gave, 95 % of them (pale) and the middle half (dark). \
                    Upright line with mark: what was seen";
     let mut page = page("Live against predicted", of, reading);
@@ -93,14 +93,14 @@ fn legend(page: &mut Page, bases: &[Basis]) {
 }
 
 /// Whether every simulated run and every run seen gave one number: a panel of it shows nothing.
-fn all_the_same(of: &LiveRuns, metric: RunMetric) -> bool {
+fn all_the_same(of: &LivePage, metric: RunMetric) -> bool {
     range(values(of, metric)).is_some_and(|(low, high)| low == high)
 }
 
 /// All values that a panel of a metric shows. What was seen of a part of a run is not among them.
-fn values(of: &LiveRuns, metric: RunMetric) -> Vec<f64> {
+fn values(of: &LivePage, metric: RunMetric) -> Vec<f64> {
     let mut values = Vec::new();
-    for run in of.runs {
+    for run in &of.runs {
         values.extend(of.is_whole(run).then(|| run.value(metric)));
         let forecasts = of.forecasts(run, metric).into_iter();
         values.extend(forecasts.flat_map(|(_, f)| [f.interval.low, f.interval.high]));
@@ -129,7 +129,7 @@ fn scaled(metric: RunMetric, value: f64) -> f64 {
     }
 }
 
-fn draw(page: &mut Page, of: &LiveRuns, bases: &[Basis], metric: RunMetric, plot: &Plot) {
+fn draw(page: &mut Page, of: &LivePage, bases: &[Basis], metric: RunMetric, plot: &Plot) {
     let ends = range(values(of, metric).into_iter().map(|value| scaled(metric, value)));
     let axis = match ends {
         Some((low, high)) if metric.is_latency() && low > 0.0 && high / low > WIDE => {
@@ -185,7 +185,7 @@ fn middle_half(forecast: &MetricForecast) -> Interval {
 }
 
 /// How many lie within, and which lies farthest out.
-fn predicted_caption(of: &LiveRuns, bases: &[Basis], left_out: &[RunMetric]) -> String {
+fn predicted_caption(of: &LivePage, bases: &[Basis], left_out: &[RunMetric]) -> String {
     let mut counted = Vec::new();
     for basis in bases {
         let (mut inside, mut all) = (0, 0);
@@ -238,7 +238,6 @@ fn source(basis: Basis) -> &'static str {
 // 90 to 99 % as from 0 to 90 %, because the slow few are what p99 is about.
 
 const HEIGHT: f64 = 190.0;
-
 const LATENCY_GAP: f64 = 30.0;
 
 /// Room for the labels of the vertical axis.
@@ -250,7 +249,7 @@ const POINTS: usize = 300;
 const QUANTILES: [(RunMetric, f64); 2] =
     [(RunMetric::LatencyP50, 0.5), (RunMetric::LatencyP99, 0.99)];
 
-pub(crate) fn latency_chart(of: &LiveRuns) -> Result<Chart, ChartError> {
+pub(crate) fn latency_chart(of: &LivePage) -> anyhow::Result<Chart> {
     let reading = "Line: share of requests answered within so long, from when they were due. Bars: \
                    95 % of the simulated p50 and p99, by the sharpest prediction; upright tick: \
                    what was seen of them";
@@ -324,7 +323,7 @@ fn levels(page: &mut Page, plot: &Plot, shares: &Axis, labelled: bool) {
 
 /// What was predicted of p50 and p99 by the sharpest basis, and what was seen; nothing of a part
 /// of a run.
-fn predicted(of: &LiveRuns, run: &LiveRun) -> Vec<(f64, Interval, f64)> {
+fn predicted(of: &LivePage, run: &LiveRun) -> Vec<(f64, Interval, f64)> {
     QUANTILES
         .into_iter()
         .filter_map(|(metric, share)| {
@@ -374,7 +373,7 @@ fn curve(
     }
 }
 
-fn latency_caption(of: &LiveRuns, latencies: &[Vec<f64>]) -> String {
+fn latency_caption(of: &LivePage, latencies: &[Vec<f64>]) -> String {
     let seen = |metric| range(of.runs.iter().map(|run| run.value(metric)));
     let span = |(low, high): (f64, f64)| {
         let (low, high) = (significant(low), significant(high));

@@ -4,7 +4,7 @@
 //! The axis of mean scores belongs to the ranked strategies. A reference too far away to share it, as
 //! `random` mostly is, is written at the edge with an arrow, or differences worth seeing would vanish.
 
-use crate::charts::draw::{Anchor, Chart, ChartError, GRID, Ink, Mark, Point, QUIET, Scene, TEXT};
+use crate::charts::draw::{Anchor, Chart, GRID, Ink, Mark, Point, QUIET, Scene, TEXT};
 use crate::charts::number::{decimals_of, fixed, percent, points};
 use crate::charts::page::{Axis, Page, Plot, contenders, frame, nice_step, range};
 use crate::report::{list, round_up, short_verdict, spread_is_known, thousands};
@@ -13,7 +13,7 @@ use flakelab_sim::experiment::{ContenderSummary, Mean, Ranking, ScenarioSummary,
 
 const SCORE_ROW: f64 = 46.0;
 
-pub(crate) fn score_chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
+pub(crate) fn score_chart(scenario: &ScenarioSummary) -> anyhow::Result<Chart> {
     let known = spread_is_known(scenario);
     let reading = if known {
         "Mean over replications; whiskers: 95 % interval of that mean alone"
@@ -131,7 +131,7 @@ fn point_outside(page: &mut Page, plot: &Plot, y: f64, below: bool, value: &str)
 
 const DIFFERENCES_ROW: f64 = 46.0;
 
-pub(crate) fn differences_chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
+pub(crate) fn differences_chart(scenario: &ScenarioSummary) -> anyhow::Result<Chart> {
     let known = spread_is_known(scenario);
     let reading = if known {
         "Paired by replication; whiskers: joint 95 % intervals. Diamond: the best. Hollow circle: \
@@ -224,9 +224,7 @@ fn differences_caption(scenario: &ScenarioSummary) -> String {
 // are cut, and what is cut is said.
 
 const SCORE_DISTRIBUTION_ROW: f64 = 76.0;
-
 const STRIP: f64 = 42.0;
-
 const BARS: f64 = 90.0;
 
 /// The axis reaches down to this quantile of every ranked strategy, but no farther below its lower
@@ -246,7 +244,7 @@ struct Quartiles {
     high: f64,
 }
 
-pub(crate) fn score_distribution_chart(scenario: &ScenarioSummary) -> Result<Chart, ChartError> {
+pub(crate) fn score_distribution_chart(scenario: &ScenarioSummary) -> anyhow::Result<Chart> {
     let mut page = Page::new(
         "Distribution of scores over replications",
         scenario,

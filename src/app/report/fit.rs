@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::charts::{ChartError, draw_fit, file_name, fit_data};
+use crate::charts::{draw_fit, file_name, fit_data};
 use crate::report::numbers::{fixed, interval, p_value, signed, significant};
 use crate::report::table::Table;
 use crate::report::text::folded;
@@ -26,7 +26,7 @@ pub fn fit_report(report: &FitReport, width: Option<usize>) -> String {
 }
 
 /// The report as a page, and the files of its charts by name.
-pub fn fit_page(report: &FitReport) -> Result<Vec<(String, Vec<u8>)>, ChartError> {
+pub fn fit_page(report: &FitReport) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     let mut page =
         "# Fit\n\nMade by `flakelab fit`: the same recordings give the same page.\n".to_owned();
     let mut files = Vec::new();

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
@@ -22,52 +23,23 @@ pub struct ResultsFolder {
     lock: Option<File>,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum FolderError {
-    #[error(
-        "{path} holds the results of another experiment (spec {theirs}, this one is {ours}); \
-         choose another folder with --out, or replace it with --force"
-    )]
-    OtherSpec {
-        path: String,
-        /// Start of the spec hash found there.
-        theirs: String,
-        /// Start of the spec hash of this experiment.
-        ours: String,
-    },
-    #[error(
-        "{path} is not empty and holds no results of flakelab; choose another folder with --out, \
-         or write into it with --force"
-    )]
-    NotEmpty { path: String },
-    #[error("another run is writing into {path}; wait for it, or choose another with --out")]
-    Busy { path: String },
-    #[error("cannot write into the results folder {path}; choose another with --out")]
-    Unwritable { path: String, source: std::io::Error },
-}
-
 impl ResultsFolder {
     /// Makes the folder ready for results with that spec hash, and checks that it can be
     /// written to, before any work is done.
-    pub fn open(path: &Path, spec_hash: &str, force: bool) -> Result<Self, FolderError> {
-        let shown = || path.display().to_string();
-        let unwritable = |source| FolderError::Unwritable { path: shown(), source };
+    pub fn open(path: &Path, spec_hash: &str, force: bool) -> anyhow::Result<Self> {
+        let shown = path.display();
         if !force {
             match Manifest::read(path).map(|m| m.spec_hash) {
-                Some(theirs) if theirs != spec_hash => {
-                    let short = |hash: &str| hash.chars().take(8).collect();
-                    return Err(FolderError::OtherSpec {
-                        path: shown(),
-                        theirs: short(&theirs),
-                        ours: short(spec_hash),
-                    });
-                }
-                Some(_) => {}
-                None => {
-                    if holds_something_else(path) {
-                        return Err(FolderError::NotEmpty { path: shown() });
-                    }
-                }
+                Some(theirs) if theirs != spec_hash => bail!(
+                    "{shown} holds the results of another experiment (spec {theirs:.8}, this one \
+                     is {spec_hash:.8}); choose another folder with --out, or replace it with \
+                     --force"
+                ),
+                None if holds_something_else(path) => bail!(
+                    "{shown} is not empty and holds no results of flakelab; choose another folder \
+                     with --out, or write into it with --force"
+                ),
+                Some(_) | None => {}
             }
         }
         let mut created: Vec<PathBuf> =
@@ -80,13 +52,17 @@ impl ResultsFolder {
         });
         if let Err(error) = ready {
             folder.remove_if_unused();
-            return Err(unwritable(error));
+            return Err(error).with_context(|| {
+                format!("cannot write into the results folder {shown}; choose another with --out")
+            });
         }
         // Where folders cannot be opened (Windows), sweeps are trusted to keep out of each
         // other's way.
         if let Ok(lock) = File::open(path) {
             match lock.try_lock() {
-                Err(TryLockError::WouldBlock) => return Err(FolderError::Busy { path: shown() }),
+                Err(TryLockError::WouldBlock) => bail!(
+                    "another run is writing into {shown}; wait for it, or choose another with --out"
+                ),
                 Ok(()) | Err(TryLockError::Error(_)) => folder.lock = Some(lock),
             }
         }
@@ -119,19 +95,14 @@ impl ResultsFolder {
         remove(&self.path.join(Manifest::FILE))
     }
 
-    /// Removes charts of an earlier sweep, so that none of them is taken for one of this, whose
-    /// files are `current`.
-    pub fn remove_other_charts(&self, current: &BTreeSet<String>) -> Result<(), WriteError> {
-        let other = |name: &String| charts::is_chart_file(name) && !current.contains(name);
-        file_names(&self.charts())
-            .filter(other)
-            .try_for_each(|name| remove(&self.charts().join(name)))
-    }
-
-    /// Writes these files, in this order; charts of an earlier run that are not among them go.
+    /// Writes these files, in this order; charts of an earlier run that are not among them go, so
+    /// that none of them is taken for one of this.
     pub fn write_all(&self, files: &[(String, Vec<u8>)]) -> Result<(), WriteError> {
         let charts = files.iter().filter_map(|(name, _)| name.strip_prefix("charts/"));
-        self.remove_other_charts(&charts.map(str::to_owned).collect())?;
+        let current: BTreeSet<&str> = charts.collect();
+        file_names(&self.charts())
+            .filter(|name| charts::is_chart_file(name) && !current.contains(name.as_str()))
+            .try_for_each(|name| remove(&self.charts().join(name)))?;
         files.iter().try_for_each(|(name, bytes)| self.write(name, bytes))
     }
 
@@ -327,22 +298,10 @@ mod tests {
         assert!(folder.holds_as_much("aaaa", 7) && !folder.holds_as_much("aaaa", 8));
         assert!(!folder.holds_as_much("bbbb", 1));
         folder.begin().unwrap();
-        folder.remove_other_charts(&BTreeSet::new()).unwrap();
+        folder.write_all(&[]).unwrap();
         assert!(!folder.holds_as_much("aaaa", 1));
         let left: Vec<bool> = files.iter().map(|name| root.path().join(name).exists()).collect();
         assert_eq!(left, [false, true, true]);
-    }
-
-    #[test]
-    fn two_sweeps_do_not_write_into_one_folder() {
-        let root = tempfile::tempdir().unwrap();
-        let first = ResultsFolder::open(root.path(), "aaaa", false).unwrap();
-        fs::write(root.path().join(".flakelab-rows"), "being written").unwrap();
-        let error = ResultsFolder::open(root.path(), "aaaa", true).unwrap_err();
-        assert!(matches!(error, FolderError::Busy { .. }), "{error}");
-        assert!(root.path().join(".flakelab-rows").exists());
-        drop(first);
-        assert!(ResultsFolder::open(root.path(), "aaaa", false).is_ok());
     }
 
     #[test]
@@ -362,7 +321,7 @@ mod tests {
             let root = tempfile::tempdir().unwrap();
             fs::write(root.path().join(file), "mine").unwrap();
             let error = ResultsFolder::open(root.path(), "aaaa", false).unwrap_err();
-            assert!(matches!(error, FolderError::NotEmpty { .. }), "{error}");
+            assert!(error.to_string().contains("holds no results of flakelab"), "{error}");
         }
     }
 

@@ -5,21 +5,34 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::charts::{Chart, LiveRuns, draw_live};
+use crate::charts::{Chart, draw_live};
 use crate::report::folder::Manifest;
-use crate::report::live_page::{LiveMade, LivePage, LiveRow, Reconciliation, bases, live_counts};
+use crate::report::live_page::{LivePage, LiveRow, Reconciliation, bases, live_counts};
 use crate::report::live_table::{
     is_rejected, live_heading, live_verdict, markdown_of, markdown_table, no_ranking,
 };
 use crate::report::numbers::{fixed, thousands};
 use crate::report::records::{Record, csv_of};
-use crate::report::sweep::{Files, ResultsError, add_charts, slug};
+use crate::report::sweep::{Files, add_charts, slug};
 use crate::report::table::Table;
 use crate::report::text::{capital, escaped, figure};
 use flakelab_fit::{Basis, Judgement, PredictedConfig, RunMetric, TestedMetric, Verdict};
 
+/// How a live run was made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiveMade {
+    /// The results folder's name, which is the report's heading.
+    pub name: String,
+    /// What made it; replications are runs, over all configs.
+    pub manifest: Manifest,
+    /// What the servers were, in a sentence.
+    pub servers: String,
+    /// What else lies in the folder: name and meaning.
+    pub other_files: Vec<(String, String)>,
+}
+
 /// All these files. PNG beside every SVG where `png`.
-pub fn live_files(pages: &[LivePage], made: &LiveMade, png: bool) -> Result<Files, ResultsError> {
+pub fn live_files(pages: &[LivePage], made: &LiveMade, png: bool) -> anyhow::Result<Files> {
     let mut files = vec![
         ("summary.csv".to_owned(), live_summary_csv(pages)?.into_bytes()),
         ("summary.json".to_owned(), live_summary_json(pages)?.into_bytes()),
@@ -27,16 +40,16 @@ pub fn live_files(pages: &[LivePage], made: &LiveMade, png: bool) -> Result<File
     let mut taken = BTreeSet::new();
     let mut drawn = Vec::new();
     for page in pages {
-        let LivePage { prediction, runs, servers, interrupted, .. } = *page;
-        let charts = draw_live(&LiveRuns { prediction, runs, servers, interrupted })?;
-        drawn.push(add_charts(&mut files, &slug(page.config(), &mut taken), charts, png)?);
+        let slug = slug(page.config(), &mut taken);
+        drawn.push(add_charts(&mut files, &slug, draw_live(page)?, png)?);
     }
     files.push(("report.md".to_owned(), report(pages, made, &drawn).into_bytes()));
     files.push((Manifest::FILE.to_owned(), made.manifest.to_json().into_bytes()));
     Ok(files)
 }
 
-/// `report.md`: verdict, table, charts, every comparison, and how it was made. `charts` holds, for each page, its charts with the paths of their files.
+/// `report.md`: verdict, table, charts, every comparison, and how it was made. `charts` holds, for
+/// each page, its charts with the paths of their files.
 pub fn report(pages: &[LivePage], made: &LiveMade, charts: &[Vec<(String, Chart)>]) -> String {
     let mut text = format!("# {}\n", escaped(&made.name));
     if made.manifest.interrupted {
@@ -46,8 +59,7 @@ pub fn report(pages: &[LivePage], made: &LiveMade, charts: &[Vec<(String, Chart)
             made.manifest.finished, made.manifest.replications
         );
     }
-    for (i, page) in pages.iter().enumerate() {
-        let of_page = charts.get(i).map_or(&[][..], Vec::as_slice);
+    for (page, of_page) in pages.iter().zip(charts) {
         text += &section(page, of_page);
     }
     text += &how_made(pages, made);
@@ -59,7 +71,7 @@ fn section(page: &LivePage, charts: &[(String, Chart)]) -> String {
     let title = escaped(&capital(&page.title()));
     // Writing to a string cannot fail.
     let mut text = format!("\n## {title}\n\n**{}**\n", escaped(&live_verdict(page)));
-    for note in page.notes {
+    for note in &page.notes {
         let _ = write!(text, "\nNote: {}\n", escaped(note));
     }
     let _ = write!(
@@ -72,7 +84,7 @@ fn section(page: &LivePage, charts: &[(String, Chart)]) -> String {
     for (path, chart) in charts {
         text += &figure(path, &chart.title, &chart.caption);
     }
-    if let Some(verdict) = page.verdict {
+    if let Some(verdict) = &page.verdict {
         for basis in bases(verdict) {
             let _ = write!(
                 text,
@@ -85,14 +97,14 @@ fn section(page: &LivePage, charts: &[(String, Chart)]) -> String {
     text + &reconciliation(page)
 }
 
-fn reconciliation<'p>(page: &LivePage<'p>) -> String {
-    let runs = page.reconciliation;
+fn reconciliation(page: &LivePage) -> String {
+    let runs = &page.reconciliation;
     if runs.is_empty() {
         return String::new();
     }
-    let each = |run: &'p Reconciliation| run.counts.iter().map(move |c| (&*run.strategy, c));
+    let counts = runs.iter().flat_map(|run| run.counts.iter().map(move |c| (&*run.strategy, c)));
     let count = |n: Option<u64>| n.map_or("-".to_owned(), thousands);
-    let table = Table::of(runs.iter().flat_map(each))
+    let table = Table::of(counts)
         .text("strategy", |(strategy, _)| (*strategy).to_owned())
         .text("count", |(_, c)| c.what.clone())
         .number("load generator", |(_, c)| count(c.load_generator))
@@ -115,7 +127,7 @@ fn how_made(pages: &[LivePage], made: &LiveMade) -> String {
         escaped(&made.servers)
     );
     for page in pages {
-        let p = page.prediction;
+        let p = &page.prediction;
         let _ = writeln!(
             text,
             "- {}: {} simulated runs for each strategy and basis, seed {}. The predictions from the \
@@ -181,24 +193,8 @@ error rates, which only our own stand-in servers tell.\n\
 - A single run of each strategy is mostly luck: `flakelab sweep` ranks strategies, over thousands \
 of runs.\n";
 
-// ---- `summary.csv`, one row a config and strategy, and `summary.json`, the same with the verdicts.
-//
-// | Columns of `summary.csv` | Meaning |
-// |---|---|
-// | `config` to `requests` | which run; `replications` is 1; `requests` are those sent |
-// | `score_mean` to `latency_p99_ms` | as in a sweep's `summary.csv`, of this one run |
-// | `busiest_share` | attempts at the server that got most, as a share of all, 0 to 1 |
-// | `drift_p99_ms`, `drift_max_ms` | how much later than due requests were sent |
-// | `refused`, `lost` | requests answered neither 200 nor 500; requests without any answer |
-// | `predicted_from` | what the sharpest prediction knew: `model`, `other_runs`, `true_rates` |
-// | `score_predicted_mean`, `_low`, `_high` | its mean and 95 % interval of the score |
-// | `judged`, `rejected` | comparisons of this strategy that count, and that reject at 1 % |
-// | `least_p_value` | the smallest p-value of this strategy, adjusted by Holm over the config |
-// | `held` | whether none of this strategy rejects; empty where nothing was judged |
-//
-// What is not known is an empty cell.
-
-/// The content of `summary.csv`.
+/// The content of `summary.csv`: one row a config and strategy, with the columns that
+/// results/README.md explains. What is not known is an empty cell.
 pub fn live_summary_csv(pages: &[LivePage]) -> Result<String, csv::Error> {
     let of_page = |page: &LivePage| -> Vec<Record> {
         page.runs.iter().map(|run| record(page, &LiveRow::of(run))).collect()
@@ -210,7 +206,7 @@ fn record(page: &LivePage, row: &LiveRow) -> Record {
     let known = |x: f64| x.is_finite().then_some(x);
     let predicted = page.prediction.forecasts(&row.strategy, RunMetric::Score).pop();
     let score = predicted.map(|(_, forecast)| forecast);
-    let judged: Option<Vec<&TestedMetric>> = page.verdict.map(|verdict| {
+    let judged: Option<Vec<&TestedMetric>> = page.verdict.as_ref().map(|verdict| {
         let counts =
             |t: &&TestedMetric| t.strategy == row.strategy && t.judgement == Judgement::Judged;
         verdict.tests.iter().filter(counts).collect()
@@ -274,7 +270,7 @@ struct ConfigSummary<'a> {
     notes: &'a [String],
 }
 
-/// The content of `summary.json`; what is not known is `null`.
+/// The content of `summary.json`: the same with every comparison; what is not known is `null`.
 pub fn live_summary_json(pages: &[LivePage]) -> Result<String, serde_json::Error> {
     let configs = pages.iter().map(|page| ConfigSummary {
         config: page.config(),
@@ -283,9 +279,9 @@ pub fn live_summary_json(pages: &[LivePage]) -> Result<String, serde_json::Error
         interrupted: page.interrupted,
         runs: page.runs.iter().map(LiveRow::of).collect(),
         conclusion: live_verdict(page),
-        verdict: page.verdict,
-        reconciliation: page.reconciliation,
-        notes: page.notes,
+        verdict: page.verdict.as_ref(),
+        reconciliation: &page.reconciliation,
+        notes: &page.notes,
     });
     let summary = Summary { schema: 1, configs: configs.collect() };
     Ok(serde_json::to_string_pretty(&summary)? + "\n")
@@ -296,7 +292,7 @@ mod tests {
     use super::*;
     use crate::charts::{assert_well_formed, is_chart_file};
     use crate::report::live_table::{live_compared, live_table};
-    use crate::report::sample::{Made, adjust, made, made_of};
+    use crate::report::sample::{adjust, made, made_of};
     use flakelab_core::balancer::{Ledger, ServerCounts};
     use flakelab_fit::{LiveRequest, RequestEnd};
 
@@ -313,12 +309,12 @@ mod tests {
         }
     }
 
-    fn files(page: LivePage) -> Vec<(String, String)> {
-        let files = live_files(&[page], &made_so(), false).unwrap();
+    fn files(page: &LivePage) -> Vec<(String, String)> {
+        let files = live_files(std::slice::from_ref(page), &made_so(), false).unwrap();
         files.into_iter().map(|(name, bytes)| (name, String::from_utf8(bytes).unwrap())).collect()
     }
 
-    fn file(page: LivePage, name: &str) -> String {
+    fn file(page: &LivePage, name: &str) -> String {
         files(page).into_iter().find(|(found, _)| found == name).unwrap().1
     }
 
@@ -330,13 +326,13 @@ mod tests {
     #[test]
     fn every_table_fits_on_eighty_columns_and_a_wide_terminal_shows_it_whole() {
         let made = made(100, 10);
-        let page = made.page();
+        let page = &made.page;
         let tables = |text: &str| text.matches('┌').count();
-        let (runs, compared) = (live_table(&page, Some(80)), live_compared(&page, Some(80)));
+        let (runs, compared) = (live_table(page, Some(80)), live_compared(page, Some(80)));
         assert!(tables(&runs) == 2 && tables(&compared) <= 3, "{runs}\n{compared}");
         let text = format!("{runs}\n{compared}");
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-        let whole = live_table(&page, Some(200));
+        let whole = live_table(page, Some(200));
         let headings: Vec<&str> = headings(&whole);
         assert_eq!((tables(&whole), headings.len(), headings[1]), (1, 14, "requests"));
         assert!(text.contains("ranks: flakelab sweep --config 0"), "{text}");
@@ -344,11 +340,10 @@ mod tests {
 
     #[test]
     fn a_part_of_a_run_shows_its_number_of_requests_on_a_narrow_terminal_too() {
-        let mut made = made(100, 10);
-        made.runs.truncate(2);
-        made.runs[1].requests.truncate(31);
-        (made.interrupted, made.verdict) = (true, None);
-        let page = made.page();
+        let mut page = made(100, 10).page;
+        page.runs.truncate(2);
+        page.runs[1].requests.truncate(31);
+        (page.interrupted, page.verdict) = (true, None);
         assert!(headings(&live_table(&page, Some(80))).contains(&"requests"));
         assert!(live_table(&page, None).contains("interrupted in run 2 of 5"));
         assert_eq!(live_compared(&page, None), "");
@@ -356,12 +351,12 @@ mod tests {
 
     #[test]
     fn the_csv_has_a_row_a_run_and_empty_cells_for_what_is_not_known() {
-        let mut made = made(100, 10);
-        for request in &mut made.runs[0].requests {
+        let mut page = made(100, 10).page;
+        for request in &mut page.runs[0].requests {
             (request.latency_ms, request.end, request.attempts) = (None, RequestEnd::Lost, 0);
         }
-        made.verdict = None;
-        let csv = live_summary_csv(&[made.page()]).unwrap();
+        page.verdict = None;
+        let csv = live_summary_csv(&[page]).unwrap();
         let mut lines = csv.lines();
         assert_eq!(
             lines.next().unwrap(),
@@ -380,46 +375,44 @@ mod tests {
 
     #[test]
     fn a_rejection_is_found_in_every_file() {
-        let mut made = made(100, 10);
-        let verdict = made.verdict.as_mut().unwrap();
+        let mut page = made(100, 10).page;
+        let verdict = page.verdict.as_mut().unwrap();
         let test = verdict.tests.iter_mut().find(|t| t.metric == RunMetric::LatencyP99).unwrap();
         test.p_value = 1e-6;
         adjust(verdict);
-        let page = made.page();
         assert!(
             live_compared(&page, None)
                 .contains("smallest p <0.0001 after Holm (V1 larkin, p99 ms)")
         );
-        assert!(file(page, "report.md").contains("| rejected |"));
-        let csv = file(page, "summary.csv");
+        assert!(file(&page, "report.md").contains("| rejected |"));
+        let csv = file(&page, "summary.csv");
         assert!(csv.lines().nth(1).unwrap().ends_with(",false"), "{csv}");
         assert!(csv.lines().nth(2).unwrap().ends_with(",true"), "{csv}");
-        let json: serde_json::Value = serde_json::from_str(&file(page, "summary.json")).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&file(&page, "summary.json")).unwrap();
         assert_eq!(json["configs"][0]["verdict"]["held"], false);
         assert_eq!(json["configs"][0]["runs"][0]["strategy"], "V1 larkin");
     }
 
     #[test]
     fn three_counts_that_agree_take_a_sentence_and_others_are_pointed_out() {
-        let made = made(20, 4);
-        let run = &made.runs[0];
+        let mut page = made(20, 4).page;
+        let run = &page.runs[0];
         let good = Reconciliation::new(run, Some(&run.ledger.servers));
         assert!(good.agrees(), "{good:?}");
         let mut log: Vec<ServerCounts> = run.ledger.servers.clone();
         log.swap(0, 1);
         let sums_agree = Reconciliation::new(run, Some(&log));
         assert!(!sums_agree.agrees(), "each server is compared, not the sum alone");
-        let runs = [good, sums_agree];
-        let page = LivePage { reconciliation: &runs[..1], ..made.page() };
-        assert!(file(page, "report.md").contains("agree on every count of every run"));
-        let page = LivePage { reconciliation: &runs, ..made.page() };
-        let report = file(page, "report.md");
+        let lonely = Reconciliation::new(run, None);
+        page.reconciliation = vec![good];
+        assert!(file(&page, "report.md").contains("agree on every count of every run"));
+        page.reconciliation.push(sums_agree);
+        let report = file(&page, "report.md");
         assert!(
             report.contains("do not agree. V1 larkin: servers whose own")
                 && report.contains("| **no** |")
         );
-        let lonely = [Reconciliation::new(run, None)];
-        let page = LivePage { reconciliation: &lonely, ..made.page() };
+        page.reconciliation = vec![lonely];
         assert_eq!(
             live_counts(&page),
             "Load generator and proxy agree on every count of every run."
@@ -428,8 +421,8 @@ mod tests {
 
     #[test]
     fn the_page_says_how_it_was_made_and_the_manifest_comes_last() {
-        let made = made(100, 10);
-        let written = files(made.page());
+        let page = made(100, 10).page;
+        let written = files(&page);
         let (name, manifest) = written.last().unwrap();
         assert_eq!(name, Manifest::FILE);
         assert!(manifest.contains("\"live\": true") && manifest.contains("\"flakelab\""));
@@ -447,25 +440,25 @@ mod tests {
             assert!(report.contains(&format!("]({name})")), "{name}");
             assert!(is_chart_file(name.trim_start_matches("charts/")), "{name}");
         }
-        assert_eq!(written, files(made.page()), "the same bytes again");
+        assert_eq!(written, files(&page), "the same bytes again");
     }
 
     #[test]
     fn odd_runs_are_drawn_too() {
-        let mut odd: Vec<(&str, Made)> = vec![
-            ("one strategy", made_of(&["thompson"], 100, 10)),
-            ("one request", made(1, 10)),
-            ("128 servers", made(100, 128)),
-            ("a reference", made_of(&["random", "larkin"], 30, 3)),
+        let mut odd: Vec<(&str, LivePage)> = vec![
+            ("one strategy", made_of(&["thompson"], 100, 10).page),
+            ("one request", made(1, 10).page),
+            ("128 servers", made(100, 128).page),
+            ("a reference", made_of(&["random", "larkin"], 30, 3).page),
         ];
         let mut no_answer = made(50, 10);
-        for request in no_answer.runs.iter_mut().flat_map(|run| &mut run.requests) {
+        for request in no_answer.page.runs.iter_mut().flat_map(|run| &mut run.requests) {
             *request =
                 LiveRequest { latency_ms: None, end: RequestEnd::Lost, attempts: 0, ..*request };
         }
         no_answer.judge();
-        odd.push(("no answer at all", no_answer));
-        let mut some_lost = made(100, 10);
+        odd.push(("no answer at all", no_answer.page));
+        let mut some_lost = made(100, 10).page;
         for request in some_lost.runs[1].requests.iter_mut().step_by(7) {
             (request.latency_ms, request.end) = (None, RequestEnd::Lost);
         }
@@ -473,31 +466,28 @@ mod tests {
         some_lost.runs.truncate(3);
         (some_lost.interrupted, some_lost.verdict) = (true, None);
         odd.push(("lost requests, interrupted", some_lost));
-        let mut not_begun = made(10, 3);
+        let mut not_begun = made(10, 3).page;
         not_begun.runs.truncate(1);
         not_begun.runs[0].requests.clear();
         not_begun.runs[0].ledger = Ledger::new(3);
         (not_begun.interrupted, not_begun.verdict) = (true, None);
         odd.push(("nothing was sent", not_begun));
-        let mut unpredicted = made(10, 3);
+        let mut unpredicted = made(10, 3).page;
         unpredicted.prediction.runs.clear();
         unpredicted.verdict = None;
         odd.push(("nothing was predicted", unpredicted));
         let mut slow = made(200, 10);
-        for (i, request) in slow.runs[0].requests.iter_mut().enumerate() {
+        for (i, request) in slow.page.runs[0].requests.iter_mut().enumerate() {
             request.latency_ms =
                 request.latency_ms.map(|ms| ms * if i > 190 { 400.0 } else { 1.0 });
             request.drift_ms = f64::NAN;
         }
         slow.judge();
-        odd.push(("slow answers, no drift", slow));
-        for (what, made) in &odd {
-            for (name, bytes) in live_files(&[made.page()], &made_so(), false).unwrap() {
-                if name.ends_with(".svg") {
-                    let svg = String::from_utf8(bytes).unwrap();
-                    assert_well_formed(&svg);
-                    assert!(!svg.contains("NaN") && !svg.contains("inf"), "{what}: {name}");
-                }
+        odd.push(("slow answers, no drift", slow.page));
+        for (what, page) in &odd {
+            for (name, svg) in files(page).iter().filter(|(name, _)| name.ends_with(".svg")) {
+                assert_well_formed(svg);
+                assert!(!svg.contains("NaN") && !svg.contains("inf"), "{what}: {name}");
             }
         }
     }

@@ -6,7 +6,6 @@
 
 use serde::Serialize;
 
-use crate::report::folder::Manifest;
 use crate::report::numbers::{fixed, percent, significant, thousands};
 use crate::report::text::config_name;
 use flakelab_core::balancer::ServerCounts;
@@ -16,36 +15,23 @@ use flakelab_fit::{
 };
 
 /// What there is to report of one config.
-#[derive(Debug, Clone, Copy)]
-pub struct LivePage<'a> {
+#[derive(Debug)]
+pub struct LivePage {
     /// Names of the servers, in the model's order: their ports in the model.
-    pub servers: &'a [String],
-    /// The runs that were played, the last one perhaps in part.
-    pub runs: &'a [LiveRun],
-    pub prediction: &'a PredictedConfig,
+    pub servers: Vec<String>,
+    /// The runs that were played, in the order of play, the last one perhaps in part.
+    pub runs: Vec<LiveRun>,
+    pub prediction: PredictedConfig,
     /// The verdict; none if it cannot be given, as after an interruption.
-    pub verdict: Option<&'a Verdict>,
+    pub verdict: Option<Verdict>,
     pub interrupted: bool,
     /// Counts of the three sides, one entry a run where they are known.
-    pub reconciliation: &'a [Reconciliation],
+    pub reconciliation: Vec<Reconciliation>,
     /// What else to keep in mind, whole sentences.
-    pub notes: &'a [String],
+    pub notes: Vec<String>,
 }
 
-/// How a live run was made.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LiveMade {
-    /// The results folder's name, which is the report's heading.
-    pub name: String,
-    /// What made it; replications are runs, over all configs.
-    pub manifest: Manifest,
-    /// What the servers were, in a sentence.
-    pub servers: String,
-    /// What else lies in the folder: name and meaning.
-    pub other_files: Vec<(String, String)>,
-}
-
-impl LivePage<'_> {
+impl LivePage {
     /// The config's number, or the model's name.
     pub(crate) fn config(&self) -> &str {
         &self.prediction.config
@@ -199,8 +185,8 @@ impl LiveRow {
             run.requests.iter().filter(|r| wanted(r.end)).count() as u64
         };
         let requests = run.requests.len() as u64;
-        let latencies = latencies(run);
-        let drift = sorted(run.requests.iter().map(|r| r.drift_ms).collect());
+        let latencies = sorted(run.requests.iter().filter_map(|r| r.latency_ms));
+        let drift = sorted(run.requests.iter().map(|r| r.drift_ms));
         Self {
             strategy: run.strategy.label(),
             requests,
@@ -224,12 +210,9 @@ impl LiveRow {
     }
 }
 
-fn latencies(run: &LiveRun) -> Vec<f64> {
-    sorted(run.requests.iter().filter_map(|r| r.latency_ms).collect())
-}
-
-fn sorted(mut values: Vec<f64>) -> Vec<f64> {
-    values.retain(|v| v.is_finite());
+/// The finite ones of these values, ascending.
+pub fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
     values.sort_by(f64::total_cmp);
     values
 }
@@ -344,7 +327,7 @@ impl ReconciledCount {
 /// Whether the counts of the runs agree, in a sentence, those that do not one by one; empty
 /// where nothing was counted.
 pub fn live_counts(page: &LivePage) -> String {
-    let runs = page.reconciliation;
+    let runs = &page.reconciliation;
     if runs.is_empty() {
         return String::new();
     }

@@ -97,7 +97,7 @@ fn table(page: &LivePage, with_requests: bool) -> Table<LiveRow> {
 
 /// The comparison for a terminal `width` characters wide; empty without a verdict.
 pub fn live_compared(page: &LivePage, width: Option<usize>) -> String {
-    let Some(verdict) = page.verdict else { return String::new() };
+    let Some(verdict) = &page.verdict else { return String::new() };
     let Some(sharpest) = bases(verdict).pop() else { return String::new() };
     let title = format!("seen [95 % of simulated runs], predicted from: {}", sharpest.name());
     let mut text =
@@ -236,7 +236,7 @@ const AIM: f64 = 0.8;
 const LISTED: usize = 4;
 
 pub fn live_verdict(page: &LivePage) -> String {
-    let Some(verdict) = page.verdict else { return not_judged(page) };
+    let Some(verdict) = &page.verdict else { return not_judged(page) };
     let judged = verdict.tests.iter().filter(|t| t.judgement == Judgement::Judged).count();
     let title = page.title();
     let mut sentences = Vec::new();
@@ -450,11 +450,12 @@ fn without_spread(verdict: &Verdict, metric: RunMetric) -> Option<String> {
 mod tests {
     use super::*;
     use crate::report::sample::{Made, adjust, made};
+    use flakelab_core::stats::Interval;
 
     fn sentence(change: impl FnOnce(&mut Made)) -> String {
         let mut made = made(100, 10);
         change(&mut made);
-        live_verdict(&made.page())
+        live_verdict(&made.page)
     }
 
     fn judged(verdict: &mut Verdict) -> &mut Vec<TestedMetric> {
@@ -472,7 +473,7 @@ mod tests {
     #[test]
     fn a_prediction_that_held_is_said_to_hold_with_what_would_have_been_noticed() {
         let text = sentence(|made| {
-            let verdict = made.verdict.as_mut().unwrap();
+            let verdict = made.page.verdict.as_mut().unwrap();
             judged(verdict)[0].p_value = 0.01;
             verdict.resolution = with_power(0.62, Some(150));
             adjust(verdict);
@@ -489,7 +490,7 @@ mod tests {
     #[test]
     fn a_run_too_short_to_expose_a_wrong_prediction_says_so_first() {
         let text = sentence(|made| {
-            let verdict = made.verdict.as_mut().unwrap();
+            let verdict = made.page.verdict.as_mut().unwrap();
             judged(verdict);
             adjust(verdict);
         });
@@ -502,7 +503,7 @@ mod tests {
          reject)."
         );
         let none = sentence(|made| {
-            made.verdict.as_mut().unwrap().resolution = with_power(0.001, None);
+            made.page.verdict.as_mut().unwrap().resolution = with_power(0.001, None);
         });
         assert!(none.contains("less than 1 %; no length that a run may have gives 80 %"), "{none}");
     }
@@ -510,11 +511,11 @@ mod tests {
     #[test]
     fn a_prediction_that_did_not_hold_is_told_by_strategy_metric_and_basis() {
         let text = sentence(|made| {
-            let verdict = made.verdict.as_mut().unwrap();
+            let verdict = made.page.verdict.as_mut().unwrap();
             let tests = judged(verdict);
             let found = |t: &&mut TestedMetric| t.basis == Basis::Model && t.strategy == "V2 ucb1";
             for test in tests.iter_mut().filter(found) {
-                let interval = flakelab_core::stats::Interval { low: 84.0, high: 100.0 };
+                let interval = Interval { low: 84.0, high: 100.0 };
                 match test.metric {
                     RunMetric::Score => {
                         (test.observed, test.mean, test.p_value) = (41.0, 96.25, 1e-7);
@@ -522,7 +523,7 @@ mod tests {
                     }
                     RunMetric::LatencyP50 => {
                         (test.observed, test.mean, test.p_value) = (9.5, 2.05, 5e-5);
-                        test.interval = flakelab_core::stats::Interval { low: 1.9, high: 2.2 };
+                        test.interval = Interval { low: 1.9, high: 2.2 };
                     }
                     _ => {}
                 }
@@ -556,7 +557,7 @@ mod tests {
             "{text}"
         );
         let text = sentence(|made| {
-            for test in &mut made.verdict.as_mut().unwrap().tests {
+            for test in &mut made.page.verdict.as_mut().unwrap().tests {
                 let same = test.metric == RunMetric::Penalty
                     && test.strategy == "V1 larkin"
                     && test.basis == Basis::TrueRates;
@@ -571,7 +572,7 @@ mod tests {
     #[test]
     fn latencies_of_a_run_that_kept_no_schedule_are_named() {
         let text = sentence(|made| {
-            let tests = made.verdict.as_mut().unwrap().tests.iter_mut();
+            let tests = made.page.verdict.as_mut().unwrap().tests.iter_mut();
             for test in tests.filter(|test| test.metric.is_latency()) {
                 test.judgement = match test.strategy.as_str() {
                     "V2 ucb1" => Judgement::Disturbed,
@@ -587,7 +588,7 @@ mod tests {
     #[test]
     fn without_a_test_or_a_verdict_nothing_is_claimed() {
         let text = sentence(|made| {
-            for test in &mut made.verdict.as_mut().unwrap().tests {
+            for test in &mut made.page.verdict.as_mut().unwrap().tests {
                 test.judgement = Judgement::NoSpread;
             }
         });
@@ -596,11 +597,11 @@ mod tests {
             "{text}"
         );
         let text = sentence(|made| {
-            (made.verdict, made.interrupted) = (None, true);
-            made.runs.truncate(3);
-            made.runs[2].requests.truncate(40);
+            (made.page.verdict, made.page.interrupted) = (None, true);
+            made.page.runs.truncate(3);
+            made.page.runs[2].requests.truncate(40);
         });
         assert_eq!(text, "config 0: interrupted: not judged. 2 of 5 runs were played to the end.");
-        assert_eq!(sentence(|made| made.verdict = None), "config 0: not judged.");
+        assert_eq!(sentence(|made| made.page.verdict = None), "config 0: not judged.");
     }
 }

@@ -25,9 +25,9 @@ pub use self::folder::write_atomically;
 pub use self::verdict::verdict;
 
 pub(crate) use self::fit::{fit_page, fit_report};
-pub(crate) use self::folder::{Manifest, ResultsFolder, WriteError};
-pub(crate) use self::live::live_files;
-pub(crate) use self::live_page::{LiveMade, LivePage, Reconciliation, live_counts, unit};
+pub(crate) use self::folder::{Manifest, ResultsFolder};
+pub(crate) use self::live::{LiveMade, live_files};
+pub(crate) use self::live_page::{LivePage, Reconciliation, live_counts, sorted, unit};
 pub(crate) use self::live_table::{live_compared, live_table, live_verdict};
 pub(crate) use self::numbers::{counted, decimals_of_digits, fixed, round_up, thousands};
 pub(crate) use self::parquet::ParquetSink;

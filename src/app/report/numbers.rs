@@ -189,10 +189,7 @@ mod tests {
 
     #[test]
     fn numbers_of_charts_read_well() {
-        use crate::charts::fixed;
-        use crate::charts::percent;
-        use crate::charts::points;
-        use crate::charts::significant;
+        use crate::charts::{fixed, percent, points, significant};
         assert_eq!(fixed(-1234567.891, 2), "−1,234,567.89");
         assert_eq!(fixed(-0.001, 1), "0.0");
         assert_eq!(fixed(f64::NAN, 1), "n/a");
@@ -232,8 +229,7 @@ mod tests {
 
     #[test]
     fn points_and_milliseconds_have_the_digits_that_matter() {
-        use crate::watch::ms;
-        use crate::watch::points;
+        use crate::watch::{ms, points};
         assert_eq!(
             [41.0, -0.01, -3.5, 1e6, f64::NAN].map(points),
             ["41", "0", "-3.5", "1.00M", "-"]

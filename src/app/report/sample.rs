@@ -13,30 +13,14 @@ use flakelab_fit::{
 use flakelab_sim::play::{Record, Replication};
 use flakelab_sim::world::{ErrorFamily, Instance, Model, Overhead, RequestOverhead, Scenario};
 
-/// Everything a page borrows.
+/// A page, and what it takes to judge it again.
 pub(crate) struct Made {
-    pub servers: Vec<String>,
-    pub runs: Vec<LiveRun>,
-    pub prediction: PredictedConfig,
-    pub forecasts: Vec<Forecast>,
+    pub page: LivePage,
+    forecasts: Vec<Forecast>,
     pub path_is_known: bool,
-    pub verdict: Option<Verdict>,
-    pub interrupted: bool,
 }
 
 impl Made {
-    pub fn page(&self) -> LivePage<'_> {
-        LivePage {
-            servers: &self.servers,
-            runs: &self.runs,
-            prediction: &self.prediction,
-            verdict: self.verdict.as_ref(),
-            interrupted: self.interrupted,
-            reconciliation: &[],
-            notes: &[],
-        }
-    }
-
     /// Judges again what was changed.
     pub fn judge(&mut self) {
         let resolution = Resolution {
@@ -48,8 +32,8 @@ impl Made {
             if self.path_is_known { forecast.knowing_the_path() } else { forecast }
         };
         let forecasts: Vec<Forecast> = self.forecasts.iter().cloned().map(known).collect();
-        let verdict = judge("0", &self.runs, &forecasts, 42);
-        self.verdict = Some(Verdict { resolution: Some(resolution), ..verdict });
+        let verdict = judge("0", &self.page.runs, &forecasts, 42);
+        self.page.verdict = Some(Verdict { resolution: Some(resolution), ..verdict });
     }
 }
 
@@ -114,15 +98,16 @@ pub(crate) fn made_of(names: &[&str], requests: u64, servers: u16) -> Made {
     ];
     let prediction = PredictedConfig::new("0", 1_790_000_000.0, &setting, &forecasts);
     let servers = (0..servers).map(|i| (4000 + i).to_string()).collect();
-    let mut made = Made {
+    let page = LivePage {
         servers,
         runs,
         prediction,
-        forecasts,
-        path_is_known: true,
         verdict: None,
         interrupted: false,
+        reconciliation: Vec::new(),
+        notes: Vec::new(),
     };
+    let mut made = Made { page, forecasts, path_is_known: true };
     made.judge();
     made
 }

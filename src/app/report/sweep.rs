@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use crate::charts;
-use crate::charts::{Chart, ChartError, draw_robustness, file_name, overall_file_name};
+use crate::charts::{Chart, draw_robustness, file_name, overall_file_name};
 use crate::report::folder::Manifest;
 use crate::report::numbers::thousands;
 use crate::report::ranking::{
@@ -20,23 +20,13 @@ pub const ROWS_FILE: &str = "replications.parquet";
 /// Pixels of a PNG for each of the SVG.
 const PNG_SCALE: u32 = 2;
 
-#[derive(Debug, thiserror::Error)]
-pub enum ResultsError {
-    #[error(transparent)]
-    Chart(#[from] ChartError),
-    #[error("the summary cannot be written as CSV")]
-    Csv(#[from] csv::Error),
-    #[error("the summary cannot be written as JSON")]
-    Json(#[from] serde_json::Error),
-}
-
 /// Files of a results folder, ready to be written: names relative to it, and contents; the
 /// manifest last, so that its presence says that the rest is complete.
 pub type Files = Vec<(String, Vec<u8>)>;
 
 /// Everything of a sweep but the rows: what can fail for other reasons than the disk has happened
 /// when these exist. PNG beside every SVG where `png`.
-pub fn sweep_files(plan: &Plan, swept: &Swept, png: bool) -> Result<Files, ResultsError> {
+pub fn sweep_files(plan: &Plan, swept: &Swept, png: bool) -> anyhow::Result<Files> {
     let summary = &swept.summary;
     let json = serde_json::to_string(summary)? + "\n";
     let mut files = vec![
@@ -71,7 +61,7 @@ pub(crate) fn add_charts(
     slug: &str,
     charts: Vec<Chart>,
     png: bool,
-) -> Result<Vec<(String, Chart)>, ResultsError> {
+) -> anyhow::Result<Vec<(String, Chart)>> {
     let add = |chart: Chart| {
         let name = |format: &str| file_name(slug, chart.name, format);
         Ok((add_chart(files, name, &chart, png)?, chart))
@@ -85,7 +75,7 @@ pub(crate) fn add_chart(
     name: impl Fn(&str) -> String,
     chart: &Chart,
     png: bool,
-) -> Result<String, ResultsError> {
+) -> anyhow::Result<String> {
     let path = |format| format!("charts/{}", name(format));
     files.push((path("svg"), chart.svg.clone().into_bytes()));
     if png {

@@ -4,14 +4,14 @@ use crate::charts::{draw_search, overall_file_name};
 use crate::report::folder::Manifest;
 use crate::report::numbers::{decimals_for, fixed, interval, plus_minus, span, thousands};
 use crate::report::records::{Record, csv_of};
-use crate::report::sweep::{Files, ResultsError, add_chart};
+use crate::report::sweep::{Files, add_chart};
 use crate::report::table::Table;
 use crate::report::text::{capital, config_name, escaped, figure};
 use flakelab_core::stats::Interval;
 use flakelab_sim::experiment::{Mean, Parameters, SettingSummary, TuneVerdict, Tuned};
 
 /// Everything of a search with that hash. PNG beside the SVG where `png`.
-pub fn tune_files(tuned: &Tuned, spec_hash: &str, png: bool) -> Result<Files, ResultsError> {
+pub fn tune_files(tuned: &Tuned, spec_hash: &str, png: bool) -> anyhow::Result<Files> {
     let chart = draw_search(tuned, &tune_verdict(tuned))?;
     let mut files = vec![
         ("tune.json".to_owned(), (tune_json(tuned)? + "\n").into_bytes()),

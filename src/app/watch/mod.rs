@@ -33,7 +33,7 @@ use flakelab_live::Metrics;
 
 pub(crate) use self::figures::{count, duration, ms, percent, points};
 pub use self::follow::Files;
-pub use self::svg::{SvgError, svg};
+pub use self::svg::svg;
 pub use self::terminal::{restore_terminal, screen};
 pub use self::view::Leave;
 

@@ -8,6 +8,7 @@ use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Block, Chart, Clear, Dataset, GraphType, Paragraph, Wrap};
 
+use crate::charts::range;
 use crate::report::counted;
 use crate::watch::TICK;
 use crate::watch::compare::{Against, Comparison, Place, against};
@@ -19,7 +20,7 @@ use crate::watch::follow::{
 };
 use crate::watch::view::{App, Order, Theme, panel};
 use flakelab_core::stats::Interval;
-use flakelab_fit::RunMetric;
+use flakelab_fit::{Basis, RunMetric};
 use flakelab_live::{Metrics, RecentEvent, ServerMetrics};
 
 /// Columns without the bar.
@@ -196,16 +197,12 @@ fn nothing(frame: &mut Frame, area: Rect, (why, is_trouble): (String, bool), the
 }
 
 fn title(against: &Against) -> String {
-    format!("live against predicted, from {}", basis(against))
-}
-
-fn basis(against: &Against) -> &'static str {
-    use flakelab_fit::Basis;
-    match against.basis {
+    let basis = match against.basis {
         Basis::Model => "the model",
         Basis::TrueRates => "the servers' true rates",
         Basis::OtherRuns => "the other runs",
-    }
+    };
+    format!("live against predicted, from {basis}")
 }
 
 fn note(against: &Against) -> String {
@@ -478,12 +475,6 @@ pub(crate) fn help(frame: &mut Frame, area: Rect) {
 
 const BARS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 
-fn ends(values: &[f64]) -> Option<(f64, f64)> {
-    let low = values.iter().copied().reduce(f64::min)?;
-    let high = values.iter().copied().reduce(f64::max)?;
-    Some((low, high))
-}
-
 /// One line: a bar a request, the newest at the right.
 pub(crate) fn sparkline(frame: &mut Frame, area: Rect, metrics: &Metrics, theme: Theme) {
     let values = sound_latencies(metrics);
@@ -491,7 +482,7 @@ pub(crate) fn sparkline(frame: &mut Frame, area: Rect, metrics: &Metrics, theme:
     // The legend takes up to 40 columns, one request needs one.
     let fits = width.saturating_sub(40);
     let shown = values.get(values.len().saturating_sub(fits)..).unwrap_or(&[]);
-    let Some((low, high)) = ends(shown) else {
+    let Some((low, high)) = range(shown.iter().copied()) else {
         frame.render_widget(Paragraph::new("latency: none yet").style(theme.quiet()), area);
         return;
     };
@@ -537,7 +528,7 @@ pub(crate) fn chart(frame: &mut Frame, area: Rect, metrics: &Metrics, theme: The
     let kept = counted(metrics.latencies.len() as u64, "answer");
     let title = format!("latency in ms, log scale, last {kept}");
     let inner = panel(frame, area, &title, theme);
-    let Some((low, high)) = ends(&values) else {
+    let Some((low, high)) = range(values.iter().copied()) else {
         frame.render_widget(Paragraph::new("none yet").style(theme.quiet()), inner);
         return;
     };

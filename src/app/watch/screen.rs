@@ -161,69 +161,31 @@ mod tests {
         rows.iter().map(|row| row.trim_end()).collect::<Vec<_>>().join("\n")
     }
 
-    /// The snapshots of a state, one a size.
-    fn snapshots(name: &str, seen: &Seen, sizes: &[(u16, u16)]) {
-        for (width, height) in sizes {
-            insta::assert_snapshot!(
-                format!("{name}_{width}x{height}"),
-                text((*width, *height), seen)
-            );
+    #[test]
+    fn every_state_of_a_run_is_on_the_screen_as_it_was_approved() {
+        let waiting = "waiting for results/x/metrics.json: the proxy writes it when it starts";
+        let no_file = Seen { trouble: Some(waiting.to_owned()), ..Seen::default() };
+        let torn = "results/x/metrics.json is half-written: waiting for the rest";
+        let half_written = Seen { trouble: Some(torn.to_owned()), ..seen(testing::middle()) };
+        let missing = Predicted::Missing("no results/x/prediction.json".to_owned());
+        let no_prediction = Seen { prediction: missing, ..seen(testing::middle()) };
+        let of_middle = [SMALL, LARGE, (120, 30), (78, 20), (80, 50), (200, 24), (40, 10), (20, 5)];
+        for (name, seen, sizes) in [
+            ("no_file", no_file, &[SMALL, LARGE, (40, 10)][..]),
+            ("first", seen(testing::waiting_for_first()), &[SMALL, LARGE]),
+            ("middle", seen(testing::middle()), &of_middle),
+            ("ended", seen(testing::ended()), &[SMALL, LARGE]),
+            ("half_written", half_written, &[SMALL, LARGE]),
+            ("no_prediction", no_prediction, &[SMALL, LARGE]),
+            ("one_server", seen(testing::one_server()), &[SMALL]),
+            ("many_servers", seen(testing::many_servers()), &[SMALL, LARGE]),
+            ("huge", seen(testing::huge()), &[SMALL, LARGE]),
+        ] {
+            for (width, height) in sizes {
+                let shown = text((*width, *height), &seen);
+                insta::assert_snapshot!(format!("{name}_{width}x{height}"), shown);
+            }
         }
-    }
-
-    #[test]
-    fn before_there_is_a_file_the_screen_says_what_it_waits_for() {
-        let trouble = "waiting for results/x/metrics.json: the proxy writes it when it starts";
-        let seen = Seen { trouble: Some(trouble.to_owned()), ..Seen::default() };
-        snapshots("no_file", &seen, &[SMALL, LARGE, (40, 10)]);
-    }
-
-    #[test]
-    fn before_the_first_answer_nothing_is_made_up() {
-        let seen = seen(testing::waiting_for_first());
-        snapshots("first", &seen, &[SMALL, LARGE]);
-    }
-
-    #[test]
-    fn in_the_middle_of_a_run_everything_is_on_the_screen() {
-        let seen = seen(testing::middle());
-        snapshots(
-            "middle",
-            &seen,
-            &[SMALL, LARGE, (120, 30), (78, 20), (80, 50), (200, 24), (40, 10), (20, 5)],
-        );
-    }
-
-    #[test]
-    fn an_ended_run_stays_on_the_screen_and_says_so() {
-        let seen = seen(testing::ended());
-        snapshots("ended", &seen, &[SMALL, LARGE]);
-    }
-
-    #[test]
-    fn a_half_written_file_leaves_the_last_state_with_a_note() {
-        let mut seen = seen(testing::middle());
-        seen.trouble =
-            Some("results/x/metrics.json is half-written: waiting for the rest".to_owned());
-        snapshots("half_written", &seen, &[SMALL, LARGE]);
-    }
-
-    #[test]
-    fn without_a_prediction_its_place_is_given_to_others() {
-        let mut seen = seen(testing::middle());
-        seen.prediction = Predicted::Missing("no results/x/prediction.json".to_owned());
-        snapshots("no_prediction", &seen, &[SMALL, LARGE]);
-    }
-
-    #[test]
-    fn one_server_and_128_servers_fit() {
-        snapshots("one_server", &seen(testing::one_server()), &[SMALL]);
-        snapshots("many_servers", &seen(testing::many_servers()), &[SMALL, LARGE]);
-    }
-
-    #[test]
-    fn huge_numbers_and_names_keep_to_their_columns() {
-        snapshots("huge", &seen(testing::huge()), &[SMALL, LARGE]);
     }
 
     #[test]

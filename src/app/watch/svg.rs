@@ -7,11 +7,10 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use crate::charts::{
-    ACCENT, Anchor, Axis, Chart, ChartError, GRID, Look, MARGIN, Mark, NamedRow, Page, Panel,
-    QUIET, RULE, SMALL, TEXT, Type, WHITE, WIDTH, fitted, frame, palette_colour, percent, range,
-    significant,
+    ACCENT, Anchor, Axis, Chart, GRID, Look, MARGIN, Mark, NamedRow, Page, Panel, QUIET, RULE,
+    SMALL, TEXT, Type, WHITE, WIDTH, fitted, frame, palette_colour, percent, range, significant,
 };
-use crate::report::{WriteError, counted, thousands, write_atomically};
+use crate::report::{counted, thousands, write_atomically};
 use crate::watch::compare::{Against, Place, against};
 use crate::watch::figures::{count, duration, interval, value};
 use crate::watch::follow::{
@@ -21,33 +20,16 @@ use crate::watch::follow::{
 use crate::watch::until_ended;
 use flakelab_live::{Metrics, ServerMetrics};
 
-/// A chart that could not be kept up.
-#[derive(Debug, thiserror::Error)]
-pub enum SvgError {
-    /// It cannot be drawn.
-    #[error(transparent)]
-    Draw(#[from] ChartError),
-    /// It cannot be written.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-    /// The system gives no thread.
-    #[error("cannot start a thread that waits: {0}")]
-    Thread(#[from] std::io::Error),
-}
-
 /// Draws the chart at `to` whenever the metrics have changed, until the run has ended (true) or
 /// `stop` is set (false). With `beyond_end` it waits for another run to take the file. What it
 /// waits for goes to `note`.
-///
-/// # Errors
-/// See [`SvgError`].
 pub fn svg(
     files: Files,
     to: &Path,
     beyond_end: bool,
     stop: &AtomicBool,
     mut note: impl FnMut(&str),
-) -> Result<bool, SvgError> {
+) -> anyhow::Result<bool> {
     let mut follow = Follow::new(files);
     until_ended(beyond_end, stop, || {
         let read = follow.tick();
@@ -62,16 +44,12 @@ pub fn svg(
 }
 
 const SECTION: Type = Type { size: 18.0, bold: true };
-
 const VALUE: Type = Type { size: 22.0, bold: true };
-
 const METRIC_ROW: f64 = 26.0;
-
 const SERVER_ROW: f64 = 26.0;
-
 const RIGHT: f64 = WIDTH - MARGIN;
 
-fn draw(metrics: &Metrics, seen: &Seen) -> Result<Chart, ChartError> {
+fn draw(metrics: &Metrics, seen: &Seen) -> anyhow::Result<Chart> {
     crate::charts::ready()?;
     let name = title(metrics);
     let state = format!(

@@ -171,23 +171,16 @@ pub(crate) fn finish(
     }
     let interrupted = plan.is_interrupted();
     let logs = ServerLogs::read(plan);
-    let runs: Vec<Vec<LiveRun>> = configs.iter().map(OfConfig::runs).collect();
-    let reconciled: Vec<Vec<Reconciliation>> =
-        configs.iter().map(|of| reconcile(plan, of, logs.as_ref())).collect();
-    let notes: Vec<Vec<String>> = configs.iter().map(|of| notes(plan, of)).collect();
-    let names: Vec<Vec<String>> = plan.models.iter().map(server_names).collect();
-    let pages: Vec<LivePage> = configs
-        .iter()
-        .enumerate()
-        .filter(|(i, _)| !runs[*i].is_empty())
-        .map(|(i, of)| LivePage {
-            servers: &names[of.position],
-            runs: &runs[i],
-            prediction: &of.prediction,
-            verdict: verdicts[i].as_ref(),
+    let played = configs.iter().zip(verdicts).filter(|(of, _)| !of.played.is_empty());
+    let pages: Vec<LivePage> = played
+        .map(|(of, verdict)| LivePage {
+            servers: server_names(&plan.models[of.position]),
+            runs: of.runs(),
+            prediction: of.prediction.clone(),
+            verdict,
             interrupted,
-            reconciliation: &reconciled[i],
-            notes: &notes[i],
+            reconciliation: reconcile(plan, of, logs.as_ref()),
+            notes: notes(plan, of),
         })
         .collect();
     if pages.is_empty() {
@@ -202,7 +195,7 @@ pub(crate) fn finish(
     plan.folder.write_results(&files, &text)?;
     print(&shown(plan, &pages, terminal_width()))?;
     let agree = agree(&pages);
-    let held = verdicts.iter().flatten().all(|verdict| verdict.held);
+    let held = pages.iter().filter_map(|page| page.verdict.as_ref()).all(|verdict| verdict.held);
     Ok(Some(match (interrupted, held && agree) {
         (true, _) => Ending::Interrupted,
         (false, true) => Ending::Done,
@@ -237,7 +230,7 @@ fn shown(plan: &LivePlan, pages: &[LivePage], width: Option<usize>) -> String {
 }
 
 fn agree(pages: &[LivePage]) -> bool {
-    pages.iter().flat_map(|page| page.reconciliation).all(Reconciliation::agrees)
+    pages.iter().flat_map(|page| &page.reconciliation).all(Reconciliation::agrees)
 }
 
 fn server_names(model: &Model) -> Vec<String> {

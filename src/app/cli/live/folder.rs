@@ -61,28 +61,28 @@ impl Folder {
                 path.display()
             );
         }
-        let spec_hash = format!("{:016x}", seed);
+        let spec_hash = format!("{seed:016x}");
         let results = ResultsFolder::open(&path, &spec_hash, force)?;
         let folder = Self { results, spec_hash, is_new };
         // What lies in a folder that is not of a live run is not ours to remove.
         let is_ours = earlier.is_some_and(|manifest| manifest.live);
         for file in ["prediction.json", "metrics.json", "live.svg", "report.txt"] {
             let file = folder.path().join(file);
+            let shown = file.display();
             if is_ours && file.exists() {
-                fs::remove_file(&file)
-                    .with_context(|| format!("cannot remove {}", file.display()))?;
+                fs::remove_file(&file).with_context(|| format!("cannot remove {shown}"))?;
             }
         }
         for part in PARTS {
             let part = folder.path().join(part);
+            let shown = part.display();
             if is_ours && part.is_dir() {
-                fs::remove_dir_all(&part)
-                    .with_context(|| format!("cannot clear {}", part.display()))?;
+                fs::remove_dir_all(&part).with_context(|| format!("cannot clear {shown}"))?;
             }
             if fs::read_dir(&part).is_ok_and(|mut files| files.next().is_some()) {
-                bail!("{} is not empty; choose another folder with --out", part.display());
+                bail!("{shown} is not empty; choose another folder with --out");
             }
-            fs::create_dir_all(&part).with_context(|| format!("cannot make {}", part.display()))?;
+            fs::create_dir_all(&part).with_context(|| format!("cannot make {shown}"))?;
         }
         Ok(folder)
     }
