@@ -9,7 +9,7 @@ use std::io::{BufWriter, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -58,13 +58,11 @@ pub struct Delays(Histogram<u64>);
 
 impl Delays {
     /// How many there were.
-    #[must_use]
     pub fn answers(&self) -> u64 {
         self.0.len()
     }
 
     /// The delay in microseconds that a share `p` of answers stay below.
-    #[must_use]
     pub fn quantile_us(&self, p: f64) -> f64 {
         self.0.value_at_quantile(p) as f64 * 1e-3
     }
@@ -89,9 +87,6 @@ struct Shared {
 }
 
 /// Serves on this thread until told to stop. Time, for limiters and the log, begins now.
-///
-/// # Errors
-/// When the system does not give a thread or a socket.
 pub fn serve(
     groups: Vec<Servers>,
     listeners: Listeners,
@@ -349,9 +344,6 @@ impl Place {
 
 impl Listeners {
     /// Listens for all servers of all groups, or for none.
-    ///
-    /// # Errors
-    /// See [`BindError`]; ports that are taken are named all at once.
     pub fn bind(groups: &[Servers], place: Place) -> Result<Self, BindError> {
         let mut sockets: Vec<Listener> = Vec::new();
         let mut taken = Vec::new();
@@ -402,9 +394,6 @@ impl Listeners {
 /// Whoever reads along sees a line at most this much late.
 const FLUSHED_EVERY: Duration = Duration::from_millis(100);
 
-/// Without new lines there is nothing to wake up for.
-const FOREVER: Duration = Duration::from_secs(3600);
-
 const HEADER: &str = "at_s,port,request_id,outcome,latency_ms";
 
 /// What a server met.
@@ -435,9 +424,6 @@ pub struct LogError {
 
 impl ServerLog {
     /// A file of that name is replaced.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn create(path: &Path) -> Result<Self, LogError> {
         let (entries, received) = channel();
         let begin = || {
@@ -460,9 +446,6 @@ impl ServerLog {
     }
 
     /// Ends the log when the last handle is gone: everything is in the file then.
-    ///
-    /// # Errors
-    /// When something could not be written.
     pub fn finish(self) -> Result<(), LogError> {
         drop(self.entries);
         let lost = || Err(std::io::Error::other("the writer ended early"));
@@ -472,25 +455,18 @@ impl ServerLog {
 }
 
 fn write(mut file: BufWriter<File>, entries: &Receiver<Entry>) -> std::io::Result<()> {
-    let mut flushed = Instant::now();
-    let mut is_new = false;
-    loop {
-        let wait = if is_new { FLUSHED_EVERY.saturating_sub(flushed.elapsed()) } else { FOREVER };
-        match entries.recv_timeout(wait) {
-            Ok(entry) => {
-                if !is_new {
-                    (flushed, is_new) = (Instant::now(), true);
-                }
-                line(&mut file, &entry)?;
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return file.flush(),
+    while let Ok(first) = entries.recv() {
+        let due = Instant::now() + FLUSHED_EVERY;
+        let left = || due.saturating_duration_since(Instant::now());
+        line(&mut file, &first)?;
+        while !left().is_zero()
+            && let Ok(entry) = entries.recv_timeout(left())
+        {
+            line(&mut file, &entry)?;
         }
-        if is_new && flushed.elapsed() >= FLUSHED_EVERY {
-            file.flush()?;
-            is_new = false;
-        }
+        file.flush()?;
     }
+    Ok(())
 }
 
 fn line(file: &mut impl Write, entry: &Entry) -> std::io::Result<()> {
@@ -511,7 +487,6 @@ fn line(file: &mut impl Write, entry: &Entry) -> std::io::Result<()> {
 /// A server of which everything is known, to measure the path to it: one server on port 4000 in the
 /// model. It answers after exactly 1 ms, fails every second attempt on average, so that retries are
 /// measured too, and never refuses.
-#[must_use]
 pub fn null_model() -> Model {
     Model { name: "null".to_owned(), ..Model::of_rates(&[0.5]) }
 }

@@ -302,8 +302,6 @@ fn length(digits: &[u8]) -> Option<usize> {
     plain.then(|| digits.iter().fold(0, |n, digit| 10 * n + usize::from(digit - b'0')))
 }
 
-// ---- Requests that were understood, and responses.
-
 /// The methods that are understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
@@ -341,14 +339,12 @@ impl HttpResponse {
     }
 
     /// An error, as `{"status":"refused","reason":"..."}`.
-    #[must_use]
     pub fn refusal(status: u16, reason: &str) -> Self {
         let body = serde_json::json!({ "status": "refused", "reason": reason });
         Self::json(status, body.to_string())
     }
 
     /// The same with one more header; name and value must be such as HTTP allows.
-    #[must_use]
     pub fn with_header(mut self, name: &'static str, value: String) -> Self {
         self.headers.push((name, value));
         self
@@ -541,20 +537,13 @@ mod tests {
     }
 
     #[test]
-    fn slow_and_giant_heads_and_slow_bodies_are_refused_with_an_answer() {
+    fn slow_heads_and_bodies_are_refused_with_an_answer() {
         let short = Duration::from_millis(60);
         let limits = Limits { head_deadline: short, body_deadline: short, ..Limits::default() };
         let (answers, handled) = with_server(limits, |address| {
-            let giant = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}", "y".repeat(200_000));
-            [
-                exchange(address, &[b"POST / HTTP/1.1\r\nHost"]),
-                exchange(address, &[&WHOLE[..WHOLE.len() - 3]]),
-                exchange(address, &[giant.as_bytes()]),
-            ]
+            [&WHOLE[..20], &WHOLE[..WHOLE.len() - 3]].map(|part| exchange(address, &[part]))
         });
-        for (answer, status) in answers.iter().zip(["408", "408", "431"]) {
-            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
-        }
+        assert!(answers.iter().all(|answer| answer.starts_with("HTTP/1.1 408 ")), "{answers:?}");
         assert!(handled.is_empty());
     }
 

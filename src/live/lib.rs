@@ -45,14 +45,12 @@ pub use self::target::{Client, ClientError, Target, TargetError};
 // ---- The calendar: names of folders, times in files, seeds of runs that nobody gave a seed.
 
 /// Now, in Unix seconds.
-#[must_use]
 pub fn unix_seconds() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 /// A seed that no earlier run had: the calendar in nanoseconds, cut to what JSON readers that know
 /// only 64-bit floats can hold.
-#[must_use]
 pub fn seed() -> u64 {
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     // The lowest bits are the ones that differ from run to run.
@@ -60,7 +58,6 @@ pub fn seed() -> u64 {
 }
 
 /// A time as a name that sorts: `2026-01-20-064848`, in UTC.
-#[must_use]
 pub fn name(unix_seconds: f64) -> String {
     let second = unix_seconds.max(0.0) as u64 % 86_400;
     let (hour, minute) = (second / 3600, second / 60 % 60);

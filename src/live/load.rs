@@ -65,7 +65,6 @@ pub struct Schedule {
 
 impl Schedule {
     /// 100 plain requests, 10 a second, 10 s until one is lost, at most 10,000 in flight.
-    #[must_use]
     pub fn new(target: SocketAddr) -> Self {
         Self {
             target,
@@ -162,9 +161,6 @@ const HEADER: [&str; 8] =
 /// Writes `requests.csv`: a line for every request of a load, in the order in which they were due.
 /// Cells that are not known stay empty; results/README.md explains the columns. It knows requests,
 /// not attempts: models are fitted to the trace of the proxy.
-///
-/// # Errors
-/// Those of `out`.
 pub fn write_requests(out: impl Write, log: &LoadLog) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
     writer.write_record(HEADER)?;
@@ -349,7 +345,6 @@ pub enum End {
 
 impl End {
     /// How a request with a whole answer of this status ended.
-    #[must_use]
     pub const fn from_status(status: u16) -> Self {
         match status {
             200 => Self::Ok,
@@ -359,7 +354,6 @@ impl End {
     }
 
     /// The status of the answer, if there was one.
-    #[must_use]
     pub const fn status(&self) -> Option<u16> {
         match self {
             Self::Ok => Some(200),
@@ -433,7 +427,6 @@ pub struct Quantiles {
 
 impl Quantiles {
     /// Those of some lengths of time; `None` for none.
-    #[must_use]
     pub fn of(lengths: impl IntoIterator<Item = Duration>) -> Option<Self> {
         let mut ns: Vec<u64> = lengths.into_iter().map(|l| l.as_nanos() as u64).collect();
         let mut ms = |p| nearest_rank(&mut ns, p).map(|ns| ns as f64 / 1e6);
@@ -454,7 +447,6 @@ pub struct LoadLog {
 
 impl LoadLog {
     /// How many requests ended how.
-    #[must_use]
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         self.sent.iter().for_each(|sent| counts.add(&sent.end));
@@ -462,19 +454,16 @@ impl LoadLog {
     }
 
     /// Latencies of the requests that were answered, with whatever status.
-    #[must_use]
     pub fn latency(&self) -> Option<Quantiles> {
         Quantiles::of(self.sent.iter().filter_map(|sent| sent.latency))
     }
 
     /// How late requests left.
-    #[must_use]
     pub fn drift(&self) -> Option<Quantiles> {
         Quantiles::of(self.sent.iter().map(|sent| sent.drift))
     }
 
     /// The reasons for losses with their numbers, the most frequent first.
-    #[must_use]
     pub fn losses(&self) -> Vec<(String, u64)> {
         let mut losses: Vec<(String, u64)> = Vec::new();
         for sent in &self.sent {

@@ -97,13 +97,9 @@ pub const SWITCHES_SHOWN: usize = 20;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SwitchMetrics {
-    /// When.
     pub at: f64,
-    /// The way given up.
     pub from: String,
-    /// The way taken up.
     pub to: String,
-    /// Why, in words.
     pub reason: String,
 }
 
@@ -161,9 +157,6 @@ pub enum MetricsError {
 
 impl Metrics {
     /// Reads a metrics file.
-    ///
-    /// # Errors
-    /// See [`MetricsError`].
     pub fn read(path: &Path) -> Result<Self, MetricsError> {
         let shown = || path.display().to_string();
         let text = std::fs::read(path).map_err(|error| MetricsError::Read(shown(), error))?;
@@ -171,7 +164,6 @@ impl Metrics {
     }
 
     /// The counts, as the balancer's ledger has them.
-    #[must_use]
     pub fn ledger(&self) -> Ledger {
         let servers = self.per_server.iter().map(|s| ServerCounts {
             attempts: s.num_requests,

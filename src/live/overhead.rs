@@ -29,7 +29,6 @@ pub struct AnsweredAt {
 
 /// The additions of a run: `steps` are the proxy's events, `answered` holds the answered requests,
 /// `known_ms` is what the server takes. Additions below zero are left out.
-#[must_use]
 pub fn measured_overhead(
     steps: &[Step],
     answered: &BTreeMap<RequestId, AnsweredAt>,

@@ -43,9 +43,6 @@ pub struct ClientError(#[source] reqwest::Error);
 
 impl Client {
     /// A client whose attempts end after `timeout`.
-    ///
-    /// # Errors
-    /// When the system does not give it a thread or a socket.
     pub fn new(timeout: Duration) -> Result<Self, ClientError> {
         let http = reqwest::blocking::ClientBuilder::from(bare_client()).timeout(timeout).build();
         Ok(Self { http: http.map_err(ClientError)? })
@@ -109,9 +106,6 @@ pub enum TargetError {
 
 impl Target {
     /// The targets in a list such as `127.0.0.1:5000-5009,localhost:6000`.
-    ///
-    /// # Errors
-    /// See [`TargetError`].
     pub fn list(text: &str, allow_remote: bool) -> Result<Vec<Self>, TargetError> {
         let mut targets = Vec::new();
         for item in text.split(',').map(str::trim) {
@@ -131,6 +125,15 @@ impl Target {
             }
         }
         Ok(targets)
+    }
+
+    /// A port where nobody listens, and nobody else will as long as the socket lives.
+    #[cfg(test)]
+    pub(crate) fn of_nobody() -> (tokio::net::TcpSocket, Self) {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = socket.local_addr().unwrap();
+        (socket, Self { name: address.to_string(), address })
     }
 
     fn resolve(host: &str, port: u16, allow_remote: bool) -> Result<Self, TargetError> {

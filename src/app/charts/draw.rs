@@ -23,7 +23,6 @@ pub struct Chart {
     pub title: String,
     /// What to see in it, computed from the data; also drawn below the plot.
     pub caption: String,
-    /// The SVG document.
     pub svg: String,
     pub(crate) scene: Scene,
 }
@@ -137,7 +136,6 @@ impl Scene {
     }
 }
 
-/// Splits a line into its dashes.
 fn dashes(points: &[Point], pattern: &[f64]) -> Vec<Vec<Point>> {
     let mut found = Vec::new();
     let Some(first) = points.first() else { return found };
@@ -529,7 +527,6 @@ pub(crate) struct Look {
     pub dash: &'static [f64],
 }
 
-/// The looks of the contenders, in their order.
 pub(crate) fn looks(contenders: &[ContenderSummary]) -> Vec<Look> {
     let labels: Vec<(&str, bool)> =
         contenders.iter().map(|c| (c.strategy.as_str(), c.ranking.is_some())).collect();

@@ -18,7 +18,6 @@ use flakelab_core::stats::quantile;
 use flakelab_fit::{ConfigFit, Place, QqPoint, RunSummary, ServerSummary, Tally};
 use flakelab_sim::world::ErrorFamily;
 
-/// The names of these charts.
 pub(crate) const NAMES: [&str; 5] =
     ["fit-rates", "fit-population", "fit-limit", "fit-latency", "fit-starts"];
 
@@ -38,12 +37,9 @@ pub fn fit_data(fit: &ConfigFit) -> String {
     )
 }
 
-/// A sheet for one of them.
 fn page(heading: &str, fit: &ConfigFit, reading: &str) -> Page {
     Page::of_config(heading, &fit.group.name, &fit_data(fit), reading)
 }
-
-// ---- Quantiles of latency, fitted against observed, both on logarithmic axes.
 
 fn latency_chart(fit: &ConfigFit) -> anyhow::Result<Chart> {
     let reading = "A dot on the line: the fitted family has that quantile as observed. Band: where \
@@ -263,8 +259,6 @@ fn rates_caption(servers: &[ServerSummary]) -> String {
     )
 }
 
-// ---- Runs on a time line, coloured by the start of the servers that they met.
-
 const STARTS_ROW: f64 = 30.0;
 const NAME_ROOM: f64 = 330.0;
 
@@ -295,7 +289,11 @@ fn starts_chart(fit: &ConfigFit) -> anyhow::Result<Chart> {
             let at = (from + 8.0, y + 21.0);
             page.scene.text(&start.to_string(), at, Anchor::Start, SMALL, readable_on(ink));
         }
-        if let Some(probability) = restart_before(fit, i) {
+        let before =
+            fit.starts.boundaries.iter().find(
+                |boundary| matches!(boundary.place, Place::Between { after, .. } if after == i),
+            );
+        if let Some(probability) = before.map(|boundary| boundary.probability) {
             let text = match probability {
                 p if p > 0.999 => "> 0.999".to_owned(),
                 p if p < 0.001 => "< 0.001".to_owned(),
@@ -307,14 +305,6 @@ fn starts_chart(fit: &ConfigFit) -> anyhow::Result<Chart> {
     plot.name_below(&mut page, &axis);
     page.y = bottom + 56.0;
     page.finish("fit-starts", starts_caption(&fit.runs))
-}
-
-/// The probability of a restart between the run before and this one.
-fn restart_before(fit: &ConfigFit, run: usize) -> Option<f64> {
-    fit.starts.boundaries.iter().find_map(|boundary| match boundary.place {
-        Place::Between { after, .. } if after == run => Some(boundary.probability),
-        _ => None,
-    })
 }
 
 fn starts_caption(runs: &[RunSummary]) -> String {

@@ -30,7 +30,6 @@ use flakelab_fit::{
 
 /// What charts ask of the runs of one config.
 impl LivePage {
-    /// The strategies' labels.
     pub(crate) fn labels(&self) -> Vec<String> {
         self.runs.iter().map(|run| run.strategy.label()).collect()
     }
@@ -55,7 +54,6 @@ impl LivePage {
         run.requests.len() as u64 >= self.prediction.requests
     }
 
-    /// The strategies whose runs were stopped early.
     pub(crate) fn stopped_early(&self) -> Vec<String> {
         let partial = self.runs.iter().filter(|run| !self.is_whole(run));
         partial.map(|run| run.strategy.label()).collect()
@@ -77,7 +75,6 @@ impl LivePage {
     }
 }
 
-/// A sheet for one of them.
 pub(crate) fn page(heading: &str, of: &LivePage, reading: &str) -> Page {
     let PredictedConfig { config, requests, requests_per_second, .. } = &of.prediction;
     let data = format!(

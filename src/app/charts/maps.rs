@@ -135,7 +135,6 @@ const LINE: f64 = 22.0;
 /// Losses from here on have the darkest colour.
 const DARKEST: f64 = PER_REQUESTS;
 
-/// Draws the robustness map.
 pub fn draw_robustness(map: &Robustness) -> anyhow::Result<Chart> {
     ready()?;
     let what = format!("{} strategies in {} scenarios", map.rows.len(), map.scenarios.len());

@@ -87,7 +87,6 @@ pub fn draw(scenario: &ScenarioSummary) -> anyhow::Result<Vec<Chart>> {
     drawn(charts, scenario)
 }
 
-/// The names of the charts of a live run.
 const LIVE_NAMES: [&str; 5] =
     ["live-predicted", "live-lost", "live-servers", "live-latency", "live-drift"];
 
@@ -120,9 +119,7 @@ mod tests {
         assert!(charts.iter().map(|chart| chart.name).eq(NAMES));
         for chart in &charts {
             assert_well_formed(&chart.svg);
-            assert!(
-                chart.title.ends_with(": config 0, 1,000 requests per run, 1,000 replications")
-            );
+            assert!(chart.title.ends_with(": config 0, 1,000 requests per run, 30 replications"));
             assert!(chart.svg.contains(&format!("<title>{}</title>", chart.title)));
             assert!(chart.svg.contains(&format!("<desc>{}</desc>", chart.caption)));
             for line in ["V1 larkin", "V2 ucb1", "V4 thompson"] {
@@ -148,7 +145,7 @@ mod tests {
     fn labels_from_users_cannot_break_the_document() {
         let mut scenario = sample::scenario();
         scenario.config = "<b>&\"\u{1}".to_owned();
-        scenario.contenders[2].strategy = "<&>\"'\n\u{0} ]]>".to_owned();
+        scenario.contenders[0].strategy = "<&>\"'\n\u{0} ]]>".to_owned();
         for chart in draw(&scenario).unwrap() {
             assert_well_formed(&chart.svg);
             assert!(chart.svg.contains("&lt;&amp;&gt;"), "{}", chart.name);
@@ -181,7 +178,7 @@ mod tests {
             })
         };
         let many = with(&|s| {
-            let template = s.contenders[2].clone();
+            let template = s.contenders[0].clone();
             for i in 0..60 {
                 let mut copy = template.clone();
                 copy.strategy = format!("a very long name indeed, number {i} {}", "x".repeat(i));
@@ -190,8 +187,8 @@ mod tests {
         });
         let cases = [
             with(&|s| s.contenders.clear()),
-            with(&|s| s.contenders.truncate(2)),
-            with(&|s| s.contenders.truncate(3)),
+            with(&|s| s.contenders.retain(|c| c.ranking.is_none())),
+            with(&|s| s.contenders.truncate(1)),
             with(&|s| s.contenders.retain(|c| c.ranking.is_some())),
             with(&|s| (s.requests, s.replications, s.requests_per_second) = (0, 0, f64::NAN)),
             with(&|s| s.replications = 1),

@@ -117,8 +117,6 @@ impl Page {
     }
 }
 
-// ---- Axes.
-
 /// Values beyond are cut: no chart needs them, and sums of them stay finite.
 const LARGEST: f64 = 1e15;
 
@@ -284,8 +282,6 @@ pub(crate) fn nice_step(rough: f64) -> f64 {
     digit.unwrap_or(10.0) * power
 }
 
-// ---- Where values are drawn.
-
 /// Pixels for the labels of the vertical axis.
 const LEFT: f64 = MARGIN + 62.0;
 
@@ -299,7 +295,6 @@ pub(crate) struct Plot {
 }
 
 impl Plot {
-    /// The x of a value.
     pub fn x(&self, axis: &Axis, value: f64) -> f64 {
         self.left + axis.share(value) * (self.right - self.left)
     }
@@ -401,7 +396,6 @@ const GAP: f64 = 18.0;
 /// Between ranked strategies and references.
 const REFERENCE_GAP: f64 = 22.0;
 
-/// One strategy.
 #[derive(Debug)]
 pub(crate) struct NamedRow<'a> {
     pub label: &'a str,

@@ -119,10 +119,14 @@ fn whiskers(scene: &mut Scene, ends: [f64; 2], y: f64, ink: Ink) {
 fn point_outside(page: &mut Page, plot: &Plot, y: f64, below: bool, value: &str) {
     let (tip, inwards, anchor) =
         if below { (plot.left, 1.0, Anchor::Start) } else { (plot.right, -1.0, Anchor::End) };
-    let head = vec![(tip, y), (tip + 13.0 * inwards, y - 8.0), (tip + 13.0 * inwards, y + 8.0)];
     page.scene.line((tip + 10.0 * inwards, y), (tip + 28.0 * inwards, y), TEXT, 3.0);
-    page.scene.fill(head, TEXT);
+    arrow_head(&mut page.scene, (tip, y), inwards, TEXT);
     page.text(value, (tip + 36.0 * inwards, y + 5.5), anchor);
+}
+
+fn arrow_head(scene: &mut Scene, tip: Point, inwards: f64, ink: Ink) {
+    let base = tip.0 + 13.0 * inwards;
+    scene.fill(vec![tip, (base, tip.1 - 8.0), (base, tip.1 + 8.0)], ink);
 }
 
 // ---- Paired differences from the best strategy with simultaneous intervals: a forest plot.
@@ -289,15 +293,11 @@ pub(crate) fn score_distribution_chart(scenario: &ScenarioSummary) -> anyhow::Re
         if axis.contains(q.median) {
             row.look.mark.draw(&mut page.scene, at, 6.5, ink);
         } else {
-            arrow(&mut page.scene, at, ink);
+            // In place of a median that lies beyond the left end of the axis.
+            arrow_head(&mut page.scene, at, 1.0, ink);
         }
     }
     page.finish("score-distribution", score_distribution_caption(scenario, &axis))
-}
-
-/// In place of a median that lies beyond the left end of the axis.
-fn arrow(scene: &mut Scene, tip: Point, ink: Ink) {
-    scene.fill(vec![tip, (tip.0 + 13.0, tip.1 - 8.0), (tip.0 + 13.0, tip.1 + 8.0)], ink);
 }
 
 /// Scores are whole unless a penalty is not.

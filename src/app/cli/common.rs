@@ -28,12 +28,18 @@ pub(crate) struct OutputArguments {
 /// How a command ended, if not with an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// Everything was done.
     Done,
     /// Everything was done, and what was to be checked did not hold.
     DidNotHold,
     /// Ctrl-C; what was finished is kept.
     Interrupted,
+}
+
+impl Ending {
+    /// That of a command that ends with all done, unless Ctrl-C ended it.
+    pub(crate) fn done_unless(interrupted: &AtomicBool) -> Self {
+        if interrupted.load(Ordering::Relaxed) { Self::Interrupted } else { Self::Done }
+    }
 }
 
 /// Writes to stdout; a reader that went away ends the program quietly, as in `flakelab | head`.
@@ -45,7 +51,6 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum ColorWhen {
     /// On a terminal, unless NO_COLOR is set or TERM is dumb.

@@ -104,11 +104,7 @@ pub(crate) fn run(
     } else {
         delays?;
     }
-    Ok(if interrupted.load(std::sync::atomic::Ordering::Relaxed) {
-        Ending::Interrupted
-    } else {
-        Ending::Done
-    })
+    Ok(Ending::done_unless(&interrupted))
 }
 
 /// The models. A config is drawn as the same replication whether or not others are served too;

@@ -89,7 +89,11 @@ pub(crate) fn run(arguments: &FitArguments, output: &OutputArguments) -> anyhow:
     // Told already, while reading.
     report.warnings.clear();
     // Files first: a reader of stdout that goes away, as `head` does, must not cost them.
-    write_page(&arguments.report, &report)?;
+    let page = fit_page(&report)?;
+    make(&arguments.report.join("charts"))?;
+    for (name, bytes) in page {
+        write_atomically(&arguments.report.join(name), &bytes)?;
+    }
     let written = match &arguments.out {
         Some(folder) => write_models(folder, &report)?,
         None => Vec::new(),
@@ -119,15 +123,6 @@ fn must_be_replaceable(folder: &Path) -> anyhow::Result<()> {
             "{} holds something else than a report of fit; choose another folder with --report",
             folder.display()
         );
-    }
-    Ok(())
-}
-
-fn write_page(folder: &Path, report: &FitReport) -> anyhow::Result<()> {
-    let files = fit_page(report)?;
-    make(&folder.join("charts"))?;
-    for (name, bytes) in files {
-        write_atomically(&folder.join(name), &bytes)?;
     }
     Ok(())
 }

@@ -3,7 +3,6 @@
 use std::io;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
@@ -102,8 +101,7 @@ pub(crate) fn run(arguments: &ProxyArguments, output: &OutputArguments) -> anyho
         "{} requests: {} answered 200, {} answered 500; {} attempts",
         ledger.arrived, ledger.answered_ok, ledger.answered_error, ledger.attempts
     ));
-    let ended = interrupted.load(Ordering::Relaxed);
-    Ok(if ended { Ending::Interrupted } else { Ending::Done })
+    Ok(Ending::done_unless(&interrupted))
 }
 
 fn settings(arguments: &ProxyArguments) -> anyhow::Result<Settings> {

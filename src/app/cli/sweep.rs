@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, anyhow};
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::cli::common::{
     Bar, CommandLine, Ending, Format, OutputArguments, flag, pool, print, terminal_width,
@@ -55,14 +56,15 @@ pub(crate) struct SweepArguments {
     #[arg(long, value_name = "R", allow_negative_numbers = true)]
     rps: Option<f64>,
     /// Arrivals: exact (evenly spaced) or poisson [default: exact]
-    #[arg(long, value_enum, value_name = "KIND", hide_possible_values = true)]
-    traffic: Option<TrafficKind>,
+    #[arg(long, value_parser = traffic_parser(), value_name = "KIND", hide_possible_values = true)]
+    traffic: Option<Traffic>,
     /// Master seed: the only source of randomness [default: 42]
     #[arg(long, value_name = "S")]
     master_seed: Option<u64>,
     /// Draw what the traces leave open (off: the models' point values) [default: on]
-    #[arg(long, value_enum, value_name = "on|off", hide_possible_values = true)]
-    parameter_uncertainty: Option<Switch>,
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    #[arg(value_parser = PossibleValuesParser::new(["on", "off"]))]
+    parameter_uncertainty: Option<String>,
     /// Experiment file
     #[arg(long, value_name = "FILE")]
     experiment: Option<PathBuf>,
@@ -70,25 +72,10 @@ pub(crate) struct SweepArguments {
     results: ResultsArguments,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum TrafficKind {
-    Exact,
-    Poisson,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Switch {
-    On,
-    Off,
-}
-
-impl From<TrafficKind> for Traffic {
-    fn from(kind: TrafficKind) -> Self {
-        match kind {
-            TrafficKind::Exact => Self::Exact,
-            TrafficKind::Poisson => Self::Poisson,
-        }
-    }
+/// What `--traffic` takes.
+fn traffic_parser() -> impl TypedValueParser<Value = Traffic> {
+    let kinds = PossibleValuesParser::new(["exact", "poisson"]);
+    kinds.map(|kind| if kind == "exact" { Traffic::Exact } else { Traffic::Poisson })
 }
 
 #[allow(clippy::disallowed_methods, reason = "how long it took, for people who wait")]
@@ -192,7 +179,6 @@ fn next_command(arguments: &SweepArguments, plan: &Plan, summary: &Summary) -> S
     {
         config = Some("all".to_owned());
     }
-    let lower = |word: String| word.to_lowercase();
     let mut command = CommandLine::new("sweep")
         .flag("experiment", arguments.experiment.as_ref().map(|path| path.display()))
         .flag("strategy", strategies)
@@ -200,12 +186,11 @@ fn next_command(arguments: &SweepArguments, plan: &Plan, summary: &Summary) -> S
     for path in models {
         command = command.flag("model", Some(path.display()));
     }
-    let uncertainty = arguments.parameter_uncertainty.map(|s| lower(format!("{s:?}")));
     command
         .flag("requests", arguments.requests)
         .flag("rps", arguments.rps)
-        .flag("traffic", arguments.traffic.map(|kind| lower(format!("{kind:?}"))))
-        .flag("parameter-uncertainty", uncertainty)
+        .flag("traffic", arguments.traffic.map(|kind| format!("{kind:?}").to_lowercase()))
+        .flag("parameter-uncertainty", arguments.parameter_uncertainty.as_ref())
         .flag("seeds", Some(seeds))
         .flag("master-seed", Some(plan.master_seed.wrapping_add(1)))
         .text()
@@ -255,7 +240,7 @@ fn plan(arguments: &SweepArguments, say: &dyn Fn(&str)) -> anyhow::Result<Plan> 
             }
         };
         let mut scenario = Scenario::new(model);
-        scenario.traffic = arguments.traffic.map_or(settings.traffic, Traffic::from);
+        scenario.traffic = arguments.traffic.unwrap_or(settings.traffic);
         scenario.rules = settings.rules;
         let rps = arguments.rps.or(settings.requests_per_second);
         scenario.requests_per_second = rps.unwrap_or(scenario.requests_per_second);
@@ -273,7 +258,7 @@ fn plan(arguments: &SweepArguments, say: &dyn Fn(&str)) -> anyhow::Result<Plan> 
     let from_file = |get: fn(&ExperimentFile) -> Option<u64>| file.as_ref().and_then(get);
     let replications = arguments.seeds.or(from_file(|f| f.replications)).unwrap_or(1000);
     let master_seed = arguments.master_seed.or(from_file(|f| f.master_seed)).unwrap_or(42);
-    let uncertain = arguments.parameter_uncertainty.map(|switch| switch == Switch::On);
+    let uncertain = arguments.parameter_uncertainty.as_ref().map(|switch| switch == "on");
     let uncertain = uncertain.or(file.as_ref().and_then(|f| f.parameter_uncertainty));
     let name = file.as_ref().map_or("sweep", |f| f.name.as_str());
     let plan = Plan::new(name, scenarios, contenders, replications, master_seed);

@@ -152,7 +152,6 @@ fn remove(path: &Path) -> Result<(), WriteError> {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {path}")]
 pub struct WriteError {
-    /// The file.
     pub path: String,
     pub source: io::Error,
 }

@@ -249,44 +249,39 @@ impl Reconciliation {
         // Nobody tells the load generator of the attempts of a request that got no answer.
         let said = (ends(RequestEnd::Lost) == 0)
             .then(|| run.requests.iter().map(|r| u64::from(r.attempts)).sum());
-        let ok = |servers: &[ServerCounts]| servers.iter().map(|s| s.successes).sum();
-        let counted = ReconciledCount::new;
-        let mut counts = vec![
-            counted("requests", Some(run.requests.len() as u64), Some(ledger.arrived), None),
-            counted("answered 200", Some(ends(RequestEnd::Ok)), Some(ledger.answered_ok), None),
-            counted(
-                "answered 500",
-                Some(ends(RequestEnd::Error)),
-                Some(ledger.answered_error),
-                None,
-            ),
-            counted("attempts", said, Some(ledger.attempts), of_log(|s| s.attempts)),
-            counted(
-                "attempts that succeeded",
-                None,
-                Some(ok(&ledger.servers)),
-                of_log(|s| s.successes),
-            ),
-            counted(
+        let succeeded = ledger.servers.iter().map(|s| s.successes).sum();
+        let mut counts: Vec<ReconciledCount> = [
+            ("requests", Some(run.requests.len() as u64), Some(ledger.arrived), None),
+            ("answered 200", Some(ends(RequestEnd::Ok)), Some(ledger.answered_ok), None),
+            ("answered 500", Some(ends(RequestEnd::Error)), Some(ledger.answered_error), None),
+            ("attempts", said, Some(ledger.attempts), of_log(|s| s.attempts)),
+            ("attempts that succeeded", None, Some(succeeded), of_log(|s| s.successes)),
+            (
                 "attempts refused with 429",
                 None,
                 Some(ledger.rate_limited()),
                 of_log(|s| s.rate_limited),
             ),
-        ];
+        ]
+        .map(|(what, load_generator, proxy, servers)| {
+            let mut known = [load_generator, proxy, servers].into_iter().flatten();
+            let first = known.next();
+            let agree = known.all(|count| Some(count) == first);
+            ReconciledCount { what: what.to_owned(), load_generator, proxy, servers, agree }
+        })
+        .into();
         if let Some(log) = log {
             // Sums may agree by chance; servers one by one hardly do.
-            let by_server = |servers: &[ServerCounts]| -> Vec<u64> {
-                servers.iter().map(|s| s.attempts).collect()
-            };
-            let differ = ReconciledCount {
+            let pairs = ledger.servers.iter().zip(log);
+            let differ = pairs.filter(|(a, b)| a.attempts != b.attempts).count()
+                + ledger.servers.len().abs_diff(log.len());
+            counts.push(ReconciledCount {
                 what: "servers whose own count of attempts differs".to_owned(),
                 load_generator: None,
                 proxy: None,
-                servers: Some(differences(&by_server(&ledger.servers), &by_server(log))),
-                agree: by_server(&ledger.servers) == by_server(log),
-            };
-            counts.push(differ);
+                servers: Some(differ as u64),
+                agree: differ == 0,
+            });
         }
         Self { strategy: run.strategy.label(), counts }
     }
@@ -310,18 +305,6 @@ impl ReconciledCount {
             .collect();
         format!("{}: {}", self.what, known.join(", "))
     }
-
-    fn new(
-        what: &str,
-        load_generator: Option<u64>,
-        proxy: Option<u64>,
-        servers: Option<u64>,
-    ) -> Self {
-        let mut known = [load_generator, proxy, servers].into_iter().flatten();
-        let first = known.next();
-        let agree = known.all(|count| Some(count) == first);
-        Self { what: what.to_owned(), load_generator, proxy, servers, agree }
-    }
 }
 
 /// Whether the counts of the runs agree, in a sentence, those that do not one by one; empty
@@ -343,11 +326,6 @@ pub fn live_counts(page: &LivePage) -> String {
         [] => format!("{sides} agree on every count of every run."),
         some => format!("{sides} do not agree. {}.", some.join("; ")),
     }
-}
-
-fn differences(a: &[u64], b: &[u64]) -> u64 {
-    let both = a.iter().zip(b).filter(|(a, b)| a != b).count();
-    (both + a.len().abs_diff(b.len())) as u64
 }
 
 #[cfg(test)]

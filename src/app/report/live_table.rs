@@ -58,7 +58,6 @@ pub fn strategies(page: &LivePage) -> usize {
     labels.len()
 }
 
-/// Why there is no order of rank.
 pub fn no_ranking(page: &LivePage) -> String {
     let which =
         if is_number(page.config()) { ["--config", page.config()] } else { ["--model", "FILE"] };
@@ -90,12 +89,8 @@ fn table(page: &LivePage, with_requests: bool) -> Table<LiveRow> {
         .number("lost", |r| thousands(r.lost))
 }
 
-// ---- What was seen beside what was predicted.
-//
-// A terminal shows the sharpest prediction, that which knew most, and a line for each basis; the
-// report shows all of them.
-
-/// The comparison for a terminal `width` characters wide; empty without a verdict.
+/// What was seen beside what was predicted, for a terminal `width` characters wide: the sharpest
+/// prediction, that which knew most, and a line for each basis. Empty without a verdict.
 pub fn live_compared(page: &LivePage, width: Option<usize>) -> String {
     let Some(verdict) = &page.verdict else { return String::new() };
     let Some(sharpest) = bases(verdict).pop() else { return String::new() };

@@ -37,7 +37,6 @@ impl Made {
     }
 }
 
-/// The requests of a run.
 struct Requests(Vec<LiveRequest>);
 
 impl Record for Requests {

@@ -37,7 +37,6 @@ pub(crate) struct Against {
     pub rows: Vec<Comparison>,
 }
 
-/// One metric.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Comparison {
     pub metric: RunMetric,
@@ -47,9 +46,7 @@ pub(crate) struct Comparison {
     pub at_pace: Option<f64>,
     /// 95 % of predicted runs lie here.
     pub interval: Interval,
-    /// Their mean.
     pub mean: f64,
-    /// Where `at_pace` lies.
     pub place: Place,
 }
 
@@ -89,9 +86,12 @@ pub(crate) fn against(metrics: &Metrics, file: &PredictionFile) -> Result<Agains
     let to_end = (answered > 0).then(|| config.requests as f64 / answered as f64);
     let compare = |m: &flakelab_fit::MetricForecast| {
         let so_far = so_far(m.metric, metrics);
-        let at_pace = match grows(m.metric) {
-            true => so_far.zip(to_end).map(|(value, factor)| value * factor),
-            false => so_far,
+        let at_pace = match m.metric {
+            RunMetric::Score
+            | RunMetric::Attempts
+            | RunMetric::Penalty
+            | RunMetric::RateLimited => so_far.zip(to_end).map(|(value, factor)| value * factor),
+            _ => so_far,
         };
         let place = match at_pace {
             _ if m.metric.is_latency() => Place::NotJudged,
@@ -126,13 +126,6 @@ fn place(value: f64, interval: Interval) -> Place {
         _ if value > interval.high + slack => Place::Above,
         _ => Place::Inside,
     }
-}
-
-const fn grows(metric: RunMetric) -> bool {
-    matches!(
-        metric,
-        RunMetric::Score | RunMetric::Attempts | RunMetric::Penalty | RunMetric::RateLimited
-    )
 }
 
 fn so_far(metric: RunMetric, metrics: &Metrics) -> Option<f64> {

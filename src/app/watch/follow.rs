@@ -12,7 +12,6 @@ use flakelab_live::{Metrics, MetricsError};
 /// The files to watch.
 #[derive(Debug, Clone)]
 pub struct Files {
-    /// The metrics of a proxy.
     pub metrics: PathBuf,
     /// The prediction made before it started; neither file needs to exist yet.
     pub prediction: PathBuf,
@@ -20,7 +19,6 @@ pub struct Files {
 
 impl Files {
     /// A metrics file, and the prediction in that file or else in `prediction.json` beside it.
-    #[must_use]
     pub fn new(metrics: PathBuf, prediction: Option<PathBuf>) -> Self {
         let beside = || metrics.with_file_name("prediction.json");
         let prediction = prediction.unwrap_or_else(beside);
@@ -32,7 +30,6 @@ impl Files {
 /// number, which changes when another file takes the name. None if there is no file.
 type Stamp = Option<(Option<SystemTime>, u64, u64)>;
 
-/// Follows both files.
 #[derive(Debug)]
 pub(crate) struct Follow {
     files: Files,
@@ -272,7 +269,6 @@ pub(crate) struct Settle<S> {
 }
 
 impl<S: PartialEq> Settle<S> {
-    /// Nothing was read yet.
     pub(crate) fn new() -> Self {
         Self { read_at: None, waited: None }
     }
@@ -316,19 +312,11 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_at_once_and_then_only_after_changes() {
+    fn a_file_is_read_at_once_and_half_a_second_after_the_first_of_some_changes() {
         assert_eq!(reads([7; 30]), [0]);
         assert_eq!(reads([7; 3].into_iter().chain([8; 30])), [0, 8]);
-    }
-
-    #[test]
-    fn a_constant_stream_of_changes_is_still_shown_every_half_second() {
-        assert_eq!(reads(0..23), [0, 6, 12, 18]);
-    }
-
-    #[test]
-    fn a_burst_is_read_once() {
-        assert_eq!(reads([1, 2, 3, 4].into_iter().chain([4; 30])), [0, 6]);
+        assert_eq!(reads(0..23), [0, 6, 12, 18], "a constant stream");
+        assert_eq!(reads([1, 2, 3, 4].into_iter().chain([4; 30])), [0, 6], "a burst");
     }
 
     #[test]
@@ -354,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_may_be_missing_come_be_torn_vanish_and_come_back() {
+    fn a_file_may_be_missing_come_be_torn_vanish_be_a_folder_and_come_back() {
         let folder = tempfile::tempdir().unwrap();
         let metrics = folder.path().join("metrics.json");
         let mut follow = follow(folder.path());
@@ -375,6 +363,11 @@ mod tests {
         fs::remove_file(&metrics).unwrap();
         next(&mut follow);
         assert!(follow.seen().trouble.as_ref().unwrap().contains("is gone"));
+
+        fs::create_dir(&metrics).unwrap();
+        next(&mut follow);
+        assert!(follow.seen().trouble.as_ref().unwrap().contains("cannot be read"));
+        fs::remove_dir(&metrics).unwrap();
 
         fs::write(&metrics, "\"a text\"").unwrap();
         next(&mut follow);
@@ -406,14 +399,5 @@ mod tests {
         assert!(
             matches!(&follow.seen().prediction, Predicted::File(read) if read.configs.len() == 1)
         );
-    }
-
-    #[test]
-    fn a_folder_in_place_of_the_file_is_trouble_and_no_more() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("metrics.json")).unwrap();
-        let mut follow = follow(folder.path());
-        follow.tick();
-        assert!(follow.seen().trouble.as_ref().unwrap().contains("cannot be read"));
     }
 }

@@ -47,9 +47,6 @@ const EVERY: u32 = 10;
 /// Prints a line a second when something has changed, until the run has ended (true) or `stop` is
 /// set (false). With `beyond_end` it waits for another run to take the file. What it waits for goes
 /// to `note`, which no result is.
-///
-/// # Errors
-/// What `print` returns, or when the system gives no thread.
 pub fn plain(
     files: Files,
     beyond_end: bool,
@@ -59,8 +56,8 @@ pub fn plain(
 ) -> io::Result<bool> {
     let mut lines = Lines::new(files);
     until_ended(beyond_end, stop, || {
-        let Step { line, trouble, ended } = lines.tick();
-        trouble.iter().for_each(|trouble| note(trouble));
+        let (line, ended) = lines.tick();
+        lines.follow.complaint().iter().for_each(|trouble| note(trouble));
         line.map_or(Ok(()), |line| print(&line))?;
         Ok(ended)
     })
@@ -75,21 +72,14 @@ struct Lines {
     wait: u32,
 }
 
-/// What one tick gave.
-struct Step {
-    line: Option<String>,
-    trouble: Option<String>,
-    ended: bool,
-}
-
 impl Lines {
     fn new(files: Files) -> Self {
         Self { follow: Follow::new(files), printed: None, wait: 0 }
     }
 
-    fn tick(&mut self) -> Step {
+    /// What is to be printed, and whether the run has ended.
+    fn tick(&mut self) -> (Option<String>, bool) {
         self.follow.tick();
-        let trouble = self.follow.complaint();
         let seen = self.follow.seen();
         self.wait = self.wait.saturating_sub(1);
         let metrics = seen.metrics.as_ref().filter(|_| seen.trouble.is_none());
@@ -101,7 +91,7 @@ impl Lines {
             self.wait = EVERY;
             if first { format!("{}\n{}", title(metrics), line(metrics)) } else { line(metrics) }
         });
-        Step { line, trouble, ended }
+        (line, ended)
     }
 }
 
@@ -209,9 +199,9 @@ mod tests {
             metrics.last_update += 0.1;
             metrics.ended = tick >= 110;
             write_atomically(&path, &serde_json::to_vec(&metrics).unwrap()).unwrap();
-            let step = lines.tick();
-            printed.extend(step.line.map(|line| (tick, line)));
-            ended.extend(step.ended.then_some(tick));
+            let (line, has_ended) = lines.tick();
+            printed.extend(line.map(|line| (tick, line)));
+            ended.extend(has_ended.then_some(tick));
         }
         let gaps: Vec<i32> = printed.windows(2).map(|p| p[1].0 - p[0].0).collect();
         assert!(gaps.iter().all(|gap| *gap >= 10), "{gaps:?}");

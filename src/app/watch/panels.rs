@@ -18,7 +18,7 @@ use crate::watch::figures::{
 use crate::watch::follow::{
     Predicted, Seen, answered, headline, is_sound, running_s, share, sound_latencies, title as name,
 };
-use crate::watch::view::{App, Order, Theme, panel};
+use crate::watch::view::{App, Theme, panel};
 use flakelab_core::stats::Interval;
 use flakelab_fit::{Basis, RunMetric};
 use flakelab_live::{Metrics, RecentEvent, ServerMetrics};
@@ -41,11 +41,11 @@ pub(crate) fn servers(
     let room = usize::from(area.height.saturating_sub(2));
     app.scroll = app.scroll.min(total.saturating_sub(room));
     let mut servers: Vec<&ServerMetrics> = metrics.per_server.iter().collect();
-    if app.order == Order::Attempts {
+    if app.by_attempts {
         servers.sort_by_key(|server| std::cmp::Reverse(server.num_requests));
     }
     let shown: Vec<&ServerMetrics> = servers.into_iter().skip(app.scroll).take(room).collect();
-    let order = if app.order == Order::Attempts { ", by attempts" } else { "" };
+    let order = if app.by_attempts { ", by attempts" } else { "" };
     let title = match shown.len() {
         n if n == total => format!("servers{order}"),
         n => format!("servers {} to {} of {total}{order}", app.scroll + 1, app.scroll + n),
@@ -169,8 +169,6 @@ fn chain(attempts: &[(u16, String)], room: usize, theme: Theme) -> Vec<Span<'sta
     spans.reverse();
     spans
 }
-
-// ---- Live against predicted.
 
 /// Rows of [`two_columns`].
 pub(crate) fn height_in_two_columns(seen: &Seen) -> u16 {

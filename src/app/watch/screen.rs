@@ -16,10 +16,8 @@ const LEAST: (u16, u16) = (78, 20);
 /// The smallest screen with two columns.
 const WIDE: (u16, u16) = (120, 30);
 
-/// Columns between neighbours.
 const GAP: u16 = 2;
 
-/// Draws the whole screen.
 pub(crate) fn screen(frame: &mut Frame, seen: &Seen, app: &mut App, theme: Theme) {
     let area = frame.area();
     let fits = |(width, height): (u16, u16)| area.width >= width && area.height >= height;
@@ -133,7 +131,6 @@ mod tests {
     use super::*;
     use crate::watch::follow::Predicted;
     use crate::watch::testing;
-    use crate::watch::view::Order;
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
     use ratatui::style::Color;
@@ -207,8 +204,8 @@ mod tests {
         for seen in &states {
             for width in [0, 1, 2, 5, 19, 20, 40, 75, 76, 80, 119, 120, 121, 200, 500] {
                 for height in [0, 1, 2, 3, 5, 10, 19, 20, 24, 29, 30, 31, 50, 120] {
-                    for (help, order) in [(false, Order::Model), (true, Order::Attempts)] {
-                        let app = App { paused: help, help, order, scroll: usize::MAX };
+                    for on in [false, true] {
+                        let app = App { paused: on, help: on, by_attempts: on, scroll: usize::MAX };
                         drawn((width, height), seen, app, true);
                     }
                 }
@@ -218,7 +215,7 @@ mod tests {
 
     #[test]
     fn scrolling_ends_with_the_last_server() {
-        let app = App { scroll: 1_000, order: Order::Attempts, ..App::default() };
+        let app = App { scroll: 1_000, by_attempts: true, ..App::default() };
         let shown = drawn(SMALL, &seen(testing::many_servers()), app, true).to_string();
         assert!(shown.contains("of 128, by attempts"), "{shown}");
         assert!(shown.contains(" to 128 of 128"), "{shown}");

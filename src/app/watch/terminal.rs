@@ -42,9 +42,6 @@ pub fn restore_terminal() {
 }
 
 /// Shows the screen until it is left by key, or until `stop` is set.
-///
-/// # Errors
-/// When the terminal cannot be drawn on, or the system gives no thread.
 pub fn screen(files: Files, color: bool, stop: &AtomicBool) -> io::Result<Leave> {
     let (to, signals) = sync_channel(64);
     let mut follow = Follow::new(files);

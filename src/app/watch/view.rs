@@ -17,16 +17,6 @@ pub enum Leave {
     Interrupted,
 }
 
-/// In which order servers stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Order {
-    /// As in the model.
-    #[default]
-    Model,
-    /// Most attempts first.
-    Attempts,
-}
-
 /// What the viewer's user has chosen.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct App {
@@ -34,7 +24,8 @@ pub(crate) struct App {
     pub paused: bool,
     /// The keys and words are explained.
     pub help: bool,
-    pub order: Order,
+    /// Servers with most attempts stand first, not in the order of the model.
+    pub by_attempts: bool,
     /// Servers above the first one shown; the drawing keeps it within bounds.
     pub scroll: usize,
 }
@@ -58,10 +49,7 @@ impl App {
             KeyCode::Char('p' | ' ') => self.paused = !self.paused,
             KeyCode::Char('s') => {
                 self.scroll = 0;
-                self.order = match self.order {
-                    Order::Model => Order::Attempts,
-                    Order::Attempts => Order::Model,
-                };
+                self.by_attempts = !self.by_attempts;
             }
             KeyCode::Down | KeyCode::Char('j') => self.scroll = self.scroll.saturating_add(1),
             KeyCode::Up | KeyCode::Char('k') => self.scroll = self.scroll.saturating_sub(1),
@@ -136,7 +124,7 @@ mod tests {
         press(&mut app, 'p');
         assert!(app.paused);
         press(&mut app, 's');
-        assert_eq!(app.order, Order::Attempts);
+        assert!(app.by_attempts);
         app.on_key(KeyEvent::from(KeyCode::PageDown));
         press(&mut app, 'k');
         assert_eq!(app.scroll, 9);

@@ -139,7 +139,6 @@ pub enum StartError {
 impl Launch {
     /// A program that does not know us, under the guard of `own`, which is this program; both
     /// write into one log.
-    #[must_use]
     pub fn guarded(
         name: &str,
         own: PathBuf,
@@ -154,9 +153,6 @@ impl Launch {
     }
 
     /// Starts it. Its standard input is held open for as long as it may live.
-    ///
-    /// # Errors
-    /// When the system does not.
     pub fn start(&self) -> Result<Child, StartError> {
         let program = self.program.display().to_string();
         let failed = |error| StartError::Spawn(self.name.clone(), program.clone(), error);
@@ -191,7 +187,6 @@ impl Launch {
 
 impl Child {
     /// Its process id, which is also that of its group.
-    #[must_use]
     pub fn id(&self) -> u32 {
         self.process.id()
     }
@@ -203,10 +198,6 @@ impl Child {
 
     /// Waits until it says `ready` and returns what it said before, without the word
     /// `listening` where a line begins with it.
-    ///
-    /// # Errors
-    /// When it ends or takes too long, and its last messages are told; or when waiting is given
-    /// up.
     pub fn wait_until_ready(&mut self, timeout: Duration) -> Result<Vec<String>, StartError> {
         let is_wanted = || !self.interrupted.load(Ordering::Relaxed);
         let lines = match self.lines.until_ready(timeout, is_wanted) {
@@ -230,10 +221,6 @@ impl Child {
     }
 
     /// Waits until these addresses accept connections.
-    ///
-    /// # Errors
-    /// When it ends or takes too long, and the closed ports are named and its last messages told;
-    /// or when waiting is given up.
     pub fn wait_until_open(
         &mut self,
         addresses: &[SocketAddr],
@@ -265,7 +252,6 @@ impl Child {
     }
 
     /// The last lines of its messages, to be put behind one of ours; empty if there are none.
-    #[must_use]
     pub fn last_messages(&self) -> String {
         let bytes = fs::read(&self.log).unwrap_or_default();
         let tail = bytes.get(bytes.len().saturating_sub(LAST_BYTES)..).unwrap_or_default();
@@ -280,9 +266,6 @@ impl Child {
 
     /// Ends it: closes its standard input, gives it `patience` to end by itself, asks its process
     /// group to end, and ends what is left. It is reaped; stopping it again changes nothing.
-    ///
-    /// # Errors
-    /// When the system does not say how it fares.
     pub fn stop(&mut self, patience: Duration) -> std::io::Result<ExitStatus> {
         drop(self.stdin.take());
         if let Some(status) = self.ended {
@@ -335,9 +318,6 @@ impl Drop for Child {
 /// Calls `end` once, from a thread of its own, when standard input ends: the supervisor holds its
 /// other end, and the system closes that however the supervisor ends, kill -9 included. Not for a
 /// process whose standard input is a terminal or a file.
-///
-/// # Errors
-/// When the system gives no thread.
 pub fn when_stdin_ends(end: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     let wait = move || {
         let (mut stdin, mut buffer) = (std::io::stdin().lock(), [0; 256]);

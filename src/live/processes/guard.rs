@@ -140,9 +140,6 @@ pub enum GuardError {
 /// Its standard input is empty, and its output is appended to `log`. `started` is called with the
 /// id of its process group. At the end all children of the calling process are ended: it must be
 /// a process of the guard's own.
-///
-/// # Errors
-/// A log that cannot be written, a program that does not start.
 pub fn guard(
     program: &Path,
     arguments: &[OsString],

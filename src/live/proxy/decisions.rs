@@ -196,11 +196,8 @@ impl Decisions {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, SocketAddr};
     use std::sync::mpsc::channel;
     use std::thread;
-
-    use tokio::net::TcpSocket;
 
     use super::*;
     use crate::target::{Client, Target};
@@ -223,20 +220,12 @@ mod tests {
         fn on_outcome(&mut self, _now: Timestamp, _attempt: &Attempt, _outcome: Outcome) {}
     }
 
-    /// A port where nobody listens, and nobody else will as long as the socket lives.
-    fn nobody() -> (TcpSocket, Target) {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
-        let address = socket.local_addr().unwrap();
-        (socket, Target { name: address.to_string(), address })
-    }
-
     /// The notes of a run in which so many requests arrived at once, and their answers.
     fn run(requests: usize, rules: Rules) -> (Vec<Note>, Vec<Option<Reply>>) {
         let (sender, messages) = channel();
         let (notes, noted) = channel();
         let client = Client::new(Duration::from_secs(1)).unwrap();
-        let (_socket, nobody) = nobody();
+        let (_socket, nobody) = Target::of_nobody();
         let senders = Senders::new(client, vec![nobody].into(), sender.clone());
         let balancer = Balancer::new(Box::new(Hesitant(false)), rules, 10.0, 1);
         let hands = Hands::new(senders, notes);
@@ -289,14 +278,5 @@ mod tests {
         }
         assert_eq!(sent, 6);
         assert!(matches!(notes.last(), Some(Note::State(state)) if state.ledger.attempts == 6));
-    }
-
-    #[test]
-    fn what_is_not_answered_in_time_is_dropped_and_so_answered() {
-        // It never gives up, so the first request is tried until the end, and the others wait.
-        let rules = Rules { give_up_backlog: 9, give_up_after_ms: Some(3.6e6), ..Rules::default() };
-        let (notes, answers) = run(3, rules);
-        assert!(answers.iter().all(Option::is_none));
-        assert!(!notes.iter().any(|note| matches!(note, Note::Answered(..))));
     }
 }

@@ -138,9 +138,6 @@ enum Entry {
 
 impl Step {
     /// Reads a log.
-    ///
-    /// # Errors
-    /// When a line cannot be read, or lacks what its kind must say.
     pub fn read(input: impl Read) -> Result<Vec<Self>, EventsError> {
         let mut steps: Vec<Self> = Vec::new();
         for (i, row) in csv::Reader::from_reader(input).deserialize().enumerate() {
@@ -273,45 +270,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-
-    #[test]
-    fn what_is_written_reads_back_to_the_nanosecond() {
-        let at = Timestamp::from_nanos;
-        let request = Request { id: RequestId(7), arrived_at: at(u64::MAX - 1) };
-        let attempt = Attempt {
-            id: AttemptId(3),
-            request: RequestId(7),
-            number: 2,
-            server: ServerId(9),
-            sent_at: at(11),
-        };
-        let answer = Answer { ok: false, attempts: 3, latency: Span::from_nanos(123) };
-        let identifier = "abcdefghijklmnopqrstuvWX".parse().unwrap();
-        let mut file = Vec::new();
-        let mut writer = EventWriter::new(&mut file);
-        let outcome = Outcome::TimedOut;
-        let (began, ended) = (at(4), at(5));
-        for note in [
-            Note::Arrived { at: at(11), request, identifier },
-            Note::Sent(attempt),
-            Note::Finished { at: at(12), attempt, outcome, began, ended },
-            Note::Answered(RequestId(7), answer),
-            Note::AlarmSet(at(99)),
-            Note::WokeUp { at: at(100) },
-        ] {
-            writer.write(&note).unwrap();
-        }
-        writer.flush().unwrap();
-        drop(writer);
-        let answered = vec![Command::Answer(RequestId(7), answer), Command::WakeAt(at(99))];
-        let steps = [
-            (at(11), Event::Arrived(request), vec![Command::Send(attempt)]),
-            (at(12), Event::Finished(AttemptId(3), Outcome::TimedOut), answered),
-            (at(100), Event::WakeUp, vec![]),
-        ];
-        let steps = steps.map(|(at, event, commands)| Step { at, event, commands });
-        assert_eq!(Step::read(file.as_slice()).unwrap(), steps);
-    }
 
     #[test]
     fn other_files_are_told_so() {

@@ -130,13 +130,11 @@ impl Proxy {
     }
 
     /// Where it listens.
-    #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// What ends it.
-    #[must_use]
     pub fn stopper(&self) -> Stopper {
         Stopper(self.sender.clone())
     }
@@ -147,9 +145,6 @@ impl Proxy {
     ///
     /// Attempts whose outcome nobody waited for are in the counts of those sent, and not in the
     /// trace.
-    ///
-    /// # Errors
-    /// A thread that the system does not give, a file that could not be written.
     pub fn run(self) -> Result<Ledger, ProxyError> {
         let Self { settings, clock, listening, client, recorder, newest, sender, messages, .. } =
             self;
@@ -169,7 +164,6 @@ impl Proxy {
 }
 
 /// A fresh balancer, as a replay needs it too.
-#[must_use]
 pub fn balancer(settings: &Settings) -> Balancer {
     let servers = settings.ports.len();
     let coins = Streams::new(settings.seed).stream(Purpose::Strategy, 0, 0);

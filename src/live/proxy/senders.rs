@@ -100,21 +100,14 @@ fn run(
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, SocketAddr};
     use std::time::Duration;
-
-    use tokio::net::TcpSocket;
 
     use super::*;
     use flakelab_core::domain::{AttemptId, Outcome, RequestId, ServerId, Timestamp};
 
     #[test]
     fn every_attempt_is_reported_and_threads_are_used_again() {
-        // Nobody listens there, and nobody else gets the port meanwhile.
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
-        let address = socket.local_addr().unwrap();
-        let target = Target { name: address.to_string(), address };
+        let (_socket, target) = Target::of_nobody();
         let (reports, reported) = mpsc::channel();
         let client = Client::new(Duration::from_secs(5)).unwrap();
         let mut senders = Senders::new(client, vec![target].into(), reports);

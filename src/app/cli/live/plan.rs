@@ -212,7 +212,8 @@ fn derived_seed(seed: u64, purpose: u64) -> u64 {
     (z ^ z >> 31) >> 1
 }
 
-/// What flags say, or else the answers at a terminal, or else the defaults.
+/// What flags say, or else the answers at a terminal, or else the defaults. None if the user left
+/// the questions with Esc or Ctrl-C.
 fn wanted(arguments: &LiveArguments) -> anyhow::Result<Option<Wanted>> {
     let names: &[String] = &arguments.strategy;
     let mut strategies = models::strategies(names)?;
@@ -230,16 +231,10 @@ fn wanted(arguments: &LiveArguments) -> anyhow::Result<Option<Wanted>> {
     };
     let wanted = Wanted { strategies, models, requests: arguments.requests.unwrap_or(100) };
     let at_a_terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-    if asked_for_none && at_a_terminal && !arguments.no_input {
-        return ask(wanted, arguments);
+    if !(asked_for_none && at_a_terminal && !arguments.no_input) {
+        return Ok(Some(wanted));
     }
-    Ok(Some(wanted))
-}
-
-/// What a run at a terminal asks when no strategy was named: strategy, requests, configs; not what a
-/// flag has said already. None if the user left with Esc or Ctrl-C.
-fn ask(defaults: Wanted, arguments: &LiveArguments) -> anyhow::Result<Option<Wanted>> {
-    match answers(defaults, arguments) {
+    match answers(wanted, arguments) {
         Ok(wanted) => Ok(Some(wanted)),
         Err(error) => match error.downcast_ref::<InquireError>() {
             Some(InquireError::OperationCanceled | InquireError::OperationInterrupted) => Ok(None),
@@ -248,6 +243,8 @@ fn ask(defaults: Wanted, arguments: &LiveArguments) -> anyhow::Result<Option<Wan
     }
 }
 
+/// What a run at a terminal asks when no strategy was named: strategy, requests, configs; not what
+/// a flag has said already.
 fn answers(defaults: Wanted, arguments: &LiveArguments) -> anyhow::Result<Wanted> {
     let mut wanted = Wanted { strategies: strategies()?, ..defaults };
     if arguments.requests.is_none() {

@@ -82,7 +82,8 @@ pub(crate) fn play(
         let beside = beside.map(|beside| {
             scope.spawn(|| {
                 both.wait();
-                thread::sleep(beside.half_a_period());
+                // Half the time between two requests: it sends in the gaps of the run.
+                thread::sleep(Duration::from_secs_f64(0.5 / beside.pace.1));
                 beside.measure(plan, |_| ())
             })
         });
@@ -220,11 +221,6 @@ pub(crate) struct Measurement {
 }
 
 impl Measurement {
-    /// Half the time between two requests: what is measured beside a run is sent in the gaps.
-    fn half_a_period(&self) -> Duration {
-        Duration::from_secs_f64(0.5 / self.pace.1)
-    }
-
     fn measure(self, plan: &LivePlan, on_end: impl FnMut(&Sent)) -> anyhow::Result<Overhead> {
         let Self { files, proxy, pace, purpose } = self;
         let sent = send(plan, &files, proxy, pace, purpose, on_end)?;

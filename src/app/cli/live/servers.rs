@@ -92,7 +92,10 @@ impl Servers {
         let addresses: Vec<SocketAddr> = all.iter().map(|target| target.address).collect();
         wait_until_open(&addresses, plan.start_timeout, || !plan.is_interrupted())
             .context("nothing was sent")?;
-        Ok(Self { child: None, targets: split(plan, all), truths: Vec::new() })
+        let mut all = all.into_iter();
+        let of_model = |model: &Model| all.by_ref().take(model.servers()).collect();
+        let targets = plan.models.iter().map(of_model).collect();
+        Ok(Self { child: None, targets, truths: Vec::new() })
     }
 
     /// Somebody's program, which opens the models' ports.
@@ -125,7 +128,6 @@ impl Servers {
         Ok(())
     }
 
-    /// The servers of the config at `position`.
     pub(crate) fn targets(&self, position: usize) -> &[Target] {
         self.targets.get(position).map_or(&[], Vec::as_slice)
     }
@@ -157,18 +159,12 @@ impl Servers {
             .then(|| format!("The servers' process ended during the run{}", child.last_messages()))
     }
 
-    /// Ends the servers, if they are ours to end.
     pub(crate) fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             // What cannot be stopped is ended when it is dropped.
             let _ = child.stop(PATIENCE);
         }
     }
-}
-
-fn split(plan: &LivePlan, all: Vec<Target>) -> Vec<Vec<Target>> {
-    let mut all = all.into_iter();
-    plan.models.iter().map(|model| all.by_ref().take(model.servers()).collect()).collect()
 }
 
 /// Whether the servers are our own stand-in, which tells what it drew and keeps a log.
