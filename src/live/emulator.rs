@@ -97,7 +97,7 @@ pub fn serve(
     let shared = Rc::new(Shared {
         groups: RefCell::new(groups),
         delays: RefCell::new(Histogram::new_with_bounds(1, LONGEST_DELAY_NS, 3)?),
-        log: log.map(ServerLog::entries),
+        log: log.map(|log| log.entries.clone()),
         alarm: Alarm::start()?,
         start: Instant::now(),
     });
@@ -440,11 +440,6 @@ impl ServerLog {
         }
     }
 
-    /// A handle that entries are given to. A log that broke takes them, and says so at its end.
-    fn entries(&self) -> Sender<Entry> {
-        self.entries.clone()
-    }
-
     /// Ends the log when the last handle is gone: everything is in the file then.
     pub fn finish(self) -> Result<(), LogError> {
         drop(self.entries);
@@ -605,7 +600,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.csv");
         let log = ServerLog::create(&path).unwrap();
-        let entries = log.entries();
+        let entries = log.entries.clone();
         entries.send(entry()).unwrap();
         // Waits for as long as it takes: the promise is a matter of milliseconds.
         while std::fs::read_to_string(&path).unwrap() != format!("{HEADER}\n{LINE}") {

@@ -276,11 +276,12 @@ pub(crate) fn latency_chart(of: &LivePage) -> anyhow::Result<Chart> {
     page.y += 20.0;
     let indices: Vec<usize> = (0..of.runs.len()).collect();
     let (looks, labels) = (of.looks(), of.labels());
+    let mut right = LEFT;
     for line in indices.chunks(ACROSS) {
         let mut bottom = page.y;
         for (n, i) in line.iter().enumerate() {
             let plot = beside(&page, (LEFT, WIDTH - MARGIN), (n, ACROSS), HEIGHT, LATENCY_GAP);
-            bottom = plot.bottom;
+            (bottom, right) = (plot.bottom, right.max(plot.right));
             panel(&mut page, &plot, &labels[*i], &axis);
             levels(&mut page, &plot, &shares, n == 0);
             let predicted = predicted(of, &of.runs[*i]);
@@ -288,14 +289,7 @@ pub(crate) fn latency_chart(of: &LivePage) -> anyhow::Result<Chart> {
         }
         page.y = bottom + BELOW + 6.0;
     }
-    let used = beside(
-        &page,
-        (LEFT, WIDTH - MARGIN),
-        (of.runs.len().min(ACROSS) - 1, ACROSS),
-        HEIGHT,
-        LATENCY_GAP,
-    );
-    page.centred(&axis.name, (LEFT + used.right) / 2.0, page.y + 8.0);
+    page.centred(&axis.name, (LEFT + right) / 2.0, page.y + 8.0);
     page.y += 14.0;
     page.finish("live-latency", latency_caption(of, &latencies))
 }

@@ -86,10 +86,7 @@ pub(crate) fn run(arguments: &WatchArguments, output: &OutputArguments) -> anyho
             check_folder_of(chart)?;
             svg(files, chart, beyond_end, &stop, note)?
         }
-        None => {
-            let print = |line: &str| print(line).map_err(into_io);
-            plain(files, beyond_end, &stop, print, note)?
-        }
+        None => plain(files, beyond_end, &stop, print, note)?,
     };
     let told_to_end = whole || orphaned.load(Ordering::Relaxed);
     Ok(if told_to_end { Ending::Done } else { Ending::Interrupted })
@@ -128,9 +125,4 @@ fn stop_with_parent(parent: u32, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
 #[cfg(not(unix))]
 fn stop_with_parent(_parent: u32, _stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     Ok(())
-}
-
-/// The I/O error that it is, so that a pipe whose reader left ends the program quietly.
-fn into_io(error: anyhow::Error) -> std::io::Error {
-    error.downcast().unwrap_or_else(std::io::Error::other)
 }

@@ -25,8 +25,8 @@ mod view;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread;
 use std::time::Duration;
-use std::{io, thread};
 
 use crate::watch::follow::{Follow, answered, running_s, success_rate, title};
 use flakelab_live::Metrics;
@@ -51,9 +51,9 @@ pub fn plain(
     files: Files,
     beyond_end: bool,
     stop: &AtomicBool,
-    mut print: impl FnMut(&str) -> io::Result<()>,
+    mut print: impl FnMut(&str) -> anyhow::Result<()>,
     mut note: impl FnMut(&str),
-) -> io::Result<bool> {
+) -> anyhow::Result<bool> {
     let mut lines = Lines::new(files);
     until_ended(beyond_end, stop, || {
         let (line, ended) = lines.tick();
@@ -151,11 +151,11 @@ where
 
 /// Calls `tick` every [`TICK`] until it says that the run has ended (true) or `stop` is set (false);
 /// with `beyond_end` it goes on, for another run may take the files.
-pub(crate) fn until_ended<E: From<std::io::Error>>(
+pub(crate) fn until_ended(
     beyond_end: bool,
     stop: &AtomicBool,
-    mut tick: impl FnMut() -> Result<bool, E>,
-) -> Result<bool, E> {
+    mut tick: impl FnMut() -> anyhow::Result<bool>,
+) -> anyhow::Result<bool> {
     let (to, ticks) = sync_channel(1);
     start(to, || ())?;
     loop {

@@ -15,67 +15,26 @@ use std::{fs, thread};
 use crate::processes::guard;
 use crate::processes::ports::{WaitError, wait_until_open};
 
-/// The lines of a pipe, read by a thread of its own to its end, so that the child never waits.
-#[derive(Debug)]
-struct Lines(Receiver<String>);
-
-/// How a child did not become ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum NotReady {
-    /// Its output ended.
-    Ended,
-    /// It took too long.
-    TimedOut,
-    /// Nobody wants to wait any more.
-    Interrupted,
-}
-
 /// How often one looks whether waiting is still wanted.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Longer lines are no news of ours; they are cut rather than kept.
 const LONGEST_LINE: u64 = 4096;
 
-impl Lines {
-    fn read(pipe: impl Read + Send + 'static) -> std::io::Result<Self> {
-        let (lines, received) = channel();
-        let read = move || {
-            let mut pipe = BufReader::new(pipe);
-            let mut line = Vec::new();
-            while let Ok(1..) = (&mut pipe).take(LONGEST_LINE).read_until(b'\n', &mut line) {
-                // What comes after `ready` is of no interest to anybody.
-                let _ = lines.send(String::from_utf8_lossy(&line).trim_end().to_owned());
-                line.clear();
-            }
-        };
-        thread::Builder::new().name("child's output".to_owned()).spawn(read)?;
-        Ok(Self(received))
-    }
-
-    /// The lines up to `ready`, without it.
-    fn until_ready(
-        &self,
-        timeout: Duration,
-        is_wanted: impl Fn() -> bool,
-    ) -> Result<Vec<String>, NotReady> {
-        let deadline = Instant::now() + timeout;
-        let mut lines = Vec::new();
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.0.recv_timeout(left.min(LOOK_EVERY)) {
-                Ok(line) if line == "ready" => return Ok(lines),
-                Ok(line) => lines.push(line),
-                Err(RecvTimeoutError::Disconnected) => return Err(NotReady::Ended),
-                Err(RecvTimeoutError::Timeout) if !is_wanted() => {
-                    return Err(NotReady::Interrupted);
-                }
-                Err(RecvTimeoutError::Timeout) if left <= LOOK_EVERY => {
-                    return Err(NotReady::TimedOut);
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-            }
+/// The lines of a pipe, read by a thread of its own to its end, so that the child never waits.
+fn lines(pipe: impl Read + Send + 'static) -> std::io::Result<Receiver<String>> {
+    let (lines, received) = channel();
+    let read = move || {
+        let mut pipe = BufReader::new(pipe);
+        let mut line = Vec::new();
+        while let Ok(1..) = (&mut pipe).take(LONGEST_LINE).read_until(b'\n', &mut line) {
+            // What comes after `ready` is of no interest to anybody.
+            let _ = lines.send(String::from_utf8_lossy(&line).trim_end().to_owned());
+            line.clear();
         }
-    }
+    };
+    thread::Builder::new().name("child's output".to_owned()).spawn(read)?;
+    Ok(received)
 }
 
 /// Between the request to end and the end, once a child had its time to end by itself. Longer
@@ -109,7 +68,7 @@ pub struct Child {
     log: PathBuf,
     process: std::process::Child,
     stdin: Option<ChildStdin>,
-    lines: Lines,
+    lines: Receiver<String>,
     /// Leader of the group that it guards, if it is a guard.
     guarded: Option<u32>,
     ended: Option<ExitStatus>,
@@ -163,8 +122,8 @@ impl Launch {
         let mut process = command.spawn().map_err(failed)?;
         let stdin = process.stdin.take();
         let lines = match process.stdout.take() {
-            Some(stdout) => Lines::read(stdout),
-            None => Lines::read(std::io::empty()),
+            Some(stdout) => lines(stdout),
+            None => lines(std::io::empty()),
         };
         match lines {
             Ok(lines) => Ok(Child {
@@ -199,25 +158,28 @@ impl Child {
     /// Waits until it says `ready` and returns what it said before, without the word
     /// `listening` where a line begins with it.
     pub fn wait_until_ready(&mut self, timeout: Duration) -> Result<Vec<String>, StartError> {
-        let is_wanted = || !self.interrupted.load(Ordering::Relaxed);
-        let lines = match self.lines.until_ready(timeout, is_wanted) {
-            Ok(lines) => lines,
-            Err(NotReady::Interrupted) => return Err(self.given_up()),
-            Err(NotReady::Ended) => return Err(self.ended_early(timeout)),
-            Err(NotReady::TimedOut) => {
-                let (name, seconds) = (self.name.clone(), timeout.as_secs_f64());
-                return Err(StartError::TimedOut(name, seconds, self.last_messages()));
-            }
-        };
+        let deadline = Instant::now() + timeout;
         let mut news = Vec::new();
-        for line in lines {
-            match line.split_once(' ') {
-                Some(("listening", what)) => news.push(what.to_owned()),
-                Some(("guarding", leader)) => self.guarded = leader.parse().ok(),
-                _ => news.push(line),
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left.min(LOOK_EVERY)) {
+                Ok(line) if line == "ready" => return Ok(news),
+                Ok(line) => match line.split_once(' ') {
+                    Some(("listening", what)) => news.push(what.to_owned()),
+                    Some(("guarding", leader)) => self.guarded = leader.parse().ok(),
+                    _ => news.push(line),
+                },
+                Err(RecvTimeoutError::Disconnected) => return Err(self.ended_early(timeout)),
+                Err(RecvTimeoutError::Timeout) if self.interrupted.load(Ordering::Relaxed) => {
+                    return Err(self.given_up());
+                }
+                Err(RecvTimeoutError::Timeout) if left <= LOOK_EVERY => {
+                    let (name, seconds) = (self.name.clone(), timeout.as_secs_f64());
+                    return Err(StartError::TimedOut(name, seconds, self.last_messages()));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
             }
         }
-        Ok(news)
     }
 
     /// Waits until these addresses accept connections.
@@ -325,19 +287,4 @@ pub fn when_stdin_ends(end: impl FnOnce() + Send + 'static) -> std::io::Result<(
         end();
     };
     thread::Builder::new().name("supervised".to_owned()).spawn(wait).map(drop)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lines(text: &'static str) -> Result<Vec<String>, NotReady> {
-        Lines::read(text.as_bytes()).unwrap().until_ready(Duration::from_secs(60), || true)
-    }
-
-    #[test]
-    fn what_is_said_before_ready_is_kept() {
-        assert_eq!(lines("listening a\nlistening b\r\nready\nmore\n").unwrap().len(), 2);
-        assert_eq!(lines("listening a\nnot yet ready\n"), Err(NotReady::Ended));
-    }
 }

@@ -15,21 +15,16 @@ pub struct PortsTaken {
     pub addresses: Vec<SocketAddr>,
 }
 
-/// Addresses where nothing listens though it should.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("nothing accepts connections at {}", list(.addresses))]
-pub struct PortsClosed {
-    addresses: Vec<SocketAddr>,
-}
-
-/// Waiting for ports to open was in vain.
+/// Waiting for ports to open was in vain, for these addresses.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum WaitError {
-    #[error("{closed} after {seconds} s; allow more with --start-timeout")]
-    TimedOut { closed: PortsClosed, seconds: f64 },
+    #[error("nothing accepts connections at {closed} after {1} s; allow more with --start-timeout",
+        closed = list(.0))]
+    TimedOut(Vec<SocketAddr>, f64),
     /// Whoever should have opened them is gone.
-    #[error("it ended before it opened all its ports: {0}")]
-    Ended(PortsClosed),
+    #[error("it ended before it opened all its ports: nothing accepts connections at {closed}",
+        closed = list(.0))]
+    Ended(Vec<SocketAddr>),
 }
 
 /// Checks that one can listen at all of these addresses.
@@ -69,12 +64,11 @@ pub fn wait_until_open(
         if closed.is_empty() {
             return Ok(());
         }
-        let closed = PortsClosed { addresses: closed.clone() };
         if !alive {
             return Err(WaitError::Ended(closed));
         }
         if Instant::now() >= deadline {
-            return Err(WaitError::TimedOut { closed, seconds: timeout.as_secs_f64() });
+            return Err(WaitError::TimedOut(closed, timeout.as_secs_f64()));
         }
         sleep(LOOK_EVERY);
     }
