@@ -189,19 +189,13 @@ mod tests {
     }
 
     #[test]
-    fn bursts_come_with_new_identifiers_and_with_one() {
+    fn parts_are_in_order_of_time_and_bursts_come_with_new_identifiers_and_with_one() {
         let parts = Ladder::default().parts();
+        assert!(parts.iter().all(|part| part.is_sorted_by(|a, b| a.at_s < b.at_s)));
         let (own, same) = parts[..2 * PAUSES_S.len()].split_at(PAUSES_S.len());
         assert!(own.iter().flatten().all(|attempt| !attempt.repeats));
         for burst in same {
             assert!(!burst[0].repeats && burst[1..].iter().all(|attempt| attempt.repeats));
-        }
-    }
-
-    #[test]
-    fn parts_are_in_order_of_time() {
-        for part in Ladder::default().parts() {
-            assert!(part.is_sorted_by(|a, b| a.at_s < b.at_s));
         }
     }
 }

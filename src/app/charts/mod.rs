@@ -1,17 +1,7 @@
-//! Charts, as SVG and, where wanted, PNG. A scenario has six:
-//!
-//! | Chart | What it shows |
-//! |---|---|
-//! | `score` | mean scores with 95 % intervals |
-//! | `oracle-regret` | what learning costs, request by request |
-//! | `score-distribution` | how much single runs scatter |
-//! | `differences` | who can be told from the best, and by how much |
-//! | `attempt-share` | which servers the attempts went to |
-//! | `latency` | request latency quantiles |
-//!
-//! Over all scenarios, `robustness`: who is never far behind. Beside them the charts of a fit and of
-//! a live run, and the picture of a search. (The page of a run that is going on is drawn by the
-//! viewer, `watch`.)
+//! Charts, as SVG and, where wanted, PNG: six of each scenario, which results/README.md lists, and
+//! `robustness` over all of them: who is never far behind. Beside them the charts of a fit and of a
+//! live run, and the picture of a search. (The page of a run that is going on is drawn by the viewer,
+//! `watch`.)
 //!
 //! Every chart is laid out once as a list of shapes and painted by plotters' backends
 //! with a font that the program carries; nothing depends on the system's fonts, the clock or a
@@ -46,7 +36,7 @@ pub(crate) use self::page::{Axis, MARGIN, NamedRow, Page, Panel, SMALL, WIDTH, f
 #[cfg(test)]
 pub(crate) use self::sample::assert_well_formed;
 
-/// The six charts' names, in the order of the module's table.
+/// The names of the six charts of a scenario, in their order.
 const NAMES: [&str; 6] =
     ["score", "oracle-regret", "score-distribution", "differences", "attempt-share", "latency"];
 
@@ -74,7 +64,7 @@ pub fn is_chart_file(name: &str) -> bool {
     })
 }
 
-/// Draws all six charts, in the order of the module's table.
+/// Draws the six charts of a scenario, in that order.
 pub fn draw(scenario: &ScenarioSummary) -> anyhow::Result<Vec<Chart>> {
     let charts = [
         scores::score_chart,

@@ -100,8 +100,9 @@ pub(crate) fn slug(config: &str, taken: &mut BTreeSet<String>) -> String {
     slug
 }
 
-/// `report.md`: verdict, table, charts and method on one page. `charts` holds, for each scenario of the summary, the charts with the paths of
-/// their files relative to the page; `map` the losses over all scenarios, with their chart.
+/// `report.md`: verdict, table, charts and method on one page. `charts` holds, for each scenario of
+/// the summary, the charts with the paths of their files relative to the page; `map` the losses over
+/// all scenarios, with their chart.
 pub fn report(
     plan: &Plan,
     summary: &Summary,
@@ -119,7 +120,7 @@ pub fn report(
             markdown_map(map)
         );
     }
-    for (i, scenario) in summary.scenarios.iter().enumerate() {
+    for (scenario, charts) in summary.scenarios.iter().zip(charts) {
         let _ = write!(
             page,
             "\n## {}\n\n**{}**\n\n{}.\n\n{}",
@@ -142,7 +143,7 @@ pub fn report(
         if let Some(section) = notes_section(scenario) {
             page += &section;
         }
-        for (path, chart) in charts.get(i).into_iter().flatten() {
+        for (path, chart) in charts {
             page += &figure(path, &chart.title, &chart.caption);
         }
     }

@@ -170,14 +170,9 @@ fn chain(attempts: &[(u16, String)], room: usize, theme: Theme) -> Vec<Span<'sta
     spans
 }
 
-/// Rows of [`two_columns`].
-pub(crate) fn height_in_two_columns(seen: &Seen) -> u16 {
-    if matches!(seen.prediction, Predicted::File(_)) { 7 } else { 2 }
-}
-
-/// Rows of [`table`].
-pub(crate) fn height_of_table(seen: &Seen) -> u16 {
-    if matches!(seen.prediction, Predicted::File(_)) { 13 } else { 3 }
+/// Rows of [`two_columns`] and of [`table`].
+pub(crate) fn heights(seen: &Seen) -> (u16, u16) {
+    if matches!(seen.prediction, Predicted::File(_)) { (7, 13) } else { (2, 3) }
 }
 
 fn comparison(metrics: &Metrics, seen: &Seen) -> Result<Against, (String, bool)> {

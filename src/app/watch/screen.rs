@@ -33,7 +33,7 @@ pub(crate) fn screen(frame: &mut Frame, seen: &Seen, app: &mut App, theme: Theme
 }
 
 fn standard(f: &mut Frame, area: Rect, m: &Metrics, seen: &Seen, app: &mut App, theme: Theme) {
-    let prediction = panels::height_in_two_columns(seen);
+    let prediction = panels::heights(seen).0;
     // A tall screen has room for a chart below the table, a low one for a line of bars.
     let table = u16::try_from(m.per_server.len()).unwrap_or(u16::MAX).saturating_add(2).max(12);
     let left_over = area.height.saturating_sub(4 + prediction).saturating_sub(table);
@@ -85,7 +85,7 @@ fn wide(f: &mut Frame, area: Rect, m: &Metrics, seen: &Seen, app: &mut App, them
     panels::servers(f, upper, m, app, theme);
     panels::last_answers(f, lower, m, theme);
     let [upper, lower] =
-        Layout::vertical([Constraint::Length(panels::height_of_table(seen)), Constraint::Min(6)])
+        Layout::vertical([Constraint::Length(panels::heights(seen).1), Constraint::Min(6)])
             .areas(right);
     panels::table(f, upper, m, seen, theme);
     panels::chart(f, lower, m, theme);

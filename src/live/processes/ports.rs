@@ -91,37 +91,3 @@ fn list(addresses: &[SocketAddr]) -> String {
     let names: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     names.join(", ")
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn listening() -> (TcpListener, SocketAddr) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        (listener, address)
-    }
-
-    #[test]
-    fn who_opens_late_is_waited_for_and_who_never_does_is_named() {
-        let ((_open, open), (closed, address)) = (listening(), listening());
-        drop(closed);
-        let mut looks = 0;
-        let mut late = None;
-        let opens_late = || {
-            looks += 1;
-            if looks == 3 {
-                late = TcpListener::bind(address).ok();
-            }
-            true
-        };
-        wait_until_open(&[open, address], Duration::from_secs(60), opens_late).unwrap();
-        drop(late);
-        let never = wait_until_open(&[open, address], Duration::from_millis(30), || true);
-        let message = never.unwrap_err().to_string();
-        assert!(message.contains(&address.to_string()), "{message}");
-        assert!(!message.contains(&open.to_string()) && message.contains("--start-timeout"));
-        let ended = wait_until_open(&[address], Duration::from_secs(60), || false).unwrap_err();
-        assert!(matches!(ended, WaitError::Ended(_)), "{ended}");
-    }
-}

@@ -112,10 +112,9 @@ impl OfConfig {
 
     /// Predicts latencies again from the true rates, over the path as it was during each run.
     fn predict_over_the_path_of_each_run(&mut self, plan: &LivePlan, before: Option<&Overhead>) {
-        let paths = self.played.iter().filter_map(|played| played.path.as_ref());
-        let largest_stall_ms = paths.map(Overhead::largest_ms).fold(0.0, f64::max);
-        let measured = self.played.iter().filter_map(|played| played.path.as_ref());
-        let spread = Overhead::spread(measured.chain(before));
+        let paths = || self.played.iter().filter_map(|played| played.path.as_ref());
+        let largest_stall_ms = paths().map(Overhead::largest_ms).fold(0.0, f64::max);
+        let spread = Overhead::spread(paths().chain(before));
         for played in &self.played {
             let (Some(path), Some(truth)) = (&played.path, &played.truth) else { continue };
             let strategy = std::slice::from_ref(&played.run.strategy);
