@@ -11,7 +11,7 @@ use super::program::{flakelab, recorded_run, stderr, stdout};
 
 fn write_trace(folder: &Path, name: &str, requests: u64) {
     let mut bytes = Vec::new();
-    flakelab_sim::trace::write(&mut bytes, &recorded_run(requests).rows).unwrap();
+    flakelab_sim::trace::write(&mut bytes, &recorded_run(requests)).unwrap();
     fs::write(folder.join(name), bytes).unwrap();
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use flakelab_core::domain::{Purpose, Streams};
 use flakelab_core::stats::uniform01;
-use flakelab_sim::trace::{Config, Row, Trace};
+use flakelab_sim::trace::{Config, Row};
 use flakelab_sim::world::Model;
 
 /// The program, about to run in `folder`, whatever the environment says of colours.
@@ -76,7 +76,7 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// A recording of `requests` requests to config 0, sent round robin until one succeeds; server
 /// i fails with probability i / 12.
-pub fn recorded_run(requests: u64) -> Trace {
+pub fn recorded_run(requests: u64) -> Vec<Row> {
     let mut rng = Streams::new(9).stream(Purpose::Analysis, 0, 0);
     let mut rows = Vec::new();
     for request in 1..=requests {
@@ -104,5 +104,5 @@ pub fn recorded_run(requests: u64) -> Trace {
             }
         }
     }
-    Trace::new("recorded", rows)
+    rows
 }

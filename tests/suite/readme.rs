@@ -113,7 +113,7 @@ fn every_command_in_the_pages_runs() {
     }
     fs::create_dir(desk.path().join("my-traces")).unwrap();
     let mut bytes = Vec::new();
-    flakelab_sim::trace::write(&mut bytes, &recorded_run(300).rows).unwrap();
+    flakelab_sim::trace::write(&mut bytes, &recorded_run(300)).unwrap();
     fs::write(desk.path().join("my-traces/monday.csv"), bytes).unwrap();
 
     let mut done: Vec<String> = Vec::new();

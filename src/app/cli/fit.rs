@@ -25,7 +25,7 @@ pub(crate) struct ReadArguments {
     #[arg(required = true, value_name = "TRACE")]
     traces: Vec<PathBuf>,
     /// Columns under other names, ours=theirs: port=upstream,success=status
-    #[arg(long, value_name = "LIST", value_parser = ColumnMap::parse)]
+    #[arg(long, value_name = "LIST")]
     map: Option<ColumnMap>,
     /// These are servers of your own, whatever their ports: what to call them
     #[arg(long, value_name = "NAME", value_parser = group_name)]

@@ -8,7 +8,6 @@
 //! When not to use it: for what several rows say together; see `collect` and `recording`.
 
 use std::cell::Cell;
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use csv::StringRecord;
@@ -72,7 +71,7 @@ impl<'a> Cells<'a> {
         }
         if count > MOST_UPSTREAMS {
             let problem = format!("{count} servers in one row; at most {MOST_UPSTREAMS}");
-            return Err(self.row_error(problem));
+            return Err(TraceError::at(self.path, self.line, &problem));
         }
         for column in LISTS {
             let text = self.text(column, None);
@@ -86,7 +85,7 @@ impl<'a> Cells<'a> {
                      $upstream_response_time",
                     printable(text)
                 );
-                return Err(self.row_error(problem));
+                return Err(TraceError::at(self.path, self.line, &problem));
             }
         }
         Ok(count)
@@ -115,7 +114,7 @@ impl<'a> Cells<'a> {
 
     /// The attempt at a position of the row. `part` is `None` where the row holds only one.
     pub(crate) fn attempt(&self, part: Option<usize>) -> Result<Attempt<'a>, TraceError> {
-        let (server, config) = self.server(part)?;
+        let server = self.server(part)?;
         let (success, code_refused) = self.success(part)?;
         let rate_limited = match (self.rate_limited(part, success)?, code_refused) {
             (Some(limited), code) => Some(limited || code == Some(true)),
@@ -127,7 +126,6 @@ impl<'a> Cells<'a> {
         Ok(Attempt {
             line: self.line,
             session_id: self.text(Column::SessionId, None),
-            config,
             server,
             request_number,
             request_id: self.some_text(Column::RequestId)?,
@@ -157,28 +155,21 @@ impl<'a> Cells<'a> {
         self.columns.place(column).is_some()
     }
 
-    fn row_error(&self, problem: String) -> TraceError {
-        TraceError::Row { path: self.path.to_owned(), line: self.line, problem }
-    }
-
+    /// A cell that does not hold what its column needs.
     fn error(&self, column: Column, got: &str, expected: &str, help: &str) -> TraceError {
-        TraceError::Value {
-            path: self.path.to_owned(),
-            line: self.line,
-            column: self.columns.name(column).into(),
-            value: printable(got),
-            expected: expected.to_owned(),
-            help: if help.is_empty() { String::new() } else { format!("\nhelp: {help}") },
-        }
+        let (column, got) = (self.columns.name(column), printable(got));
+        let help = if help.is_empty() { String::new() } else { format!("\nhelp: {help}") };
+        let problem = format!("column {column}: expected {expected}, got \"{got}\"{help}");
+        TraceError::at(self.path, self.line, &problem)
     }
 
-    fn server(&self, part: Option<usize>) -> Result<(Server<'a>, Option<Config>), TraceError> {
+    fn server(&self, part: Option<usize>) -> Result<Server<'a>, TraceError> {
         let text = self.text(Column::ServerPort, part);
         if self.manner.own_group {
             if matches!(text, "" | NONE) {
                 return Err(self.error(Column::ServerPort, text, "a port or an address", ""));
             }
-            return Ok((Server::Own(text), None));
+            return Ok(Server::Own(text));
         }
         let port = text.parse::<u16>().ok().filter(|_| is_digits(text));
         let Some((port, config)) = port.and_then(|p| Some((p, Config::from_port(p)?))) else {
@@ -190,7 +181,7 @@ impl<'a> Cells<'a> {
         if !target.is_empty() {
             self.check_target(target, port, config)?;
         }
-        Ok((Server::Port(port), Some(config)))
+        Ok(Server::Of(config, port))
     }
 
     fn check_target(&self, target: &str, port: u16, by_port: Config) -> Result<(), TraceError> {
@@ -353,7 +344,7 @@ pub(crate) const NONE: &str = "-";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Server<'r> {
     /// A port of a config.
-    Port(u16),
+    Of(Config, u16),
     /// A server of somebody's own: a port or an address.
     Own(&'r str),
 }
@@ -367,7 +358,6 @@ pub(crate) enum Server<'r> {
 pub(crate) struct Attempt<'r> {
     pub(crate) line: u64,
     pub(crate) session_id: &'r str,
-    pub(crate) config: Option<Config>,
     pub(crate) server: Server<'r>,
     pub(crate) request_number: Option<u64>,
     pub(crate) request_id: Option<&'r str>,
@@ -382,35 +372,14 @@ pub(crate) struct Attempt<'r> {
     pub(crate) start: &'r str,
 }
 
-impl<'r> Attempt<'r> {
-    /// The attempt in a row of a trace.
-    pub(crate) fn of_row(row: &'r Row, line: u64) -> Self {
-        Self {
-            line,
-            session_id: row.session_id.as_deref().unwrap_or_default(),
-            config: Some(row.config),
-            server: Server::Port(row.server_port),
-            request_number: Some(row.request_number),
-            request_id: Some(&row.request_id),
-            attempt_number: Some(u16::try_from(row.attempt_number).unwrap_or(u16::MAX)),
-            strategy: &row.strategy,
-            at_s: row.timestamp,
-            success: row.success,
-            rate_limited: row.rate_limited,
-            latency_ms: Some(row.latency_ms),
-            request_complete: Some(row.request_complete),
-            request_success: Some(row.request_success),
-            start: row.start.as_deref().unwrap_or_default(),
-        }
-    }
-
+impl Attempt<'_> {
     /// The row of a trace of our own, in which every column is there; `None` in other logs.
     pub(crate) fn to_row(self) -> Option<Row> {
-        let Server::Port(server_port) = self.server else { return None };
+        let Server::Of(config, server_port) = self.server else { return None };
         let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         Some(Row {
             session_id: text(self.session_id),
-            config: self.config?,
+            config,
             request_number: self.request_number?,
             attempt_number: u32::from(self.attempt_number?),
             request_id: self.request_id?.to_owned(),
@@ -425,16 +394,11 @@ impl<'r> Attempt<'r> {
             start: text(self.start),
         })
     }
-
-    /// What the client observed. A 429 of a recorder that does not tell is a `Failure`, and so is
-    /// an attempt without an answer.
-    pub(crate) fn outcome(&self) -> Outcome {
-        outcome(self.success, self.rate_limited)
-    }
 }
 
-/// What the client observed.
-fn outcome(success: bool, rate_limited: Option<bool>) -> Outcome {
+/// What the client observed. A 429 of a recorder that does not tell is a `Failure`, and so is an
+/// attempt without an answer.
+pub(crate) fn outcome(success: bool, rate_limited: Option<bool>) -> Outcome {
     match (success, rate_limited) {
         (true, _) => Outcome::Success,
         (false, Some(true)) => Outcome::RateLimited,
@@ -485,33 +449,5 @@ impl Row {
     /// is a timeout, which traces do not mark.
     pub fn outcome(&self) -> Outcome {
         outcome(self.success, self.rate_limited)
-    }
-
-    /// The server's position within its config, from 0; `None` if the port is not one of it.
-    pub fn server_index(&self) -> Option<usize> {
-        self.config.server_index(self.server_port)
-    }
-}
-
-/// The attempts of one file, in its order.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Trace {
-    /// The file, for messages.
-    pub path: PathBuf,
-    /// Its attempts.
-    pub rows: Vec<Row>,
-    /// The line of each row; shorter than `rows` when they did not come from a file.
-    pub(crate) lines: Vec<u64>,
-}
-
-impl Trace {
-    /// A trace that was not read from a file; `path` is what messages call it.
-    pub fn new(path: impl Into<PathBuf>, rows: Vec<Row>) -> Self {
-        Self { path: path.into(), rows, lines: Vec::new() }
-    }
-
-    /// The line that a row stands on, from 1, the header being line 1.
-    pub fn line(&self, row: usize) -> u64 {
-        self.lines.get(row).copied().unwrap_or(row as u64 + 2)
     }
 }

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::trace::cells::{Attempt, NONE, PROBE, Server, Trace};
+use crate::trace::cells::{Attempt, NONE, PROBE, Server, outcome};
 use crate::trace::group::{Config, Group};
 use crate::trace::notes::{Notes, Oddity};
 use crate::trace::read::{for_each_attempt, open};
@@ -46,18 +46,6 @@ impl Recording {
         }
         Ok(recordings)
     }
-
-    /// The recordings in a trace, one for each config.
-    ///
-    /// # Errors
-    /// Rows that contradict each other, or a port that is not of the row's config.
-    pub fn of_trace(trace: &Trace) -> Result<Vec<Self>, TraceError> {
-        let mut collector = Collector::new(&trace.path, false);
-        for (i, row) in trace.rows.iter().enumerate() {
-            collector.take(&Attempt::of_row(row, trace.line(i)), &mut Names::default())?;
-        }
-        collector.finish(None, &Notes::default())
-    }
 }
 
 /// The recordings in a CSV text; servers of somebody's own keep the numbers of `servers`.
@@ -67,7 +55,8 @@ pub(crate) fn parse(
     options: &ReadOptions,
     servers: &mut Names,
 ) -> Result<Vec<Recording>, TraceError> {
-    let mut collector = Collector::new(path, options.is_foreign());
+    let foreign = options.is_foreign();
+    let mut collector = Collector { path, foreign, drafts: BTreeMap::new() };
     let mut notes = Notes::default();
     for_each_attempt(&path.display().to_string(), input, options, &mut notes, |attempt| {
         collector.take(attempt, servers)
@@ -122,7 +111,7 @@ impl Names {
 }
 
 /// The groups of one file.
-pub(crate) struct Collector<'a> {
+struct Collector<'a> {
     path: &'a Path,
     /// Whether identifiers need not be those of the game.
     foreign: bool,
@@ -143,45 +132,32 @@ struct Draft {
     first: Option<(f64, String)>,
 }
 
-impl<'a> Collector<'a> {
-    pub(crate) fn new(path: &'a Path, foreign: bool) -> Self {
-        Self { path, foreign, drafts: BTreeMap::new() }
-    }
-
+impl Collector<'_> {
     /// Adds an attempt. `servers` are those of somebody's own group.
-    pub(crate) fn take(
-        &mut self,
-        attempt: &Attempt<'_>,
-        servers: &mut Names,
-    ) -> Result<(), TraceError> {
-        let fault = |problem: String| TraceError::Row {
-            path: self.path.display().to_string(),
-            line: attempt.line,
-            problem,
-        };
-        let server = match (attempt.server, attempt.config) {
-            (Server::Port(port), Some(config)) => config
-                .server_index(port)
-                .ok_or_else(|| fault(format!("port {port} is not of config {config}")))?,
-            (Server::Port(port), None) => servers.number(&port.to_string()) as usize,
-            (Server::Own(label), _) => servers.number(plain(label)) as usize,
+    fn take(&mut self, attempt: &Attempt<'_>, servers: &mut Names) -> Result<(), TraceError> {
+        let fault =
+            |problem: &str| TraceError::at(&self.path.display().to_string(), attempt.line, problem);
+        let (config, server) = match attempt.server {
+            Server::Of(config, port) => (Some(config), usize::from(port - config.first_port())),
+            Server::Own(label) => (None, servers.number(plain(label)) as usize),
         };
         if server >= MOST_SERVERS {
-            return Err(fault(format!(
+            return Err(fault(&format!(
                 "more than {MOST_SERVERS} servers in one group\nhelp: name the column that holds \
                  the server (not the client) with `--map port=COLUMN`, or split the log into \
                  groups, each a file with a `--name` of its own"
             )));
         }
-        let draft = self.drafts.entry(attempt.config).or_default();
+        let draft = self.drafts.entry(config).or_default();
         let strategy = draft.strategies.number(attempt.strategy);
         let (Ok(strategy), Ok(line), Ok(index)) = (
             u8::try_from(strategy),
             u32::try_from(attempt.line),
             u32::try_from(draft.table.attempts.len()),
         ) else {
-            let problem = "more than 256 strategies, or more than 4 billion lines, in one file";
-            return Err(fault(problem.to_owned()));
+            return Err(fault(
+                "more than 256 strategies, or more than 4 billion lines, in one file",
+            ));
         };
         draft.note(attempt, self.foreign);
         draft.keys.extend(Key::of(attempt, index));
@@ -198,7 +174,7 @@ impl<'a> Collector<'a> {
             request: 0,
             attempt: attempt.attempt_number.unwrap_or(1),
             server: server as u8,
-            outcome: attempt.outcome(),
+            outcome: outcome(attempt.success, attempt.rate_limited),
             strategy,
             identifier_byte: attempt.request_id.and_then(|id| id.bytes().next()).unwrap_or(0),
         });
@@ -206,15 +182,11 @@ impl<'a> Collector<'a> {
     }
 
     /// The recordings; servers of somebody's own still have numbers in the order of appearance.
-    pub(crate) fn finish(
-        self,
-        group: Option<&str>,
-        file: &Notes,
-    ) -> Result<Vec<Recording>, TraceError> {
+    fn finish(self, group: Option<&str>, file: &Notes) -> Result<Vec<Recording>, TraceError> {
         let mut recordings = Vec::with_capacity(self.drafts.len());
         for (config, mut draft) in self.drafts {
             if recordings.is_empty() {
-                draft.notes.merge(file);
+                draft.notes.extend(file);
             }
             let group = config.map_or_else(
                 || Group::own(group.unwrap_or_default(), Vec::new()),
@@ -260,7 +232,7 @@ impl Draft {
                  help: keep the row that is right and delete the other",
                 conflict.attempt, conflict.earlier
             );
-            TraceError::Row { path: path.display().to_string(), line: conflict.line, problem }
+            TraceError::at(&path.display().to_string(), conflict.line, &problem)
         })?;
         let clock_jumps = order(&mut table, &mut notes);
         let mut attempts = table.attempts;

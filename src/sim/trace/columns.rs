@@ -84,56 +84,13 @@ pub struct ColumnMap {
     theirs: BTreeMap<Column, String>,
 }
 
-/// A map of columns that cannot be understood. `Display` is the whole message.
+/// A map of columns that cannot be understood: a part that is no pair, a name that is none of ours,
+/// one of ours twice. `Display` is the whole message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ColumnMapError {
-    /// A part that is not a pair.
-    #[error("expected ours=theirs, such as port=upstream, got \"{part}\"")]
-    Form {
-        /// The part between commas.
-        part: String,
-    },
-    /// A name on the left that is none of ours.
-    #[error("\"{name}\" is no column of ours{suggestion}; the columns are: {columns}")]
-    Unknown {
-        /// The name.
-        name: String,
-        /// `, did you mean "success"?`, or nothing.
-        suggestion: String,
-        /// All names.
-        columns: String,
-    },
-    /// One of our columns stands there twice.
-    #[error("{name} stands there twice; one column of the file can hold it")]
-    Twice {
-        /// Our name.
-        name: &'static str,
-    },
-}
+#[error("{0}")]
+pub struct ColumnMapError(String);
 
 impl ColumnMap {
-    /// Reads `ours=theirs` pairs, separated by commas; an empty text maps nothing.
-    ///
-    /// # Errors
-    /// A part that is no pair, a name that is none of ours, one of ours twice.
-    pub fn parse(text: &str) -> Result<Self, ColumnMapError> {
-        let mut theirs = BTreeMap::new();
-        let parts = text.split(',').map(str::trim).filter(|_| !text.trim().is_empty());
-        for part in parts {
-            let form = || ColumnMapError::Form { part: part.to_owned() };
-            let (ours, name) = part.split_once('=').ok_or_else(form)?;
-            let (ours, name) = (ours.trim(), name.trim());
-            if ours.is_empty() || name.is_empty() {
-                return Err(form());
-            }
-            let column = Column::from_name(ours).ok_or_else(|| unknown(ours))?;
-            if theirs.insert(column, name.to_owned()).is_some() {
-                return Err(ColumnMapError::Twice { name: column.name() });
-            }
-        }
-        Ok(Self { theirs })
-    }
-
     /// Whether every column keeps our name.
     pub fn is_empty(&self) -> bool {
         self.theirs.is_empty()
@@ -155,14 +112,33 @@ fn unknown(name: &str) -> ColumnMapError {
     let known = names.iter().copied().chain(["port", "time", "status"]);
     let suggestion = closest_name(name, known)
         .map_or_else(String::new, |close| format!(", did you mean \"{close}\"?"));
-    ColumnMapError::Unknown { name: name.to_owned(), suggestion, columns: names.join(", ") }
+    let columns = names.join(", ");
+    ColumnMapError(format!(
+        "\"{name}\" is no column of ours{suggestion}; the columns are: {columns}"
+    ))
 }
 
+/// Reads `ours=theirs` pairs, separated by commas; an empty text maps nothing.
 impl FromStr for ColumnMap {
     type Err = ColumnMapError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::parse(text)
+        let mut theirs = BTreeMap::new();
+        let parts = text.split(',').map(str::trim).filter(|_| !text.trim().is_empty());
+        for part in parts {
+            let pair = part.split_once('=').map(|(ours, name)| (ours.trim(), name.trim()));
+            let pair = pair.filter(|(ours, name)| !ours.is_empty() && !name.is_empty());
+            let (ours, name) = pair.ok_or_else(|| {
+                let expected = "expected ours=theirs, such as port=upstream";
+                ColumnMapError(format!("{expected}, got \"{part}\""))
+            })?;
+            let column = Column::from_name(ours).ok_or_else(|| unknown(ours))?;
+            if theirs.insert(column, name.to_owned()).is_some() {
+                let problem = "stands there twice; one column of the file can hold it";
+                return Err(ColumnMapError(format!("{} {problem}", column.name())));
+            }
+        }
+        Ok(Self { theirs })
     }
 }
 
@@ -339,12 +315,9 @@ impl Find<'_> {
     }
 
     fn error(&self, problem: String, help: String) -> TraceError {
-        TraceError::Header {
-            path: self.path.to_owned(),
-            problem,
-            columns: self.header.iter().map(|n| printable(n.trim())).collect::<Vec<_>>().join(", "),
-            help,
-        }
+        let columns: Vec<String> = self.header.iter().map(|n| printable(n.trim())).collect();
+        let columns = columns.join(", ");
+        TraceError::at(self.path, 1, &format!("{problem}; the columns are: {columns}{help}"))
     }
 }
 
@@ -354,12 +327,12 @@ mod tests {
 
     #[test]
     fn a_map_names_columns_in_full_or_in_short() {
-        let map = ColumnMap::parse(" port=upstream , status = code,time=t").unwrap();
+        let map: ColumnMap = " port=upstream , status = code,time=t".parse().unwrap();
         assert_eq!(map.to_string(), "timestamp=t,server_port=upstream,success=code");
         assert_eq!(map, map.to_string().parse().unwrap());
         assert_eq!(map.name_of(Column::ServerPort), "upstream");
         assert_eq!(map.name_of(Column::Strategy), "strategy");
-        assert!(ColumnMap::parse("").unwrap().is_empty() && !map.is_empty());
+        assert!("".parse::<ColumnMap>().unwrap().is_empty() && !map.is_empty());
     }
 
     #[test]
@@ -373,7 +346,7 @@ mod tests {
             ("port=a,server_port=b", "server_port stands there twice"),
         ];
         for (text, message) in cases {
-            let got = ColumnMap::parse(text).unwrap_err().to_string();
+            let got = text.parse::<ColumnMap>().unwrap_err().to_string();
             assert!(got.contains(message), "{text}: {got}");
         }
     }

@@ -120,10 +120,6 @@ mod tests {
             assert_eq!((config.number(), config.target()), (number, target));
         }
         assert_eq!(Config::ALL[1].server_index(5009), Some(9));
-    }
-
-    #[test]
-    fn ports_between_the_groups_belong_to_none() {
         for port in [0, 3999, 4010, 5010, 6010, u16::MAX] {
             assert_eq!(Config::from_port(port), None, "{port}");
         }

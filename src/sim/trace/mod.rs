@@ -16,7 +16,7 @@ mod read;
 mod recording;
 mod write;
 
-pub use self::cells::{PROBE, Row, Trace};
+pub use self::cells::{PROBE, Row};
 pub use self::columns::{ColumnMap, ColumnMapError};
 pub use self::group::{Config, Group};
 pub use self::recording::{Observed, Recording};
@@ -34,52 +34,16 @@ pub enum TraceError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file holds nothing, or a header and nothing below it.
-    #[error("{path}: {problem}; expected a header and one row for each attempt")]
-    Empty {
-        /// The file.
-        path: String,
-        /// What is missing.
-        problem: &'static str,
-    },
-    /// The header lacks a column that is needed, or has it twice.
-    #[error("{path}:1: {problem}; the columns are: {columns}{help}")]
-    Header {
-        /// The file.
-        path: String,
-        /// What is wrong.
-        problem: String,
-        /// The columns that are there.
-        columns: String,
-        /// How to mend it, starting with a line break, or nothing.
-        help: String,
-    },
-    /// A row that is not a row: too many or too few cells, or not text.
-    #[error("{path}:{line}: {problem}")]
-    Row {
-        /// The file.
-        path: String,
-        /// The line, from 1.
-        line: u64,
-        /// What is wrong and how to mend it.
-        problem: String,
-    },
-    /// A cell that does not hold what its column needs.
-    #[error("{path}:{line}: column {column}: expected {expected}, got \"{value}\"{help}")]
-    Value {
-        /// The file.
-        path: String,
-        /// The line, from 1.
-        line: u64,
-        /// What the file calls the column.
-        column: Box<str>,
-        /// What the cell holds.
-        value: String,
-        /// What it may hold.
-        expected: String,
-        /// How to mend it, starting with a line break, or nothing.
-        help: String,
-    },
+    /// The content is not what it should be.
+    #[error("{0}")]
+    Content(String),
+}
+
+impl TraceError {
+    /// What is wrong on a line, counted from 1.
+    fn at(path: &str, line: u64, problem: &str) -> Self {
+        Self::Content(format!("{path}:{line}: {problem}"))
+    }
 }
 
 /// Characters of a cell that a message quotes.

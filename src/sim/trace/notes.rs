@@ -4,30 +4,19 @@
 
 use std::collections::BTreeMap;
 
-/// A kind of oddity.
+/// A kind of oddity; [`sentence`] says what it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Oddity {
-    /// A row that names no server: it was answered without one.
     NoServer,
-    /// An identifier that is not of the game.
     Identifier,
-    /// `request_success` without `success` and `request_complete`.
     Contradiction,
-    /// A row without latency.
     NoLatency,
-    /// A row that stands there again.
     Duplicate,
-    /// A row that was sent before a row further up.
     OutOfOrder,
-    /// Attempt 2 without attempt 1.
     Gap,
-    /// An attempt after a success of the same request.
     AfterSuccess,
-    /// The clock was set back.
     ClockBack,
-    /// Nothing for a long time, or the clock was set forward.
     ClockForward,
-    /// All times are whole seconds, though several attempts fall into one.
     WholeSeconds,
 }
 
@@ -45,13 +34,9 @@ impl Notes {
         *first = line.min(*first);
     }
 
-    /// Adds all of another's.
-    pub(crate) fn merge(&mut self, other: &Self) {
-        for (oddity, (more, line)) in &other.seen {
-            let (count, first) = self.seen.entry(*oddity).or_insert((0, *line));
-            *count += more;
-            *first = (*line).min(*first);
-        }
+    /// Adds those of another, which are of other kinds.
+    pub(crate) fn extend(&mut self, others: &Self) {
+        self.seen.extend(&others.seen);
     }
 
     /// One sentence a kind, in the order of kinds.
@@ -111,29 +96,5 @@ fn sentence(oddity: Oddity, count: u64) -> String {
         format!("1 {noun} {one} {rest}{then}")
     } else {
         format!("{count} {noun}s {many} {rest}, this is the first{then}")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_kind_is_one_sentence_with_its_number_and_first_line() {
-        let mut notes = Notes::default();
-        for line in [7, 3, 9] {
-            notes.add(Oddity::Duplicate, line);
-        }
-        let mut other = Notes::default();
-        other.add(Oddity::Duplicate, 2);
-        other.add(Oddity::NoServer, 5);
-        notes.merge(&other);
-        assert_eq!(
-            notes.sentences("x.csv"),
-            [
-                "x.csv:5: 1 row names no server; left out, as answered without a server.",
-                "x.csv:2: 4 rows stand there twice, this is the first; the copies were dropped.",
-            ]
-        );
     }
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord, Terminator};
 
-use crate::trace::cells::{Attempt, Cells, Manner, Trace};
+use crate::trace::cells::{Attempt, Cells, Manner, Row};
 use crate::trace::columns::Columns;
 use crate::trace::notes::{Notes, Oddity};
 use crate::trace::{ReadOptions, TraceError};
@@ -18,8 +18,8 @@ use crate::trace::{ReadOptions, TraceError};
 /// Bytes that are read at once.
 const BUFFER: usize = 1 << 16;
 
-impl Trace {
-    /// Reads a trace file of the three configs into whole rows, some 300 bytes each.
+impl Row {
+    /// Reads the rows of a trace file of the three configs, some 300 bytes each.
     ///
     /// Columns may stand in any order; `session_id`, `config_target`, `rate_limited` and `start`
     /// may be absent, columns with other names are ignored.
@@ -27,18 +27,15 @@ impl Trace {
     /// # Errors
     /// A file that cannot be read, an empty one, a missing or repeated column, and the first
     /// cell that does not hold what its column needs: see [`TraceError`].
-    pub fn read(path: &Path) -> Result<Self, TraceError> {
+    pub fn read(path: &Path) -> Result<Vec<Self>, TraceError> {
         let name = path.display().to_string();
-        let (mut rows, mut lines) = (Vec::new(), Vec::new());
+        let mut rows = Vec::new();
         let options = ReadOptions::default();
         for_each_attempt(&name, open(path)?, &options, &mut Notes::default(), |attempt| {
-            if let Some(row) = attempt.to_row() {
-                rows.push(row);
-                lines.push(attempt.line);
-            }
+            rows.extend(attempt.to_row());
             Ok(())
         })?;
-        Ok(Self { path: path.to_owned(), rows, lines })
+        Ok(rows)
     }
 }
 
@@ -80,8 +77,7 @@ pub(crate) fn for_each_attempt(
             continue;
         }
         if record.len() != width {
-            let problem = wrong_width(&record, width);
-            return Err(TraceError::Row { path: path.to_owned(), line, problem });
+            return Err(TraceError::at(path, line, &wrong_width(&record, width)));
         }
         let cells = Cells { path, line, record: &record, columns: &columns, manner: &manner };
         cells.check_text()?;
@@ -104,8 +100,7 @@ pub(crate) fn for_each_attempt(
         }
     }
     if seen == 0 {
-        let problem = "there is no row below the header that names a server";
-        return Err(TraceError::Empty { path: path.to_owned(), problem });
+        return Err(empty(path, "there is no row below the header that names a server"));
     }
     if seconds.are_too_coarse() {
         notes.add(Oddity::WholeSeconds, 2);
@@ -162,21 +157,26 @@ fn columns(
 ) -> Result<Columns, TraceError> {
     let header = reader.headers().map_err(|e| csv_error(path, e))?;
     if header.iter().all(|name| name.trim().is_empty()) {
-        return Err(TraceError::Empty { path: path.to_owned(), problem: "the file is empty" });
+        return Err(empty(path, "the file is empty"));
     }
     Columns::find(path, header, options)
 }
 
+fn empty(path: &str, problem: &str) -> TraceError {
+    TraceError::Content(format!(
+        "{path}: {problem}; expected a header and one row for each attempt"
+    ))
+}
+
 fn csv_error(path: &str, error: csv::Error) -> TraceError {
-    let path = path.to_owned();
     let line = error.position().map_or(1, csv::Position::line);
     match error.into_kind() {
-        ErrorKind::Io(source) => TraceError::Read { path, source },
+        ErrorKind::Io(source) => TraceError::Read { path: path.to_owned(), source },
         ErrorKind::Utf8 { err, .. } => {
             let cell = err.field() + 1;
             let problem = format!("cell {cell} is not UTF-8\nhelp: save the file as UTF-8");
-            TraceError::Row { path, line, problem }
+            TraceError::at(path, line, &problem)
         }
-        kind => TraceError::Row { path, line, problem: format!("no CSV: {kind:?}") },
+        kind => TraceError::at(path, line, &format!("no CSV: {kind:?}")),
     }
 }

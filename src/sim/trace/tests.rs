@@ -6,10 +6,7 @@ use proptest::prelude::*;
 use rand::Rng;
 
 use super::*;
-use crate::trace::cells::{Row, Trace};
 use crate::trace::collect::{Names, parse, share_servers};
-use crate::trace::columns::ColumnMap;
-use crate::trace::recording::Recording;
 use flakelab_core::domain::{Outcome, Purpose, Streams};
 
 /// The columns of the oldest recordings.
@@ -28,8 +25,18 @@ fn trace_read(text: &str) -> Result<Recording, TraceError> {
     Ok(all.remove(0))
 }
 
+/// The message about a text with our columns that cannot be read.
+fn error(text: &str) -> String {
+    trace_read(text).unwrap_err().to_string()
+}
+
+/// The message about a log of somebody else's servers.
+fn log_error(text: &str, map: &str) -> String {
+    read_with(text, &options(map, Some("api"))).unwrap_err().to_string()
+}
+
 fn options(map: &str, group: Option<&str>) -> ReadOptions {
-    ReadOptions { columns: ColumnMap::parse(map).unwrap(), group: group.map(str::to_owned) }
+    ReadOptions { columns: map.parse().unwrap(), group: group.map(str::to_owned) }
 }
 
 /// A row with our columns.
@@ -59,14 +66,14 @@ fn sound() -> Vec<String> {
     rows
 }
 
-/// The only warning about a file that is sound but for one change, and the recording.
+/// The only warning about a file that is sound but for one change, and the recording without it.
 fn warned(change: impl FnOnce(&mut Vec<String>)) -> (String, Recording) {
     let mut rows = sound();
     change(&mut rows);
-    let recording = trace_read(&file(&rows)).unwrap();
+    let mut recording = trace_read(&file(&rows)).unwrap();
     assert_eq!(recording.warnings.len(), 1, "{:?}", recording.warnings);
     assert!(recording.attempts.is_sorted_by(|a, b| a.at_s <= b.at_s));
-    (recording.warnings[0].clone(), recording)
+    (recording.warnings.remove(0), recording)
 }
 
 #[test]
@@ -75,29 +82,18 @@ fn a_sound_file_has_no_warnings() {
 }
 
 #[test]
-fn rows_out_of_order_are_sorted_with_one_warning() {
+fn rows_out_of_order_are_sorted_and_exact_copies_dropped() {
     let expected = trace_read(&file(&sound())).unwrap();
-    let (warning, mut recording) = warned(|rows| {
+    let (warning, recording) = warned(|rows| {
         rows.swap(7, 8);
         rows.swap(1, 2);
     });
-    assert_eq!(
-        warning,
-        "x.csv:4: 2 rows were sent before a row further up, this is the first; sorted by time."
-    );
-    recording.warnings.clear();
+    let out_of_order = "2 rows were sent before a row further up, this is the first";
+    assert_eq!(warning, format!("x.csv:4: {out_of_order}; sorted by time."));
     assert_eq!(recording, expected);
-}
-
-#[test]
-fn exact_copies_of_rows_are_dropped() {
-    let expected = trace_read(&file(&sound())).unwrap();
-    let (warning, mut recording) = warned(|rows| rows.extend(rows.clone()));
-    assert_eq!(
-        warning,
-        "x.csv:23: 21 rows stand there twice, this is the first; the copies were dropped."
-    );
-    recording.warnings.clear();
+    let (warning, recording) = warned(|rows| rows.extend(rows.clone()));
+    let copies = "21 rows stand there twice, this is the first";
+    assert_eq!(warning, format!("x.csv:23: {copies}; the copies were dropped."));
     assert_eq!(recording, expected);
 }
 
@@ -105,26 +101,26 @@ fn exact_copies_of_rows_are_dropped() {
 fn the_same_attempt_with_other_values_is_an_error_that_names_both_lines() {
     let mut rows = sound();
     rows.push(row(3, 2, 100.31, 4002, true));
-    let got = trace_read(&file(&rows)).unwrap_err().to_string();
     let expected = "traces/x.csv:23: attempt 2 of the same request stands here and on line 5, with \
                     other values; requests are told apart by session_id, request_number and \
                     request_id\nhelp: keep the row that is right and delete the other";
-    assert_eq!(got, expected);
+    assert_eq!(error(&file(&rows)), expected);
 }
 
 #[test]
-fn missing_attempts_threaten_the_likelihood() {
-    let (warning, _) = warned(|rows| {
-        rows.remove(2);
-    });
-    assert_eq!(
-        warning,
-        "x.csv:4: 1 request lacks an attempt (such as attempt 2 without 1). If attempts were left \
-         out because of how they ended, error rates are biased and the likelihood no longer holds."
-    );
-    let (warning, _) = warned(|rows| rows.insert(2, row(2, 2, 100.25, 4001, true)));
-    assert!(warning.starts_with("x.csv:4: 1 request goes on after a success"), "{warning}");
-    assert!(warning.ends_with("the likelihood no longer holds."), "{warning}");
+fn missing_attempts_contradictions_and_odd_identifiers_are_warned_of() {
+    let biased = "If attempts were left out because of how they ended, error rates are biased and \
+                  the likelihood no longer holds.";
+    let gap =
+        format!("x.csv:4: 1 request lacks an attempt (such as attempt 2 without 1). {biased}");
+    assert_eq!(warned(|rows| drop(rows.remove(2))).0, gap);
+    let after = format!("x.csv:4: 1 request goes on after a success. {biased}");
+    assert_eq!(warned(|rows| rows.insert(2, row(2, 2, 100.25, 4001, true))).0, after);
+    let (warning, _) =
+        warned(|rows| rows[4] = rows[4].replace("000000000000000000000004", "short"));
+    assert_eq!(warning, "x.csv:6: 1 row has a request_id that is not 24 letters and digits.");
+    let (warning, _) = warned(|rows| rows[2] = rows[2].replace("False,False", "False,True"));
+    assert!(warning.contains("row has request_success without success and"), "{warning}");
 }
 
 #[test]
@@ -168,48 +164,23 @@ fn a_gap_of_more_than_an_hour_may_be_a_clock_set_forward() {
         rows.push(row(21, 1, 3800.0, 4000, true));
         rows.push(row(22, 1, 3800.1, 4000, true));
     });
-    assert_eq!(
-        warning,
-        "x.csv:23: 1 gap of more than 1 h: no attempts, or the clock was set forward."
-    );
+    let expected = "x.csv:23: 1 gap of more than 1 h: no attempts, or the clock was set forward.";
+    assert_eq!(warning, expected);
     assert_eq!(recording.clock_jumps, [21]);
     assert_eq!(recording.attempts[21].at_s, 3800.0);
-}
-
-#[test]
-fn odd_identifiers_and_contradictions_are_warned_of() {
-    let (warning, _) =
-        warned(|rows| rows[4] = rows[4].replace("000000000000000000000004", "short"));
-    assert_eq!(warning, "x.csv:6: 1 row has a request_id that is not 24 letters and digits.");
-    let (warning, _) = warned(|rows| rows[2] = rows[2].replace("False,False", "False,True"));
-    assert!(warning.contains("row has request_success without success and"), "{warning}");
 }
 
 #[test]
 fn more_servers_or_strategies_than_fit_are_an_error() {
     let rows: Vec<String> = (0..129).map(|i| format!("{i},host-{i},200")).collect();
     let text = format!("timestamp,server_port,success\n{}\n", rows.join("\n"));
-    let got = read_with(&text, &options("", Some("api"))).unwrap_err().to_string();
-    assert!(
-        got.starts_with("traces/x.csv:130: more than 128 servers in one group\nhelp: "),
-        "{got}"
-    );
+    let got = log_error(&text, "");
+    assert!(got.starts_with("traces/x.csv:130: more than 128 servers in one group\nhelp: "));
     assert!(got.contains("`--map port=COLUMN`"), "{got}");
     let rows: Vec<String> = (0..257).map(|i| format!("{i},a,200,s{i}")).collect();
     let text = format!("timestamp,server_port,success,strategy\n{}\n", rows.join("\n"));
-    let got = read_with(&text, &options("", Some("api"))).unwrap_err().to_string();
+    let got = log_error(&text, "");
     assert!(got.starts_with("traces/x.csv:258: more than 256 strategies"), "{got}");
-}
-
-#[test]
-fn a_port_of_another_config_in_a_trace_is_an_error() {
-    let text = file(&sound());
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), text).unwrap();
-    let mut trace = Trace::read(file.path()).unwrap();
-    trace.rows[2].server_port = 5000;
-    let got = Recording::of_trace(&trace).unwrap_err().to_string();
-    assert!(got.ends_with(":4: port 5000 is not of config 0"), "{got}");
 }
 
 // ---- Logs of other people: their names, status codes, addresses, several upstreams in a row.
@@ -266,13 +237,12 @@ fn an_access_log_of_nginx_becomes_attempts() {
 
 #[test]
 fn lists_of_different_lengths_are_an_error() {
-    let got = read(&NGINX.replace("\"502, 200\"", "200"), MAP).unwrap_err().to_string();
+    let got = log_error(&NGINX.replace("\"502, 200\"", "200"), MAP);
     let expected = "traces/x.csv:3: 2 servers but 1 values of status (\"200\"); expected one for \
                     each server\nhelp: nginx writes them as $upstream_status";
     assert!(got.starts_with(expected), "{got}");
     let many = ["a"; 101].join(" : ");
-    let got = read(&NGINX.replace("10.0.0.2:80,200", &format!("{many},200")), MAP);
-    let got = got.unwrap_err().to_string();
+    let got = log_error(&NGINX.replace("10.0.0.2:80,200", &format!("{many},200")), MAP);
     assert_eq!(got, "traces/x.csv:2: 101 servers in one row; at most 100");
 }
 
@@ -346,44 +316,36 @@ fn files_of_one_group_share_their_servers() {
 
 #[test]
 fn columns_that_every_log_needs_must_be_there_and_mapped_ones_too() {
-    let got = read("time,upstream,status\n", "time=time,port=upstrem,status=status").unwrap_err();
-    let got = got.to_string();
+    let got = log_error("time,upstream,status\n", "time=time,port=upstrem,status=status");
     assert!(got.contains("column upstrem (it was to hold server_port) is missing"), "{got}");
     assert!(got.contains("Then say `--map server_port=upstream`"), "{got}");
-    let got = read("time,upstream,status\n", "time=time,status=status").unwrap_err().to_string();
+    let got = log_error("time,upstream,status\n", "time=time,status=status");
     assert!(got.contains("column server_port is missing"), "{got}");
     assert!(got.contains("with `--map server_port=COLUMN`"), "{got}");
-    let text = NGINX.replace("id\n", "latency_ms\n");
-    let got = read(&text, MAP).unwrap_err().to_string();
+    let got = log_error(&NGINX.replace("id\n", "latency_ms\n"), MAP);
     assert!(got.contains("latency_ms and latency_s are both there"), "{got}");
 }
 
 #[test]
 fn cells_of_other_logs_are_read_as_strictly() {
     let cases = [
-        (",200,", ",OK,", "x.csv:2: column status: expected True or False, or an HTTP status, got"),
-        (
-            ",000,",
-            ",OK,",
-            "x.csv:5: column status: expected an HTTP status such as 200 or 503, got",
-        ),
-        (",000,", ",True,", "x.csv:5: column status: expected an HTTP status as further up, got"),
+        (",200,", ",OK,", "2: column status: expected True or False, or an HTTP status, got"),
+        (",000,", ",OK,", "5: column status: expected an HTTP status such as 200 or 503, got"),
+        (",000,", ",True,", "5: column status: expected an HTTP status as further up, got"),
         (
             ",0.5,",
             ",half,",
-            "x.csv:5: column request_time: expected seconds from 0 to 86400 (a day), got",
+            "5: column request_time: expected seconds from 0 to 86400 (a day), got",
         ),
-        ("1768891728.4", "noon", "x.csv:5: column time: expected Unix seconds, Unix millisec"),
+        ("1768891728.4", "noon", "5: column time: expected Unix seconds, Unix millisec"),
     ];
     for (from, to, message) in cases {
-        let got = read(&NGINX.replacen(from, to, 1), MAP).unwrap_err().to_string();
-        assert!(got.contains(message), "{to}: {got}");
+        let got = log_error(&NGINX.replacen(from, to, 1), MAP);
+        assert!(got.contains(&format!("x.csv:{message}")), "{to}: {got}");
     }
-    let truths = "timestamp,server_port,success\n1,a,True\n2,a,503\n";
-    let got = read(truths, "").unwrap_err().to_string();
+    let got = log_error("timestamp,server_port,success\n1,a,True\n2,a,503\n", "");
     assert!(got.contains("x.csv:3: column success: expected True or False as further up"), "{got}");
-    let nowhere = "timestamp,server_port,success\n1,-,200\n";
-    let got = read(nowhere, "").unwrap_err().to_string();
+    let got = log_error("timestamp,server_port,success\n1,-,200\n", "");
     assert!(got.contains("there is no row below the header that names a server"), "{got}");
 }
 
@@ -393,10 +355,6 @@ fn cells_of_other_logs_are_read_as_strictly() {
 /// Thirty rows, sent when `time` says.
 fn timed(time: impl Fn(u32) -> f64) -> String {
     file(&(1..=30).map(|i| row(i, 1, time(i), 4000, true)).collect::<Vec<_>>())
-}
-
-fn error(text: &str) -> String {
-    trace_read(text).unwrap_err().to_string()
 }
 
 #[test]
@@ -412,8 +370,7 @@ fn control_characters_are_refused_where_they_stand_and_shown_escaped() {
         let other = text.replace("success\n", "success,note\n").replace("True\n", "True,\x1b\n");
         assert!(trace_read(&other).is_ok());
     }
-    let log = "timestamp,server_port,success\n1,a\x1bb,200\n";
-    let got = read_with(log, &options("", Some("api"))).unwrap_err().to_string();
+    let got = log_error("timestamp,server_port,success\n1,a\x1bb,200\n", "");
     assert!(got.contains("column server_port") && got.ends_with("got \"a\\u{1b}b\""), "{got}");
     assert_eq!(trace_read(&text.replace(",v4,", ",\u{fc}\u{a0}b,")).unwrap().warnings, [""; 0]);
 }
@@ -431,17 +388,11 @@ fn a_missing_column_is_never_one_of_ours() {
 #[test]
 fn a_log_without_several_of_our_columns_is_told_to_name_its_servers() {
     let got = error("time_local,timestamps,upstream,status\n1,1,a,200\n");
-    assert!(
-        got.contains("column request_number is missing, and 9 more; the columns are:"),
-        "{got}"
-    );
-    assert!(
-        got.ends_with("`--name NAME --map time=timestamps,port=COLUMN,status=status`"),
-        "{got}"
-    );
+    assert!(got.contains("column request_number is missing, and 9 more; the columns are:"));
+    assert!(got.ends_with("`--name NAME --map time=timestamps,port=COLUMN,status=status`"));
     let got = error("timestamp,server_port,success\n1,a,200\n");
     assert!(got.ends_with("and status: `--name NAME`"), "{got}");
-    let got = read_with("a,b\n", &options("", Some("api"))).unwrap_err().to_string();
+    let got = log_error("a,b\n", "");
     for column in ["timestamp", "server_port", "success"] {
         assert!(got.contains(&format!("with `--map {column}=COLUMN`")), "{got}");
     }
@@ -459,10 +410,7 @@ fn rows_of_a_wrong_width_name_the_likely_cause() {
     assert!(got.contains("traces/x.csv:31:") && got.contains("help: complete the row"), "{got}");
     // An open quote in the last column leaves the number of cells as it should be.
     let got = error(&text.replacen("True\n", "\"True\n", 1));
-    assert!(
-        got.contains("column request_success") && got.contains("must be closed in it"),
-        "{got}"
-    );
+    assert!(got.contains("column request_success") && got.contains("must be closed in it"));
     assert!(got.len() < 400, "{got}");
 }
 
@@ -474,8 +422,10 @@ fn text_that_is_not_utf_8_is_said_once() {
     bytes[mark] = 0xe9;
     let options = ReadOptions::default();
     let got = parse(Path::new("x.csv"), &bytes[..], &options, &mut Names::default());
-    let got = got.unwrap_err().to_string();
-    assert_eq!(got, "x.csv:2: cell 4 is not UTF-8\nhelp: save the file as UTF-8");
+    assert_eq!(
+        got.unwrap_err().to_string(),
+        "x.csv:2: cell 4 is not UTF-8\nhelp: save the file as UTF-8"
+    );
 }
 
 #[test]
@@ -496,24 +446,18 @@ request_number,attempt_number,request_id,strategy,timestamp,server_port,success,
 2,1,TemVSx0sSUxK0lysYZRN4pIN,v1,1768909729.335136,4000,false,1.88,False,False
 ";
 
-/// Rows as `Trace::read` gives them.
-fn rows(text: &str) -> Result<Vec<Row>, TraceError> {
+/// Rows as [`Row::read`] gives them.
+fn rows(text: &str) -> Vec<Row> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
-    Trace::read(file.path()).map(|trace| trace.rows)
-}
-
-fn ours_error(from: &str, to: &str) -> String {
-    assert!(TEXT.contains(from));
-    trace_read(&TEXT.replacen(from, to, 1)).unwrap_err().to_string()
+    Row::read(file.path()).unwrap()
 }
 
 #[test]
 fn lines_are_counted_right_with_either_line_ending() {
     let broken = TEXT.replace("false", "perhaps");
     for text in [broken.clone(), broken.replace('\n', "\r\n")] {
-        let message = trace_read(&text).unwrap_err().to_string();
-        assert!(message.starts_with("traces/x.csv:3: column success"), "{message}");
+        assert!(error(&text).starts_with("traces/x.csv:3: column success"));
     }
     let with_blank_line = format!("{TEXT}\n").replace('\n', "\r\n");
     assert_eq!(trace_read(&with_blank_line).unwrap(), trace_read(TEXT).unwrap());
@@ -522,8 +466,8 @@ fn lines_are_counted_right_with_either_line_ending() {
 
 #[test]
 fn a_file_without_the_optional_columns_is_read_and_the_port_names_the_config() {
-    let rows = rows(TEXT).unwrap();
-    assert_eq!((rows.len(), rows[0].config.number(), rows[0].server_index()), (2, 0, Some(3)));
+    let rows = rows(TEXT);
+    assert_eq!((rows.len(), rows[0].config.number(), rows[0].server_port), (2, 0, 4003));
     assert_eq!((rows[1].success, rows[1].rate_limited), (false, None));
     assert_eq!(rows[0].timestamp, 1_768_909_729.239_888);
     let recording = trace_read(TEXT).unwrap();
@@ -543,7 +487,7 @@ fn columns_may_stand_in_any_order_beside_unknown_ones() {
     let text = "success,latency_ms,weather,request_complete,request_success,rate_limited,\
                 config_target,server_port,timestamp,strategy,request_id,attempt_number,\
                 request_number\nFalse,1.5,rain,False,False,True,T2,5007,1.5,v1,a,1,1\n";
-    let rows = rows(text).unwrap();
+    let rows = rows(text);
     assert_eq!((rows[0].config.number(), rows[0].rate_limited), (1, Some(true)));
     let recording = trace_read(text).unwrap();
     assert!(recording.tells_refusals && recording.attempts[0].refused());
@@ -555,13 +499,6 @@ fn rows_of_several_configs_become_several_recordings() {
     let recordings = read_with(&text, &ReadOptions::default()).unwrap();
     let names = recordings.iter().map(|r| (r.group.name.as_str(), r.attempts[0].server));
     assert_eq!(names.collect::<Vec<_>>(), [("0", 1), ("2", 4)]);
-}
-
-#[test]
-fn a_trace_and_its_file_give_the_same_recording() {
-    let text = file(&[row(1, 1, 10.0, 4004, false), row(1, 2, 10.5, 4001, true)]);
-    let trace = Trace::new("traces/x.csv", rows(&text).unwrap());
-    assert_eq!(Recording::of_trace(&trace).unwrap(), [trace_read(&text).unwrap()]);
 }
 
 #[test]
@@ -605,22 +542,21 @@ fn every_mistake_names_its_place_and_what_was_expected() {
         ("request_id,strategy,", "request_id,strategy,strategy,", "strategy stands there twice"),
     ];
     for (from, to, message) in cases {
-        let got = ours_error(from, to);
+        assert!(TEXT.contains(from));
+        let got = error(&TEXT.replacen(from, to, 1));
         assert!(got.contains(message), "{to}: {got}");
     }
-    assert!(trace_read(&TEXT.replace(',', ";")).unwrap_err().to_string().contains("by commas"));
+    assert!(error(&TEXT.replace(',', ";")).contains("by commas"));
 }
 
 #[test]
 fn a_target_that_contradicts_the_port_is_an_error() {
     let text = TEXT.replace("request_success\n", "request_success,config_target\n");
     let text = text.replace("True,True\n", "True,True,T1\n");
-    let got =
-        trace_read(&text.replace("False,False\n", "False,False,T2\n")).unwrap_err().to_string();
+    let got = error(&text.replace("False,False\n", "False,False,T2\n"));
     assert!(got.contains("x.csv:3: column config_target: expected the config of port 4000"));
     assert!(got.contains("T2 has the ports 5000-5009"), "{got}");
-    let got =
-        trace_read(&text.replace("False,False\n", "False,False,2\n")).unwrap_err().to_string();
+    let got = error(&text.replace("False,False\n", "False,False,2\n"));
     assert!(got.contains("expected T1, T2 or T3, got \"2\""), "{got}");
 }
 
@@ -629,57 +565,24 @@ fn a_success_cannot_have_been_refused() {
     let text = TEXT.replace("request_success\n", "request_success,rate_limited\n");
     let text = text.replace("True,True\n", "True,True,True\n");
     let text = text.replace("False,False\n", "False,False,\n");
-    let got = trace_read(&text).unwrap_err().to_string();
+    let got = error(&text);
     assert!(got.contains("x.csv:2: column rate_limited: expected False beside success = True"));
 }
 
 #[test]
 fn files_without_rows_say_so() {
-    for (text, problem) in [("", "the file is empty"), ("\n\n", "the file is empty")] {
-        assert!(trace_read(text).unwrap_err().to_string().contains(problem));
-    }
-    let header = TEXT.lines().next().unwrap();
-    let got = trace_read(header).unwrap_err().to_string();
-    assert!(got.contains("no row below the header"), "{got}");
-    for missing in [
-        Trace::read(Path::new("/no/such/file.csv")).unwrap_err().to_string(),
-        Recording::read(Path::new("/no/such/file.csv"), &ReadOptions::default())
-            .unwrap_err()
-            .to_string(),
-    ] {
-        assert_eq!(missing, "cannot read /no/such/file.csv");
-    }
+    assert!(["", "\n\n"].iter().all(|text| error(text).contains("the file is empty")));
+    assert!(error(TEXT.lines().next().unwrap()).contains("no row below the header"));
+    let missing = Row::read(Path::new("/no/such/file.csv")).unwrap_err().to_string();
+    assert_eq!(missing, "cannot read /no/such/file.csv");
 }
 
 // ---- What holds for every input: no panic, and no dependence on the order of rows.
 
-/// Values that are likely to hit a special case somewhere.
-const CELLS: [&str; 24] = [
-    "",
-    "-",
-    "0",
-    "1",
-    "000",
-    "200",
-    "429",
-    "True",
-    "False",
-    "4000",
-    "5009",
-    "65536",
-    "a:1, b:2",
-    "a : b",
-    "502, 200",
-    "0.1, 0.2",
-    "1e11",
-    "1e-320",
-    "99999999999999999999",
-    "\"",
-    "\r",
-    "2026-01-20T06:48:48Z",
-    "\u{fc}\u{0}",
-    "T1",
-];
+/// Values that are likely to hit a special case somewhere, between bars.
+const CELLS: &str = "|-|0|1|000|200|429|True|False|4000|5009|65536|a:1, b:2|a : b|502, 200|\
+                     0.1, 0.2|1e11|1e-320|99999999999999999999|\"|\r|2026-01-20T06:48:48Z|\
+                     \u{fc}\u{0}|T1";
 
 /// Requests with one to three attempts, each at a time of its own, within a second.
 fn requests(attempts_of_each: &[u32]) -> Vec<String> {
@@ -687,13 +590,8 @@ fn requests(attempts_of_each: &[u32]) -> Vec<String> {
     for (request, attempts) in (1..).zip(attempts_of_each) {
         for attempt in 1..=*attempts {
             let at_s = 100.0 + rows.len() as f64 / 256.0;
-            rows.push(row(
-                request,
-                attempt,
-                at_s,
-                4000 + rows.len() as u16 % 7,
-                attempt == *attempts,
-            ));
+            let port = 4000 + rows.len() as u16 % 7;
+            rows.push(row(request, attempt, at_s, port, attempt == *attempts));
         }
     }
     rows
@@ -709,12 +607,13 @@ proptest! {
 
     #[test]
     fn arbitrary_cells_never_panic(
-        rows in proptest::collection::vec(proptest::collection::vec(0..CELLS.len(), 12), 1..6)
+        rows in proptest::collection::vec(proptest::collection::vec(0..CELLS.split('|').count(), 12), 1..6)
     ) {
         let header = "timestamp,server_port,success,latency_s,request_id,attempt_number,\
                       request_number,strategy,rate_limited,request_complete,start,session_id";
+        let values: Vec<&str> = CELLS.split('|').collect();
         let quoted = |row: &Vec<usize>| {
-            let cells = row.iter().map(|i| format!("\"{}\"", CELLS[*i].replace('"', "\"\"")));
+            let cells = row.iter().map(|i| format!("\"{}\"", values[*i].replace('"', "\"\"")));
             cells.collect::<Vec<_>>().join(",")
         };
         let text = format!("{header}\n{}", rows.iter().map(quoted).collect::<Vec<_>>().join("\n"));
@@ -784,16 +683,15 @@ fn real_files_read_the_same_as_rows_and_as_recordings() {
     assert_eq!(recordings.len(), paths.len());
     let mut attempts = 0;
     for (path, recording) in paths.iter().zip(&recordings) {
-        let trace = Trace::read(path).unwrap();
-        assert_eq!(recording.attempts.len(), trace.rows.len(), "{}", path.display());
-        assert_eq!(Recording::of_trace(&trace).unwrap(), std::slice::from_ref(recording));
+        let rows = Row::read(path).unwrap();
+        assert_eq!(recording.attempts.len(), rows.len(), "{}", path.display());
         assert_eq!(recording.warnings, [""; 0]);
         assert_eq!(recording.attempts.last().unwrap().request, 99);
-        for (attempt, row) in recording.attempts.iter().zip(&trace.rows) {
-            assert_eq!(usize::from(attempt.server), row.server_index().unwrap());
+        for (attempt, row) in recording.attempts.iter().zip(&rows) {
+            assert_eq!(u16::from(attempt.server), row.server_port - row.config.first_port());
             assert_eq!((attempt.at_s, attempt.outcome), (row.timestamp, row.outcome()));
         }
-        attempts += trace.rows.len();
+        attempts += rows.len();
     }
     eprintln!("{attempts} attempts in {} files", paths.len());
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use flakelab_core::domain::{Identifier, Purpose, Streams};
 use flakelab_live::Metrics;
-use flakelab_sim::trace::{Row, Trace};
+use flakelab_sim::trace::Row;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -112,7 +112,7 @@ impl Written {
         match std::fs::read_to_string(&path).unwrap().lines().count() {
             // The header alone: nothing was sent.
             1 => Vec::new(),
-            _ => Trace::read(&path).unwrap().rows,
+            _ => Row::read(&path).unwrap(),
         }
     }
 }

@@ -26,7 +26,7 @@ use flakelab_fit::{LiveRequest, LiveRun, RequestEnd, RunMetric};
 use flakelab_live::{
     AnsweredAt, Child, End, LoadLog, Sent, Step, Target, ask_to_end, measured_overhead, null_model,
 };
-use flakelab_sim::trace::Trace;
+use flakelab_sim::trace::Row;
 use flakelab_sim::world::{Model, Overhead};
 
 /// A finished run, or as much of it as there was before an interrupt.
@@ -224,8 +224,7 @@ impl Measurement {
     fn measure(self, plan: &LivePlan, on_end: impl FnMut(&Sent)) -> anyhow::Result<Overhead> {
         let Self { files, proxy, pace, purpose } = self;
         let sent = send(plan, &files, proxy, pace, purpose, on_end)?;
-        let ids: BTreeMap<String, RequestId> = Trace::read(&files.trace)?
-            .rows
+        let ids: BTreeMap<String, RequestId> = Row::read(&files.trace)?
             .into_iter()
             .map(|row| (row.request_id, RequestId(row.request_number.saturating_sub(1))))
             .collect();
