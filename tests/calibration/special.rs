@@ -12,20 +12,20 @@ use crate::study::{Finding, Study};
 /// Largest relative error allowed.
 const BOUND: f64 = 1e-10;
 
-/// A name and what it computes from a, b, x.
-type Function = (&'static str, fn(f64, f64, f64) -> f64);
+/// A name, the relative error that was measured, rounded up, and what it computes from a, b, x.
+type Function = (&'static str, f64, fn(f64, f64, f64) -> f64);
 
 const FUNCTIONS: [Function; 10] = [
-    ("inc_beta", inc_beta),
-    ("inv_inc_beta", inv_inc_beta),
-    ("ln_beta", |a, b, _| ln_beta(a, b)),
-    ("ln_gamma", |a, _, _| ln_gamma(a)),
-    ("inc_gamma_upper", |a, _, x| inc_gamma_upper(a, x)),
-    ("chi_square_sf", |df, _, x| chi_square_sf(x, df)),
-    ("normal_cdf", |_, _, x| normal_cdf(x)),
-    ("normal_quantile", |_, _, p| normal_quantile(p)),
-    ("student_t_cdf", |df, _, t| student_t_cdf(t, df)),
-    ("student_t_quantile", |df, _, p| student_t_quantile(p, df)),
+    ("inc_beta", 1e-12, inc_beta),
+    ("inv_inc_beta", 2.5e-13, inv_inc_beta),
+    ("ln_beta", 1e-14, |a, b, _| ln_beta(a, b)),
+    ("ln_gamma", 5e-16, |a, _, _| ln_gamma(a)),
+    ("inc_gamma_upper", 5e-13, |a, _, x| inc_gamma_upper(a, x)),
+    ("chi_square_sf", 5e-14, |df, _, x| chi_square_sf(x, df)),
+    ("normal_cdf", 2e-13, |_, _, x| normal_cdf(x)),
+    ("normal_quantile", 1e-15, |_, _, p| normal_quantile(p)),
+    ("student_t_cdf", 5e-14, |df, _, t| student_t_cdf(t, df)),
+    ("student_t_quantile", 2e-15, |df, _, p| student_t_quantile(p, df)),
 ];
 
 /// Points and largest relative error of a function, times `bias` to plant an error.
@@ -48,7 +48,7 @@ fn worst(name: &str, function: fn(f64, f64, f64) -> f64, bias: f64) -> (usize, f
 
 /// Every function at every point.
 pub fn study() -> Study {
-    let finding = |(name, function): &Function| {
+    let finding = |(name, _, function): &Function| {
         let (points, error, _) = worst(name, *function, 1.0);
         Finding {
             what: format!("`{name}`"),
@@ -68,11 +68,12 @@ pub fn study() -> Study {
 
 #[test]
 fn every_function_agrees_with_fifty_digit_arithmetic() {
-    for (name, function) in FUNCTIONS {
+    for (name, bound, function) in FUNCTIONS {
         let (points, error, at) = worst(name, function, 1.0);
         println!("{name}: {error:.1e} over {points} points, worst at {at}");
-        assert!(points >= 100 && error < BOUND, "{name}: {error:e} at {at}");
-        assert!(worst(name, function, 1.0 + 1e-9).1 > BOUND, "{name}: a planted error is missed");
+        assert!(points >= 100 && error < bound, "{name}: {error:e} at {at}");
+        let planted = worst(name, function, 1.0 + 10.0 * bound).1;
+        assert!(planted > bound, "{name}: a planted error is missed");
     }
 }
 
