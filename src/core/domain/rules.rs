@@ -134,19 +134,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_defaults_are_valid_and_give_up_after_one_arrival_gap() {
-        let rules = Rules::default();
-        assert_eq!(rules.validate(), Ok(()));
-        assert_eq!(rules.give_up_after(10.0), Span::from_millis_f64(100.0));
-    }
-
-    #[test]
-    fn names_the_key_that_is_out_of_range() {
-        let rules = Rules { attempt_timeout_ms: f64::NAN, ..Rules::default() };
-        assert_eq!(rules.validate().unwrap_err().key, "attempt_timeout_ms");
-    }
-
-    #[test]
     fn loss_is_regret_plus_penalty() {
         let score = Score { requests: 100, answered_ok: 97, penalty: 4.0 };
         assert_eq!(score.score(), 93.0);

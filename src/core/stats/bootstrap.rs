@@ -345,16 +345,6 @@ mod tests {
     }
 
     #[test]
-    fn the_result_does_not_depend_on_the_number_of_threads() {
-        let scores = rows(&[0.0, 0.05, 0.02], 100);
-        let with = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| p_best(&scores, 3, 300, resample_rng))
-        };
-        assert_eq!(with(1), with(4));
-    }
-
-    #[test]
     fn scores_without_spread_decide_at_once() {
         let scores = [1.0, 2.0, 2.0].repeat(50);
         let mut rng = ChaCha8Rng::seed_from_u64(4);

@@ -94,16 +94,10 @@ impl Moments {
     }
 }
 
-impl Extend<f64> for Moments {
-    fn extend<I: IntoIterator<Item = f64>>(&mut self, values: I) {
-        values.into_iter().for_each(|x| self.push(x));
-    }
-}
-
 impl FromIterator<f64> for Moments {
     fn from_iter<I: IntoIterator<Item = f64>>(values: I) -> Self {
         let mut moments = Self::default();
-        moments.extend(values);
+        values.into_iter().for_each(|x| moments.push(x));
         moments
     }
 }
