@@ -14,6 +14,7 @@
 
 use serde::Serialize;
 
+use crate::experiment::plan::PlanError;
 use flakelab_core::domain::{Purpose, Streams};
 use flakelab_core::stats::uniform01;
 use flakelab_core::strategy::{Parameter, Range, SpecError, StrategySpec};
@@ -67,34 +68,22 @@ pub struct Space {
     pub dimensions: Vec<Dimension>,
 }
 
-/// A text that names nothing to search.
+/// A search that cannot be run. `Display` is the whole message.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum SpaceError {
-    /// No strategy, or a value that it cannot have.
-    #[error("{0}: {help}", help = .0.help())]
-    Spec(SpecError),
-    /// No parameter is left.
-    #[error("{}", nothing(strategy, fixed))]
-    NothingToSearch {
-        /// The strategy.
-        strategy: &'static str,
-        /// Parameters that the text fixes.
-        fixed: Vec<String>,
-    },
-}
+#[error("{0}")]
+pub struct TuneError(pub(crate) String);
 
 // By hand, for the message holds the help: as a source the error would be printed twice.
-impl From<SpecError> for SpaceError {
+impl From<SpecError> for TuneError {
     fn from(error: SpecError) -> Self {
-        Self::Spec(error)
+        Self(format!("{error}: {}", error.help()))
     }
 }
 
-fn nothing(strategy: &str, fixed: &[String]) -> String {
-    if fixed.is_empty() {
-        return format!("{strategy} has no parameter to search; `flakelab strategies` lists all");
+impl From<PlanError> for TuneError {
+    fn from(error: PlanError) -> Self {
+        Self(error.to_string())
     }
-    format!("nothing is left to search: {strategy} has no parameter but {}", fixed.join(", "))
 }
 
 impl Space {
@@ -102,8 +91,8 @@ impl Space {
     /// fixed, every other parameter with a range to search is searched.
     ///
     /// # Errors
-    /// [`SpaceError::Spec`], and [`SpaceError::NothingToSearch`].
-    pub fn of(text: &str) -> Result<Self, SpaceError> {
+    /// No strategy, a value that it cannot have, or no parameter that is left.
+    pub fn of(text: &str) -> Result<Self, TuneError> {
         let base = StrategySpec::from_text(text)?;
         let fixed: Vec<&str> = text
             .split(':')
@@ -113,10 +102,12 @@ impl Space {
         let free = base.entry().parameters.iter().filter(|p| !fixed.contains(&p.key));
         let dimensions: Vec<Dimension> = free.filter_map(Dimension::of).collect();
         if dimensions.is_empty() {
-            return Err(SpaceError::NothingToSearch {
-                strategy: base.name(),
-                fixed: fixed.iter().map(|key| (*key).to_owned()).collect(),
-            });
+            let (name, fixed) = (base.name(), fixed.join(", "));
+            return Err(TuneError(if fixed.is_empty() {
+                format!("{name} has no parameter to search; `flakelab strategies` lists all")
+            } else {
+                format!("nothing is left to search: {name} has no parameter but {fixed}")
+            }));
         }
         Ok(Self { base, dimensions })
     }
@@ -127,7 +118,7 @@ impl Space {
         &self,
         wanted: usize,
         streams: &Streams,
-    ) -> Result<Vec<StrategySpec>, SpaceError> {
+    ) -> Result<Vec<StrategySpec>, TuneError> {
         let mut settings = vec![self.base];
         if let Some(count) = self.count().filter(|count| *count <= wanted as u64) {
             for n in 0..count {
@@ -160,12 +151,12 @@ impl Space {
     }
 
     /// The setting at a point of the unit cube.
-    fn at(&self, point: &[f64]) -> Result<StrategySpec, SpaceError> {
+    fn at(&self, point: &[f64]) -> Result<StrategySpec, TuneError> {
         self.with(self.dimensions.iter().zip(point).map(|(d, u)| (d.key, d.value(*u))))
     }
 
     /// The n-th of finitely many settings.
-    fn nth(&self, n: u64) -> Result<StrategySpec, SpaceError> {
+    fn nth(&self, n: u64) -> Result<StrategySpec, TuneError> {
         let mut left = n;
         self.with(self.dimensions.iter().map(|d| {
             let count = d.count().unwrap_or(1);
@@ -178,7 +169,7 @@ impl Space {
     fn with(
         &self,
         values: impl Iterator<Item = (&'static str, toml::Value)>,
-    ) -> Result<StrategySpec, SpaceError> {
+    ) -> Result<StrategySpec, TuneError> {
         let mut table = self.base.to_table();
         table.retain(|key, _| self.base.entry().parameters.iter().any(|p| p.key == key));
         table.extend(values.map(|(key, value)| (key.to_owned(), value)));
@@ -283,10 +274,8 @@ mod tests {
         };
         assert_eq!(keys("v5"), ["initial_scale", "decay", "exclude_tried"]);
         assert_eq!(keys("v5:exclude_tried=false: decay =1"), ["initial_scale"]);
-        for text in ["random", "v1:discover_limit=3:exclude_tried=true"] {
-            let error = Space::of(text).unwrap_err();
-            assert!(matches!(error, SpaceError::NothingToSearch { .. }), "{error}");
-        }
+        let error = Space::of("v1:discover_limit=3:exclude_tried=true").unwrap_err().to_string();
+        assert!(error.ends_with("larkin has no parameter but discover_limit, exclude_tried"));
     }
 
     #[test]
