@@ -118,8 +118,7 @@ impl ExperimentFile {
     /// program runs.
     pub fn parse(document: &Document) -> Result<Self, DocumentError> {
         let raw: RawExperimentFile = document.parse()?;
-        let stem = document.path().file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        raw.into_experiment(stem).map_err(|v| document.violation(&v))
+        raw.into_experiment(document.stem()).map_err(|v| document.violation(&v))
     }
 }
 
@@ -323,8 +322,7 @@ impl ScenarioFile {
     /// Parses a document.
     pub fn parse(document: &Document) -> Result<Self, DocumentError> {
         let raw: RawScenarioFile = document.parse()?;
-        let stem = document.path().file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        raw.into_scenario(stem).map_err(|v| document.violation(&v))
+        raw.into_scenario(document.stem()).map_err(|v| document.violation(&v))
     }
 }
 

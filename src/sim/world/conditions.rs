@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::world::document::Violation;
 use crate::world::family::{Families, Range};
-use crate::world::latency::milliseconds;
+use crate::world::latency::MILLISECONDS;
 use crate::world::limiter::RateLimit;
 use flakelab_core::domain::{ServerId, Span, Timestamp};
 
@@ -165,7 +165,7 @@ impl Capacity {
             return Err(violation.with_help("leave `queue` out if everybody may wait"));
         }
         match self.overload_ms {
-            Some(ms) => milliseconds("overload_ms", ms),
+            Some(ms) => MILLISECONDS.check("overload_ms", ms),
             None => Ok(()),
         }
     }
@@ -273,7 +273,7 @@ impl Outage {
         }
         self.servers.as_ref().map_or(Ok(()), |dark| indices(dark, servers))?;
         match self.kind {
-            OutageKind::Fail { latency_ms: Some(ms) } => milliseconds("latency_ms", ms),
+            OutageKind::Fail { latency_ms: Some(ms) } => MILLISECONDS.check("latency_ms", ms),
             OutageKind::Fail { latency_ms: None } | OutageKind::Hang => Ok(()),
         }
     }

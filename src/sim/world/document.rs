@@ -84,14 +84,9 @@ impl Document {
         Self { path: name.into(), text: text.into() }
     }
 
-    /// Where the document came from.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The document as it is.
-    pub fn text(&self) -> &str {
-        &self.text
+    /// The file's name without its ending: what an experiment, a scenario or a model is called.
+    pub fn stem(&self) -> String {
+        self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// The content as a `T`; unknown keys are errors if `T` denies them.
@@ -187,43 +182,5 @@ pub(crate) fn assert_refused<T: std::fmt::Debug, E: std::fmt::Display + std::fmt
         assert!(text.contains(from), "{from}");
         let message = read(&text.replacen(from, to, 1)).unwrap_err().to_string();
         assert!(message.contains(place) && message.contains(mend), "{to}:\n{message}");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TEXT: &str = "schema = 1\n[error_rate]\nvalues = [0.1, 1.3]\n";
-
-    #[test]
-    fn a_violation_names_file_line_and_value() {
-        let document = Document::from_text("models/x.toml", TEXT);
-        let violation = Violation::new("error_rate.values.1", "probability outside 0..=1", "0..=1")
-            .with_help("1.3 % is written 0.013");
-        let message = document.violation(&violation).to_string();
-        assert!(message.contains("models/x.toml:3:16"), "{message}");
-        assert!(message.contains("1.3 % is written 0.013"), "{message}");
-    }
-
-    #[test]
-    fn a_missing_key_points_at_its_table() {
-        let span = locate(TEXT, "error_rate.family").unwrap();
-        assert!(TEXT[span].contains("error_rate"));
-    }
-
-    #[test]
-    fn a_mistyped_key_gets_a_suggestion() {
-        #[derive(Debug, serde::Deserialize)]
-        #[serde(deny_unknown_fields)]
-        #[allow(dead_code)]
-        struct Wanted {
-            schema: u32,
-            window_s: Option<f64>,
-        }
-        let document = Document::from_text("m.toml", "schema = 1\nwindows_s = 2\n");
-        let message = document.parse::<Wanted>().unwrap_err().to_string();
-        assert!(message.contains("m.toml:2:1"), "{message}");
-        assert!(message.contains("did you mean `window_s`?"), "{message}");
     }
 }

@@ -40,8 +40,8 @@ struct RawModel {
 impl Model {
     /// Reads a model; its name is the file's stem.
     pub fn read(path: &Path) -> Result<Self, DocumentError> {
-        let name = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
-        Self::parse(&name, &Document::read(path)?)
+        let document = Document::read(path)?;
+        Self::parse(&document.stem(), &document)
     }
 
     /// The model in a document.
@@ -253,6 +253,7 @@ fn conditions(
 mod tests {
     use super::*;
     use crate::world::document::assert_refused;
+    use crate::world::model::parsed as parse;
 
     const TEXT: &str = r#"
 schema = 1
@@ -280,10 +281,6 @@ tail_sigma = 1.0
 [provenance]
 assumed = true
 "#;
-
-    fn parse(text: &str) -> Result<Model, String> {
-        Model::parse("m", &Document::from_text("m.toml", text)).map_err(|e| e.to_string())
-    }
 
     #[test]
     fn what_is_written_reads_back_the_same() {

@@ -79,7 +79,8 @@ pub struct LogNormal {
     pub sigma: f64,
 }
 
-const MILLISECONDS: Range =
+/// What a latency can be.
+pub(crate) const MILLISECONDS: Range =
     Range::of(SHORTEST_MS, LONGEST_MS, "milliseconds from 0.001 to 86,400,000");
 const SPREAD: Range = Range::of(0.0, 10.0, "a number in 0..=10");
 const EXPONENT: Range = Range::of(0.01, 10_000.0, "a number in 0.01..=10000");
@@ -146,7 +147,7 @@ impl Latency {
             failure.validate().map_err(|v| v.within("failure"))?;
         }
         match self.rate_limited_ms {
-            Some(ms) => milliseconds("rate_limited_ms", ms),
+            Some(ms) => MILLISECONDS.check("rate_limited_ms", ms),
             None => Ok(()),
         }
     }
@@ -345,14 +346,6 @@ fn inside(u: f64) -> f64 {
     u.clamp(1e-17, 1.0 - 1e-16)
 }
 
-/// Refuses milliseconds that no latency can be.
-pub(crate) fn milliseconds(key: &str, value: f64) -> Result<(), Violation> {
-    MILLISECONDS.check(key, value)
-}
-
-/// The most parts that a mixture may have.
-const MOST: usize = 5;
-
 /// Weights are written with few digits: their sum may be off by so much.
 const ROUNDING: f64 = 1e-3;
 
@@ -366,13 +359,13 @@ const HALVINGS: usize = 100;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LogNormals {
     count: usize,
-    weights: [f64; MOST],
-    parts: [LogNormal; MOST],
+    weights: [f64; Self::MOST],
+    parts: [LogNormal; Self::MOST],
 }
 
 impl LogNormals {
     /// The most parts that a mixture may have.
-    pub const MOST: usize = MOST;
+    pub const MOST: usize = 5;
 
     /// The mixture of these weights and parts, sorted by weight; what exceeds [`Self::MOST`] is
     /// left out, which the check notices by the weights.
@@ -380,8 +373,8 @@ impl LogNormals {
         let mut sorted = parts.to_vec();
         sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
         let none = LogNormal { median_ms: 1.0, sigma: 0.0 };
-        let mut all = Self { count: 0, weights: [0.0; MOST], parts: [none; MOST] };
-        for (weight, part) in sorted.into_iter().take(MOST) {
+        let mut all = Self { count: 0, weights: [0.0; Self::MOST], parts: [none; Self::MOST] };
+        for (weight, part) in sorted.into_iter().take(Self::MOST) {
             (all.weights[all.count], all.parts[all.count]) = (weight, part);
             all.count += 1;
         }
@@ -455,7 +448,7 @@ impl LogNormals {
 impl Field for LogNormals {
     fn read(keys: &[Key], values: &Values) -> Result<Self, Violation> {
         let weights = need(&keys[0], values)?;
-        if weights.is_empty() || weights.len() > MOST {
+        if weights.is_empty() || weights.len() > Self::MOST {
             let problem = format!("{} parts", weights.len());
             return Err(Violation::new(keys[0].name, problem, "one to five weights"));
         }

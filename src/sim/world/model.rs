@@ -234,10 +234,17 @@ impl Declared {
     }
 }
 
+/// The model in a text that is called m.toml.
+#[cfg(test)]
+pub(crate) fn parsed(text: &str) -> Result<Model, String> {
+    use crate::world::document::Document;
+    Model::parse("m", &Document::from_text("m.toml", text)).map_err(|e| e.to_string())
+}
+
 #[cfg(test)]
 mod tests {
+    use super::parsed as parse;
     use super::*;
-    use crate::world::document::Document;
     use flakelab_core::domain::ServerId;
 
     const MODEL: &str = r#"
@@ -262,34 +269,24 @@ health_thresholds = [0.5, 0.25]
 metadata = [{ zone = "a" }, { zone = "b", rack = "7" }]
 "#;
 
-    fn parse(text: String) -> Result<Model, String> {
-        Model::parse("m", &Document::from_text("m.toml", text)).map_err(|e| e.to_string())
-    }
-
     #[test]
     fn a_table_of_servers_becomes_a_fleet_and_reads_back_the_same() {
-        let model = parse(format!("{MODEL}{SERVERS}")).unwrap();
-        assert_eq!(parse(model.to_toml()).unwrap(), model);
+        let model = parse(&format!("{MODEL}{SERVERS}")).unwrap();
+        assert_eq!(parse(&model.to_toml()).unwrap(), model);
         let fleet = model.fleet();
         assert_eq!((fleet.weight(ServerId(0)), fleet.capacity(ServerId(1))), (2.0, Some(4)));
         assert_eq!(fleet.health_threshold(ServerId(1)), Some(0.25));
         let second = &fleet.declared()[1];
-        assert_eq!(
-            (second.address.as_str(), second.metadata["zone"].as_str()),
-            ("127.0.0.1:4001", "b")
-        );
+        assert_eq!((&*second.address, &*second.metadata["zone"]), ("127.0.0.1:4001", "b"));
     }
 
     #[test]
     fn without_the_table_nothing_is_declared_or_written() {
-        let model = parse(MODEL.to_owned()).unwrap();
+        let model = parse(MODEL).unwrap();
         assert_eq!(model.fleet(), Fleet::uniform(2));
         assert!(!model.to_toml().contains("servers"));
-    }
-
-    #[test]
-    fn a_part_of_the_table_is_enough() {
-        let model = parse(format!("{MODEL}[servers]\nweights = [3, 1]\n")).unwrap();
+        // A part of the table is enough.
+        let model = parse(&format!("{MODEL}[servers]\nweights = [3, 1]\n")).unwrap();
         assert_eq!(model.fleet().weight(ServerId(0)), 3.0);
         assert_eq!(model.fleet().capacity(ServerId(0)), None);
     }
@@ -303,16 +300,9 @@ metadata = [{ zone = "a" }, { zone = "b", rack = "7" }]
             ("health_thresholds = [0.5, 1.5]", "health_thresholds.1", "0 to 1"),
             ("wieghts = [1.0, 1.0]", "wieghts", "weights"),
         ] {
-            let error = parse(format!("{MODEL}[servers]\n{table}\n")).unwrap_err();
+            let error = parse(&format!("{MODEL}[servers]\n{table}\n")).unwrap_err();
             assert!(error.contains("m.toml:14:"), "{table}:\n{error}");
             assert!(error.contains(place) && error.contains(mend), "{table}:\n{error}");
         }
-    }
-
-    #[test]
-    fn models_written_in_code_are_models_like_others() {
-        Model::of_rates(&[0.1, 0.9]).validate().unwrap();
-        let uniform = ErrorFamily::Uniform { low: 0.02, high: 0.75 };
-        Model::of_population(10, uniform).validate().unwrap();
     }
 }

@@ -332,9 +332,9 @@ fn number(key: &Key, x: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::document::{Document, assert_refused};
+    use crate::world::document::assert_refused;
     use crate::world::latency::LatencyFamily;
-    use crate::world::model::Model;
+    use crate::world::model::parsed as parse;
 
     fn read(text: &str) -> Result<LatencyFamily, Violation> {
         toml::from_str::<Table<LatencyFamily>>(text).unwrap().read()
@@ -396,17 +396,13 @@ sliding_window = [[4, 0.7]]
 sinusoidal = [[20.0, 8.0, 10.0, 1.0]]
 "#;
 
-    fn parse(text: String) -> Result<Model, String> {
-        Model::parse("m", &Document::from_text("m.toml", text)).map_err(|e| e.to_string())
-    }
-
     #[test]
     fn a_posterior_that_is_written_reads_back_the_same() {
-        let model = parse(TEXT.to_owned()).unwrap();
+        let model = parse(TEXT).unwrap();
         assert_eq!(model.error_rate.posterior.rows().len(), 5);
         assert_eq!(model.rate_limit_posterior.rows().len(), 6);
         assert!(model.has_rate_limit() && model.draws_parameters());
-        assert_eq!(parse(model.to_toml()).unwrap(), model);
+        assert_eq!(parse(&model.to_toml()).unwrap(), model);
         let point = model.without_posterior();
         assert!(!point.has_rate_limit() && !point.has_posterior());
         assert!(!point.to_toml().contains("posterior"));
@@ -419,9 +415,9 @@ sinusoidal = [[20.0, 8.0, 10.0, 1.0]]
             .collect();
         let many = format!("uniform = [{}]", rows.join(", "));
         let text = TEXT.replace("uniform = [[0.02, 0.75], [0.1, 0.3]]", &many);
-        let model = parse(text).unwrap();
+        let model = parse(&text).unwrap();
         let written = model.to_toml();
-        assert_eq!(parse(written.clone()).unwrap(), model);
+        assert_eq!(parse(&written).unwrap(), model);
         assert!(written.lines().all(|line| line.len() <= 100), "{written}");
         assert!(written.lines().count() < 140, "{written}");
         assert!(written.contains("    [3, 1.5],\n"), "{written}");
@@ -449,18 +445,18 @@ sinusoidal = [[20.0, 8.0, 10.0, 1.0]]
             ("weight = 0.3\n", "weight = 0.3\nlow = 0.1\n", "m.toml:8:7", "second_alpha"),
             ("weight = 0.3\n", "weight = -0.3\n", "m.toml:7:10", "a number in 0..=1"),
         ];
-        assert_refused(TEXT, |text| parse(text.to_owned()), &cases);
+        assert_refused(TEXT, parse, &cases);
     }
 
     #[test]
     fn a_posterior_needs_rows_and_a_population_to_stand_for() {
         let (head, _) = TEXT.split_once("[error_rate.posterior]").unwrap();
-        let message = parse(format!("{head}[error_rate.posterior]\n")).unwrap_err();
+        let message = parse(&format!("{head}[error_rate.posterior]\n")).unwrap_err();
         assert!(message.contains("no rows") && message.contains("m.toml:17"), "{message}");
         let (first, rest) = TEXT.split_once("family = \"beta_mixture\"").unwrap();
         let rest = rest.split_once("[rate_limit]").unwrap().1;
         let values = "family = \"fixed\"\nvalues = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]\n";
-        let message = parse(format!("{first}{values}[rate_limit]{rest}")).unwrap_err();
+        let message = parse(&format!("{first}{values}[rate_limit]{rest}")).unwrap_err();
         assert!(message.contains("error_rate.posterior: does not belong"), "{message}");
     }
 }
