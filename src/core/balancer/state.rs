@@ -73,8 +73,11 @@ impl Balancer {
         match event {
             Event::Arrived(request) => {
                 self.ledger.arrived += 1;
-                self.waiting.push_back(request);
-                self.admit(now, effects);
+                if self.has_room() {
+                    self.serve(now, request, effects);
+                } else {
+                    self.waiting.push_back(request);
+                }
                 self.review_waits(now, effects);
             }
             Event::Finished(attempt, outcome) => self.finish(now, attempt, outcome, effects),
@@ -107,16 +110,28 @@ impl Balancer {
         self.ledger
     }
 
+    /// Whether one more request can be served; none waits then.
+    #[inline]
+    fn has_room(&self) -> bool {
+        self.in_service.len() < self.rules.max_requests_in_service
+    }
+
     /// Takes waiting requests into service while there is room.
+    #[inline]
     fn admit(&mut self, now: Timestamp, effects: &mut impl Effects) {
-        while self.in_service.len() < self.rules.max_requests_in_service {
+        while !self.waiting.is_empty() && self.has_room() {
             let Some(request) = self.waiting.pop_front() else { return };
-            let request = PendingRequest::new(request, self.rules.free_attempts);
-            // The state is overwritten by `proceed` before anybody reads it.
-            let state = State::WaitingUntil(now);
-            self.in_service.push(InService { request, since: now, state });
-            self.proceed(now, self.in_service.len() - 1, effects);
+            self.serve(now, request, effects);
         }
+    }
+
+    /// Takes a request into service.
+    fn serve(&mut self, now: Timestamp, request: Request, effects: &mut impl Effects) {
+        let request = PendingRequest::new(request, self.rules.free_attempts);
+        // The state is overwritten by `proceed` before anybody reads it.
+        let state = State::WaitingUntil(now);
+        self.in_service.push(InService { request, since: now, state });
+        self.proceed(now, self.in_service.len() - 1, effects);
     }
 
     /// An attempt ended.
@@ -211,10 +226,14 @@ impl Balancer {
     }
 
     fn answer(&mut self, now: Timestamp, slot: usize, ok: bool, effects: &mut impl Effects) {
-        let InService { request, .. } = self.in_service.remove(slot);
+        let PendingRequest { id, arrived_at, attempts, .. } = self.in_service[slot].request;
+        if slot + 1 == self.in_service.len() {
+            self.in_service.truncate(slot);
+        } else {
+            self.in_service.remove(slot);
+        }
         self.ledger.record_answer(ok);
-        let latency = now.since(request.arrived_at);
-        effects.answer(request.id, Answer { ok, attempts: request.attempts, latency });
+        effects.answer(id, Answer { ok, attempts, latency: now.since(arrived_at) });
     }
 }
 

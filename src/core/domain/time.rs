@@ -28,7 +28,7 @@ impl Timestamp {
     /// A moment `seconds` after the start, to the nearest nanosecond; negative or NaN becomes 0.
     #[inline]
     pub fn from_secs_f64(seconds: f64) -> Self {
-        Self(libm::round(seconds * 1e9) as u64)
+        Self(nearest(seconds * 1e9))
     }
 
     /// Nanoseconds since the start.
@@ -63,7 +63,7 @@ impl Span {
     /// A length of `ms` milliseconds, to the nearest nanosecond; negative or NaN becomes 0.
     #[inline]
     pub fn from_millis_f64(ms: f64) -> Self {
-        Self(libm::round(ms * 1e6) as u64)
+        Self(nearest(ms * 1e6))
     }
 
     /// Length in nanoseconds.
@@ -83,6 +83,13 @@ impl Span {
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 * 1e-9
     }
+}
+
+/// The nearest whole number, halves up; of a negative number or NaN 0.
+#[inline]
+fn nearest(x: f64) -> u64 {
+    let whole = x as u64;
+    whole.saturating_add(u64::from(x - whole as f64 >= 0.5))
 }
 
 impl Add<Span> for Timestamp {

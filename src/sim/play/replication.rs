@@ -20,7 +20,7 @@ pub struct Replication<'s> {
     scenario: &'s Scenario,
     instance: Instance,
     luck: LuckTape,
-    arrivals: Arrivals,
+    arrivals: Vec<Timestamp>,
     /// Attempts accepted in the run being played, per server.
     accepted: Vec<usize>,
     /// What every attempt takes beyond its luck; none adds nothing and draws nothing.
@@ -80,7 +80,8 @@ impl<'s> Replication<'s> {
             scenario.requests,
             streams,
             replication,
-        );
+        )
+        .collect();
         let accepted = vec![0; instance.servers()];
         Self { scenario, instance, luck, arrivals, accepted, measured: None }
     }
@@ -120,9 +121,10 @@ impl<'s> Replication<'s> {
         let mut balancer =
             Balancer::new(strategy, rules, requests_per_second, self.instance.servers());
         self.accepted.fill(0);
-        let mut arrivals = self.arrivals.clone();
+        let mut arrivals = (0..)
+            .zip(&self.arrivals)
+            .map(|(id, at)| Request { id: RequestId(id), arrived_at: *at });
         let mut next_arrival = arrivals.next();
-        let mut arrived = 0;
         let mut events: u32 = 0;
         let mut driver = Driver {
             now: Timestamp::ZERO,
@@ -138,11 +140,9 @@ impl<'s> Replication<'s> {
             // Events of the same instant: outcome, timer, arrival.
             let event = match (driver.queue.next_at(), next_arrival) {
                 (None, None) => break,
-                (pending, Some(at)) if pending.is_none_or(|p| at < p) => {
-                    let request = Request { id: RequestId(arrived), arrived_at: at };
-                    arrived += 1;
+                (pending, Some(request)) if pending.is_none_or(|p| request.arrived_at < p) => {
                     next_arrival = arrivals.next();
-                    driver.now = at;
+                    driver.now = request.arrived_at;
                     Event::Arrived(request)
                 }
                 _ => {

@@ -47,6 +47,12 @@ impl Instance {
     pub fn servers(&self) -> usize {
         self.error_rates.len()
     }
+
+    /// The limiters, or an empty list where no server has one.
+    pub(crate) fn limiters_if_any(&self) -> Vec<Limiter> {
+        let any = self.limiters.iter().any(|limiter| *limiter != Limiter::None);
+        if any { self.limiters.clone() } else { Vec::new() }
+    }
 }
 
 impl Model {

@@ -55,7 +55,7 @@ impl Oracle {
         Self {
             by_rate,
             error_rates: rates.clone(),
-            limiters: instance.limiters.clone(),
+            limiters: instance.limiters_if_any(),
             outages: Outages::new(&conditions.outages),
             slots: if conditions.has_capacity() { slots() } else { Vec::new() },
         }
@@ -63,10 +63,11 @@ impl Oracle {
 
     /// The first time from `now` on at which a server would accept and is not dark.
     fn accepts_at(&self, server: ServerId, now: Timestamp) -> Timestamp {
-        let mut at = self.limiters[server.index()].next_accept(now);
+        let accepts = |at| self.limiters.get(server.index()).map_or(at, |of| of.next_accept(at));
+        let mut at = accepts(now);
         // Every step leaves an outage behind.
         while let Some(dark) = self.outages.at(server, at) {
-            at = self.limiters[server.index()].next_accept(dark.until);
+            at = accepts(dark.until);
         }
         at
     }
@@ -105,7 +106,9 @@ impl Strategy for Oracle {
     }
 
     fn on_sent(&mut self, now: Timestamp, attempt: &Attempt) {
-        self.limiters[attempt.server.index()].accept(now);
+        if let Some(limiter) = self.limiters.get_mut(attempt.server.index()) {
+            limiter.accept(now);
+        }
         self.change_in_flight(attempt.server, 1.0);
     }
 

@@ -15,6 +15,7 @@ use flakelab_core::domain::{Outcome, ServerId, Span, Timestamp};
 /// All servers of one run, with their state. Times must not decrease from call to call.
 #[derive(Debug, Clone)]
 pub struct Stations {
+    /// None at all where no server has one.
     limiters: Vec<Limiter>,
     /// How long a rate-limited attempt takes.
     refusal: Span,
@@ -56,7 +57,7 @@ impl Stations {
             })
         };
         Self {
-            limiters: instance.limiters.clone(),
+            limiters: instance.limiters_if_any(),
             refusal,
             conditions: (!conditions.is_none()).then(conditioned),
         }
@@ -67,7 +68,9 @@ impl Stations {
     /// asked for only if this is one.
     #[inline]
     pub fn meet(&mut self, server: ServerId, now: Timestamp, luck: impl FnOnce() -> Luck) -> Luck {
-        if !self.limiters[server.index()].accept(now) {
+        if let Some(limiter) = self.limiters.get_mut(server.index())
+            && !limiter.accept(now)
+        {
             return Luck { outcome: Outcome::RateLimited, latency: self.refusal };
         }
         match &mut self.conditions {
