@@ -85,12 +85,17 @@ pub(crate) fn run(arguments: &SweepArguments, output: &OutputArguments) -> anyho
             eprintln!("{text}");
         }
     };
+    let mut since = Instant::now();
+    let mut lap = |what: &str| {
+        say(&format!("{what} in {:.2} s", since.elapsed().as_secs_f64()));
+        since = Instant::now();
+    };
     let plan = plan(arguments, &say)?;
     let hash = plan.hash();
     say(&format!("spec {hash}"));
+    lap("planned");
     let (pool, interrupt) = (pool(arguments.results.threads)?, flag()?);
     let mut place = ResultsPlace::open(&arguments.results, &plan.folder(), &hash)?;
-    let started = Instant::now();
     let mut sink = ParquetSink::create(&place.path().join(report::ROWS_FILE), &plan)?;
     let total = plan.replications * plan.scenarios.len() as u64;
     let bar = Bar::new(total, "replications", output.quiet);
@@ -102,11 +107,13 @@ pub(crate) fn run(arguments: &SweepArguments, output: &OutputArguments) -> anyho
     });
     let swept = swept.map_err(|e| anyhow!(e))?;
     drop(bar);
-    say(&format!("swept in {:.2} s", started.elapsed().as_secs_f64()));
+    lap("swept");
     let done = swept.finished();
     if place.takes(swept.interrupted, done) {
         let files = report::sweep_files(&plan, &swept, arguments.results.png)?;
+        lap("report and charts drawn");
         place.replace(&files, || Ok(sink.finish()?))?;
+        lap("files written");
     }
     if done > 0 {
         print(&shown(arguments, &plan, &swept.summary, &place, output)?)?;
