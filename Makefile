@@ -5,7 +5,7 @@ VENV := notebooks/.venv
 # Without times, so that equal results give equal notebooks.
 NOTEBOOK := cd notebooks && .venv/bin/jupyter nbconvert --to notebook --execute --ExecutePreprocessor.record_timing=False
 
-.PHONY: help check test test-checked sweep live live-calibration fit validate anchors calibration bench reference catalogue notebooks clean
+.PHONY: help check test test-checked sweep live live-calibration fit validate anchors calibration law bench reference catalogue notebooks clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ calibration:  ## does the fit hold what it promises? minutes; writes results/cal
 
 anchors:  ## 20,000 replications against an independent implementation and exact values
 	cargo test --test suite -- --ignored --nocapture anchors
+
+law:  ## ten million Thompson decisions for each of several beliefs against their exact chances
+	cargo test -p flakelab-core --lib -- --ignored --nocapture ten_million
 
 bench:  ## nanoseconds per attempt, replications per second, ratio to a naive loop
 	cargo bench -p flakelab-sim

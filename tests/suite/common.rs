@@ -7,11 +7,13 @@ use flakelab_core::balancer::{Answer, Ledger};
 use flakelab_core::domain::{
     Attempt, Fleet, Outcome, PendingRequest, RequestId, ServerId, Span, Streams, Timestamp,
 };
-use flakelab_core::stats::Moments;
+use flakelab_core::stats::{Moments, inv_inc_beta, sample};
 use flakelab_core::strategy::{Decision, FIVE, ServerEstimate, Strategy, StrategySpec};
 use flakelab_sim::experiment::{Contender, Plan, Player, Row, ScenarioSummary, Summary, sweep};
 use flakelab_sim::play::{Record, Replication};
 use flakelab_sim::world::{ErrorFamily, LatencyFamily, LogNormal, Model, RateLimit, Scenario};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
 
 /// The standard normal quantile of two-sided 99.9 % intervals: a false-alarm rate of 1e-3 each.
 pub const Z_999: f64 = 3.290_527;
@@ -58,6 +60,21 @@ pub fn drawn_and_limited() -> Model {
 /// The game's defaults over a horizon of `requests`.
 pub fn scenario(model: Model, requests: u64) -> Scenario {
     Scenario { requests, ..Scenario::new(model) }
+}
+
+/// A draw from Beta(s+1, f+1) for each of the beliefs (s, f), as Thompson sampling takes them from
+/// the stream: after a word that only decides what these leave open, 32 bits a quantile, up to 127
+/// attempts, and gamma variables beyond.
+pub fn thompson_draws(rng: &mut ChaCha8Rng, beliefs: &[(f64, f64)]) -> Vec<f64> {
+    rng.next_u64();
+    let draw = |(s, f): &(f64, f64)| {
+        if s + f > 127.0 {
+            return sample::beta(rng, s + 1.0, f + 1.0);
+        }
+        let tail = (f64::from(rng.next_u32()) + 0.5) / 4_294_967_296.0;
+        1.0 - inv_inc_beta(f + 1.0, s + 1.0, tail)
+    };
+    beliefs.iter().map(draw).collect()
 }
 
 /// V1 to V5 with default parameters.

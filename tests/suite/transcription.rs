@@ -14,7 +14,7 @@ use flakelab_core::stats::sample;
 use flakelab_core::strategy::{Decision, StrategySpec};
 use rand_chacha::ChaCha8Rng;
 
-use crate::common::{five, flipped};
+use crate::common::{five, flipped, thompson_draws};
 
 const ATTEMPTS: u64 = 10_000;
 const SEEDS: u64 = 20;
@@ -99,7 +99,13 @@ impl Literal {
         self.highest(servers, &indices)
     }
 
-    fn thompson(&mut self, servers: &[usize], scale: impl Fn(f64, f64) -> (f64, f64)) -> usize {
+    fn thompson(&mut self, servers: &[usize]) -> usize {
+        let beliefs: Vec<_> = servers.iter().map(|i| (self.s(*i), self.f(*i))).collect();
+        let draws = thompson_draws(&mut self.rng, &beliefs);
+        self.highest(servers, &draws)
+    }
+
+    fn scaled(&mut self, servers: &[usize], scale: impl Fn(f64, f64) -> (f64, f64)) -> usize {
         let mut draws = Vec::new();
         for i in servers {
             let (a, b) = scale(self.s(*i) + 1.0, self.f(*i) + 1.0);
@@ -140,12 +146,12 @@ impl Literal {
             1 => self.best_of(&allowed),
             2 => self.upper_bound(&allowed, if other { ucb_free } else { ucb1 }),
             3 => self.upper_bound(&allowed, if other { ucb1 } else { ucb_free }),
-            4 => self.thompson(&allowed, |a, b| (a, b)),
+            4 => self.thompson(&allowed),
             5 => {
                 let k = 4.0 * 0.5_f64.powi(attempt as i32);
                 let least_total = if self.bug == Bug::TotalAboveThree { 3.0 } else { 2.0 };
                 let floor = if self.bug == Bug::NotRaised { 0.0 } else { 1.0 };
-                self.thompson(&allowed, |a, b| {
+                self.scaled(&allowed, |a, b| {
                     let total = a + b;
                     if k != 1.0 && total > least_total {
                         let factor = f64::max(2.0, total / k) / total;

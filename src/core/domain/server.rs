@@ -61,6 +61,18 @@ impl ServerSet {
         }
     }
 
+    /// The servers in the set, in order.
+    #[inline]
+    pub fn iter(&self) -> impl Iterator<Item = ServerId> {
+        let mut bits = self.bits;
+        let first = std::iter::from_fn(move || {
+            let server = (bits != 0).then(|| ServerId(bits.trailing_zeros() as u16))?;
+            bits &= bits - 1;
+            Some(server)
+        });
+        first.chain(self.others.iter().copied())
+    }
+
     /// How many servers are in the set.
     #[inline]
     pub fn len(&self) -> usize {

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`special`] | incomplete beta and gamma functions, normal and Student distributions |
 //! | [`sample`] | samplers on any generator: most with a fixed number of words, some faster |
+//! | [`mod@largest_draw`] | which of several Beta draws is the largest, seldom by drawing them |
 //! | [`moments`] | mean and variance in one pass, intervals, quantiles |
 //! | [`comparison`] | paired comparison of several strategies with the best |
 //! | [`bootstrap`] | the chance that a strategy is the best; spread between groups and within them |
@@ -20,6 +21,7 @@ pub mod bootstrap;
 pub mod calibration;
 pub mod comparison;
 pub mod goodness;
+pub mod largest_draw;
 pub mod moments;
 pub mod sample;
 pub mod special;
@@ -32,6 +34,7 @@ pub use self::comparison::{AgainstBest, PairedComparison, Separation};
 pub use self::goodness::{
     ChiSquare, chi_square_homogeneity, holm, ks_p_value, ks_statistic, randomised_pit,
 };
+pub use self::largest_draw::{Belief, largest_draw, largest_of};
 pub use self::moments::{Interval, Moments, nearest_rank, quantile};
 pub use self::sample::{
     beta, binomial, exponential, index_below, standard_normal, uniform_open, uniform01,

@@ -303,6 +303,11 @@ pub fn inc_beta(a: f64, b: f64, x: f64) -> f64 {
     if valid(a, b) && (0.0..=1.0).contains(&x) { lower(a, b, x, 1.0 - x) } else { f64::NAN }
 }
 
+/// The chance that a Beta(a, b) variable exceeds `x`, for finite a, b > 0 and x in \[0, 1\].
+pub(crate) fn beta_upper_tail(a: f64, b: f64, x: f64) -> f64 {
+    lower(b, a, 1.0 - x, x)
+}
+
 /// The x at which `I_x(a, b) = p`: the p-quantile of a Beta(a, b) variable.
 ///
 /// For finite a, b > 0 and p in \[0, 1\]; NaN elsewhere. Accurate to about 1e-13 of the quantile

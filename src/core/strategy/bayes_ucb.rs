@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::domain::{PendingRequest, ServerId};
 use crate::stats::{inc_beta, inv_inc_beta};
 use crate::strategy::declared::{Range, declared};
-use crate::strategy::tallied::{Rule, Tallied, Tallies};
+use crate::strategy::tallied::{NOBODY, Rule, Tallied, Tallies};
 
 declared! {
     name: "bayes-ucb", group: Literature,
@@ -33,19 +33,15 @@ impl Rule for BayesUcbSpec {
         let tail = (self.quantile_factor / (tallies.total() + 1) as f64).min(1.0);
         // The lower quantile of the failure rate: 1 - index, which keeps its digits when the index
         // is close to 1.
-        let (mut best, mut lowest) = (ServerId(0), f64::INFINITY);
-        for server in ServerId::all(tallies.servers()) {
-            let (s, f) = tallies.counts(server);
+        tallies.first_max_above(&NOBODY, |class, highest| {
+            let (s, f) = tallies.counts(class);
             let (a, b) = (f + 1.0, s + 1.0);
-            if lowest <= 1.0 && inc_beta(a, b, lowest) <= tail {
-                continue;
+            let lowest = -highest;
+            if lowest <= 1.0 && inc_beta(a, b, lowest) < tail {
+                return f64::NEG_INFINITY;
             }
-            let quantile = inv_inc_beta(a, b, tail);
-            if quantile < lowest {
-                (best, lowest) = (server, quantile);
-            }
-        }
-        best
+            -inv_inc_beta(a, b, tail)
+        })
     }
 }
 

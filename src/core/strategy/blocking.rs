@@ -15,7 +15,7 @@
 use rand_chacha::ChaCha8Rng;
 
 use crate::domain::{Attempt, Outcome, PendingRequest, ServerId, Span, Timestamp};
-use crate::stats::sample;
+use crate::stats::{Belief, largest_draw};
 use crate::strategy::declared::{Range, declared};
 use crate::strategy::tallied::{Tallies, first_max_where};
 use crate::strategy::{Decision, ServerEstimate, Strategy};
@@ -61,9 +61,9 @@ impl Blocking {
 impl Strategy for Blocking {
     fn decide(&mut self, now: Timestamp, request: &PendingRequest) -> Decision {
         let Self { spec, blocks, tallies, rng, .. } = self;
-        Decision::Send(
-            blocks.thompson(now, request, spec.exclude_tried, rng, |server| tallies.counts(server)),
-        )
+        Decision::Send(blocks.thompson(now, request, spec.exclude_tried, rng, |server| {
+            tallies.counts(tallies.class(server))
+        }))
     }
 
     fn on_outcome(&mut self, now: Timestamp, attempt: &Attempt, outcome: Outcome) {
@@ -135,14 +135,18 @@ impl Closures {
             let best = first_max_where(servers, is_open, |server| success_rate(counts(server)));
             return best.unwrap_or_else(|| self.first_to_open());
         }
-        let mut draw = |server| {
-            let (successes, failures) = counts(server);
-            sample::beta(rng, successes + 1.0, failures + 1.0)
-        };
         let new = |server| is_open(server) && !(exclude_tried && request.tried.contains(server));
-        first_max_where(servers, new, &mut draw)
-            .or_else(|| first_max_where(servers, is_open, &mut draw))
-            .unwrap_or_else(|| self.first_to_open())
+        let any_new = ServerId::all(servers).any(new);
+        let is_candidate =
+            |server: &ServerId| if any_new { new(*server) } else { is_open(*server) };
+        let mut candidates = ServerId::all(servers).filter(is_candidate).peekable();
+        if candidates.peek().is_none() {
+            return self.first_to_open();
+        }
+        let counts = |server: usize| counts(ServerId(server as u16));
+        let belief = |server| Belief::new(counts(server).0, counts(server).1);
+        let candidates = candidates.map(|server| (server.index(), 1));
+        ServerId(largest_draw(rng, candidates, belief, counts).unwrap_or(0) as u16)
     }
 }
 

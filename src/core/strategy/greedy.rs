@@ -11,9 +11,9 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::domain::{PendingRequest, ServerId, ServerSet};
+use crate::domain::{PendingRequest, ServerId};
 use crate::strategy::declared::{Range, declared};
-use crate::strategy::tallied::{Rule, Tallied, Tallies, first_max_by};
+use crate::strategy::tallied::{NOBODY, Rule, Tallied, Tallies};
 
 declared! {
     name: "greedy", group: Literature,
@@ -29,13 +29,13 @@ declared! {
 
 impl Rule for GreedySpec {
     fn choose(&self, tallies: &Tallies, _: &PendingRequest, _: &mut ChaCha8Rng) -> ServerId {
-        first_max_by(tallies.servers(), &ServerSet::EMPTY, |s| self.success_rate(tallies, s))
+        tallies.first_max(&NOBODY, |class| self.success_rate(tallies, class))
     }
 
     /// The posterior mean.
-    fn success_rate(&self, tallies: &Tallies, server: ServerId) -> f64 {
+    fn success_rate(&self, tallies: &Tallies, class: usize) -> f64 {
         let (a, b) = (self.prior_successes, self.prior_failures);
-        (tallies.counts(server).0 + a) / (tallies.attempts()[server.index()] + (a + b))
+        (tallies.counts(class).0 + a) / (tallies.attempts()[class] + (a + b))
     }
 }
 

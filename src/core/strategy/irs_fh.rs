@@ -33,7 +33,7 @@ impl Rule for IrsFhSpec {
     fn choose(&self, tallies: &Tallies, _: &PendingRequest, rng: &mut ChaCha8Rng) -> ServerId {
         let further = self.horizon.saturating_sub(tallies.total() + 1);
         first_max_by(tallies.servers(), &ServerSet::EMPTY, |server| {
-            let (s, f) = tallies.counts(server);
+            let (s, f) = tallies.counts(tallies.class(server));
             let (a, b) = (s + 1.0, f + 1.0);
             if further == 0 {
                 return a / (a + b);

@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::domain::{PendingRequest, ServerId};
 use crate::strategy::declared::{Range, declared};
-use crate::strategy::tallied::{Rule, Tallied, Tallies};
+use crate::strategy::tallied::{NOBODY, Rule, Tallied, Tallies};
 
 declared! {
     name: "kl-ucb", group: Literature,
@@ -37,23 +37,20 @@ impl KlUcbSpec {
 impl Rule for KlUcbSpec {
     fn choose(&self, tallies: &Tallies, _: &PendingRequest, _: &mut ChaCha8Rng) -> ServerId {
         let (attempts, rates) = (tallies.attempts(), tallies.success_rates());
-        if !tallies.all_tried() {
-            let untried = attempts.iter().position(|n| *n == 0.0);
-            return ServerId(untried.unwrap_or(0) as u16);
-        }
         let level = self.level(tallies.total());
-        let (mut best, mut highest) = (ServerId(0), f64::NEG_INFINITY);
-        for (server, (n, rate)) in ServerId::all(attempts.len()).zip(attempts.iter().zip(rates)) {
+        tallies.first_max_above(&NOBODY, |class, highest| {
+            let (n, rate) = (attempts[class], rates[class]);
+            if n == 0.0 {
+                return f64::INFINITY;
+            }
             // The index exceeds the highest so far exactly if that one is still plausible here,
             // which takes one entropy to know; solving for the index takes several.
-            if *rate > highest || n * bernoulli_kl(*rate, highest) < level {
-                let index = kl_upper_bound(*rate, level / n);
-                if index > highest {
-                    (best, highest) = (server, index);
-                }
+            if rate > highest || (highest <= 1.0 && n * bernoulli_kl(rate, highest) <= level) {
+                kl_upper_bound(rate, level / n)
+            } else {
+                f64::NEG_INFINITY
             }
-        }
-        best
+        })
     }
 }
 

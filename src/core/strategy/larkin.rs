@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::domain::{PendingRequest, ServerId};
 use crate::strategy::declared::{Range, declared};
-use crate::strategy::tallied::{Rule, Tallied, Tallies, candidates, first_max_by};
+use crate::strategy::tallied::{Rule, Tallied, Tallies, candidates};
 
 declared! {
     name: "larkin", alias: "v1", group: Five,
@@ -34,13 +34,15 @@ impl Rule for LarkinSpec {
         }
         let excluded = candidates(tallies.servers(), self.exclude_tried, request);
         if request.id.0 < self.discover_limit {
-            first_max_by(tallies.servers(), excluded, |server| {
-                let (s, f) = tallies.counts(server);
+            tallies.first_max(excluded, |class| {
+                let (s, f) = tallies.counts(class);
                 beta_variance(s + 1.0, f + 1.0)
             })
+        } else if excluded.is_empty() {
+            tallies.best()
         } else {
             let rates = tallies.success_rates();
-            first_max_by(tallies.servers(), excluded, |server| rates[server.index()])
+            tallies.first_max(excluded, |class| rates[class])
         }
     }
 }

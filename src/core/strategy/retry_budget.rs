@@ -23,10 +23,9 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::domain::{Attempt, Outcome, PendingRequest, ServerSet, Span, Timestamp};
-use crate::stats::sample;
+use crate::domain::{Attempt, Outcome, PendingRequest, Span, Timestamp};
 use crate::strategy::declared::{Range, declared};
-use crate::strategy::tallied::{Tallies, first_max_by};
+use crate::strategy::tallied::{NOBODY, Tallies};
 use crate::strategy::{Decision, ServerEstimate, Strategy};
 
 /// Sums of tenths must not withhold a token that is there.
@@ -100,10 +99,7 @@ impl Strategy for RetryBudget {
             return Decision::WaitUntil(until);
         }
         let Self { tallies, rng, .. } = self;
-        Decision::Send(first_max_by(tallies.servers(), &ServerSet::EMPTY, |server| {
-            let (s, f) = tallies.counts(server);
-            sample::beta(rng, s + 1.0, f + 1.0)
-        }))
+        Decision::Send(tallies.largest_draw(&NOBODY, rng))
     }
 
     fn on_sent(&mut self, now: Timestamp, attempt: &Attempt) {

@@ -11,9 +11,8 @@
 use rand_chacha::ChaCha8Rng;
 
 use crate::domain::{PendingRequest, ServerId};
-use crate::stats::sample;
 use crate::strategy::declared::{Range, declared};
-use crate::strategy::tallied::{Rule, Tallied, Tallies, candidates, first_max_by};
+use crate::strategy::tallied::{Rule, Tallied, Tallies, candidates};
 
 declared! {
     name: "thompson", alias: "v4", group: Five,
@@ -41,9 +40,13 @@ impl Rule for ThompsonSpec {
             return tallies.best();
         }
         let excluded = candidates(tallies.servers(), self.exclude_tried, request);
-        first_max_by(tallies.servers(), excluded, |server| {
-            let (s, f) = tallies.counts(server);
-            sample::beta(rng, s + self.prior_successes, f + self.prior_failures)
+        let (a, b) = (self.prior_successes, self.prior_failures);
+        if (a, b) == (1.0, 1.0) {
+            return tallies.largest_draw(excluded, rng);
+        }
+        tallies.largest_beta(excluded, rng, |class| {
+            let (s, f) = tallies.counts(class);
+            (s + a, f + b)
         })
     }
 }

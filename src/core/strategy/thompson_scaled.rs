@@ -10,9 +10,8 @@
 use rand_chacha::ChaCha8Rng;
 
 use crate::domain::{PendingRequest, ServerId};
-use crate::stats::sample;
 use crate::strategy::declared::{Range, declared};
-use crate::strategy::tallied::{Rule, Tallied, Tallies, candidates, first_max_by};
+use crate::strategy::tallied::{Rule, Tallied, Tallies, candidates};
 
 declared! {
     name: "thompson-scaled", alias: "v5", group: Five,
@@ -41,10 +40,9 @@ impl Rule for ThompsonScaledSpec {
         }
         let scale = self.initial_scale * libm::pow(self.decay, f64::from(request.attempts));
         let excluded = candidates(tallies.servers(), self.exclude_tried, request);
-        first_max_by(tallies.servers(), excluded, |server| {
-            let (s, f) = tallies.counts(server);
-            let (a, b) = scaled(s + 1.0, f + 1.0, scale);
-            sample::beta(rng, a, b)
+        tallies.largest_beta(excluded, rng, |class| {
+            let (s, f) = tallies.counts(class);
+            scaled(s + 1.0, f + 1.0, scale)
         })
     }
 }
@@ -56,7 +54,7 @@ fn scaled(a: f64, b: f64, k: f64) -> (f64, f64) {
     if k == 1.0 || total <= 2.0 {
         return (a, b);
     }
-    let factor = (total / k).max(2.0) / total;
+    let factor = if total > 2.0 * k { 1.0 / k } else { 2.0 / total };
     ((a * factor).max(1.0), (b * factor).max(1.0))
 }
 

@@ -21,6 +21,8 @@ use flakelab_core::stats::sample;
 use flakelab_core::strategy::{Decision, StrategySpec};
 use rand_chacha::ChaCha8Rng;
 
+use crate::common::thompson_draws;
+
 /// Decisions compared in one world.
 const DECISIONS: u64 = 1_000;
 const SEEDS: u64 = 12;
@@ -92,6 +94,13 @@ fn highest(servers: &[usize], mut value: impl FnMut(usize) -> f64) -> usize {
         }
     }
     servers[chosen]
+}
+
+/// The server with the largest draw, as Thompson sampling takes them from the stream.
+fn drawn(rng: &mut ChaCha8Rng, servers: &[usize], counts: impl Fn(usize) -> (f64, f64)) -> usize {
+    let beliefs: Vec<(f64, f64)> = servers.iter().map(|i| counts(*i)).collect();
+    let mut draws = thompson_draws(rng, &beliefs).into_iter();
+    highest(servers, |_| draws.next().expect("one a server"))
 }
 
 /// The same decision; times may differ by a microsecond, which is how sums of floats differ.

@@ -1,10 +1,9 @@
 //! The rate-limit-aware strategies: masks, windows, blocks.
 
 use flakelab_core::domain::{Outcome, Timestamp};
-use flakelab_core::stats::sample;
 use flakelab_core::strategy::Decision;
 
-use super::{History, Question, agrees, highest, notices, send, spec};
+use super::{History, Question, agrees, drawn, highest, notices, send, spec};
 
 /// Ways in which a strategy could be wrong.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -102,10 +101,7 @@ fn decide(
     if candidates.is_empty() {
         candidates = open;
     }
-    send(highest(&candidates, |i| {
-        let (s, f) = counts(history, i, window, bug);
-        sample::beta(question.rng, s + 1.0, f + 1.0)
-    }))
+    send(drawn(question.rng, &candidates, |i| counts(history, i, window, bug)))
 }
 
 const NO_WINDOW: usize = usize::MAX - 1;

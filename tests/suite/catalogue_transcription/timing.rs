@@ -4,7 +4,7 @@ use flakelab_core::domain::{Outcome, Span, Timestamp};
 use flakelab_core::stats::sample;
 use flakelab_core::strategy::Decision;
 
-use super::{Event, History, Question, agrees, highest, notices, send, spec};
+use super::{Event, History, Question, agrees, drawn, highest, notices, send, spec};
 
 /// Ways in which p2c-peak-ewma could be wrong.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -135,10 +135,8 @@ fn retry_budget(q: &mut Question, bug: BudgetBug) -> Decision {
             next.min(old)
         });
     }
-    send(highest(&q.everyone(), |i| {
-        let (s, f) = q.history.counts(i);
-        sample::beta(q.rng, s + 1.0, f + 1.0)
-    }))
+    let everyone = q.everyone();
+    send(drawn(q.rng, &everyone, |i| q.history.counts(i)))
 }
 
 #[test]
