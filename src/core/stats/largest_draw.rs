@@ -545,17 +545,17 @@ mod tests {
     /// `swap` plants a bug.
     fn p_value(counts: &[(f64, f64)], copies: usize, draws: u64, swap: bool) -> f64 {
         let shape = |i: usize| (counts[i].0 + 1.0, counts[i].1 + 1.0);
-        // The chance that i wins is the integral of its density times the distribution functions of
-        // the others, here over the quantiles of i: a mean over 4,000 middles of equal chances.
+        // The chance that i wins is the mean, over its largest draw, of the chance that the draws of
+        // all others are smaller: here over the middles of so many ranges of equal chances.
+        let ranges = 20_000;
         let chance = |i: usize| {
-            let (a, b) = shape(i);
             let at = |k: usize| {
-                let x = inv_inc_beta(a, b, (k as f64 + 0.5) / 4_000.0);
+                let tail = tail_of_largest(copies, 1.0 - (k as f64 + 0.5) / f64::from(ranges));
+                let x = 1.0 - inv_inc_beta(shape(i).1, shape(i).0, tail);
                 let below = |j: usize| inc_beta(shape(j).0, shape(j).1, x).powi(copies as i32);
                 (0..counts.len()).filter(|j| *j != i).map(below).product::<f64>()
-                    * inc_beta(a, b, x).powi(copies as i32 - 1)
             };
-            copies as f64 * (0..4_000).map(at).sum::<f64>() / 4_000.0
+            (0..ranges as usize).map(at).sum::<f64>() / f64::from(ranges)
         };
         let mut rng = ChaCha8Rng::seed_from_u64(17);
         let mut wins = vec![0_u64; counts.len()];
