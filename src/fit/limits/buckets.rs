@@ -21,7 +21,7 @@
 use std::f64::consts::TAU;
 
 use crate::limits::family::Cell;
-use crate::limits::lane::{Answer, Counts, LOG_SLIP_ODDS, Lane};
+use crate::limits::lane::{Answer, Asked, Counts, LOG_SLIP_ODDS, Lane};
 use crate::limits::prior::{LimitPrior, to_digits};
 use flakelab_core::stats::log_sum_exp;
 use flakelab_sim::world::RateLimit;
@@ -77,36 +77,71 @@ pub(crate) fn pauses_s(lane: &Lane) -> Vec<f64> {
     lane.asked.iter().zip(before).map(|(a, before)| (a.at_us - before) as f64 * 1e-6).collect()
 }
 
-/// What replaying one bucket comes to: the tokens refilled before each attempt are `refills` times
-/// `scale`. Gives up, with what it has, above `most_slips`.
+/// Buckets that are replayed abreast where nothing else says how many.
+const ABREAST: usize = 8;
+
+/// What replaying buckets comes to. `refill` gives the tokens that the k-th gets before an attempt,
+/// from what stands in `refills` for it. A bucket gives up, with what it has, above its
+/// `most_slips`.
+///
+/// A replay is one chain of additions, each waiting for the one before. Abreast the chains fill
+/// each other's waits, and what an answer means is looked up once for all of them.
 #[inline]
-pub(crate) fn replay(
+pub(crate) fn replay<const N: usize, R>(
     lane: &Lane,
-    refills: &[f64],
-    scale: f64,
-    burst: f64,
-    most_slips: i64,
-) -> Counts {
-    let mut counts = Counts::default();
-    let mut tokens = burst;
-    for (attempt, refill) in lane.asked.iter().zip(refills) {
-        tokens = (tokens + refill * scale).min(burst);
-        let free = tokens >= 1.0 - SLACK;
-        match attempt.answer {
-            Answer::Refused => counts.slips += i64::from(free),
-            Answer::Success => {
-                counts.slips += i64::from(!free);
-                tokens = (tokens - 1.0).max(0.0);
-            }
-            Answer::Failure if free || lane.marked => {
-                counts.slips += i64::from(!free);
-                tokens = (tokens - 1.0).max(0.0);
-            }
-            Answer::Failure => counts.taken += 1,
+    refills: &[R],
+    refill: impl Fn(&R, usize) -> f64,
+    bursts: &[f64; N],
+    most_slips: &[i64; N],
+) -> [Counts; N] {
+    // Counts are floats, as all else here, so that the processor handles several at once. Loops
+    // over k, since `array::map` is not always inlined.
+    let (mut most, mut taken, mut slips) = ([0.0; N], [0.0; N], [0.0; N]);
+    for k in 0..N {
+        most[k] = most_slips[k] as f64;
+    }
+    // What a bucket counts: 1, or 0 once it has given up.
+    let mut one = [1.0; N];
+    let mut tokens = *bursts;
+    for (attempt, refills) in lane.asked.iter().zip(refills) {
+        // `f64::min` and `max` cost more, to look for NaN.
+        for k in 0..N {
+            let filled = tokens[k] + refill(refills, k);
+            tokens[k] = if filled < bursts[k] { filled } else { bursts[k] };
         }
-        if counts.slips > most_slips {
+        let free = |tokens: f64| tokens >= 1.0 - SLACK;
+        let less_one = |tokens: f64| if tokens > 1.0 { tokens - 1.0 } else { 0.0 };
+        match attempt.answer {
+            Answer::Refused => {
+                for k in 0..N {
+                    slips[k] += if free(tokens[k]) { one[k] } else { 0.0 };
+                }
+            }
+            Answer::Failure if !lane.marked => {
+                for k in 0..N {
+                    taken[k] += if free(tokens[k]) { 0.0 } else { one[k] };
+                    tokens[k] = if free(tokens[k]) { less_one(tokens[k]) } else { tokens[k] };
+                }
+            }
+            Answer::Success | Answer::Failure => {
+                for k in 0..N {
+                    slips[k] += if free(tokens[k]) { 0.0 } else { one[k] };
+                    tokens[k] = less_one(tokens[k]);
+                }
+            }
+        }
+        let mut open = 0.0;
+        for k in 0..N {
+            one[k] = if slips[k] > most[k] { 0.0 } else { one[k] };
+            open += one[k];
+        }
+        if open == 0.0 {
             break;
         }
+    }
+    let mut counts = [Counts::default(); N];
+    for k in 0..N {
+        counts[k] = Counts { taken: taken[k] as i64, slips: slips[k] as i64 };
     }
     counts
 }
@@ -132,22 +167,20 @@ const MOST_INTERVALS: usize = 3_000;
 pub(crate) fn integrate(lanes: &[Lane], prior: &LimitPrior) -> Vec<Cell> {
     let marked = lanes.iter().all(|lane| lane.marked);
     if marked {
-        integrate_with(lanes, prior, &Marked)
+        integrate_with(lanes, prior, |_| Marked)
     } else {
-        integrate_with(lanes, prior, &Unmarked::new(lanes))
+        integrate_with(lanes, prior, |rates| Unmarked::new(lanes, rates, prior.most()))
     }
 }
 
 /// `ln` likelihood against that of no limit, of a bucket of one token, for these rates.
 pub(crate) fn curve(lanes: &[Lane], rates: &[f64]) -> Vec<f64> {
     let none: f64 = lanes.iter().map(Lane::log_likelihood_of_none).sum();
-    let at = |rate: &f64| -> f64 {
-        if lanes.iter().all(|lane| lane.marked) {
-            return Marked.at(lanes, *rate, 1).of_burst(0) - none;
-        }
-        Unmarked::new(lanes).at(lanes, *rate, 1)[0] - none
-    };
-    rates.iter().map(at).collect()
+    if lanes.iter().all(|lane| lane.marked) {
+        return rates.iter().map(|rate| misfits(lanes, *rate, 1).of_burst(0) - none).collect();
+    }
+    let law = Unmarked::new(lanes, rates, 1);
+    rates.iter().map(|rate| law.of(lanes, [*rate], [1.0])[0].0 - none).collect()
 }
 
 /// How likelihoods of all bursts are computed at a rate, and what two of them say of between.
@@ -192,29 +225,78 @@ impl Law for Marked {
 
 struct Unmarked {
     pauses_s: Vec<Vec<f64>>,
+    /// For each lane, for bursts 1, 2, ..: a rate from which on the bucket refuses nothing.
+    idle_from: Vec<Vec<f64>>,
 }
 
 impl Unmarked {
-    fn new(lanes: &[Lane]) -> Self {
-        Self { pauses_s: lanes.iter().map(pauses_s).collect() }
+    /// `rates` (rising) are those among which it is looked for where a lane refuses nothing. Most
+    /// buckets that matter refuse nothing in most lanes, and these need no replay: while a bucket
+    /// has refused nothing, one with a higher rate or a larger burst holds at least as many tokens,
+    /// also after rounding, which keeps order.
+    fn new(lanes: &[Lane], rates: &[f64], most: usize) -> Self {
+        let pauses_s: Vec<Vec<f64>> = lanes.iter().map(pauses_s).collect();
+        let of_lane = |(lane, pauses_s): (&Lane, &Vec<f64>)| {
+            let touches = |rate: &f64, burst: usize| {
+                let refill = |pause_s: &f64, _| pause_s * rate;
+                replay(lane, pauses_s, refill, &[burst as f64], &[0]) != [Counts::default()]
+            };
+            let mut idle_from = Vec::new();
+            for burst in 1..=most {
+                let place = rates.partition_point(|rate| touches(rate, burst));
+                idle_from.push(rates.get(place).copied().unwrap_or(f64::INFINITY));
+                if place == 0 {
+                    break;
+                }
+            }
+            idle_from
+        };
+        let idle_from = lanes.iter().zip(&pauses_s).map(of_lane).collect();
+        Self { pauses_s, idle_from }
     }
 
-    /// `ln` likelihood of one bucket, `-inf` if hopeless, and whether it refuses anything.
-    fn of(&self, lanes: &[Lane], per_second: f64, burst: usize) -> (f64, bool) {
-        let (mut value, mut touched) = (0.0, false);
+    /// Whether a bucket is known to refuse nothing in a lane.
+    fn is_idle(&self, lane: usize, per_second: f64, burst: f64) -> bool {
+        let of_lane = &self.idle_from[lane];
+        let place = (burst as usize).min(of_lane.len());
+        place > 0 && per_second >= of_lane[place - 1]
+    }
+
+    /// `ln` likelihoods of buckets, `-inf` if hopeless, and whether they refuse anything.
+    fn of<const N: usize>(
+        &self,
+        lanes: &[Lane],
+        per_second: [f64; N],
+        bursts: [f64; N],
+    ) -> [(f64, bool); N] {
+        let mut found = [(0.0, false); N];
         let mut gain: f64 = lanes.iter().map(|lane| lane.most_gain).sum();
-        for (lane, pauses_s) in lanes.iter().zip(&self.pauses_s) {
+        for (number, (lane, pauses_s)) in lanes.iter().zip(&self.pauses_s).enumerate() {
             // What the lanes so far came to and the others could come to pays for slips.
-            let most_slips = ((value + gain + HOPELESS) / -LOG_SLIP_ODDS) as i64;
-            let counts = replay(lane, pauses_s, per_second, burst as f64, most_slips);
-            if counts.slips > most_slips {
-                return (f64::NEG_INFINITY, true);
+            let mut most_slips = [0; N];
+            for (most, (value, _)) in most_slips.iter_mut().zip(&found) {
+                *most = ((value + gain + HOPELESS) / -LOG_SLIP_ODDS) as i64;
             }
-            touched |= counts != Counts::default();
-            value += lane.log_likelihood(counts);
+            let refill = |pause_s: &f64, k: usize| pause_s * per_second[k];
+            let counts = if (0..N).all(|k| self.is_idle(number, per_second[k], bursts[k])) {
+                [Counts::default(); N]
+            } else {
+                replay(lane, pauses_s, refill, &bursts, &most_slips)
+            };
+            for ((found, counts), most) in found.iter_mut().zip(counts).zip(most_slips) {
+                if counts.slips > most {
+                    *found = (f64::NEG_INFINITY, true);
+                } else {
+                    found.0 += lane.log_likelihood(counts);
+                    found.1 |= counts != Counts::default();
+                }
+            }
+            if found.iter().all(|(value, _)| *value == f64::NEG_INFINITY) {
+                break;
+            }
             gain -= lane.most_gain;
         }
-        (value, touched)
+        found
     }
 
     /// The `ln` rate of a peak near one whose value is given.
@@ -222,10 +304,10 @@ impl Unmarked {
         let [mut top, mut best] = from;
         let mut reach = step;
         for _ in 0..CLIMBS {
-            let middle = top;
-            for i in [-4.0, -3.0, -2.0, -1.0, 1.0, 2.0, 3.0, 4.0] {
-                let log_rate = middle + reach * i / 4.0;
-                let (value, _) = self.of(lanes, libm::exp(log_rate), burst);
+            let around = [-4.0, -3.0, -2.0, -1.0, 1.0, 2.0, 3.0, 4.0];
+            let log_rates = around.map(|i| top + reach * i / 4.0);
+            let found = self.of(lanes, log_rates.map(libm::exp), [burst as f64; 8]);
+            for (log_rate, (value, _)) in log_rates.into_iter().zip(found) {
                 if value > best {
                     (top, best) = (log_rate, value);
                 }
@@ -237,19 +319,21 @@ impl Unmarked {
 }
 
 impl Law for Unmarked {
+    /// Up to the first burst that refuses nothing: a larger one refuses nothing either.
     type At = Vec<f64>;
     /// Steps of 2 %. A replay whose rate is off by a share e meets a misfit after about sqrt(2 / e)
     /// tokens and is then in step again, so a peak is about that wide however long the trace is.
     const INTERVALS: usize = 480;
 
     fn at(&self, lanes: &[Lane], per_second: f64, most: usize) -> Vec<f64> {
-        let mut values = vec![0.0; most];
-        for (burst, value) in (1..=most).zip(&mut values) {
-            let touched;
-            (*value, touched) = self.of(lanes, per_second, burst);
-            if !touched {
-                // A larger burst refuses nothing either.
-                break;
+        let mut values = Vec::new();
+        while values.len() < most {
+            let bursts = std::array::from_fn(|k| (values.len() + k + 1) as f64);
+            for (value, touched) in self.of(lanes, [per_second; ABREAST], bursts) {
+                values.push(value);
+                if !touched || values.len() == most {
+                    return values;
+                }
             }
         }
         values
@@ -257,9 +341,9 @@ impl Law for Unmarked {
 
     fn peaks(&self, lanes: &[Lane], log_rates: &[f64], values: &[Vec<f64>]) -> Vec<f64> {
         let mut peaks = Vec::new();
-        let most = values.first().map_or(0, Vec::len);
+        let most = values.iter().map(Vec::len).max().unwrap_or(0);
         for burst in 1..=most {
-            let at = |i: usize| values[i][burst - 1];
+            let at = |i: usize| of_burst(&values[i], burst - 1);
             let last = log_rates.len() - 1;
             // Exactly 0 is a bucket that never refuses: no peak.
             let mut tops: Vec<usize> = (0..=last)
@@ -276,94 +360,141 @@ impl Law for Unmarked {
     }
 
     fn between(&self, low: &Vec<f64>, high: &Vec<f64>, i: usize) -> [f64; 2] {
-        [low[i].min(high[i]), low[i].max(high[i])]
+        let [low, high] = [low, high].map(|end| of_burst(end, i));
+        [low.min(high), low.max(high)]
     }
 }
 
-/// Ends of intervals in rising order: `ln` of a rate, and what the law says there.
-type Ends<L> = [(f64, <L as Law>::At)];
+/// What refuses nothing is as likely as no limit.
+fn of_burst(values: &[f64], i: usize) -> f64 {
+    values.get(i).copied().unwrap_or(0.0)
+}
 
-fn integrate_with<L: Law>(lanes: &[Lane], prior: &LimitPrior, law: &L) -> Vec<Cell> {
+/// The lower end of an interval of rates: `ln` of the rate, and what the law says there. What is
+/// known of the interval is kept while it stands: few are halved in a round.
+struct End<A> {
+    log_rate: f64,
+    at: A,
+    /// The most of the `ln` likelihood within.
+    best: Option<f64>,
+    /// The most that the interval can hold of the sum, on the scale of the round, and how much of
+    /// that is open.
+    held: Option<[f64; 2]>,
+}
+
+impl<A> End<A> {
+    fn new(log_rate: f64, at: A) -> Self {
+        Self { log_rate, at, best: None, held: None }
+    }
+}
+
+/// `law` is made for the rates of the grid.
+fn integrate_with<L: Law>(
+    lanes: &[Lane],
+    prior: &LimitPrior,
+    law: impl Fn(&[f64]) -> L,
+) -> Vec<Cell> {
     let most = prior.most();
     let log_prior = prior.log_capacities(1);
     let [from, to] = [prior.per_second.low, prior.per_second.high].map(libm::log);
-    let at = |log_rate: f64| law.at(lanes, libm::exp(log_rate), most);
     let step = (to - from) / L::INTERVALS as f64;
     let log_rates: Vec<f64> = (0..=L::INTERVALS).map(|i| from + step * i as f64).collect();
+    let law = law(&log_rates.iter().map(|log_rate| libm::exp(*log_rate)).collect::<Vec<f64>>());
+    let at = |log_rate: f64| law.at(lanes, libm::exp(log_rate), most);
     let values: Vec<L::At> = log_rates.iter().map(|end| at(*end)).collect();
     let peaks = law.peaks(lanes, &log_rates, &values);
-    let mut ends: Vec<(f64, L::At)> = log_rates.into_iter().zip(values).collect();
+    let ends = log_rates.into_iter().zip(values);
+    let mut ends: Vec<End<L::At>> = ends.map(|(log_rate, at)| End::new(log_rate, at)).collect();
     for peak in peaks {
-        let place = ends.partition_point(|(end, _)| *end < peak);
-        if place > 0 && ends.get(place).is_some_and(|(end, _)| *end > peak) {
-            ends.insert(place, (peak, at(peak)));
+        let place = ends.partition_point(|end| end.log_rate < peak);
+        if place > 0 && ends.get(place).is_some_and(|end| end.log_rate > peak) {
+            ends.insert(place, End::new(peak, at(peak)));
         }
     }
+    // By burst the last exponent and e to its power: neighbours mostly have the same.
+    let mut powers = vec![(0.0, 1.0); most];
+    let mut last_scale = f64::NAN;
     for _ in 0..ROUNDS {
-        let scale = best(&ends, law, most);
-        // For each interval the most that it can hold, and what is open of it.
-        let held: Vec<[f64; 2]> = ends
-            .array_windows()
-            .map(|[(log_low, low), (log_high, high)]| {
-                let (mut held, mut open) = (0.0, 0.0);
-                for (burst, log_prior) in log_prior.iter().enumerate() {
-                    let [worst, best] = law.between(low, high, burst);
-                    if best > scale - 40.0 {
-                        let most = libm::exp(log_prior + best - scale);
-                        held += most;
-                        open += if worst < best {
-                            most - libm::exp(log_prior + worst - scale)
-                        } else {
-                            0.0
-                        };
+        let scale = best(&mut ends, &law, most);
+        for i in 0..ends.len() - 1 {
+            if ends[i].held.is_some() && scale == last_scale {
+                continue;
+            }
+            let (mut held, mut open) = (0.0, 0.0);
+            for (burst, (log_prior, power)) in log_prior.iter().zip(&mut powers).enumerate() {
+                let [worst, best] = law.between(&ends[i].at, &ends[i + 1].at, burst);
+                if best > scale - 40.0 {
+                    let exponent = log_prior + best - scale;
+                    if power.0 != exponent {
+                        *power = (exponent, libm::exp(exponent));
                     }
+                    let most = power.1;
+                    held += most;
+                    open += if worst < best {
+                        most - libm::exp(log_prior + worst - scale)
+                    } else {
+                        0.0
+                    };
                 }
-                let share = (log_high - log_low) / (to - from);
-                [held * share, open * share]
-            })
-            .collect();
-        let total: f64 = held.iter().map(|[held, _]| held).sum();
-        if held.len() >= MOST_INTERVALS || held.iter().all(|[_, open]| *open <= OPEN * total) {
+            }
+            let share = (ends[i + 1].log_rate - ends[i].log_rate) / (to - from);
+            ends[i].held = Some([held * share, open * share]);
+        }
+        last_scale = scale;
+        let held = || ends.iter().filter_map(|end| end.held);
+        let total: f64 = held().map(|[held, _]| held).sum();
+        if ends.len() > MOST_INTERVALS || held().all(|[_, open]| open <= OPEN * total) {
             break;
         }
-        let middles: Vec<f64> = ends
-            .array_windows()
-            .zip(held)
-            .filter(|(_, [_, open])| *open > OPEN * total)
-            .map(|([(log_low, _), (log_high, _)], _)| 0.5 * (log_low + log_high))
-            .collect();
-        ends.extend(middles.into_iter().map(|middle| (middle, at(middle))));
-        ends.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut middles = Vec::new();
+        for i in 0..ends.len() - 1 {
+            if ends[i].held.is_some_and(|[_, open]| open > OPEN * total) {
+                let middle = 0.5 * (ends[i].log_rate + ends[i + 1].log_rate);
+                middles.push(End::new(middle, at(middle)));
+                (ends[i].best, ends[i].held) = (None, None);
+            }
+        }
+        ends.extend(middles);
+        ends.sort_by(|a, b| a.log_rate.total_cmp(&b.log_rate));
     }
-    cells(&ends, law, &log_prior, to - from)
+    cells(&mut ends, &law, &log_prior, to - from)
 }
 
-fn best<L: Law>(ends: &Ends<L>, law: &L, most: usize) -> f64 {
-    let of = |[(_, low), (_, high)]: &[(f64, L::At); 2]| {
-        let of_bursts = (0..most).map(|burst| law.between(low, high, burst)[1]);
-        of_bursts.fold(f64::NEG_INFINITY, f64::max)
-    };
-    ends.array_windows().map(of).fold(f64::NEG_INFINITY, f64::max)
+/// The most of the `ln` likelihood within any interval.
+fn best<L: Law>(ends: &mut [End<L::At>], law: &L, most: usize) -> f64 {
+    let mut best = f64::NEG_INFINITY;
+    for i in 0..ends.len() - 1 {
+        let of_interval = ends[i].best.unwrap_or_else(|| {
+            let of_burst = |burst| law.between(&ends[i].at, &ends[i + 1].at, burst)[1];
+            (0..most).map(of_burst).fold(f64::NEG_INFINITY, f64::max)
+        });
+        ends[i].best = Some(of_interval);
+        best = best.max(of_interval);
+    }
+    best
 }
 
-fn cells<L: Law>(ends: &Ends<L>, law: &L, log_prior: &[f64], log_range: f64) -> Vec<Cell> {
+fn cells<L: Law>(ends: &mut [End<L::At>], law: &L, log_prior: &[f64], log_range: f64) -> Vec<Cell> {
     let floor = best(ends, law, log_prior.len()) - 30.0;
     let mut cells = Vec::new();
-    for [(log_low, low), (log_high, high)] in ends.array_windows() {
-        let log_width = log_high - log_low;
-        let per_second = libm::exp(*log_low);
+    for [low, high] in ends.array_windows() {
+        let log_width = high.log_rate - low.log_rate;
+        let per_second = libm::exp(low.log_rate);
+        let log_share = libm::log(log_width / log_range);
         for (i, log_prior) in log_prior.iter().enumerate() {
-            let [worst, best] = law.between(low, high, i);
+            let [worst, best] = law.between(&low.at, &high.at, i);
             if best < floor || *log_prior == f64::NEG_INFINITY {
                 continue;
             }
             // Half of the interval at either bound.
-            let log_likelihood = best + libm::log(0.5 + 0.5 * libm::exp(worst - best));
+            let halved =
+                if worst < best { libm::log(0.5 + 0.5 * libm::exp(worst - best)) } else { 0.0 };
+            let log_likelihood = best + halved;
             let burst = (i + 1) as f64;
             cells.push(Cell {
                 limit: RateLimit::TokenBucket { per_second, burst },
                 log_width,
-                log_mass: log_prior + libm::log(log_width / log_range) + log_likelihood,
+                log_mass: log_prior + log_share + log_likelihood,
                 log_likelihood,
             });
         }
@@ -404,8 +535,10 @@ pub(crate) fn integrate_sinusoidal(lanes: &[Lane], prior: &LimitPrior, best: f64
     let mut cells = Vec::new();
     for period_s in PERIODS_S {
         for swing in SWINGS {
-            let refills: Vec<Vec<Vec<f64>>> =
+            let refills: Vec<Vec<[f64; PHASES]>> =
                 lanes.iter().map(|lane| refills(lane, swing, period_s)).collect();
+            // Means rise, so what a burst refuses nothing of it refuses nothing of later either.
+            let mut idle_from = vec![f64::INFINITY; lanes.len()];
             for i in 0..means {
                 let log_mean = low + (high - low) * i as f64 / (means.max(2) - 1) as f64;
                 let mean = to_digits(libm::exp(log_mean), 2);
@@ -421,8 +554,9 @@ pub(crate) fn integrate_sinusoidal(lanes: &[Lane], prior: &LimitPrior, best: f64
                     // What refuses nothing refuses nothing with a larger burst either.
                     let value = idle.unwrap_or_else(|| {
                         let floor = best - SINUSOIDAL_HOPELESS;
+                        let law = [mean, f64::from(*burst)];
                         let (value, touched) =
-                            log_likelihood(lanes, &refills, mean, f64::from(*burst), floor);
+                            log_likelihood(lanes, &refills, &mut idle_from, law, floor);
                         idle = (!touched).then_some(value);
                         value
                     });
@@ -451,55 +585,60 @@ fn masses(bursts: &[u32], prior: &LimitPrior) -> Vec<f64> {
     (0..bursts.len()).map(mass).collect()
 }
 
-/// For each phase the tokens refilled before each attempt, for a mean of 1.
-fn refills(lane: &Lane, swing: f64, period_s: f64) -> Vec<Vec<f64>> {
+/// For each attempt the tokens refilled before it, by phase, for a mean of 1.
+fn refills(lane: &Lane, swing: f64, period_s: f64) -> Vec<[f64; PHASES]> {
     let omega = TAU / period_s;
-    let pauses = pauses_s(lane);
-    let waves: Vec<(f64, f64)> = lane
-        .asked
-        .iter()
-        .map(|a| omega * (a.at_us as f64 * 1e-6))
-        .map(|angle| (libm::cos(angle), libm::sin(angle)))
-        .collect();
-    let of_phase = |phase: usize| {
+    let phases: [(f64, f64); PHASES] = std::array::from_fn(|phase| {
         let phase = TAU * phase as f64 / PHASES as f64;
-        let (cos, sin) = (libm::cos(phase), libm::sin(phase));
-        let mut before = waves.first().map_or(0.0, |(c, s)| c * cos - s * sin);
-        pauses
-            .iter()
-            .zip(&waves)
-            .map(|(pause, (c, s))| {
-                let now = c * cos - s * sin;
-                let refill = pause + swing * (before - now) / omega;
-                before = now;
-                refill.max(0.0)
-            })
-            .collect()
+        (libm::cos(phase), libm::sin(phase))
+    });
+    let wave = |attempt: &Asked| {
+        let angle = omega * (attempt.at_us as f64 * 1e-6);
+        let (c, s) = (libm::cos(angle), libm::sin(angle));
+        phases.map(|(cos, sin)| c * cos - s * sin)
     };
-    (0..PHASES).map(of_phase).collect()
+    let mut before = lane.asked.first().map_or([0.0; PHASES], wave);
+    let of_attempt = |(attempt, pause): (&Asked, f64)| {
+        let now = wave(attempt);
+        let refill = |k: usize| (pause + swing * (before[k] - now[k]) / omega).max(0.0);
+        let refills = std::array::from_fn(refill);
+        before = now;
+        refills
+    };
+    lane.asked.iter().zip(pauses_s(lane)).map(of_attempt).collect()
 }
 
 /// `ln` likelihood averaged over each server's phase, and whether anything was refused or odd.
+///
+/// `idle_from` holds for each lane the burst from which on nothing is, at smaller means; see
+/// [`Unmarked::new`].
 fn log_likelihood(
     lanes: &[Lane],
-    refills: &[Vec<Vec<f64>>],
-    mean: f64,
-    burst: f64,
+    refills: &[Vec<[f64; PHASES]>],
+    idle_from: &mut [f64],
+    [mean, burst]: [f64; 2],
     floor: f64,
 ) -> (f64, bool) {
+    let log_phases = libm::log(PHASES as f64);
     let mut total = 0.0;
     let mut touched = false;
     let mut gain: f64 = lanes.iter().map(|lane| lane.most_gain).sum();
-    for (lane, of_phase) in lanes.iter().zip(refills) {
-        // What the lanes so far came to and the others could come to pays for slips.
-        let most_slips = ((total + gain - floor) / -LOG_SLIP_ODDS) as i64 + 1;
-        let mut values = [0.0; PHASES];
-        for (value, refills) in values.iter_mut().zip(of_phase) {
-            let counts = replay(lane, refills, mean, burst, most_slips);
-            touched |= counts != Counts::default();
-            *value = lane.log_likelihood(counts);
+    for ((lane, refills), idle_from) in lanes.iter().zip(refills).zip(idle_from) {
+        if burst < *idle_from {
+            // What the lanes so far came to and the others could come to pays for slips.
+            let most_slips = ((total + gain - floor) / -LOG_SLIP_ODDS) as i64 + 1;
+            let refill = |of_phase: &[f64; PHASES], k: usize| of_phase[k] * mean;
+            let counts = replay(lane, refills, refill, &[burst; PHASES], &[most_slips; PHASES]);
+            if counts != [Counts::default(); PHASES] {
+                touched = true;
+            } else if lane.refused() == 0 && most_slips >= 0 {
+                *idle_from = burst;
+            }
+            let values = counts.map(|counts| lane.log_likelihood(counts));
+            let alike = counts == [counts[0]; PHASES];
+            let sum = if alike { values[0] + log_phases } else { log_sum_exp(&values) };
+            total += sum - log_phases;
         }
-        total += log_sum_exp(&values) - libm::log(PHASES as f64);
         gain -= lane.most_gain;
         if total + gain < floor {
             return (f64::NEG_INFINITY, true);

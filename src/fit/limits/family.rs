@@ -103,10 +103,12 @@ impl LimitFamily {
             best_log_likelihood: best - none,
             cells,
         };
-        family.estimate = family.most_probable();
-        family.capacity = family.range(LimitParameter::Capacity);
-        family.window_s = family.range(LimitParameter::WindowS);
-        family.per_second = family.range(LimitParameter::PerSecond);
+        // A bucket has many cells: their weights are taken once.
+        let weights: Vec<f64> = family.weights().collect();
+        family.estimate = family.most_probable(&weights);
+        family.capacity = family.range(LimitParameter::Capacity, &weights);
+        family.window_s = family.range(LimitParameter::WindowS, &weights);
+        family.per_second = family.range(LimitParameter::PerSecond, &weights);
         family
     }
 
@@ -137,8 +139,11 @@ impl LimitFamily {
     }
 
     /// 95 % of the posterior of a parameter.
-    fn range(&self, parameter: LimitParameter) -> Interval {
-        let sorted = self.sorted(parameter, |_| true);
+    fn range(&self, parameter: LimitParameter, weights: &[f64]) -> Interval {
+        if self.cells.iter().all(|cell| parameter.of(&cell.limit) == f64::INFINITY) {
+            return UNKNOWN;
+        }
+        let sorted = self.sorted(parameter, weights, |_| true);
         Interval { low: quantile_of(&sorted, 0.025), high: quantile_of(&sorted, 0.975) }
     }
 
@@ -146,36 +151,41 @@ impl LimitFamily {
     fn sorted(
         &self,
         parameter: LimitParameter,
+        weights: &[f64],
         meant: impl Fn(&Cell) -> bool,
     ) -> Vec<(f64, f64, f64)> {
-        let ends = |cell: &Cell| (parameter.of(&cell.limit), parameter.of(&cell.at(1.0)));
+        // A cell spans rates only.
+        let upper = |cell: &Cell| match parameter {
+            LimitParameter::PerSecond => cell.at(1.0),
+            _ => cell.limit,
+        };
         let mut sorted: Vec<(f64, f64, f64)> = self
             .cells
             .iter()
-            .zip(self.weights())
+            .zip(weights)
             .filter(|(cell, _)| meant(cell))
-            .map(|(cell, weight)| (ends(cell).0, ends(cell).1, weight))
+            .map(|(cell, w)| (parameter.of(&cell.limit), parameter.of(&upper(cell)), *w))
             .collect();
         sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
         sorted
     }
 
-    fn most_probable(&self) -> RateLimit {
+    fn most_probable(&self, weights: &[f64]) -> RateLimit {
         // Cells of a plain bucket are spans of rates: the burst first, then the rate.
         let mut of_burst: Vec<(u32, f64)> = Vec::new();
-        for (cell, weight) in self.cells.iter().zip(self.weights()) {
+        for (cell, weight) in self.cells.iter().zip(weights) {
             if let RateLimit::TokenBucket { burst, .. } = cell.limit {
                 let burst = burst as u32;
                 match of_burst.iter_mut().find(|(known, _)| *known == burst) {
                     Some((_, sum)) => *sum += weight,
-                    None => of_burst.push((burst, weight)),
+                    None => of_burst.push((burst, *weight)),
                 }
             }
         }
         if let Some((burst, _)) = of_burst.iter().max_by(|a, b| a.1.total_cmp(&b.1)) {
             let burst = f64::from(*burst);
             let same = |cell: &Cell| LimitParameter::Capacity.of(&cell.limit) == burst;
-            let rates = self.sorted(LimitParameter::PerSecond, same);
+            let rates = self.sorted(LimitParameter::PerSecond, weights, same);
             let [low, middle, high] = [0.25, 0.5, 0.75].map(|p| quantile_of(&rates, p));
             let per_second = roundest(low, middle, high);
             return RateLimit::TokenBucket { per_second, burst };

@@ -413,8 +413,9 @@ pub(crate) fn taken_for_refusals(
     if limit.is_none() || taken.contains(&true) {
         return taken;
     }
+    let flat = RatePrior::flat();
     for (asked, _) in Lane::asked_of(start, servers, false, usize::MAX) {
-        let lane = Lane::new(asked, false, &RatePrior::flat());
+        let lane = Lane::new(asked, false, &flat);
         for (asked, refused) in lane.asked.iter().zip(replayed(limit, &lane)) {
             taken[asked.position] = refused;
         }
@@ -587,7 +588,9 @@ mod tests {
                         Counts { taken: 0, slips: i64::from(slips) }
                     } else {
                         let pauses = pauses_s(&lanes[0]);
-                        buckets::replay(&lanes[0], &pauses, per_second, burst as f64, i64::MAX)
+                        let refill = |pause_s: &f64, _| pause_s * per_second;
+                        let bursts = [burst as f64];
+                        buckets::replay(&lanes[0], &pauses, refill, &bursts, &[i64::MAX])[0]
                     };
                     assert_eq!(fast, slow, "{law}");
                 }

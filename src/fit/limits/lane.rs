@@ -148,7 +148,7 @@ impl Lane {
             return slips * LOG_SLIP_ODDS;
         }
         let taken = self.of_taken.get(counts.taken as usize).copied().unwrap_or(f64::NEG_INFINITY);
-        taken + slips * libm::log(SLIP)
+        taken + slips * LOG_SLIP
     }
 
     /// The same without any limit: then each 429 is a slip.
@@ -196,6 +196,9 @@ impl Counts {
         }
     }
 }
+
+/// `ln` of [`SLIP`].
+const LOG_SLIP: f64 = -6.907_755_278_982_137;
 
 /// `ln` of the odds of a slip, ln(0.001) - ln(0.999): what one costs where 429 is marked.
 pub(crate) const LOG_SLIP_ODDS: f64 = -6.906_754_778_648_554;
@@ -251,6 +254,7 @@ mod tests {
     #[test]
     fn the_cost_of_a_slip_is_that_of_its_odds() {
         assert!((LOG_SLIP_ODDS - libm::log(SLIP / (1.0 - SLIP))).abs() < 1e-12);
+        assert_eq!(LOG_SLIP, libm::log(SLIP));
     }
 
     #[test]
