@@ -9,7 +9,7 @@
 use crate::checks::{
     AssumptionTest, HeldOut, Homogeneity, assumptions, goodness, held_out, homogeneity,
 };
-use crate::latency::{LatencyAnalysis, fit_latency};
+use crate::latency::{LatencyAnalysis, fit_families, fit_latency};
 use crate::limits::{
     Conclusion, LimitInference, LimitPrior, assumed, infer_limit, taken_for_refusals,
 };
@@ -90,7 +90,7 @@ fn fit_group(runs: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Result<Con
         || {
             rayon::join(
                 || tested(&starts, refused, &prior),
-                || halves(&starts, refused, &prior, servers, tells_latency, stream),
+                || halves(&starts, refused, &prior, tells_latency),
             )
         },
     );
@@ -268,21 +268,19 @@ fn halves(
     starts: &[Start<'_>],
     refused: &[Vec<bool>],
     prior: &RatePrior,
-    servers: usize,
     tells_latency: bool,
-    stream: u16,
 ) -> HeldOut {
     let latency = if tells_latency {
         let (firsts, refused): (Vec<Start<'_>>, Vec<Vec<bool>>) =
             starts.iter().zip(refused).map(|(start, refused)| first_half(start, refused)).unzip();
-        fit_latency(&firsts, &refused, servers, stream)
+        fit_families(&firsts, &refused)
     } else {
         None
     };
     held_out(starts, refused, prior, |attempt: &Observed| {
-        let Some(latency) = &latency else { return f64::NAN };
-        let own = if attempt.failed() { latency.failure.as_ref() } else { None };
-        own.unwrap_or(&latency.success).family().cdf(f64::from(attempt.latency_ms))
+        let Some((success, failure)) = &latency else { return f64::NAN };
+        let own = if attempt.failed() { failure.as_ref() } else { None };
+        own.unwrap_or(success).cdf(f64::from(attempt.latency_ms))
     })
 }
 
@@ -351,30 +349,41 @@ pub(crate) fn learn(recordings: &[&Recording], borrowed: Option<&ErrorRateFit>) 
     let mut marked: Vec<Recording> = Vec::new();
     let mut last: Option<(Starts, RateLimit)> = None;
     let mut first: Option<Starts> = None;
+    // Rounds end by repeating themselves.
+    let (mut known_starts, mut known_rates, mut known_limit) = (Last(None), Last(None), Last(None));
     for round in 1.. {
         let view: Vec<&Recording> =
             if marked.is_empty() { recordings.to_vec() } else { marked.iter().collect() };
-        let starts = find_starts(&view, servers, &prior);
+        let starts: Starts = known_starts.or_else((marked.clone(), prior.clone()), |(_, prior)| {
+            find_starts(&view, servers, prior)
+        });
         let rates = match borrowed {
             Some(rates) => rates.clone(),
             None => {
                 let of_start = |start: &Start<'_>| tallies(start.attempts(), servers);
-                fit_error_rates(&starts.of(&view).iter().map(of_start).collect::<Vec<_>>())?
+                let tallies: Vec<_> = starts.of(&view).iter().map(of_start).collect();
+                let fitted = known_rates.or_else(tallies, |tallies| {
+                    let rates = fit_error_rates(tallies)?;
+                    Some((rates.prior(), rates))
+                });
+                let (fitted, rates) = fitted?;
+                prior = fitted;
+                rates
             }
         };
-        prior = rates.prior();
         if tells && round == 1 {
             // A limit that is marked says nothing of starts and rates: it is inferred once these
             // have been found again under the rates.
             first = Some(starts);
             continue;
         }
-        let as_recorded = starts.of(recordings);
-        let limit = match telling(recordings, &starts) {
-            // Where some recordings mark 429, they say more than those that do not.
-            Some(telling) => infer_limit(&telling, servers, true, &prior, &limits),
-            None => infer_limit(&as_recorded, servers, false, &prior, &limits),
-        };
+        let limit = known_limit.or_else((starts.starts.clone(), prior.clone()), |(_, prior)| {
+            match telling(recordings, &starts) {
+                // Where some recordings mark 429, they say more than those that do not.
+                Some(telling) => infer_limit(&telling, servers, true, prior, &limits),
+                None => infer_limit(&starts.of(recordings), servers, false, prior, &limits),
+            }
+        });
         let refused = refusals(recordings, &starts, &limit.estimate, servers);
         let now = (starts, limit.estimate);
         // Later rounds rest on nothing else.
@@ -390,6 +399,23 @@ pub(crate) fn learn(recordings: &[&Recording], borrowed: Option<&ErrorRateFit>) 
         last = Some(now);
     }
     None
+}
+
+/// What the round before worked out, and from what.
+struct Last<K, V>(Option<(K, V)>);
+
+impl<K: PartialEq, V: Clone> Last<K, V> {
+    /// The same if it is to be worked out from the same, else `work` done.
+    fn or_else(&mut self, from: K, work: impl FnOnce(&K) -> V) -> V {
+        match &self.0 {
+            Some((known, value)) if *known == from => value.clone(),
+            _ => {
+                let value = work(&from);
+                self.0 = Some((from, value.clone()));
+                value
+            }
+        }
+    }
 }
 
 impl Learned {

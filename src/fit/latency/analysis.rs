@@ -117,6 +117,34 @@ pub(crate) fn fit_latency(
     stream: u16,
 ) -> Option<LatencyAnalysis> {
     let attempts = Attempts::collect(starts, refused);
+    let (success, failure) = fittings(&attempts)?;
+    let success = success.judged(2 * stream);
+    let failure = failure.map(|failure| failure.judged(2 * stream + 1));
+    let mut refusals = attempts.refusals_ms;
+    refusals.sort_by(f64::total_cmp);
+    let enough = refusals.len() >= LEAST_REFUSALS;
+    Some(LatencyAnalysis {
+        success,
+        failure,
+        rate_limited_ms: enough.then(|| quantile(&refusals, 0.5)).filter(|ms| *ms >= 1e-3),
+        dependences: dependences(&attempts.kept, servers, attempts.between_requests_ms, stream),
+        attempts: attempts.total,
+        sampled: attempts.kept.len(),
+        clock_tick_ms: attempts.tick_ms,
+    })
+}
+
+/// Only the families that a fit takes: of successes, or all attempts, and of failures where they
+/// differ.
+pub(crate) fn fit_families(
+    starts: &[Start<'_>],
+    refused: &[Vec<bool>],
+) -> Option<(LatencyFamily, Option<LatencyFamily>)> {
+    let (success, failure) = fittings(&Attempts::collect(starts, refused))?;
+    Some((success.family(), failure.as_ref().map(Fitting::family)))
+}
+
+fn fittings(attempts: &Attempts) -> Option<(Fitting, Option<Fitting>)> {
     let log_n = libm::log(attempts.kept.len() as f64);
     let fitting = |sorted_ms: Vec<f64>| Fitting::new(sorted_ms, log_n);
     let (together, (success, failure)) = rayon::join(
@@ -130,22 +158,7 @@ pub(crate) fn fit_latency(
     );
     let together = together?;
     let apart = success.zip(failure).filter(|(s, f)| s.bic() + f.bic() < together.bic());
-    let (success, failure) = match apart {
-        Some((s, f)) => (s.judged(2 * stream), Some(f.judged(2 * stream + 1))),
-        None => (together.judged(2 * stream), None),
-    };
-    let mut refusals = attempts.refusals_ms;
-    refusals.sort_by(f64::total_cmp);
-    let enough = refusals.len() >= LEAST_REFUSALS;
-    Some(LatencyAnalysis {
-        success,
-        failure,
-        rate_limited_ms: enough.then(|| quantile(&refusals, 0.5)).filter(|ms| *ms >= 1e-3),
-        dependences: dependences(&attempts.kept, servers, attempts.between_requests_ms, stream),
-        attempts: attempts.total,
-        sampled: attempts.kept.len(),
-        clock_tick_ms: attempts.tick_ms,
-    })
+    Some(apart.map_or((together, None), |(success, failure)| (success, Some(failure))))
 }
 
 /// A sample on its way to a fit.
@@ -169,8 +182,12 @@ impl Fitting {
         self.families.iter().map(|fit| fit.bic).fold(f64::INFINITY, f64::min)
     }
 
+    fn family(&self) -> LatencyFamily {
+        self.families[self.chosen].family
+    }
+
     fn judged(self, stream: u16) -> OutcomeLatency {
-        let family = self.families[self.chosen].family;
+        let family = self.family();
         let (p_value, qq) = judge(&family, &self.log_ms, stream);
         OutcomeLatency {
             attempts: self.sorted_ms.len(),
