@@ -40,6 +40,6 @@ pub use self::sample::{
     beta, binomial, exponential, index_below, standard_normal, uniform_open, uniform01,
 };
 pub use self::special::{
-    chi_square_sf, inc_beta, inc_gamma_upper, inv_inc_beta, ln_beta, ln_gamma, log_sum_exp,
-    normal_cdf, normal_quantile, student_t_cdf, student_t_quantile,
+    IncBeta, chi_square_sf, inc_beta, inc_gamma_upper, inv_inc_beta, ln_beta, ln_gamma,
+    log_sum_exp, normal_cdf, normal_quantile, student_t_cdf, student_t_quantile,
 };

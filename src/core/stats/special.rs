@@ -194,13 +194,34 @@ fn deviance(x: f64, m: f64) -> f64 {
     sum
 }
 
-/// `x^a y^b / B(a, b)` for a, b > 0 and x, y > 0 with x + y = 1, both given so that neither
-/// loses its digits to the other.
-fn beta_kernel(a: f64, b: f64, x: f64, y: f64) -> f64 {
-    let n = a + b;
-    let error = stirling_error(n) - stirling_error(a) - stirling_error(b);
-    let exponent = error - deviance(a, n * x) - deviance(b, n * y);
-    (a * (b / n) / (2.0 * PI)).sqrt() * libm::exp(exponent)
+/// `x^a y^b / B(a, b)` for one pair of a, b > 0: what does not depend on x stands ready.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct BetaKernel {
+    a: f64,
+    b: f64,
+    /// The errors of Stirling's formula, of B(a, b).
+    error: f64,
+    root: f64,
+}
+
+impl BetaKernel {
+    fn new(a: f64, b: f64) -> Self {
+        let n = a + b;
+        let error = stirling_error(n) - stirling_error(a) - stirling_error(b);
+        Self { a, b, error, root: (a * (b / n) / (2.0 * PI)).sqrt() }
+    }
+
+    /// For x, y > 0 with x + y = 1, both given so that neither loses its digits to the other.
+    fn at(&self, x: f64, y: f64) -> f64 {
+        let n = self.a + self.b;
+        let exponent = self.error - deviance(self.a, n * x) - deviance(self.b, n * y);
+        self.root * libm::exp(exponent)
+    }
+
+    /// `I_x(a, b)` for x below the mean.
+    fn tail(&self, x: f64, y: f64) -> f64 {
+        self.at(x, y) * fraction(self.a, self.b, x, y)
+    }
 }
 
 /// `x^a e^-x / Gamma(a + 1)` for a, x > 0.
@@ -303,6 +324,29 @@ pub fn inc_beta(a: f64, b: f64, x: f64) -> f64 {
     if valid(a, b) && (0.0..=1.0).contains(&x) { lower(a, b, x, 1.0 - x) } else { f64::NAN }
 }
 
+/// [`inc_beta`] for one pair of parameters and many x: what does not depend on x is computed once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct IncBeta {
+    below: BetaKernel,
+    above: BetaKernel,
+}
+
+impl IncBeta {
+    /// For these parameters, where [`inc_beta`] is a number.
+    pub fn new(a: f64, b: f64) -> Self {
+        Self { below: BetaKernel::new(a, b), above: BetaKernel::new(b, a) }
+    }
+
+    /// `I_x(a, b)`, to the last bit that of [`inc_beta`].
+    pub fn at(&self, x: f64) -> f64 {
+        let BetaKernel { a, b, .. } = self.below;
+        if !(valid(a, b) && (0.0..=1.0).contains(&x)) {
+            return f64::NAN;
+        }
+        by_sides(a, b, x, 1.0 - x, || self.below, || self.above)
+    }
+}
+
 /// The chance that a Beta(a, b) variable exceeds `x`, for finite a, b > 0 and x in \[0, 1\].
 pub(crate) fn beta_upper_tail(a: f64, b: f64, x: f64) -> f64 {
     lower(b, a, 1.0 - x, x)
@@ -331,13 +375,14 @@ pub fn inv_inc_beta(a: f64, b: f64, p: f64) -> f64 {
 /// is smaller and so has the digits.
 fn quantile_below_half(a: f64, b: f64, p: f64, q: f64) -> f64 {
     let start = (a / (a + b)).min(0.5);
+    let (below, above) = (BetaKernel::new(a, b), BetaKernel::new(b, a));
     let lower_tail = |x: f64| {
-        let value = lower(a, b, x, 1.0 - x);
-        (value, beta_kernel(a, b, x, 1.0 - x) / ((1.0 - x) * value))
+        let value = by_sides(a, b, x, 1.0 - x, || below, || above);
+        (value, below.at(x, 1.0 - x) / ((1.0 - x) * value))
     };
     let upper_tail = |x: f64| {
-        let value = lower(b, a, 1.0 - x, x);
-        (value, -beta_kernel(a, b, x, 1.0 - x) / ((1.0 - x) * value))
+        let value = by_sides(b, a, 1.0 - x, x, || above, || below);
+        (value, -below.at(x, 1.0 - x) / ((1.0 - x) * value))
     };
     if p <= q {
         solve(p, (0.0, 0.5), start, true, lower_tail)
@@ -353,11 +398,22 @@ fn valid(a: f64, b: f64) -> bool {
 /// `I_x(a, b)` for valid a, b, with x and y = 1 - x both given: near an end of \[0, 1\] the caller
 /// may know the smaller one to more digits than a subtraction would leave.
 fn lower(a: f64, b: f64, x: f64, y: f64) -> f64 {
+    by_sides(a, b, x, y, || BetaKernel::new(a, b), || BetaKernel::new(b, a))
+}
+
+/// The same, given the kernels of (a, b) and of (b, a), of which one is needed.
+fn by_sides(
+    a: f64,
+    b: f64,
+    x: f64,
+    y: f64,
+    below: impl Fn() -> BetaKernel,
+    above: impl Fn() -> BetaKernel,
+) -> f64 {
     if x == 0.0 || y == 0.0 {
         return x;
     }
-    let tail = |a, b, x, y| beta_kernel(a, b, x, y) * fraction(a, b, x, y);
-    if x <= (a + 1.0) / (a + b + 2.0) { tail(a, b, x, y) } else { 1.0 - tail(b, a, y, x) }
+    if x <= (a + 1.0) / (a + b + 2.0) { below().tail(x, y) } else { 1.0 - above().tail(y, x) }
 }
 
 /// The even part of the continued fraction `1 / (1 + d1 / (1 + d2 / (1 + ...)))` of
@@ -510,7 +566,7 @@ fn upper_tail(t: f64, df: f64) -> (f64, f64) {
     let y = 1.0 / (1.0 + 1.0 / odds);
     let (a, b) = (df / 2.0, 0.5);
     let tail = 0.5 * lower(a, b, x, y);
-    let elasticity = if x > 0.0 && y > 0.0 { -beta_kernel(a, b, x, y) / tail } else { 0.0 };
+    let elasticity = if x > 0.0 && y > 0.0 { -BetaKernel::new(a, b).at(x, y) / tail } else { 0.0 };
     (tail, elasticity)
 }
 
@@ -679,7 +735,7 @@ mod tests {
         // Central binomial C(2n, n) / 4^n = 1 / sqrt(pi n) (1 - 1/8n + 1/128n^2 + ...).
         let n = 1e6;
         let expected = (1.0 - 0.125 / n + 1.0 / (128.0 * n * n)) / (PI * n).sqrt() * n / 2.0;
-        assert_close(beta_kernel(n, n, 0.5, 0.5), expected, 1e-14, "central binomial");
+        assert_close(BetaKernel::new(n, n).at(0.5, 0.5), expected, 1e-14, "central binomial");
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //!
 //! When not to use it: where refusals (429) hide among the failures, f is not a count of coins.
 
-use flakelab_core::stats::{inc_beta, inv_inc_beta, ln_beta, ln_gamma, log_sum_exp};
+use flakelab_core::stats::{IncBeta, inc_beta, inv_inc_beta, ln_beta, ln_gamma, log_sum_exp};
 use flakelab_sim::world::ErrorFamily;
 
 /// Halvings that leave an interval of at most 1 shorter than a float can tell.
@@ -112,23 +112,8 @@ impl Population for ErrorFamily {
     }
 
     fn posterior_cdf(&self, tally: Tally, rate: f64) -> f64 {
-        let (f, s) = tally.as_floats();
-        match *self {
-            Self::Uniform { low, high } => {
-                if rate <= low || rate >= high {
-                    return f64::from(u8::from(rate >= high));
-                }
-                let server = TruncatedBeta::new(tally);
-                let [low, at, high] = [low, rate, high].map(|rate| server.tail(rate));
-                let whole = server.log_integral(low, high);
-                libm::exp(server.log_integral(low, at) - whole).min(1.0)
-            }
-            Self::Beta { alpha, beta } => inc_beta(alpha + f, beta + s, rate.clamp(0.0, 1.0)),
-            Self::BetaMixture { .. } => {
-                average(self, tally, |part| part.posterior_cdf(tally, rate))
-            }
-            Self::Fixed { .. } => Self::FLAT.posterior_cdf(tally, rate),
-        }
+        let server = TruncatedBeta::new(tally);
+        Posterior::new(self, tally, &server).cdf(rate, &server, server.tail(rate))
     }
 
     fn posterior_quantile(&self, tally: Tally, u: f64) -> f64 {
@@ -153,9 +138,10 @@ impl Population for ErrorFamily {
                 // Between the quantiles of the components, by halving.
                 let [a, b] = self.parts().map(|(_, part)| part.posterior_quantile(tally, u));
                 let (mut low, mut high) = (a.min(b), a.max(b));
+                let posterior = Posteriors::new([self], tally);
                 for _ in 0..HALVINGS {
                     let middle = 0.5 * (low + high);
-                    if self.posterior_cdf(tally, middle) < u {
+                    if posterior.cdf(middle) < u {
                         low = middle;
                     } else {
                         high = middle;
@@ -181,6 +167,78 @@ fn average(of: &ErrorFamily, tally: Tally, value: impl Fn(&ErrorFamily) -> f64) 
     (1.0 - share) * value(&first) + share * value(&second)
 }
 
+/// What a server's attempts leave of its error rate under each of some populations, for many
+/// rates: what does not depend on the rate, or not on the population, is computed once.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Posteriors {
+    server: TruncatedBeta,
+    of_each: Vec<Posterior>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Posterior {
+    Uniform { low: Tail, high: Tail, log_whole: f64 },
+    Beta(IncBeta),
+    BetaMixture { second_share: f64, parts: [IncBeta; 2] },
+}
+
+impl Posteriors {
+    pub(crate) fn new<'a>(
+        populations: impl IntoIterator<Item = &'a ErrorFamily>,
+        tally: Tally,
+    ) -> Self {
+        let server = TruncatedBeta::new(tally);
+        let of_each =
+            populations.into_iter().map(|of| Posterior::new(of, tally, &server)).collect();
+        Self { server, of_each }
+    }
+
+    /// The mean over the populations of the probability of a rate of at most this.
+    pub(crate) fn cdf(&self, rate: f64) -> f64 {
+        let at = self.server.tail(rate);
+        let sum: f64 = self.of_each.iter().map(|of| of.cdf(rate, &self.server, at)).sum();
+        sum / self.of_each.len() as f64
+    }
+}
+
+impl Posterior {
+    fn new(population: &ErrorFamily, tally: Tally, server: &TruncatedBeta) -> Self {
+        let (f, s) = tally.as_floats();
+        match *population {
+            ErrorFamily::Uniform { low, high } => {
+                let [low, high] = [low, high].map(|rate| server.tail(rate));
+                Self::Uniform { low, high, log_whole: server.log_integral(low, high) }
+            }
+            ErrorFamily::Beta { alpha, beta } => Self::Beta(IncBeta::new(alpha + f, beta + s)),
+            ErrorFamily::BetaMixture { alpha, beta, second_alpha, second_beta, .. } => {
+                Self::BetaMixture {
+                    second_share: population.second_share(tally),
+                    parts: [(alpha, beta), (second_alpha, second_beta)]
+                        .map(|(alpha, beta)| IncBeta::new(alpha + f, beta + s)),
+                }
+            }
+            ErrorFamily::Fixed { .. } => Self::new(&ErrorFamily::FLAT, tally, server),
+        }
+    }
+
+    /// `at` is what the server's attempts say at the rate.
+    fn cdf(&self, rate: f64, server: &TruncatedBeta, at: Tail) -> f64 {
+        match self {
+            Self::Uniform { low, high, log_whole } => {
+                if rate <= low.rate || rate >= high.rate {
+                    return f64::from(u8::from(rate >= high.rate));
+                }
+                libm::exp(server.log_integral(*low, at) - log_whole).min(1.0)
+            }
+            Self::Beta(beta) => beta.at(rate.clamp(0.0, 1.0)),
+            Self::BetaMixture { second_share, parts } => {
+                let [first, second] = parts.each_ref().map(|part| part.at(rate.clamp(0.0, 1.0)));
+                (1.0 - second_share) * first + second_share * second
+            }
+        }
+    }
+}
+
 /// `ln` of B(alpha + f, beta + s) / B(alpha, beta), the beta-binomial likelihood.
 pub(crate) fn log_beta_marginal(alpha: f64, beta: f64, tally: Tally) -> f64 {
     let (f, s) = tally.as_floats();
@@ -202,6 +260,7 @@ const SMALLEST_MASS: f64 = 1e-280;
 const LEAST_SHARE: f64 = 1e-9;
 
 /// Integrals of p^f (1-p)^s between two rates, for one server and many pairs of rates.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct TruncatedBeta {
     f: f64,
     s: f64,
@@ -209,7 +268,7 @@ pub(crate) struct TruncatedBeta {
 }
 
 /// What a [`TruncatedBeta`] knows at one rate: the mass on the side away from the mode.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Tail {
     rate: f64,
     /// Whether the rate is below the mode, and `mass` the mass below it; else it is that above.

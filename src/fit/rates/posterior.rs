@@ -12,7 +12,7 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::rates::families::{CREDIBILITY, FamilyFit, fit_all};
-use crate::rates::population::{Population, Tally};
+use crate::rates::population::{Population, Posteriors, Tally};
 use crate::rates::prior::{CELLS, Cell, RATE_CELLS, RatePrior};
 use flakelab_core::domain::{Purpose, Streams};
 use flakelab_core::stats::{Interval, uniform_open};
@@ -153,25 +153,20 @@ pub struct ServerRate {
     pub interval_95: Interval,
     /// Its attempts.
     pub tally: Tally,
-    populations: Arc<[ErrorFamily]>,
+    posteriors: Arc<Posteriors>,
 }
 
 impl ServerRate {
     /// The posterior probability that the rate is at most `rate`; exact for each draw.
     pub fn cdf(&self, rate: f64) -> f64 {
-        cdf(&self.populations, self.tally, rate)
+        self.posteriors.cdf(rate)
     }
-}
-
-fn cdf(populations: &[ErrorFamily], tally: Tally, rate: f64) -> f64 {
-    let sum: f64 = populations.iter().map(|p| p.posterior_cdf(tally, rate)).sum();
-    sum / populations.len() as f64
 }
 
 /// Equally likely populations, and the mass of each in every cell of the grid of rates.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Servers {
-    populations: Arc<[ErrorFamily]>,
+    populations: Vec<ErrorFamily>,
     /// One row a population.
     masses: Vec<f64>,
 }
@@ -185,12 +180,13 @@ impl Servers {
             RATE_CELLS.add(population, 1.0, &mut cells);
             masses.extend(cells.iter().map(|cell| cell.mass));
         }
-        Self { populations: populations.into(), masses }
+        Self { populations: populations.to_vec(), masses }
     }
 
     pub(crate) fn rate(&self, tally: Tally) -> ServerRate {
         let tail = 0.5 * (1.0 - CREDIBILITY);
-        let solved = |u: f64| solve(u, |rate| cdf(&self.populations, tally, rate));
+        let posteriors = Posteriors::new(&self.populations, tally);
+        let solved = |u: f64| solve(u, |rate| posteriors.cdf(rate));
         let tails = [tail, 1.0 - tail];
         let (mean, ends) = match self.posterior(tally) {
             Some(cells) => {
@@ -203,7 +199,7 @@ impl Servers {
             }
         };
         let interval_95 = Interval { low: ends[0], high: ends[1] };
-        ServerRate { mean, interval_95, tally, populations: Arc::clone(&self.populations) }
+        ServerRate { mean, interval_95, tally, posteriors: Arc::new(posteriors) }
     }
 
     /// The probability of each cell; `None` where cells are too wide.
