@@ -10,7 +10,7 @@
 //! and a product over servers of averages forgets that.
 
 use std::f64::consts::FRAC_PI_2;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use crate::rates::population::{Tally, TruncatedBeta};
 use flakelab_core::stats::{inc_beta, ln_beta, log_sum_exp};
@@ -26,13 +26,21 @@ const SMALLEST_AVERAGE: f64 = 1e-250;
 const NEGLIGIBLE: f64 = 45.0;
 
 /// A density of error rates.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct RatePrior {
     /// The cells with mass, in order of rates.
     cells: Vec<PriorCell>,
     /// `ln` of the marginal likelihood of small tallies: of n attempts and f failures at
-    /// n (n + 1) / 2 + f.
-    small: Vec<f64>,
+    /// n (n + 1) / 2 + f. Filled when first needed; a prior that rates are only drawn from does
+    /// without.
+    small: OnceLock<Vec<f64>>,
+}
+
+/// The table follows from the cells.
+impl PartialEq for RatePrior {
+    fn eq(&self, other: &Self) -> bool {
+        self.cells == other.cells
+    }
 }
 
 impl RatePrior {
@@ -56,15 +64,13 @@ impl RatePrior {
         let with_mass = cells.iter().enumerate().filter(|(_, cell)| cell.mass > 0.0);
         let cells: Vec<PriorCell> =
             with_mass.map(|(index, cell)| PriorCell::new(index, cell, total)).collect();
-        let mut prior = Self { cells, small: Vec::new() };
-        prior.small = prior.table();
-        prior
+        Self { cells, small: OnceLock::new() }
     }
 
     /// `ln` of p^f (1-p)^s averaged over the density.
     pub fn log_marginal(&self, tally: Tally) -> f64 {
-        if let Some(looked_up) = index(tally).and_then(|i| self.small.get(i)) {
-            return *looked_up;
+        if let Some(index) = index(tally) {
+            return self.small.get_or_init(|| self.table())[index];
         }
         if tally.attempts() > MANY_ATTEMPTS {
             return log_sum_exp(&self.log_masses(tally));
@@ -95,9 +101,14 @@ impl RatePrior {
 
     /// The rate that a server with this tally is below with probability `u` in (0, 1).
     pub fn posterior_quantile(&self, tally: Tally, u: f64) -> f64 {
+        self.quantile_of(&self.posterior(tally), tally, u)
+    }
+
+    /// The same, given the posterior, for whoever draws from one often.
+    pub(crate) fn quantile_of(&self, posterior: &[f64], tally: Tally, u: f64) -> f64 {
         let mut below = 0.0;
-        for (cell, mass) in self.cells.iter().zip(self.posterior(tally)) {
-            if below + mass >= u && mass > 0.0 {
+        for (cell, mass) in self.cells.iter().zip(posterior) {
+            if below + mass >= u && *mass > 0.0 {
                 let wanted = ((u - below) / mass).clamp(0.0, 1.0);
                 let (mut low, mut high) = cell.ends();
                 for _ in 0..50 {
@@ -195,7 +206,8 @@ impl RatePrior {
         self.cells.iter().map(value).collect()
     }
 
-    fn posterior(&self, tally: Tally) -> Vec<f64> {
+    /// The probability of each cell with mass for a server with this tally.
+    pub(crate) fn posterior(&self, tally: Tally) -> Vec<f64> {
         let mut values = self.log_masses(tally);
         let total = log_sum_exp(&values);
         values.iter_mut().for_each(|value| *value = libm::exp(*value - total));

@@ -5,6 +5,8 @@
 //!
 //! When not to use it: to describe a fit to people; that is the fit's own report.
 
+use std::collections::BTreeMap;
+
 use crate::learn::{Learned, borrows_rates, is_config, learn};
 use crate::limits::Conclusion;
 use crate::rates::{ErrorRateFit, Population, RatePrior, Tally};
@@ -136,18 +138,33 @@ impl Rates {
     }
 
     /// Rates of all servers of a start, given their attempts so far; `words` holds numbers in
-    /// (0, 1): one for the population, then one a server.
-    pub(crate) fn draw(&self, tallies: &[Tally], mut word: impl FnMut() -> f64) -> Vec<f64> {
+    /// (0, 1): one for the population, then one a server. `known` keeps the posteriors of these
+    /// rates from one draw to the next: a thousand replications meet few tallies.
+    pub(crate) fn draw(
+        &self,
+        tallies: &[Tally],
+        known: &mut KnownPosteriors,
+        mut word: impl FnMut() -> f64,
+    ) -> Vec<f64> {
         match self {
             Self::Drawn { prior, populations } => {
                 let which = (word() * populations.len() as f64) as usize;
                 let population = populations.get(which).unwrap_or(prior);
-                tallies.iter().map(|tally| population.posterior_quantile(*tally, word())).collect()
+                let of_server = |tally: &Tally| {
+                    let key = (which, tally.failures, tally.successes);
+                    let posterior =
+                        known.entry(key).or_insert_with(|| population.posterior(*tally));
+                    population.quantile_of(posterior, *tally, word())
+                };
+                tallies.iter().map(of_server).collect()
             }
             Self::Known(rates) => rates.clone(),
         }
     }
 }
+
+/// Posteriors over cells of rates, by population, failures and successes.
+pub(crate) type KnownPosteriors = BTreeMap<(usize, u64, u64), Vec<f64>>;
 
 // ---- One belief for each draw of the rate limit: a limit says which failures of the other runs were
 // refusals, so everything else depends on it. Every run begins with full buckets.

@@ -10,7 +10,7 @@
 use rand_chacha::ChaCha8Rng;
 
 use crate::rates::Tally;
-use crate::validate::training::{Belief, Training};
+use crate::validate::training::{Belief, KnownPosteriors, Training};
 use flakelab_core::balancer::Ledger;
 use flakelab_core::domain::{
     Attempt, AttemptId, Fleet, Outcome, PendingRequest, Purpose, Request, RequestId, Rules,
@@ -122,11 +122,12 @@ pub(crate) fn replicate(
     let draws = Streams::new(seed);
     // Runs must not share luck, and a run's luck must not depend on the other runs.
     let worlds = Streams::new(seed.wrapping_add(1 + u64::from(number)));
+    let mut known = KnownPosteriors::new();
     let counts = (0..replications).map(|replication| {
         let mut rng = draws.stream(Purpose::Analysis, number, replication);
         let belief = &beliefs[pick(&mut rng, beliefs.len())];
         let tallies = placement(belief, &mut rng);
-        let values = training.rates.draw(tallies, || uniform_open(&mut rng));
+        let values = training.rates.draw(tallies, &mut known, || uniform_open(&mut rng));
         scenario.model.error_rate.family = ErrorFamily::Fixed { values };
         scenario.model.rate_limit = belief.limit;
         let coins = worlds.stream(Purpose::Strategy, 0, replication);
