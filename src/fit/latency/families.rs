@@ -431,7 +431,8 @@ fn climb(bins: &Bins, mut parts: Vec<Part>, rounds: usize) -> Option<(f64, Vec<P
             }
             let mut total = 0.0;
             for log in &mut logs[..k] {
-                *log = libm::exp(*log - highest);
+                // Of the highest it is 1.
+                *log = if *log == highest { 1.0 } else { libm::exp(*log - highest) };
                 total += *log;
             }
             log_likelihood += count * (highest + libm::log(total));
