@@ -110,7 +110,7 @@ impl Balancer {
         self.ledger
     }
 
-    /// Whether one more request can be served; none waits then.
+    /// Whether one more request can be served; between events none waits then.
     #[inline]
     fn has_room(&self) -> bool {
         self.in_service.len() < self.rules.max_requests_in_service

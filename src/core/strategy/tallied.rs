@@ -318,10 +318,9 @@ impl Tallies {
         let mut consider = |(class, copies)| {
             let (a, b) = shapes(class);
             let draw = largest_of(rng, copies, a, b);
-            // Without a branch: which draw is the largest so far cannot be foreseen.
-            let is_larger = draw > best.1;
-            best.0 = if is_larger { class } else { best.0 };
-            best.1 = if is_larger { draw } else { best.1 };
+            if draw > best.1 {
+                best = (class, draw);
+            }
         };
         match &self.grouping {
             None if excluded.is_empty() => (0..self.servers).for_each(|class| consider((class, 1))),

@@ -70,10 +70,7 @@ impl EventQueue {
     #[inline]
     pub fn pop(&mut self) -> Option<(Timestamp, Event)> {
         let entry = self.next?;
-        self.next = match self.later.is_empty() {
-            true => None,
-            false => self.later.pop().map(|Reverse(later)| later),
-        };
+        self.next = self.later.pop().map(|Reverse(later)| later);
         let event = match entry.what {
             What::Finished(attempt, outcome) => Event::Finished(attempt, outcome),
             What::WakeUp => Event::WakeUp,
