@@ -62,17 +62,22 @@ pub fn scenario(model: Model, requests: u64) -> Scenario {
     Scenario { requests, ..Scenario::new(model) }
 }
 
-/// A draw from Beta(s+1, f+1) for each of the beliefs (s, f), as Thompson sampling takes them from
-/// the stream: after a word that only decides what these leave open, 32 bits a quantile, up to 127
+/// A draw from Beta(s+1, f+1), or from what `scale` makes of these shapes, for each of the beliefs
+/// (s, f), as Thompson sampling takes them from the stream: after a word that only decides what these leave open, 32 bits a quantile, up to 127
 /// attempts, and gamma variables beyond.
-pub fn thompson_draws(rng: &mut ChaCha8Rng, beliefs: &[(f64, f64)]) -> Vec<f64> {
+pub fn thompson_draws(
+    rng: &mut ChaCha8Rng,
+    beliefs: &[(f64, f64)],
+    scale: impl Fn(f64, f64) -> (f64, f64),
+) -> Vec<f64> {
     rng.next_u64();
     let draw = |(s, f): &(f64, f64)| {
+        let (a, b) = scale(s + 1.0, f + 1.0);
         if s + f > 127.0 {
-            return sample::beta(rng, s + 1.0, f + 1.0);
+            return sample::beta(rng, a, b);
         }
         let tail = (f64::from(rng.next_u32()) + 0.5) / 4_294_967_296.0;
-        1.0 - inv_inc_beta(f + 1.0, s + 1.0, tail)
+        1.0 - inv_inc_beta(b, a, tail)
     };
     beliefs.iter().map(draw).collect()
 }

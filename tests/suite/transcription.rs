@@ -2,9 +2,10 @@
 //! comparison would notice a wrong one.
 //!
 //! The transcription keeps every outcome of every server in a list and counts from the whole
-//! list at each decision. It shares no code with `src/strategy`; V4 and V5 share the sampler
-//! `stats::sample::beta` (tested by itself against rand_distr) and the stream of random words,
-//! one draw for each candidate in order of server.
+//! list at each decision. It shares no code with `src/strategy`; V4 and V5 share the stream of random
+//! words, one draw for each candidate in order of server, which is a quantile by the general inverse
+//! or, for strong beliefs and later attempts of V5, `stats::sample::beta` (tested by itself against
+//! rand_distr).
 
 use flakelab_core::domain::{
     Attempt, AttemptId, Fleet, Outcome, PendingRequest, Purpose, Request, RequestId, ServerId,
@@ -99,13 +100,13 @@ impl Literal {
         self.highest(servers, &indices)
     }
 
-    fn thompson(&mut self, servers: &[usize]) -> usize {
+    fn thompson(&mut self, servers: &[usize], scale: impl Fn(f64, f64) -> (f64, f64)) -> usize {
         let beliefs: Vec<_> = servers.iter().map(|i| (self.s(*i), self.f(*i))).collect();
-        let draws = thompson_draws(&mut self.rng, &beliefs);
+        let draws = thompson_draws(&mut self.rng, &beliefs, scale);
         self.highest(servers, &draws)
     }
 
-    fn scaled(&mut self, servers: &[usize], scale: impl Fn(f64, f64) -> (f64, f64)) -> usize {
+    fn drawn(&mut self, servers: &[usize], scale: impl Fn(f64, f64) -> (f64, f64)) -> usize {
         let mut draws = Vec::new();
         for i in servers {
             let (a, b) = scale(self.s(*i) + 1.0, self.f(*i) + 1.0);
@@ -146,12 +147,12 @@ impl Literal {
             1 => self.best_of(&allowed),
             2 => self.upper_bound(&allowed, if other { ucb_free } else { ucb1 }),
             3 => self.upper_bound(&allowed, if other { ucb1 } else { ucb_free }),
-            4 => self.thompson(&allowed),
+            4 => self.thompson(&allowed, |a, b| (a, b)),
             5 => {
                 let k = 4.0 * 0.5_f64.powi(attempt as i32);
                 let least_total = if self.bug == Bug::TotalAboveThree { 3.0 } else { 2.0 };
                 let floor = if self.bug == Bug::NotRaised { 0.0 } else { 1.0 };
-                self.scaled(&allowed, |a, b| {
+                let scale = |a: f64, b: f64| {
                     let total = a + b;
                     if k != 1.0 && total > least_total {
                         let factor = f64::max(2.0, total / k) / total;
@@ -159,7 +160,12 @@ impl Literal {
                     } else {
                         (a, b)
                     }
-                })
+                };
+                if attempt == 0 {
+                    self.thompson(&allowed, scale)
+                } else {
+                    self.drawn(&allowed, scale)
+                }
             }
             _ => unreachable!("versions are 1 to 5"),
         }

@@ -1,9 +1,9 @@
 //! The largest of several Beta draws, from lines instead of draws.
 //!
 //! Thompson sampling needs to know *which* of several draws is the largest, hardly ever how large.
-//! One uniform number v a draw: the draw is the quantile Q(1 - v) of its Beta(s+1, f+1). Over a
-//! narrow range of v a quantile is nearly a straight line, so for every belief (s, f) and every
-//! range of v there is a line and a gap that Q never leaves. A multiplication and two additions then
+//! One uniform number v a draw: the draw is the quantile Q(1 - v) of its Beta. Over a narrow range
+//! of v a quantile is nearly a straight line, so for every belief (s, f) and every range of v there
+//! is a line and a gap that Q never leaves. A multiplication and two additions then
 //! give bounds of a draw. If the highest lower bound exceeds all other upper bounds, which it does in
 //! more than 99 of 100 decisions, the largest is known; otherwise the contenders' common stretch is
 //! halved by distribution functions until they part.
@@ -33,21 +33,21 @@ use std::sync::{LazyLock, OnceLock};
 use rand::Rng;
 
 use crate::stats::sample;
-use crate::stats::special::{beta_upper_tail, inv_inc_beta, ln_beta, normal_quantile};
+use crate::stats::special::{IncBeta, beta_upper_tail, inv_inc_beta, normal_quantile};
 
 /// Attempts of a belief up to which it has lines; a stronger one is drawn. There are few of those
 /// at a time, and no two runs have the same.
 const MOST_ATTEMPTS: u32 = 127;
 
 /// The numbers v and 1 - v below 1/2 are cut into octaves, each in four ranges. Lines are made for
-/// two octaves on both sides at a time, a ring, from the middle outwards: the first ring has 3 in 4
-/// of all draws and fits into two lines of the processor's memory, the second has 3 in 16.
+/// two octaves of a tail at a time, from the middle outwards: the first two of each tail have 3 in 4
+/// of all draws, the next two 3 in 16.
 ///
 /// Ends of ranges are multiples of 2^-32, so that 32 bits of v tell the range.
-const RINGS: usize = 12;
+const DEPTH: usize = 12;
 const RANGES: usize = 8;
 
-/// Halley's method needs three or four; a solver that always ends takes over after so many.
+/// Halley's method needs one or two; a solver that always ends takes over after so many.
 const MOST_STEPS: u32 = 8;
 
 /// So many draws are compared at a time.
@@ -62,7 +62,7 @@ const ANYTHING: (f32, f32) = (0.0, 1.0);
 /// Two exact draws this far apart in probability or value are told apart without fail.
 const CLEAR: f64 = 1e-9;
 
-/// A belief, Beta(s+1, f+1) after s successes and f failures, as a place in the table of lines.
+/// What s successes and f failures make believe, as a place in a table of lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Belief(u32);
 
@@ -84,8 +84,38 @@ impl Belief {
     }
 }
 
-/// Which candidate has the largest of independent draws from Beta(s+1, f+1); the first of equals,
-/// none of none.
+/// The lines of every belief of at most [`MOST_ATTEMPTS`] attempts, for one way of making shapes of
+/// tallies. Each is made when first needed.
+#[derive(Debug)]
+pub struct Lines {
+    shapes: fn(f64, f64) -> (f64, f64),
+    /// By attempts and successes.
+    rows: LazyLock<Vec<OnceLock<Box<Row>>>>,
+}
+
+/// Beta(s+1, f+1), what becomes of a uniform prior.
+pub static UNIFORM_PRIOR: Lines = Lines::new(|s, f| (s + 1.0, f + 1.0));
+
+impl Lines {
+    /// `shapes` gives a and b, at least 1, of s successes and f failures.
+    pub const fn new(shapes: fn(f64, f64) -> (f64, f64)) -> Self {
+        Self {
+            shapes,
+            rows: LazyLock::new(|| {
+                let beliefs = (MOST_ATTEMPTS + 1) * (MOST_ATTEMPTS + 2) / 2;
+                (0..beliefs).map(|_| OnceLock::new()).collect()
+            }),
+        }
+    }
+
+    fn shape(&self, (s, f): (f64, f64)) -> Shape {
+        let (a, b) = (self.shapes)(s, f);
+        Shape { a, b }
+    }
+}
+
+/// Which candidate has the largest of independent draws from the Beta of its shapes; the first of
+/// equals, none of none.
 ///
 /// A candidate comes with how many draws it has, at least one. `counts` gives its s and f, of which
 /// `belief` is made. It takes one word of 64 bits in all, one of 32 for each candidate of at most
@@ -93,15 +123,13 @@ impl Belief {
 #[inline]
 pub fn largest_draw<R: Rng + ?Sized>(
     rng: &mut R,
+    lines: &Lines,
     candidates: impl Iterator<Item = (usize, usize)>,
     belief: impl Fn(usize) -> Belief,
     counts: impl Fn(usize) -> (f64, f64),
 ) -> Option<usize> {
-    let rows = ROWS.as_slice();
-    let shape = |candidate| {
-        let (s, f) = counts(candidate);
-        Shape::new(s + 1.0, f + 1.0)
-    };
+    let rows = lines.rows.as_slice();
+    let shape = |candidate| lines.shape(counts(candidate));
     let fine = rng.next_u64();
     let mut draws = Draws::default();
     for (candidate, copies) in candidates {
@@ -121,8 +149,8 @@ pub fn largest_draw<R: Rng + ?Sized>(
                 }
             }
             None => {
-                let (s, f) = counts(candidate);
-                let x = largest_of(rng, copies, s + 1.0, f + 1.0);
+                let Shape { a, b } = shape(candidate);
+                let x = largest_of(rng, copies, a, b);
                 let bounds = ((x * (1.0 - 1e-6)) as f32, (x * (1.0 + 1e-6)) as f32);
                 draws.push(candidate, Draw::Number(x), bounds);
             }
@@ -256,7 +284,7 @@ impl Exact {
     /// Whether the draw exceeds x; none if that is too close to say.
     fn exceeds(&self, x: f64) -> Option<bool> {
         let margin = match self.shape {
-            Some(Shape { a, b, .. }) => beta_upper_tail(a, b, x) - self.value,
+            Some(Shape { a, b }) => beta_upper_tail(a, b, x) - self.value,
             None => self.value - x,
         };
         (margin.abs() > CLEAR).then_some(margin > 0.0)
@@ -265,7 +293,7 @@ impl Exact {
     /// The draw as a number.
     fn draw(&self) -> f64 {
         match self.shape {
-            Some(Shape { a, b, .. }) => 1.0 - inv_inc_beta(b, a, self.value),
+            Some(Shape { a, b }) => 1.0 - inv_inc_beta(b, a, self.value),
             None => self.value,
         }
     }
@@ -302,37 +330,29 @@ fn settle(mut contenders: Vec<Exact>, low: f32) -> usize {
     place
 }
 
-/// The lines of every belief of at most [`MOST_ATTEMPTS`] attempts, each made when first needed, by
-/// attempts and successes.
-static ROWS: LazyLock<Vec<OnceLock<Box<Row>>>> = LazyLock::new(|| {
-    let beliefs = (MOST_ATTEMPTS + 1) * (MOST_ATTEMPTS + 2) / 2;
-    (0..beliefs).map(|_| OnceLock::new()).collect()
-});
-
-/// The lines of one belief.
+/// The lines of one belief: of its upper tail and of its lower one, 1 - v.
 #[derive(Debug)]
 struct Row {
     shape: Shape,
-    rings: [Slot; RINGS],
+    tails: [[Slot; 2]; DEPTH],
 }
 
-/// Where a ring is when it is made: two lines of the processor's memory.
+/// Where the lines of two octaves are when they are made: in one line of the processor's memory.
 #[derive(Debug, Default)]
-#[repr(align(128))]
-struct Slot(OnceLock<Ring>);
+#[repr(align(64))]
+struct Slot(OnceLock<Octaves>);
 
-/// For the upper tail v and for the lower one, 1 - v: the quantiles at the ends of the ranges, from
-/// the middle outwards, and how far a quantile in one of two neighbouring ranges can be from the
-/// line between its ends.
+/// The quantiles at the ends of the ranges, from the middle outwards, and how far a quantile in one
+/// of two neighbouring ranges can be from the line between its ends.
 #[derive(Debug, Clone, Copy)]
-struct Ring {
-    ends: [[f32; RANGES + 1]; 2],
-    gaps: [[f32; RANGES / 2]; 2],
+struct Octaves {
+    ends: [f32; RANGES + 1],
+    gaps: [f32; RANGES / 2],
 }
 
 impl Row {
     fn new(shape: Shape) -> Self {
-        Self { shape, rings: from_fn(|_| Slot::default()) }
+        Self { shape, tails: from_fn(|_| from_fn(|_| Slot::default())) }
     }
 
     /// Bounds of Q(1 - v) for all v whose first 32 bits are `word`.
@@ -343,44 +363,41 @@ impl Row {
         let tail = word ^ is_lower.wrapping_neg();
         let zeros = (tail | 1).leading_zeros();
         let octave = zeros as usize - 1;
-        let Some(slot) = self.rings.get(octave / 2) else { return ANYTHING };
-        let ring = slot.0.get_or_init(|| Ring::new(self.shape, octave / 2));
+        let Some(tails) = self.tails.get(octave / 2) else { return ANYTHING };
+        let make = || Octaves::new(self.shape, octave / 2, is_lower == 1);
+        let lines = tails[is_lower as usize].0.get_or_init(make);
         // The leading one, two bits for the range, and the way from its outer end to its inner one.
         let bits = tail << zeros << 1;
         let range = (octave % 2 * 4 + (3 ^ (bits >> 30)) as usize) % RANGES;
         let way = (bits << 2 >> 8) as i32 as f32 * 0.5_f32.powi(24);
-        let (ends, gaps) = (&ring.ends[is_lower as usize], &ring.gaps[is_lower as usize]);
-        let (inner, outer) = (ends[range], ends[range + 1]);
+        let (inner, outer) = (lines.ends[range], lines.ends[range + 1]);
         let middle = outer + (inner - outer) * way;
-        let gap = gaps[range / 2];
+        let gap = lines.gaps[range / 2];
         (middle - gap, middle + gap)
     }
 }
 
-impl Ring {
+impl Octaves {
     #[cold]
-    fn new(shape: Shape, ring: usize) -> Self {
-        let greatest = libm::ldexp(0.5, -2 * ring as i32);
-        let mut lines = Self { ends: [[0.0; RANGES + 1]; 2], gaps: [[0.0; RANGES / 2]; 2] };
-        for side in 0..2 {
-            // The lower tail of a rate is the upper tail of 1 - rate.
-            let shape = if side == 0 { shape } else { Shape { a: shape.b, b: shape.a, ..shape } };
-            let mut end = shape.end(greatest, shape.near(greatest));
-            for range in 0..RANGES {
-                let width = greatest * if range < RANGES / 2 { 0.125 } else { 0.0625 };
-                let inner = end;
-                let step = width / inner.density;
-                let bend = 1.0 - 0.5 * step * shape.growth(inner.x);
-                end = shape.end(inner.tail - width, inner.x + step * bend);
-                // Half of a range may hide in the bits of v that are not looked at.
-                let unknown = (end.x - inner.x) * (1.0 / WORDS / width);
-                let rounding = 0.5_f64.powi(21) + unknown + CLEAR;
-                let gap = shape.distance_from_chord(inner, end, width) + rounding;
-                let of_both = &mut lines.gaps[side][range / 2];
-                *of_both = of_both.max(gap as f32);
-                for (place, end) in [(range, inner), (range + 1, end)] {
-                    lines.ends[side][place] = (if side == 0 { end.x } else { 1.0 - end.x }) as f32;
-                }
+    fn new(shape: Shape, depth: usize, is_lower: bool) -> Self {
+        // The lower tail of a rate is the upper tail of 1 - rate.
+        let shape = if is_lower { Shape { a: shape.b, b: shape.a } } else { shape };
+        let law = IncBeta::new(shape.a, shape.b);
+        let greatest = libm::ldexp(0.5, -2 * depth as i32);
+        let mut lines = Self { ends: [0.0; RANGES + 1], gaps: [0.0; RANGES / 2] };
+        let mut end = shape.end(&law, greatest, shape.near(greatest));
+        for range in 0..RANGES {
+            let width = greatest * if range < RANGES / 2 { 0.125 } else { 0.0625 };
+            let inner = end;
+            end = shape.end(&law, inner.tail - width, shape.beyond(inner, width));
+            // Half of a range may hide in the bits of v that are not looked at.
+            let unknown = (end.x - inner.x) * (1.0 / WORDS / width);
+            let rounding = 0.5_f64.powi(21) + unknown + CLEAR;
+            let gap = shape.distance_from_chord(inner, end, width) + rounding;
+            let of_both = &mut lines.gaps[range / 2];
+            *of_both = of_both.max(gap as f32);
+            for (place, end) in [(range, inner), (range + 1, end)] {
+                lines.ends[place] = (if is_lower { 1.0 - end.x } else { end.x }) as f32;
             }
         }
         lines
@@ -395,42 +412,17 @@ struct End {
     density: f64,
 }
 
-/// Shapes a and b of a Beta variable, whole numbers from 1 to 128.
+/// Shapes a and b of a Beta variable, at least 1.
 #[derive(Debug, Clone, Copy)]
 struct Shape {
     a: f64,
     b: f64,
-    ln_beta: f64,
 }
 
 impl Shape {
-    fn new(a: f64, b: f64) -> Self {
-        Self { a, b, ln_beta: ln_beta(a, b) }
-    }
-
     /// f'(x) / f(x), which falls with x.
     fn growth(&self, x: f64) -> f64 {
         (self.a - 1.0) / x - (self.b - 1.0) / (1.0 - x)
-    }
-
-    /// The upper tail and the density at x.
-    ///
-    /// For whole a the tail is the chance of fewer than a successes among a + b - 1 at chance x
-    /// (DLMF 8.17.5), which is summed from the likeliest number down.
-    fn tail_and_density(&self, x: f64) -> (f64, f64) {
-        let (a, b, y) = (self.a, self.b, 1.0 - x);
-        let exponent = (a - 1.0) * libm::log(x) + (b - 1.0) * libm::log(y) - self.ln_beta;
-        let density = libm::exp(exponent);
-        let odds = y / x;
-        let (mut term, mut sum, mut below) = (1.0, 1.0, a - 1.0);
-        let mut above = b + 1.0;
-        while below > 0.0 && term > f64::EPSILON * sum {
-            term *= below / above * odds;
-            sum += term;
-            below -= 1.0;
-            above += 1.0;
-        }
-        (density * y / b * sum, density)
     }
 
     /// An x whose upper tail is about `tail`: Abramowitz and Stegun 26.5.22; exact where a or b is
@@ -450,23 +442,34 @@ impl Shape {
         a / (a + b * libm::exp(2.0 * w))
     }
 
+    /// About the quantile whose upper tail is less by `width`: three terms of the Taylor series of Q.
+    fn beyond(&self, end: End, width: f64) -> f64 {
+        let End { x, density, .. } = end;
+        let (step, growth) = (width / density, self.growth(x));
+        let fall = (self.a - 1.0) / (x * x) + (self.b - 1.0) / ((1.0 - x) * (1.0 - x));
+        let bend = 1.0 - 0.5 * step * growth + step * step * (2.0 * growth * growth + fall) / 6.0;
+        x + step * bend
+    }
+
     /// The quantile whose upper tail is `tail`, at most 1/2, from a guess: Halley's method, which
-    /// makes the error at each step its cube.
-    fn end(&self, tail: f64, guess: f64) -> End {
+    /// makes of an error e one of about e^3 (f'/f)^2. `law` is that of the shape.
+    fn end(&self, law: &IncBeta, tail: f64, guess: f64) -> End {
         let mut x = guess;
         for _ in 0..MOST_STEPS {
             if !(x > 0.0 && x < 1.0) {
                 break;
             }
-            let (at_x, density) = self.tail_and_density(x);
-            let newton = (at_x - tail) / density;
-            x += newton / (1.0 + 0.5 * newton * self.growth(x));
-            if newton.abs() <= 1e-11 * x.min(1.0 - x) {
-                return End { tail, x, density };
+            let (at_x, density) = law.upper_tail_and_density(x);
+            let (newton, growth) = ((at_x - tail) / density, self.growth(x));
+            let step = newton / (1.0 + 0.5 * newton * growth);
+            x += step;
+            // Then the error of x is below 1e-4 x 1e-8, and that of ln f of the same kind.
+            if newton.abs() * (growth.abs() + 1.0 / x.min(1.0 - x)) <= 1e-4 {
+                return End { tail, x, density: density * libm::exp(growth * step) };
             }
         }
         let x = 1.0 - inv_inc_beta(self.b, self.a, tail);
-        End { tail, x, density: self.tail_and_density(x).1 }
+        End { tail, x, density: law.upper_tail_and_density(x).1 }
     }
 
     /// How far Q can be from its chord over a range; see the proof at the head of this file.
@@ -492,18 +495,42 @@ mod tests {
     use super::*;
     use crate::stats::{chi_square_sf, inc_beta};
 
+    /// Shapes that are no whole numbers.
+    static QUARTERS: Lines = Lines::new(|s, f| (1.0 + 0.25 * s, 1.0 + 0.25 * f));
+
     #[test]
     fn lines_hold_between_their_ends_too() {
-        for (s, f) in [(0, 0), (1, 0), (0, 1), (3, 1), (20, 2), (126, 1), (0, 127), (60, 60)] {
-            let (a, b) = (f64::from(s) + 1.0, f64::from(f) + 1.0);
-            let row = Row::new(Shape::new(a, b));
+        let whole = [(0, 0), (1, 0), (0, 1), (3, 1), (20, 2), (126, 1), (0, 127), (60, 60)];
+        let whole = whole.map(|(s, f)| (f64::from(s) + 1.0, f64::from(f) + 1.0));
+        let real = [(1.25, 1.0), (1.0, 1.01), (1.75, 1.5), (2.5, 7.25), (32.75, 1.0), (5.5, 26.25)];
+        for (a, b) in whole.into_iter().chain(real) {
+            let row = Row::new(Shape { a, b });
             for k in 0..4000 {
                 // Both tails, down to 2^-30.
                 let tail = 0.5 * libm::exp2(-f64::from(k % 2000) / 70.0);
                 let v = if k < 2000 { tail } else { 1.0 - tail };
                 let exact = 1.0 - inv_inc_beta(b, a, v);
                 let (low, high) = row.bounds((v * WORDS) as u32);
-                assert!(f64::from(low) < exact && exact < f64::from(high), "{s} {f} {v}");
+                assert!(f64::from(low) < exact && exact < f64::from(high), "{a} {b} {v}");
+            }
+        }
+    }
+
+    /// From the guess of the end before, as they are solved for.
+    #[test]
+    fn ends_are_solved_for() {
+        for (a, b) in
+            [(1.0, 1.0), (2.0, 1.0), (127.0, 2.0), (60.0, 60.0), (1.25, 7.5), (32.0, 1.25)]
+        {
+            let (shape, law) = (Shape { a, b }, IncBeta::new(a, b));
+            let mut end = shape.end(&law, 0.5, shape.near(0.5));
+            for k in 1..80 {
+                let tail = 0.5 * libm::exp2(-f64::from(k) / 4.0);
+                end = shape.end(&law, tail, shape.beyond(end, end.tail - tail));
+                let (error, density) =
+                    (end.x - 1.0 + inv_inc_beta(b, a, tail), law.upper_tail_and_density(end.x).1);
+                assert!(error.abs() < 0.001 * CLEAR, "{a} {b} {tail}: {error:e}");
+                assert!((end.density / density - 1.0).abs() < 1e-6, "{a} {b} {tail}");
             }
         }
     }
@@ -512,9 +539,12 @@ mod tests {
     #[test]
     fn every_gap_has_room_for_rounding() {
         for (s, f) in [(0.0, 0.0), (126.0, 0.0), (126.0, 1.0), (1.0, 126.0), (60.0, 60.0)] {
-            for ring in 0..RINGS {
-                let lines = Ring::new(Shape::new(s + 1.0, f + 1.0), ring);
-                assert!(lines.gaps.iter().flatten().all(|gap| *gap >= 0.5_f32.powi(21)), "{s} {f}");
+            for depth in 0..DEPTH {
+                let shape = Shape { a: s + 1.0, b: f + 1.0 };
+                for is_lower in [false, true] {
+                    let gaps = Octaves::new(shape, depth, is_lower).gaps;
+                    assert!(gaps.iter().all(|gap| *gap >= 0.5_f32.powi(21)), "{s} {f}");
+                }
             }
         }
     }
@@ -525,6 +555,7 @@ mod tests {
         let mut pick = ChaCha8Rng::seed_from_u64(4);
         for round in 0..20_000 {
             let servers = if round % 10 == 0 { 40 } else { 6 };
+            let lines = if round % 2 == 0 { &UNIFORM_PRIOR } else { &QUARTERS };
             let counts: Vec<(f64, f64)> = (0..servers)
                 .map(|_| {
                     let n = sample::index_below(&mut pick, 140);
@@ -535,14 +566,15 @@ mod tests {
             let mut words = rng.clone();
             let belief = |i: usize| Belief::new(counts[i].0, counts[i].1);
             let answer =
-                largest_draw(&mut rng, (0..servers).map(|i| (i, 1)), belief, |i| counts[i]);
+                largest_draw(&mut rng, lines, (0..servers).map(|i| (i, 1)), belief, |i| counts[i]);
             let fine = words.next_u64();
             let mut naive = (None, f64::NEG_INFINITY);
             for (i, (s, f)) in counts.iter().enumerate() {
+                let Shape { a, b } = lines.shape((*s, *f));
                 let draw = if s + f > f64::from(MOST_ATTEMPTS) {
-                    sample::beta(&mut words, s + 1.0, f + 1.0)
+                    sample::beta(&mut words, a, b)
                 } else {
-                    1.0 - inv_inc_beta(f + 1.0, s + 1.0, whole(words.next_u32(), fine, i))
+                    1.0 - inv_inc_beta(b, a, whole(words.next_u32(), fine, i))
                 };
                 if draw > naive.1 {
                     naive = (Some(i), draw);
@@ -554,8 +586,8 @@ mod tests {
 
     /// How far the shares of wins are from their chances, as the p-value of a chi-square test;
     /// `swap` plants a bug.
-    fn p_value(counts: &[(f64, f64)], copies: usize, draws: u64, swap: bool) -> f64 {
-        let shape = |i: usize| (counts[i].0 + 1.0, counts[i].1 + 1.0);
+    fn p_value(lines: &Lines, counts: &[(f64, f64)], copies: usize, draws: u64, swap: bool) -> f64 {
+        let shape = |i: usize| (lines.shapes)(counts[i].0, counts[i].1);
         // The chance that i wins is the mean, over its largest draw, of the chance that the draws of
         // all others are smaller: here over the middles of so many ranges of equal chances.
         let ranges = 20_000;
@@ -574,7 +606,7 @@ mod tests {
         for _ in 0..draws {
             let candidates = (0..counts.len()).map(|i| (i, copies));
             let belief = |i: usize| Belief::new(of(i).0, of(i).1);
-            wins[largest_draw(&mut rng, candidates, belief, of).unwrap()] += 1;
+            wins[largest_draw(&mut rng, lines, candidates, belief, of).unwrap()] += 1;
         }
         let (mut statistic, mut cells) = (0.0, 0.0);
         for (i, wins) in wins.iter().enumerate() {
@@ -601,17 +633,19 @@ mod tests {
         for (state, counts) in STATES.iter().enumerate() {
             // 30 copies are enough to be drawn at once whatever the belief.
             for copies in [1, 3, 30] {
-                let p = p_value(counts, copies, draws, false);
-                assert!(p > 1e-4, "state {state}, {copies} copies: p = {p}");
+                for lines in [&UNIFORM_PRIOR, &QUARTERS] {
+                    let p = p_value(lines, counts, copies, draws, false);
+                    assert!(p > 1e-4, "state {state}, {copies} copies: p = {p}");
+                }
             }
         }
     }
 
-    /// 18 tests at 1e-4 with fixed seeds: a false alarm in 1 of 550 choices of seeds.
+    /// 36 tests at 1e-4 with fixed seeds: a false alarm in 1 of 270 choices of seeds.
     #[test]
     fn each_wins_as_often_as_it_is_the_largest() {
         the_law_holds(100_000);
-        assert!(p_value(STATES[1], 1, 100_000, true) < 1e-12, "swapped parameters");
+        assert!(p_value(&QUARTERS, STATES[1], 1, 100_000, true) < 1e-9, "swapped parameters");
     }
 
     #[test]

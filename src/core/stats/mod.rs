@@ -34,7 +34,7 @@ pub use self::comparison::{AgainstBest, PairedComparison, Separation};
 pub use self::goodness::{
     ChiSquare, chi_square_homogeneity, holm, ks_p_value, ks_statistic, randomised_pit,
 };
-pub use self::largest_draw::{Belief, largest_draw, largest_of};
+pub use self::largest_draw::{Belief, Lines, UNIFORM_PRIOR, largest_draw, largest_of};
 pub use self::moments::{Interval, Moments, nearest_rank, quantile};
 pub use self::sample::{
     beta, binomial, exponential, index_below, standard_normal, uniform_open, uniform01,

@@ -345,6 +345,37 @@ impl IncBeta {
         }
         by_sides(a, b, x, 1.0 - x, || self.below, || self.above)
     }
+
+    /// The chance that the variable exceeds x in (0, 1), and its density there.
+    ///
+    /// For whole a the tail is the chance of fewer than a successes among a + b - 1 at chance x
+    /// (DLMF 8.17.5), summed from the likeliest number down, which for small a is faster than the
+    /// fraction.
+    pub(crate) fn upper_tail_and_density(&self, x: f64) -> (f64, f64) {
+        let (BetaKernel { a, b, .. }, y) = (self.below, 1.0 - x);
+        let weight = self.below.at(x, y);
+        let tail = if a.fract() == 0.0 && a <= 256.0 {
+            weight / (x * b) * falling_sum(a, b, y / x)
+        } else if x <= (a + 1.0) / (a + b + 2.0) {
+            1.0 - weight * fraction(a, b, x, y)
+        } else {
+            weight * fraction(b, a, y, x)
+        };
+        (tail, weight / (x * y))
+    }
+}
+
+/// `1 + (a-1)/(b+1) r + (a-1)(a-2)/((b+1)(b+2)) r^2 + ...`, which ends, for whole a.
+fn falling_sum(a: f64, b: f64, r: f64) -> f64 {
+    let (mut term, mut sum) = (1.0, 1.0);
+    let (mut below, mut above) = (a - 1.0, b + 1.0);
+    while below > 0.0 && term > f64::EPSILON * sum {
+        term *= below / above * r;
+        sum += term;
+        below -= 1.0;
+        above += 1.0;
+    }
+    sum
 }
 
 /// The chance that a Beta(a, b) variable exceeds `x`, for finite a, b > 0 and x in \[0, 1\].

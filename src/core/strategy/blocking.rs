@@ -15,7 +15,7 @@
 use rand_chacha::ChaCha8Rng;
 
 use crate::domain::{Attempt, Outcome, PendingRequest, ServerId, Span, Timestamp};
-use crate::stats::{Belief, largest_draw};
+use crate::stats::{Belief, UNIFORM_PRIOR, largest_draw};
 use crate::strategy::declared::{Range, declared};
 use crate::strategy::tallied::{Tallies, first_max_where};
 use crate::strategy::{Decision, ServerEstimate, Strategy};
@@ -146,7 +146,8 @@ impl Closures {
         let counts = |server: usize| counts(ServerId(server as u16));
         let belief = |server| Belief::new(counts(server).0, counts(server).1);
         let candidates = candidates.map(|server| (server.index(), 1));
-        ServerId(largest_draw(rng, candidates, belief, counts).unwrap_or(0) as u16)
+        let winner = largest_draw(rng, &UNIFORM_PRIOR, candidates, belief, counts);
+        ServerId(winner.unwrap_or(0) as u16)
     }
 }
 

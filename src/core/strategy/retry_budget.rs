@@ -24,6 +24,7 @@
 use rand_chacha::ChaCha8Rng;
 
 use crate::domain::{Attempt, Outcome, PendingRequest, Span, Timestamp};
+use crate::stats::UNIFORM_PRIOR;
 use crate::strategy::declared::{Range, declared};
 use crate::strategy::tallied::{NOBODY, Tallies};
 use crate::strategy::{Decision, ServerEstimate, Strategy};
@@ -99,7 +100,7 @@ impl Strategy for RetryBudget {
             return Decision::WaitUntil(until);
         }
         let Self { tallies, rng, .. } = self;
-        Decision::Send(tallies.largest_draw(&NOBODY, rng))
+        Decision::Send(tallies.largest_draw(&NOBODY, rng, &UNIFORM_PRIOR))
     }
 
     fn on_sent(&mut self, now: Timestamp, attempt: &Attempt) {

@@ -7,10 +7,13 @@
 //! A [`Rule`] that tells refusals from failures, forgets, or waits does not fit: it needs memory of
 //! its own.
 
+use std::cell::Cell;
+use std::sync::LazyLock;
+
 use rand_chacha::ChaCha8Rng;
 
 use crate::domain::{Attempt, Outcome, PendingRequest, ServerId, ServerSet, Timestamp};
-use crate::stats::{Belief, largest_draw, largest_of, sample};
+use crate::stats::{Belief, Lines, largest_draw, largest_of, sample};
 use crate::strategy::{Decision, ServerEstimate, Strategy};
 
 /// How to choose by tallies; the parameters are all that it consists of.
@@ -81,8 +84,8 @@ pub struct Tallies {
     grouping: Option<Grouping>,
     /// Attempts with a known outcome, all servers.
     total: u64,
-    /// The server with the highest success rate, the first on a tie.
-    best: ServerId,
+    /// The server with the highest success rate, the first on a tie, while it is known.
+    best: Cell<Option<ServerId>>,
 }
 
 /// Fleets above this size have their servers grouped.
@@ -113,7 +116,7 @@ impl Tallies {
             beliefs: vec![Belief::NONE; classes],
             grouping,
             total: 0,
-            best: ServerId(0),
+            best: Cell::new(Some(ServerId(0))),
         }
     }
 
@@ -122,7 +125,7 @@ impl Tallies {
     pub fn record(&mut self, attempt: &Attempt, outcome: Outcome) {
         let server = attempt.server;
         let class = self.class(server);
-        let before = self.success_rate(self.best);
+        let best = self.best.get().map(|best| (best, self.success_rate(best)));
         let attempts = self.attempts[class] + 1.0;
         let successes = self.successes[class] + f64::from(u8::from(outcome.is_success()));
         let class =
@@ -131,15 +134,15 @@ impl Tallies {
         self.attempts[class] = attempts;
         self.successes[class] = successes;
         self.success_rates[class] = rate;
-        self.inverse_roots[class] = 1.0 / attempts.sqrt();
+        self.inverse_roots[class] = inverse_root(attempts);
         self.beliefs[class] = Belief::new(successes, attempts - successes);
         self.total += 1;
-        if server != self.best {
-            if rate > before || (rate == before && server < self.best) {
-                self.best = server;
+        if let Some((best, before)) = best {
+            if server == best && rate < before {
+                self.best.set(None);
+            } else if rate > before || (rate == before && server < best) {
+                self.best.set(Some(server));
             }
-        } else if rate < before {
-            self.best = self.first_max(&NOBODY, |class| self.success_rates[class]);
         }
     }
 
@@ -245,7 +248,11 @@ impl Tallies {
     /// The server with the highest observed success rate over all servers, the first on a tie.
     #[inline]
     pub fn best(&self) -> ServerId {
-        self.best
+        self.best.get().unwrap_or_else(|| {
+            let best = self.first_max(&NOBODY, |class| self.success_rates[class]);
+            self.best.set(Some(best));
+            best
+        })
     }
 
     /// The server of the class with the largest value among those not in `excluded`, the first on
@@ -292,16 +299,21 @@ impl Tallies {
         best.0
     }
 
-    /// The server with the largest of independent draws from Beta(s+1, f+1), one for each that is
-    /// not in `excluded`; server 0 if all are.
+    /// The server with the largest of independent draws from the Beta that `lines` make of its
+    /// tallies, one for each that is not in `excluded`; server 0 if all are.
     #[inline]
-    pub fn largest_draw(&self, excluded: &ServerSet, rng: &mut ChaCha8Rng) -> ServerId {
+    pub fn largest_draw(
+        &self,
+        excluded: &ServerSet,
+        rng: &mut ChaCha8Rng,
+        lines: &Lines,
+    ) -> ServerId {
         let (belief, counts) = (|class: usize| self.beliefs[class], |class| self.counts(class));
         let class = match &self.grouping {
             None if excluded.is_empty() => {
-                largest_draw(rng, (0..self.servers).map(|class| (class, 1)), belief, counts)
+                largest_draw(rng, lines, (0..self.servers).map(|class| (class, 1)), belief, counts)
             }
-            _ => largest_draw(rng, self.candidates(excluded), belief, counts),
+            _ => largest_draw(rng, lines, self.candidates(excluded), belief, counts),
         };
         self.any_of(class.unwrap_or(0), excluded, rng)
     }
@@ -370,6 +382,14 @@ impl Tallies {
             })
             .collect()
     }
+}
+
+/// 1 / sqrt(n) for n >= 1 attempts, a whole number.
+#[inline]
+fn inverse_root(attempts: f64) -> f64 {
+    static TABLE: LazyLock<Vec<f64>> =
+        LazyLock::new(|| (0..2048_u32).map(|n| 1.0 / f64::from(n).sqrt()).collect());
+    TABLE.get(attempts as usize).copied().unwrap_or_else(|| 1.0 / attempts.sqrt())
 }
 
 impl Grouping {
@@ -492,6 +512,7 @@ mod tests {
 
     use super::*;
     use crate::domain::{Request, RequestId, Timestamp};
+    use crate::stats::UNIFORM_PRIOR;
     use crate::strategy::testing::attempt;
 
     fn record(tallies: &mut Tallies, server: u16, outcome: Outcome) {
@@ -597,7 +618,7 @@ mod tests {
         let draws = 97_000;
         let mut wins = [0_u32; 100];
         for _ in 0..draws {
-            wins[tallies.largest_draw(&excluded, &mut rng).index()] += 1;
+            wins[tallies.largest_draw(&excluded, &mut rng, &UNIFORM_PRIOR).index()] += 1;
         }
         assert_eq!((wins[7], wins[70]), (0, 0));
         let others = (0..100).filter(|i| ![7, 40, 70].contains(i));

@@ -11,6 +11,7 @@
 use rand_chacha::ChaCha8Rng;
 
 use crate::domain::{PendingRequest, ServerId};
+use crate::stats::UNIFORM_PRIOR;
 use crate::strategy::declared::{Range, declared};
 use crate::strategy::tallied::{Rule, Tallied, Tallies, candidates};
 
@@ -42,7 +43,7 @@ impl Rule for ThompsonSpec {
         let excluded = candidates(tallies.servers(), self.exclude_tried, request);
         let (a, b) = (self.prior_successes, self.prior_failures);
         if (a, b) == (1.0, 1.0) {
-            return tallies.largest_draw(excluded, rng);
+            return tallies.largest_draw(excluded, rng, &UNIFORM_PRIOR);
         }
         tallies.largest_beta(excluded, rng, |class| {
             let (s, f) = tallies.counts(class);

@@ -10,6 +10,7 @@
 use rand_chacha::ChaCha8Rng;
 
 use crate::domain::{PendingRequest, ServerId};
+use crate::stats::Lines;
 use crate::strategy::declared::{Range, declared};
 use crate::strategy::tallied::{Rule, Tallied, Tallies, candidates};
 
@@ -19,7 +20,7 @@ declared! {
     build: |spec, fleet, rng| Tallied::new(spec, fleet.servers(), rng),
     pub struct ThompsonScaledSpec {
         /// scale of the belief in the first attempt; above 1 explores more
-        initial_scale: f64 = 4.0, Range::number(1e-6, 1e6, (0.1, 16.0));
+        initial_scale: f64 = BOLD_SCALE, Range::number(1e-6, 1e6, (0.1, 16.0));
         /// factor of the scale from each attempt to the next
         decay: f64 = 0.5, Range::number(1e-6, 1e6, (0.05, 2.0));
         /// leave out servers that the request has tried, in free attempts
@@ -40,12 +41,20 @@ impl Rule for ThompsonScaledSpec {
         }
         let scale = self.initial_scale * libm::pow(self.decay, f64::from(request.attempts));
         let excluded = candidates(tallies.servers(), self.exclude_tried, request);
+        if scale == BOLD_SCALE {
+            return tallies.largest_draw(excluded, rng, &BOLD);
+        }
         tallies.largest_beta(excluded, rng, |class| {
             let (s, f) = tallies.counts(class);
             scaled(s + 1.0, f + 1.0, scale)
         })
     }
 }
+
+/// Lines for first attempts with the default setting. Other scales draw: most attempts are first
+/// ones, and lines of every scale that a search tries would fill the memory.
+static BOLD: Lines = Lines::new(|s, f| scaled(s + 1.0, f + 1.0, BOLD_SCALE));
+const BOLD_SCALE: f64 = 4.0;
 
 /// The belief Beta(a, b) at scale k.
 #[inline]

@@ -17,7 +17,7 @@ use flakelab_core::stats::{Interval, VarianceComponents};
 use flakelab_core::strategy::{RandomSpec, Strategy, StrategySpec};
 
 /// Moves when the same plan would give other numbers or other files than before.
-const RESULT_VERSION: u32 = 4;
+const RESULT_VERSION: u32 = 5;
 
 /// A complete experiment. Build it with [`Plan::new`], which checks it.
 #[derive(Debug, Clone, PartialEq)]

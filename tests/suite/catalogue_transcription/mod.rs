@@ -99,7 +99,7 @@ fn highest(servers: &[usize], mut value: impl FnMut(usize) -> f64) -> usize {
 /// The server with the largest draw, as Thompson sampling takes them from the stream.
 fn drawn(rng: &mut ChaCha8Rng, servers: &[usize], counts: impl Fn(usize) -> (f64, f64)) -> usize {
     let beliefs: Vec<(f64, f64)> = servers.iter().map(|i| counts(*i)).collect();
-    let mut draws = thompson_draws(rng, &beliefs).into_iter();
+    let mut draws = thompson_draws(rng, &beliefs, |a, b| (a, b)).into_iter();
     highest(servers, |_| draws.next().expect("one a server"))
 }
 
