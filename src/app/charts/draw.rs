@@ -11,6 +11,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{
     FontDesc, FontFamily, FontStyle, RGBAColor, ShapeStyle, TextStyle, register_font,
 };
+use rayon::prelude::*;
 
 use flakelab_sim::experiment::ContenderSummary;
 
@@ -186,6 +187,9 @@ const FAMILY: &str = "Helvetica, Arial, sans-serif";
 /// that plotters' ab_glyph wants is that height.
 const HEIGHT_PER_EM: f64 = 1.121;
 
+/// Of Ubuntu Light.
+const UNITS_PER_EM: f64 = 1000.0;
+
 const WIDER: f64 = 1.16;
 const WIDER_IN_BOLD: f64 = 1.30;
 
@@ -200,24 +204,39 @@ pub(crate) fn ready() -> anyhow::Result<()> {
 }
 
 /// All these charts of one thing, in this order.
-pub(crate) fn drawn<T, const N: usize>(
+pub(crate) fn drawn<T: Sync, const N: usize>(
     charts: [fn(&T) -> anyhow::Result<Chart>; N],
     of: &T,
 ) -> anyhow::Result<Vec<Chart>> {
     ready()?;
-    charts.into_iter().map(|chart| chart(of)).collect()
+    charts.into_par_iter().map(|chart| chart(of)).collect()
 }
 
 /// At most so many pixels wide in any usual font.
 pub(crate) fn width(text: &str, font: Type) -> f64 {
-    const EM: f64 = 1000.0;
-    let family = FontFamily::Name(FAMILY);
-    let carried = FontDesc::new(family, EM * HEIGHT_PER_EM, FontStyle::Normal)
-        .layout_box(text)
-        .map_or(text.chars().count() as f64 * 0.6, |((low, _), (high, _))| {
-            f64::from(high - low) / EM
-        });
-    carried * font.size * if font.bold { WIDER_IN_BOLD } else { WIDER }
+    let carried: i32 = text.chars().map(advance).sum();
+    let wider = if font.bold { WIDER_IN_BOLD } else { WIDER };
+    f64::from(carried) / UNITS_PER_EM * font.size * wider
+}
+
+/// The width of a character of the carried font in its units. It has no kerning, so a text is as
+/// wide as its characters. To look one up takes long; most are ASCII.
+fn advance(c: char) -> i32 {
+    static ASCII: OnceLock<[i32; 128]> = OnceLock::new();
+    let ascii = ASCII.get_or_init(|| {
+        // Whoever measures before a chart is begun must not leave guesses behind.
+        let _ = ready();
+        std::array::from_fn(|i| laid_out(&char::from(i as u8).to_string()))
+    });
+    ascii.get(c as usize).copied().unwrap_or_else(|| laid_out(&c.to_string()))
+}
+
+/// The width of a text in units of the carried font.
+fn laid_out(text: &str) -> i32 {
+    let size = UNITS_PER_EM * HEIGHT_PER_EM;
+    let font = FontDesc::new(FontFamily::Name(FAMILY), size, FontStyle::Normal);
+    let guessed = text.chars().count() as i32 * 600;
+    font.layout_box(text).map_or(guessed, |((low, _), (high, _))| high - low)
 }
 
 /// The text, or as much of it as fits with an ellipsis.
@@ -622,6 +641,17 @@ mod tests {
         assert!(lines.iter().all(|line| width(line, FONT) <= 120.0), "{lines:?}");
         assert_eq!(fitted("anything", FONT, 0.0), "…");
         assert!(wrapped(" ", FONT, 10.0).is_empty());
+    }
+
+    #[test]
+    fn a_text_is_as_wide_as_its_characters() {
+        ready().unwrap();
+        for text in ["", "AVAToWa fi 0.95 %", "V5 thompson-scaled: ±1,234.5 · 7…", "naïve\n→ Ω"]
+        {
+            assert_eq!(text.chars().map(advance).sum::<i32>(), laid_out(text), "{text:?}");
+        }
+        let em = Type { size: 1.0, bold: false };
+        assert_eq!(width("m", em), f64::from(advance('m')) / UNITS_PER_EM * WIDER);
     }
 
     #[test]
