@@ -51,6 +51,25 @@ fn a_sweep_prints_its_table_on_stdout_and_nothing_on_stderr() {
 }
 
 #[test]
+fn verbose_commands_say_what_took_how_long() {
+    let desk = desk();
+    let phases_of = |command: &str| {
+        let said = stderr(&desk.run(&format!("{command} --model m.toml --requests 20 -v")));
+        let line = said.lines().find_map(|line| line.strip_prefix("time: ")).unwrap().to_owned();
+        let phase = |part: &str| part.trim_end_matches(" s").rsplit_once(' ').unwrap().0.to_owned();
+        line.split(", ").map(phase).collect::<Vec<String>>()
+    };
+    assert_eq!(
+        phases_of("sweep --seeds 20"),
+        ["plan", "play", "fold", "bootstrap", "tables", "charts", "files"]
+    );
+    assert_eq!(
+        phases_of("tune --strategy v1 --budget 600 --candidates 4 --fresh 10"),
+        ["plan", "play", "tables and chart", "files"]
+    );
+}
+
+#[test]
 fn summary_csv_has_the_columns_that_were_promised() {
     let desk = desk();
     let output =

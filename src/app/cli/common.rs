@@ -1,9 +1,10 @@
-//! What subcommands share: how results look on stdout, Ctrl-C, threads, the progress bar, and
-//! commands for people to copy.
+//! What subcommands share: how results look on stdout, Ctrl-C, threads, the progress bar, how long
+//! things took, and commands for people to copy.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
@@ -202,6 +203,37 @@ impl Bar {
 impl Drop for Bar {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// How long the phases of a command took: what the thread spent that runs it, so that they add up to
+/// what people waited.
+pub(crate) struct Stopwatch {
+    since: Instant,
+    phases: Vec<(&'static str, Duration)>,
+}
+
+#[allow(clippy::disallowed_methods, reason = "how long it took, for people who wait")]
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self { since: Instant::now(), phases: Vec::new() }
+    }
+
+    /// Adds the time since the last call to this phase, which may come again.
+    pub(crate) fn lap(&mut self, phase: &'static str) {
+        let now = Instant::now();
+        let spent = now - std::mem::replace(&mut self.since, now);
+        match self.phases.iter_mut().find(|(name, _)| *name == phase) {
+            Some((_, sum)) => *sum += spent,
+            None => self.phases.push((phase, spent)),
+        }
+    }
+
+    /// The phases in order of their first lap, `plan 0.00 s, play 2.04 s`.
+    pub(crate) fn text(&self) -> String {
+        let phases = self.phases.iter();
+        let phases = phases.map(|(name, spent)| format!("{name} {:.2} s", spent.as_secs_f64()));
+        phases.collect::<Vec<String>>().join(", ")
     }
 }
 

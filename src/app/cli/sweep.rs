@@ -1,14 +1,13 @@
 //! `flakelab sweep`: play strategies against simulated servers and say which one wins.
 
 use std::path::PathBuf;
-use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::cli::common::{
-    Bar, CommandLine, Ending, Format, OutputArguments, flag, pool, print, terminal_width,
+    Bar, CommandLine, Ending, Format, OutputArguments, Stopwatch, flag, pool, print, terminal_width,
 };
 use crate::cli::models;
 use crate::cli::results::{ResultsArguments, ResultsPlace};
@@ -16,7 +15,7 @@ use crate::report;
 use crate::report::ParquetSink;
 use flakelab_sim::experiment::{
     Contender, ExperimentFile, ModelSource, Plan, Progress, Robustness, ScenarioEntry,
-    ScenarioFile, ScenarioModel, Settings, Summary, sweep,
+    ScenarioFile, ScenarioModel, Settings, Step, Summary, sweep,
 };
 use flakelab_sim::world::{Document, Scenario, Traffic};
 
@@ -78,43 +77,48 @@ fn traffic_parser() -> impl TypedValueParser<Value = Traffic> {
     kinds.map(|kind| if kind == "exact" { Traffic::Exact } else { Traffic::Poisson })
 }
 
-#[allow(clippy::disallowed_methods, reason = "how long it took, for people who wait")]
 pub(crate) fn run(arguments: &SweepArguments, output: &OutputArguments) -> anyhow::Result<Ending> {
     let say = |text: &str| {
         if output.verbose {
             eprintln!("{text}");
         }
     };
-    let mut since = Instant::now();
-    let mut lap = |what: &str| {
-        say(&format!("{what} in {:.2} s", since.elapsed().as_secs_f64()));
-        since = Instant::now();
-    };
+    let mut watch = Stopwatch::start();
     let plan = plan(arguments, &say)?;
     let hash = plan.hash();
     say(&format!("spec {hash}"));
-    lap("planned");
     let (pool, interrupt) = (pool(arguments.results.threads)?, flag()?);
     let mut place = ResultsPlace::open(&arguments.results, &plan.folder(), &hash)?;
     let mut sink = ParquetSink::create(&place.path().join(report::ROWS_FILE), &plan)?;
     let total = plan.replications * plan.scenarios.len() as u64;
     let bar = Bar::new(total, "replications", output.quiet);
+    watch.lap("plan");
     let swept = pool.install(|| {
-        sweep(&plan, &mut sink, &interrupt, |progress| {
-            let Progress { done, leader, leader_score, leader_half_width, .. } = progress;
-            bar.at(*done, format!("best {leader} {leader_score:.2} ±{leader_half_width:.2}"));
+        sweep(&plan, &mut sink, &interrupt, |step| match step {
+            Step::Played => watch.lap("play"),
+            Step::Folded(progress) => {
+                watch.lap("fold");
+                let Progress { done, leader, leader_score, leader_half_width, .. } = progress;
+                bar.at(*done, format!("best {leader} {leader_score:.2} ±{leader_half_width:.2}"));
+            }
+            Step::Summarised => watch.lap("bootstrap"),
         })
     });
     let swept = swept.map_err(|e| anyhow!(e))?;
     drop(bar);
-    lap("swept");
     let done = swept.finished();
     if place.takes(swept.interrupted, done) {
-        let files = report::sweep_files(&plan, &swept, arguments.results.png)?;
-        lap("report and charts drawn");
-        place.replace(&files, || Ok(sink.finish()?))?;
-        lap("files written");
+        let png = arguments.results.png;
+        let lap = &mut |phase| watch.lap(phase);
+        pool.install(|| {
+            let (files, rows) =
+                rayon::join(|| report::sweep_files(&plan, &swept, png, lap), || sink.finish());
+            let (files, put_rows) = (files?, rows?);
+            place.replace(&files, || Ok(put_rows()?))
+        })?;
+        watch.lap("files");
     }
+    say(&format!("time: {}", watch.text()));
     if done > 0 {
         print(&shown(arguments, &plan, &swept.summary, &place, output)?)?;
     }

@@ -4,7 +4,7 @@ use anyhow::{anyhow, bail};
 use clap::Args;
 
 use crate::cli::common::{
-    Bar, CommandLine, Ending, Format, OutputArguments, flag, pool, print, terminal_width,
+    Bar, CommandLine, Ending, Format, OutputArguments, Stopwatch, flag, pool, print, terminal_width,
 };
 use crate::cli::models::ModelArguments;
 use crate::cli::results::{ResultsArguments, ResultsPlace};
@@ -57,10 +57,12 @@ pub(crate) struct TuneArguments {
 }
 
 pub(crate) fn run(arguments: &TuneArguments, output: &OutputArguments) -> anyhow::Result<Ending> {
+    let mut watch = Stopwatch::start();
     let tuning = tuning(arguments, output)?;
     let (pool, interrupt) = (pool(arguments.results.threads)?, flag()?);
     let mut place = ResultsPlace::open(&arguments.results, &tuning.folder(), tuning.hash())?;
     let bar = Bar::new(tuning.runs(), "runs", output.quiet);
+    watch.lap("plan");
     let found = pool.install(|| {
         tune(&tuning, &interrupt, |progress| {
             let leader = progress.leader.as_ref();
@@ -70,6 +72,7 @@ pub(crate) fn run(arguments: &TuneArguments, output: &OutputArguments) -> anyhow
         })
     });
     drop(bar);
+    watch.lap("play");
     let Ok(tuned) = found else {
         let nothing = " during the search: there is nothing to show yet";
         return Ok(place.interrupted(nothing, false, output));
@@ -77,7 +80,12 @@ pub(crate) fn run(arguments: &TuneArguments, output: &OutputArguments) -> anyhow
     let done = tuned.fresh.replications;
     if place.takes(tuned.interrupted(), done) {
         let files = report::tune_files(&tuned, tuning.hash(), arguments.results.png)?;
+        watch.lap("tables and chart");
         place.replace(&files, || Ok(()))?;
+        watch.lap("files");
+    }
+    if output.verbose {
+        eprintln!("time: {}", watch.text());
     }
     print(&shown(arguments, &tuned, &place, output)?)?;
     if !tuned.interrupted() {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use anyhow::{Context, bail};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
@@ -95,15 +96,19 @@ impl ResultsFolder {
         remove(&self.path.join(Manifest::FILE))
     }
 
-    /// Writes these files, in this order; charts of an earlier run that are not among them go, so
-    /// that none of them is taken for one of this.
+    /// Writes these files: the first one first, the last one last, those between all at once. Charts
+    /// of an earlier run that are not among them go, so that none of them is taken for one of this.
     pub fn write_all(&self, files: &[(String, Vec<u8>)]) -> Result<(), WriteError> {
         let charts = files.iter().filter_map(|(name, _)| name.strip_prefix("charts/"));
         let current: BTreeSet<&str> = charts.collect();
         file_names(&self.charts())
             .filter(|name| charts::is_chart_file(name) && !current.contains(name.as_str()))
             .try_for_each(|name| remove(&self.charts().join(name)))?;
-        files.iter().try_for_each(|(name, bytes)| self.write(name, bytes))
+        let write = |(name, bytes): &(String, Vec<u8>)| self.write(name, bytes);
+        let [first, between @ .., last] = files else { return files.iter().try_for_each(write) };
+        write(first)?;
+        between.par_iter().try_for_each(write)?;
+        write(last)
     }
 
     /// Writes one file of the folder; `name` may hold one subfolder.

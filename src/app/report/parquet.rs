@@ -15,7 +15,7 @@ use flakelab_sim::experiment::{Contender, Plan, Row, RowNotes, RowSink};
 
 const ROW_GROUP: usize = 65_536;
 
-/// Writes rows under a temporary name; [`ParquetSink::finish`] gives the file its own.
+/// Writes rows under a temporary name, until [`ParquetSink::finish`].
 pub struct ParquetSink {
     configs: Vec<String>,
     strategies: Vec<String>,
@@ -39,7 +39,7 @@ impl ParquetSink {
             .and_then(|empty| {
                 ParquetWriter::new(handle)
                     .with_compression(ParquetCompression::Snappy)
-                    .set_parallel(false)
+                    .set_parallel(true)
                     .batched(empty.schema())
             })
             .map_err(|e| WriteError::new(path, std::io::Error::other(e)))?;
@@ -47,11 +47,13 @@ impl ParquetSink {
         Ok(Self { configs, strategies, with_notes, path, file, writer, rows: Vec::new() })
     }
 
-    /// Writes what is left and puts the file in its place.
-    pub fn finish(mut self) -> Result<(), WriteError> {
+    /// Writes what is left; what it gives puts the file in its place.
+    pub fn finish(
+        mut self,
+    ) -> Result<impl FnOnce() -> Result<(), WriteError> + Send + use<>, WriteError> {
         let result = self.write_group(self.rows.len()).and_then(|()| self.writer.finish());
         result.map_err(|e| WriteError::new(&self.path, std::io::Error::other(e)))?;
-        commit(self.file, &self.path)
+        Ok(move || commit(self.file, &self.path))
     }
 
     fn write_group(&mut self, n: usize) -> Result<(), PolarsError> {
@@ -193,8 +195,9 @@ mod tests {
             for rows in rows.chunks(chunk) {
                 sink.push(rows).unwrap();
             }
+            let put = sink.finish().unwrap();
             assert!(!path.exists(), "nothing under the final name before the end");
-            sink.finish().unwrap();
+            put().unwrap();
             files.push(std::fs::read(&path).unwrap());
         }
         assert_eq!(files[0], files[1]);
@@ -220,7 +223,7 @@ mod tests {
             selections: vec![3, 9],
         };
         sink.push(&[row(0), Row { notes: Some(Box::new(notes)), ..row(1) }]).unwrap();
-        sink.finish().unwrap();
+        sink.finish().unwrap()().unwrap();
         let frame = ParquetReader::new(File::open(path).unwrap()).finish().unwrap();
         let filtered = frame.column("filtered_by_health").unwrap().u64().unwrap();
         assert_eq!((filtered.get(0), filtered.get(1)), (None, Some(5)));

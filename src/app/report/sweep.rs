@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use rayon::prelude::*;
+
 use crate::charts;
 use crate::charts::{Chart, draw_robustness, file_name, overall_file_name};
 use crate::report::folder::Manifest;
@@ -25,18 +27,25 @@ const PNG_SCALE: u32 = 2;
 pub type Files = Vec<(String, Vec<u8>)>;
 
 /// Everything of a sweep but the rows: what can fail for other reasons than the disk has happened
-/// when these exist. PNG beside every SVG where `png`.
-pub fn sweep_files(plan: &Plan, swept: &Swept, png: bool) -> anyhow::Result<Files> {
+/// when these exist. PNG beside every SVG where `png`. `lap` hears what was made: tables or charts.
+pub fn sweep_files(
+    plan: &Plan,
+    swept: &Swept,
+    png: bool,
+    lap: &mut (dyn FnMut(&'static str) + Send),
+) -> anyhow::Result<Files> {
     let summary = &swept.summary;
     let json = serde_json::to_string(summary)? + "\n";
     let mut files = vec![
         ("summary.csv".to_owned(), summary_csv(summary)?.into_bytes()),
         ("summary.json".to_owned(), json.into_bytes()),
     ];
+    lap("tables");
     let mut taken = BTreeSet::new();
+    let charts: Vec<Vec<Chart>> =
+        summary.scenarios.par_iter().map(charts::draw).collect::<anyhow::Result<_>>()?;
     let mut drawn = Vec::new();
-    for scenario in &summary.scenarios {
-        let charts = charts::draw(scenario)?;
+    for (scenario, charts) in summary.scenarios.iter().zip(charts) {
         drawn.push(add_charts(&mut files, &slug(&scenario.config, &mut taken), charts, png)?);
     }
     let map = Robustness::of(summary).map(|map| draw_robustness(&map).map(|chart| (map, chart)));
@@ -44,6 +53,7 @@ pub fn sweep_files(plan: &Plan, swept: &Swept, png: bool) -> anyhow::Result<File
     if let Some((_, chart)) = &map {
         add_chart(&mut files, |format| overall_file_name(chart.name, format), chart, png)?;
     }
+    lap("charts");
     let report = report(plan, summary, &drawn, map.as_ref());
     files.push(("report.md".to_owned(), report.into_bytes()));
     let manifest = Manifest {
@@ -52,6 +62,7 @@ pub fn sweep_files(plan: &Plan, swept: &Swept, png: bool) -> anyhow::Result<File
         ..Manifest::new(&plan.hash(), plan.master_seed, plan.replications, swept.finished())
     };
     files.push((Manifest::FILE.to_owned(), manifest.to_json().into_bytes()));
+    lap("tables");
     Ok(files)
 }
 
@@ -62,11 +73,18 @@ pub(crate) fn add_charts(
     charts: Vec<Chart>,
     png: bool,
 ) -> anyhow::Result<Vec<(String, Chart)>> {
-    let add = |chart: Chart| {
-        let name = |format: &str| file_name(slug, chart.name, format);
-        Ok((add_chart(files, name, &chart, png)?, chart))
+    let made = |chart: Chart| {
+        let mut files = Files::new();
+        let path =
+            add_chart(&mut files, |format| file_name(slug, chart.name, format), &chart, png)?;
+        Ok((files, (path, chart)))
     };
-    charts.into_iter().map(add).collect()
+    let made: Vec<_> = charts.into_par_iter().map(made).collect::<anyhow::Result<_>>()?;
+    let add = |(of_chart, drawn)| {
+        files.extend(of_chart);
+        drawn
+    };
+    Ok(made.into_iter().map(add).collect())
 }
 
 /// Adds a chart as SVG and, where wanted, as PNG; gives the path of the SVG.

@@ -22,5 +22,5 @@ pub use self::summary::{
     ContenderSummary, CurvePoint, Mean, NotesSummary, PER_REQUESTS, Place, Ranking, Robustness,
     RobustnessRow, ScenarioSummary, ScoreCount, Summary, SwitchOfRun,
 };
-pub use self::sweep::{Progress, Swept, sweep};
+pub use self::sweep::{Progress, Step, Swept, sweep};
 pub use self::tune::{Dimension, Scale, SettingSummary, Size, TuneVerdict, Tuned, Tuning, tune};

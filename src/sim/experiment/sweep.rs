@@ -37,6 +37,17 @@ pub struct Progress {
     pub leader_half_width: f64,
 }
 
+/// What a sweep tells while it lasts, each in turn as it is done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// A batch of replications was played.
+    Played,
+    /// It was folded, and its rows were handed on.
+    Folded(Progress),
+    /// The numbers of a scenario became its summary, P(best) by bootstrap among them.
+    Summarised,
+}
+
 /// The end of a sweep.
 #[derive(Debug)]
 pub struct Swept {
@@ -56,15 +67,15 @@ impl Swept {
 
 /// Plays the plan on rayon's current pool.
 ///
-/// `progress` hears after every batch. When `interrupt` becomes true the sweep ends soon, with
-/// the replications folded so far. The only errors are those of the sink.
+/// `tell` hears of every [`Step`]. When `interrupt` becomes true the sweep ends soon, with the
+/// replications folded so far. The only errors are those of the sink.
 pub fn sweep(
     plan: &Plan,
     sink: &mut impl RowSink,
     interrupt: &AtomicBool,
-    progress: impl FnMut(&Progress),
+    tell: impl FnMut(&Step),
 ) -> Result<Swept, Box<dyn Error + Send + Sync>> {
-    sweep_in_batches(LARGEST_BATCH, plan, sink, interrupt, progress)
+    sweep_in_batches(LARGEST_BATCH, plan, sink, interrupt, tell)
 }
 
 /// The same with at most so many replications between two folds, which changes no result.
@@ -73,7 +84,7 @@ fn sweep_in_batches(
     plan: &Plan,
     sink: &mut impl RowSink,
     interrupt: &AtomicBool,
-    mut progress: impl FnMut(&Progress),
+    mut tell: impl FnMut(&Step),
 ) -> Result<Swept, Box<dyn Error + Send + Sync>> {
     let streams = Streams::new(plan.master_seed);
     let total = plan.replications * plan.scenarios.len() as u64;
@@ -99,9 +110,11 @@ fn sweep_in_batches(
                 interrupted = true;
                 if tally.replications() > 0 {
                     scenarios.push(tally.finish(&streams));
+                    tell(&Step::Summarised);
                 }
                 break 'scenarios;
             };
+            tell(&Step::Played);
             for (replication, played) in (next..end).zip(&batch) {
                 tally.fold(replication, played);
             }
@@ -110,15 +123,16 @@ fn sweep_in_batches(
             done += end - next;
             next = end;
             let (leader, score) = tally.leader();
-            progress(&Progress {
+            tell(&Step::Folded(Progress {
                 done,
                 total,
                 leader,
                 leader_score: score.mean(),
                 leader_half_width: score.mean_interval(0.95).half_width(),
-            });
+            }));
         }
         scenarios.push(tally.finish(&streams));
+        tell(&Step::Summarised);
     }
     Ok(Swept { summary: Summary { scenarios }, interrupted })
 }
@@ -177,7 +191,7 @@ mod tests {
     fn an_interrupt_keeps_whole_replications_only() {
         let (plan, interrupt) = (plan(), AtomicBool::new(false));
         let mut rows: Vec<Row> = Vec::new();
-        let stop = |_: &Progress| interrupt.store(true, std::sync::atomic::Ordering::Relaxed);
+        let stop = |_: &Step| interrupt.store(true, std::sync::atomic::Ordering::Relaxed);
         let swept = sweep_in_batches(10, &plan, &mut rows, &interrupt, stop).unwrap();
         assert!(swept.interrupted);
         assert_eq!(swept.summary.scenarios[0].replications, 10);
