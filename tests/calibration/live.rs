@@ -151,6 +151,7 @@ fn sized(studies: u64, verdicts: u64, requests: u64) -> Study {
         seed: 77,
         path_spread: None,
         interrupt: None,
+        played: None,
     };
     let mut findings = Vec::new();
     let mut parameters = Vec::new();

@@ -84,7 +84,10 @@ fn signal(process: &Child, name: &str) {
 fn a_run_ends_with_table_verdict_and_files_that_agree() {
     let folder = tempfile::tempdir().unwrap();
     let output = judged(&mut live(folder.path(), &["--strategy=all", "--port-base=0"]));
-    let out = stdout(&output);
+    let (out, said) = (stdout(&output), stderr(&output));
+    for work in ["the prediction\n", "the verdict on config 0\n"] {
+        assert!(said.contains(&format!(" simulated runs for {work}")), "{work}: {said}");
+    }
     for words in ["V1 larkin", "V5 thompson-scaled", "the prediction", "look again"] {
         assert!(out.contains(words), "{words}: {out}");
     }

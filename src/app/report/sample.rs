@@ -89,6 +89,7 @@ pub(crate) fn made_of(names: &[&str], requests: u64, servers: u16) -> Made {
         replications: 100,
         seed: 42,
         interrupt: None,
+        played: None,
     };
     let forecasts = vec![
         Forecast::from_model(&model, &setting),

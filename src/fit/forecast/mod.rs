@@ -56,6 +56,7 @@ mod tests {
             seed: 11,
             path_spread: None,
             interrupt: None,
+            played: None,
         }
     }
 

@@ -4,7 +4,7 @@
 //! When not to use it: to compare strategies with each other; a sweep plays them on common luck and
 //! in as many replications as that needs.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -317,7 +317,7 @@ impl Predicted {
         let pool = |metric: usize| {
             Pool::new(rows.iter().filter_map(|row| row.get(i)).map(|v| v[metric]).collect())
         };
-        let pools = (0..RunMetric::ALL.len()).map(pool).collect();
+        let pools = (0..RunMetric::ALL.len()).into_par_iter().map(pool).collect();
         Self { strategy, start, pools, knows_path: false, knows_stalls: false }
     }
 }
@@ -395,6 +395,8 @@ pub struct Setting<'a> {
     /// Cuts simulations short once it is true: they then hold numbers that mean nothing, and
     /// whoever set it must throw them away.
     pub interrupt: Option<&'a AtomicBool>,
+    /// Counts simulated runs as they are played, for whoever shows how far it is.
+    pub played: Option<&'a AtomicU64>,
 }
 
 /// One value for each of [`RunMetric::ALL`].
@@ -466,7 +468,11 @@ impl Setting<'_> {
                     let coins = streams.stream(Purpose::Strategy, 0, number);
                     self.play(&mut world, strategy.build(&fleet, coins), overhead)
                 };
-                strategies.iter().map(play).collect()
+                let values = strategies.iter().map(play).collect();
+                if let Some(played) = self.played {
+                    played.fetch_add(strategies.len() as u64, Ordering::Relaxed);
+                }
+                values
             })
             .collect()
     }

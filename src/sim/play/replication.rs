@@ -186,6 +186,7 @@ struct Measured<'s> {
 }
 
 impl Path for Measured<'_> {
+    #[inline]
     fn latency(&mut self, attempt: &Attempt, of_server: Span) -> Span {
         let word = uniform_open(&mut self.rng);
         let added_ms = self.overhead.attempt_ms(attempt.request, attempt.number, word);

@@ -59,6 +59,7 @@ impl Overhead {
     }
 
     /// What is added to attempt `number` (from 0) of a request, for a word `u` in (0, 1).
+    #[inline]
     pub fn attempt_ms(&self, request: RequestId, number: u32, u: f64) -> f64 {
         match number {
             0 => self.of(request).map_or(0.0, |of| of.first_attempt_ms),
@@ -67,6 +68,7 @@ impl Overhead {
     }
 
     /// What is added to a request beside its attempts.
+    #[inline]
     pub fn request_ms(&self, request: RequestId) -> f64 {
         self.of(request).map_or(0.0, |of| of.beside_ms)
     }
@@ -98,6 +100,7 @@ impl Overhead {
         requests.chain(self.retry_ms.iter().copied()).fold(0.0, f64::max)
     }
 
+    #[inline]
     fn of(&self, request: RequestId) -> Option<&RequestOverhead> {
         let position = request.0.checked_rem(self.requests.len() as u64)?;
         self.requests.get(position as usize)
@@ -108,6 +111,7 @@ fn drawn<T: Copy>(list: &[T], n: usize, mut word: impl FnMut() -> f64) -> Vec<T>
     (0..n).map_while(|_| pick(list, word())).collect()
 }
 
+#[inline]
 fn pick<T: Copy>(list: &[T], u: f64) -> Option<T> {
     let last = list.len().checked_sub(1)?;
     list.get(((u * list.len() as f64) as usize).min(last)).copied()

@@ -1,18 +1,20 @@
 //! Predictions before the runs, the verdict after them, and the files.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::{fs, panic, thread};
 
 use anyhow::Context;
 
-use crate::cli::common::{Ending, print, terminal_width};
+use crate::cli::common::{Bar, Ending, print, terminal_width};
 use crate::cli::live::folder::MEANINGS;
 use crate::cli::live::run::Played;
 use crate::cli::live::servers::Servers;
 use crate::cli::live::{plan::LivePlan, servers};
 use crate::report::{
-    LiveMade, LivePage, Manifest, Reconciliation, folded, live_compared, live_counts, live_files,
-    live_table, live_verdict,
+    LiveMade, LivePage, Manifest, Reconciliation, config_name, folded, live_compared, live_counts,
+    live_files, live_table, live_verdict, thousands,
 };
 use flakelab_core::balancer::ServerCounts;
 use flakelab_core::domain::Identifier;
@@ -52,10 +54,42 @@ fn setting<'a>(
         rules: plan.rules,
         overhead,
         path_spread: Some(BETWEEN_PROCESSES_SD),
-        replications: plan.arguments.replications.unwrap_or_else(|| replications(tests(plan))),
+        replications: runs_of_each(plan),
         seed: plan.seed_for(100 + position as u64),
         interrupt: Some(&plan.interrupt),
+        played: Some(&plan.simulated),
     }
+}
+
+/// Simulated runs of a strategy in each prediction.
+fn runs_of_each(plan: &LivePlan) -> u64 {
+    plan.arguments.replications.unwrap_or_else(|| replications(tests(plan)))
+}
+
+/// How often the bar moves.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// Does work that simulates `predictions` of runs, one each of one strategy. A line says so, and a
+/// bar on a terminal how far it is.
+fn simulating<T: Send>(
+    plan: &LivePlan,
+    purpose: &str,
+    predictions: usize,
+    work: impl FnOnce() -> T + Send,
+) -> T {
+    let runs = predictions as u64 * runs_of_each(plan);
+    plan.say(&format!("playing {} simulated runs for {purpose}", thousands(runs)));
+    plan.simulated.store(0, Ordering::Relaxed);
+    let bar = Bar::new(runs, "simulated runs", plan.output.quiet || plan.arguments.watch);
+    thread::scope(|scope| {
+        let work = scope.spawn(work);
+        while !work.is_finished() {
+            // Some hundreds more tell what runs of this length can tell.
+            bar.at(plan.simulated.load(Ordering::Relaxed).min(runs), String::new());
+            thread::sleep(GLANCE);
+        }
+        work.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked))
+    })
 }
 
 /// Predicts the runs of every config from its model and, where the servers tell it, from the truth.
@@ -64,17 +98,21 @@ pub(crate) fn predict(
     servers: &Servers,
     overhead: Option<&Overhead>,
 ) -> Vec<OfConfig> {
-    let configs = plan.models.iter().enumerate().map(|(position, model)| {
+    let known =
+        |position: usize| servers.truth(position).filter(|_| !plan.arguments.restart_servers);
+    let truths: Vec<Option<&Model>> = (0..plan.models.len()).map(known).collect();
+    let of_config = |(position, (model, truth)): (usize, (&Model, &Option<&Model>))| {
         let setting = setting(plan, position, &plan.strategies, overhead);
         let mut forecasts = vec![Forecast::from_model(model, &setting)];
-        if let Some(truth) = servers.truth(position).filter(|_| !plan.arguments.restart_servers) {
-            forecasts.push(Forecast::from_true_rates(truth, &setting));
-        }
+        forecasts.extend(truth.map(|truth| Forecast::from_true_rates(truth, &setting)));
         let now = flakelab_live::unix_seconds();
         let prediction = PredictedConfig::new(&model.name, now, &setting, &forecasts);
         OfConfig { position, prediction, forecasts, played: Vec::new() }
-    });
-    configs.collect()
+    };
+    let bases = truths.len() + truths.iter().flatten().count();
+    simulating(plan, "the prediction", bases * plan.strategies.len(), || {
+        plan.models.iter().zip(&truths).enumerate().map(of_config).collect()
+    })
 }
 
 impl OfConfig {
@@ -89,7 +127,8 @@ impl OfConfig {
         let Some(truth) = servers.truth(self.position) else { return };
         let strategy = std::slice::from_ref(&plan.strategies[number]);
         let setting = setting(plan, self.position, strategy, overhead);
-        let forecast = Forecast::from_true_rates(truth, &setting);
+        let purpose = format!("the prediction of {}", plan.strategies[number].label());
+        let forecast = simulating(plan, &purpose, 1, || Forecast::from_true_rates(truth, &setting));
         self.prediction.runs.extend(forecast.runs());
         self.forecasts.push(forecast);
     }
@@ -98,9 +137,29 @@ impl OfConfig {
         self.played.iter().map(|played| played.run.clone()).collect()
     }
 
+    /// Whether runs of other strategies met the same start.
+    fn has_others(&self, plan: &LivePlan) -> bool {
+        !plan.arguments.restart_servers && self.played.len() > 1
+    }
+
+    /// What is known only after the runs, and the verdict.
+    fn judged(&mut self, plan: &LivePlan, overhead: Option<&Overhead>) -> Verdict {
+        let over_its_path = |played: &&Played| played.path.is_some() && played.truth.is_some();
+        let others = if self.has_others(plan) { self.played.len() } else { 0 };
+        let predictions = others + self.played.iter().filter(over_its_path).count();
+        let purpose = format!("the verdict on {}", config_name(&self.prediction.config));
+        simulating(plan, &purpose, predictions, || {
+            self.predict_by_others(plan, overhead);
+            self.predict_over_the_path_of_each_run(plan, overhead);
+            // For the report; what was predicted before is in its file.
+            self.prediction.runs = self.forecasts.iter().flat_map(Forecast::runs).collect();
+            self.verdict(plan, overhead)
+        })
+    }
+
     /// Adds the prediction by the other strategies' runs, which is known only now.
     fn predict_by_others(&mut self, plan: &LivePlan, overhead: Option<&Overhead>) {
-        if plan.arguments.restart_servers || self.played.len() < 2 {
+        if !self.has_others(plan) {
             return;
         }
         let runs = self.runs();
@@ -157,14 +216,8 @@ pub(crate) fn finish(
     for of in &mut configs {
         let whole = of.played.iter().all(|played| !played.log.stopped && played.faults.is_empty());
         let complete = whole && of.played.len() == plan.strategies.len();
-        if complete && !plan.is_interrupted() {
-            of.predict_by_others(plan, overhead);
-            of.predict_over_the_path_of_each_run(plan, overhead);
-            // For the report; what was predicted before is in its file.
-            of.prediction.runs = of.forecasts.iter().flat_map(Forecast::runs).collect();
-        }
         let judged = complete && !plan.is_interrupted();
-        let verdict = judged.then(|| of.verdict(plan, overhead));
+        let verdict = judged.then(|| of.judged(plan, overhead));
         // An interrupt cuts simulations short; what they gave is worth nothing.
         verdicts.push(verdict.filter(|_| !plan.is_interrupted()));
     }

@@ -57,7 +57,6 @@ fn run_in(plan: &LivePlan) -> anyhow::Result<Option<Ending>> {
         return Ok(None);
     }
     let viewer = Viewer::start(plan)?;
-    plan.say("predicting: every strategy in thousands of simulated runs (--replications)");
     let mut configs = predict(plan, &servers, overhead.as_ref());
     let (server, before) = (null_server.as_ref(), overhead.as_ref());
     let played = play_all(plan, &mut servers, server, before, &mut configs);

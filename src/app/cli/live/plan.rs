@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
@@ -125,6 +125,8 @@ pub(crate) struct LivePlan<'a> {
     pub(crate) seed: u64,
     pub(crate) start_timeout: Duration,
     pub(crate) interrupt: Arc<AtomicBool>,
+    /// Simulated runs of the predictions that are being made.
+    pub(crate) simulated: AtomicU64,
     pub(crate) folder: Folder,
 }
 
@@ -158,6 +160,7 @@ impl<'a> LivePlan<'a> {
             seed,
             start_timeout: Duration::from_secs_f64(arguments.start_timeout),
             interrupt: flag()?,
+            simulated: AtomicU64::new(0),
             folder: Folder::open(arguments.out.as_ref(), arguments.force, seed)?,
         }))
     }
