@@ -10,14 +10,14 @@
 //!
 //! Limits: it must be told the horizon, in attempts of the run, retries included; beyond it, it
 //! stays greedy. A run of 1000 requests makes a little over 1000 attempts. A decision takes up to
-//! about log2(T) Beta draws for each server.
+//! about log2(T) Beta draws for each server, while there are attempts left.
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::domain::{PendingRequest, ServerId, ServerSet};
+use crate::domain::{PendingRequest, ServerId};
 use crate::stats::{binomial, sample};
 use crate::strategy::declared::{Range, declared};
-use crate::strategy::tallied::{Rule, Tallied, Tallies, first_max_by};
+use crate::strategy::tallied::{NOBODY, Rule, Tallied, Tallies, first_max_by};
 
 declared! {
     name: "irs-fh", group: Literature,
@@ -32,12 +32,18 @@ declared! {
 impl Rule for IrsFhSpec {
     fn choose(&self, tallies: &Tallies, _: &PendingRequest, rng: &mut ChaCha8Rng) -> ServerId {
         let further = self.horizon.saturating_sub(tallies.total() + 1);
-        first_max_by(tallies.servers(), &ServerSet::EMPTY, |server| {
-            let (s, f) = tallies.counts(tallies.class(server));
-            let (a, b) = (s + 1.0, f + 1.0);
-            if further == 0 {
-                return a / (a + b);
-            }
+        let shapes = |class| {
+            let (s, f) = tallies.counts(class);
+            (s + 1.0, f + 1.0)
+        };
+        if further == 0 {
+            return tallies.first_max(&NOBODY, |class| {
+                let (a, b) = shapes(class);
+                a / (a + b)
+            });
+        }
+        first_max_by(tallies.servers(), &NOBODY, |server| {
+            let (a, b) = shapes(tallies.class(server));
             let rate = sample::beta(rng, a, b);
             (a + binomial(rng, further, rate) as f64) / (a + b + further as f64)
         })

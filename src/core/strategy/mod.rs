@@ -32,6 +32,7 @@ mod thompson;
 mod thompson_masked;
 mod thompson_scaled;
 mod thompson_window;
+mod tournament;
 mod ucb1;
 mod ucb_free;
 

@@ -14,6 +14,8 @@
 
 use std::sync::LazyLock;
 
+use crate::strategy::tournament::{Leader, Tournament};
+
 /// Success rate of a server that is down: not 0, or one stray success would be a contradiction.
 const DOWN_RATE: f64 = 0.02;
 
@@ -52,6 +54,33 @@ impl LogOdds {
     pub(crate) fn optimistic(&self, z: f64) -> f64 {
         self.mean + z * self.sd
     }
+
+    /// The same as a line over z.
+    #[inline]
+    fn line(&self, i: usize) -> Leader {
+        Leader::line(i, self.mean, self.sd)
+    }
+}
+
+/// Above so many servers the highest are found by tournaments.
+const RANKED_ABOVE: usize = 200;
+
+/// Attempts from this one on (from 0) are priced alike.
+pub(crate) const PAID: usize = 3;
+
+/// Who has the highest mean, and the highest log odds at any optimism. Attempts have a tournament
+/// each, as their optimism differs and moves slowly.
+#[derive(Debug, Clone)]
+struct Ranking {
+    means: Tournament<Leader>,
+    attempts: [Tournament<Leader>; PAID + 1],
+}
+
+impl Ranking {
+    fn new(servers: usize) -> Self {
+        let tournament = || Tournament::new(servers);
+        Self { means: tournament(), attempts: std::array::from_fn(|_| tournament()) }
+    }
 }
 
 /// Beliefs about all servers.
@@ -75,6 +104,7 @@ pub(crate) struct Beliefs {
     /// later ones.
     exploring: Vec<LogOdds>,
     exploiting: Vec<LogOdds>,
+    ranking: Option<Ranking>,
     /// Odds of going down that every attempt adds.
     hazard: f64,
     /// Most attempts that a server's tally remembers.
@@ -95,6 +125,7 @@ impl Beliefs {
             mean: zeros(),
             exploring: vec![LogOdds::default(); servers],
             exploiting: vec![LogOdds::default(); servers],
+            ranking: (servers > RANKED_ABOVE).then(|| Ranking::new(servers)),
             population,
             hazard,
             memory,
@@ -124,6 +155,31 @@ impl Beliefs {
     #[inline]
     pub(crate) fn log_odds(&self, attempt: u32) -> &[LogOdds] {
         if attempt == 0 { &self.exploring } else { &self.exploiting }
+    }
+
+    /// The highest expected success rate.
+    pub(crate) fn best_mean(&mut self) -> f64 {
+        match &mut self.ranking {
+            Some(ranking) => ranking.means.result(0.0).at(0.0),
+            None => self.mean.iter().fold(0.0, |best: f64, mean| best.max(*mean)),
+        }
+    }
+
+    /// The server with the highest log odds `z` standard deviations above the mean, the first on a
+    /// tie.
+    pub(crate) fn highest(&mut self, attempt: u32, z: f64) -> usize {
+        if let Some(ranking) = &mut self.ranking {
+            let tournament = &mut ranking.attempts[(attempt as usize).min(PAID)];
+            return tournament.result(z).place().unwrap_or(0);
+        }
+        let mut top = (f64::NEG_INFINITY, 0);
+        for (i, log_odds) in self.log_odds(attempt).iter().enumerate() {
+            let index = log_odds.optimistic(z);
+            if index > top.0 {
+                top = (index, i);
+            }
+        }
+        top.1
     }
 
     /// Whether any server may be down.
@@ -195,6 +251,11 @@ impl Beliefs {
         self.mean[i] = (alpha + s) / (alpha + beta + s + f);
         self.exploring[i] = LogOdds::of(PRIOR_SHARE * alpha + s, PRIOR_SHARE * beta + f);
         self.exploiting[i] = LogOdds::of(alpha + s, beta + f);
+        if let Some(Ranking { means, attempts: [first, later @ ..] }) = &mut self.ranking {
+            means.set(i, Leader::line(i, self.mean[i], 0.0));
+            first.set(i, self.exploring[i].line(i));
+            later.iter_mut().for_each(|later| later.set(i, self.exploiting[i].line(i)));
+        }
     }
 }
 
@@ -356,6 +417,7 @@ impl Population {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::index_below;
 
     const NEVER: f64 = 0.0;
 
@@ -380,6 +442,23 @@ mod tests {
             let expected = (s / f).ln() + 1.5 * (1.0 / s + 1.0 / f).sqrt();
             let index = b.log_odds(attempt)[1].optimistic(1.5);
             assert!((index - expected).abs() < 1e-12, "attempt {attempt}");
+        }
+    }
+
+    #[test]
+    fn among_many_the_tournaments_find_whom_a_look_at_all_finds() {
+        let mut rng = crate::strategy::testing::rng();
+        let mut b = Beliefs::new(300, Population::unknown(), NEVER, FOREVER);
+        for step in 0..3_000_u32 {
+            let attempt = step % 6;
+            let z = 3.0 - f64::from(step) * 5e-4 - 0.3 * f64::from(attempt);
+            let look = |i: &usize| b.log_odds(attempt)[*i].optimistic(z);
+            let top = (0..300).reduce(|top, i| if look(&i) > look(&top) { i } else { top });
+            assert_eq!(Some(b.highest(attempt, z)), top, "step {step}");
+            let best = b.means().iter().copied().fold(0.0, f64::max);
+            assert_eq!(b.best_mean(), best);
+            let i = if step % 2 == 0 { b.highest(attempt, z) } else { index_below(&mut rng, 300) };
+            b.observe(i, 0, index_below(&mut rng, 10) < 7, 1.0);
         }
     }
 

@@ -26,7 +26,10 @@
 //! the free attempts left when i has been used. A good server that refuses retries is thus not
 //! spent in attempt 1 if the attempts after it need it: poor first, good last.
 //!
-//! The rule draws no random numbers. Time per attempt and memory grow with the number of servers.
+//! The rule draws no random numbers. Above 200 servers the highest index is the leader of a tournament
+//! of lines over z (`strategy/tournament.rs`), so that an attempt costs O(log n) while no server has
+//! refused or is thought to be down and nothing is in flight; otherwise all servers are looked at.
+//! Memory grows with the number of servers.
 //!
 //! Sources: Gutin and Farias (2016) for the index; the prices of attempts and the lookahead over
 //! the attempts of a request are our own derivation, not proved optimal. Exact dynamic programming
@@ -45,15 +48,12 @@ mod recovery;
 
 use crate::domain::{Attempt, Outcome, PendingRequest, ServerId, Span, Timestamp};
 use crate::strategy::declared::{Range, declared};
-use crate::strategy::explore_first::belief::{Beliefs, Population, of_horizon, power};
+use crate::strategy::explore_first::belief::{Beliefs, PAID, Population, of_horizon, power};
 use crate::strategy::explore_first::recovery::{Crowding, Recovery};
 use crate::strategy::{Decision, ServerEstimate, Strategy};
 
 /// With limits, a chance of success below this share of the best server's rate is reason to wait.
 const RELUCTANCE: f64 = 0.5;
-
-/// Attempts from this one on (from 0) are priced alike.
-const PAID: u64 = 3;
 
 declared! {
     name: "explore-first", group: Champion,
@@ -119,21 +119,14 @@ impl ExploreFirst {
     #[inline]
     fn optimism(&self, attempt: u32, best: f64) -> f64 {
         let requests = self.requests as f64 + self.spec.first_horizon;
-        of_horizon(requests * power(1.0 - best, u64::from(attempt).min(PAID)))
+        of_horizon(requests * power(1.0 - best, u64::from(attempt).min(PAID as u64)))
     }
 
     /// The server with the highest optimistic log odds: the rule where all servers accept.
-    fn highest_index(&self, attempt: u32) -> usize {
-        let best = self.beliefs.means().iter().fold(0.0, |best: f64, mean| best.max(*mean));
+    fn highest_index(&mut self, attempt: u32) -> usize {
+        let best = self.beliefs.best_mean();
         let z = self.optimism(attempt, best);
-        let mut top = (f64::NEG_INFINITY, 0);
-        for (i, log_odds) in self.beliefs.log_odds(attempt).iter().enumerate() {
-            let index = log_odds.optimistic(z);
-            if index > top.0 {
-                top = (index, i);
-            }
-        }
-        top.1
+        self.beliefs.highest(attempt, z)
     }
 
     /// The server that minimises the chance that the request fails in this and all free attempts

@@ -88,7 +88,7 @@ impl Adaptive {
     pub fn new(spec: AdaptiveSpec, fleet: &Fleet) -> Self {
         Self {
             round_robin: WeightedRoundRobin::new(1, fleet),
-            least_connections: LeastConnections::new(false),
+            least_connections: LeastConnections::new(false, fleet.servers()),
             power_of_two: PowerOfTwo::new(true),
             way: Way::RoundRobin,
             window: Window::new(spec.window.max(1)),
@@ -154,6 +154,11 @@ impl Adaptive {
 const LEAST_TREND_SD: f64 = 0.05;
 
 impl Pick for Adaptive {
+    fn follow(&mut self, view: &View) {
+        self.round_robin.follow(view);
+        self.least_connections.follow(view);
+    }
+
     fn pick(&mut self, view: &View, tried: &ServerSet, rng: &mut ChaCha8Rng) -> ServerId {
         match self.way {
             Way::RoundRobin => self.round_robin.pick(view, tried, rng),

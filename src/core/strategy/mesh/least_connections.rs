@@ -5,7 +5,10 @@
 //! With `counts_itself` the request to be sent counts too, as in Envoy's weighted least request:
 //! an idle server is then judged by what it can do, where otherwise all idle servers are equal.
 //!
-//! Limits: O(n) a decision. Every balancer that sees the same load sends to the same server
+//! Cost: a tournament of the servers considered (`strategy/tournament.rs`), so that a decision costs
+//! O(log n) for each server whose health or load has changed since the last.
+//!
+//! Limits: every balancer that sees the same load sends to the same server
 //! (herding), which several balancers with stale views would suffer from. With nothing in flight
 //! it is a uniform choice among the servers considered.
 
@@ -16,12 +19,15 @@ use crate::stats::index_below;
 use crate::strategy::declared::Range;
 use crate::strategy::mesh::view::View;
 use crate::strategy::mesh::{Mesh, Pick, mesh_declared};
+use crate::strategy::tallied::NOBODY;
+use crate::strategy::tournament::{Group, Tournament};
 
 mesh_declared! {
     name: "least-connections",
     idea: "the fewest requests in flight for its health and weight, ties at random",
     build: |spec, fleet, rng| {
-        Mesh::new(spec.watch(), LeastConnections::new(spec.counts_itself), fleet, rng)
+        let picker = LeastConnections::new(spec.counts_itself, fleet.servers());
+        Mesh::new(spec.watch(), picker, fleet, rng)
     },
     pub struct LeastConnectionsSpec {
         /// the request to be sent counts as load, so that idle servers differ by health
@@ -30,57 +36,95 @@ mesh_declared! {
 }
 
 /// The choice by least load.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct LeastConnections {
     /// Requests that count beyond those in flight: 0 or 1.
     more: u32,
+    /// The servers considered, by place.
+    race: Tournament<Least>,
+    /// Places taken in it.
+    taken: usize,
+}
+
+/// The least of a group of servers, and how many of it are like it.
+#[derive(Debug, Clone, Copy)]
+struct Least {
+    tier: u8,
+    load: f64,
+    ties: usize,
+}
+
+impl Least {
+    /// Tier, then load: what the least is sought of.
+    fn cost(&self) -> (u8, f64) {
+        (self.tier, self.load)
+    }
+}
+
+impl Group for Least {
+    const NOBODY: Self = Self { tier: u8::MAX, load: f64::INFINITY, ties: 0 };
+
+    #[inline]
+    fn play(left: &Self, right: &Self, _x: f64) -> Self {
+        if left.cost() == right.cost() {
+            Self { ties: left.ties + right.ties, ..*left }
+        } else if right.cost() < left.cost() {
+            *right
+        } else {
+            *left
+        }
+    }
 }
 
 impl LeastConnections {
-    /// With `counts_itself` the request to be sent counts.
-    pub fn new(counts_itself: bool) -> Self {
-        Self { more: u32::from(counts_itself) }
+    /// Of `servers` servers; with `counts_itself` the request to be sent counts.
+    pub fn new(counts_itself: bool, servers: usize) -> Self {
+        Self { more: u32::from(counts_itself), race: Tournament::new(servers), taken: 0 }
     }
 
-    /// Tier, then load: what the least is sought of.
+    /// Notes what a server that is considered costs.
     #[inline]
-    fn cost(self, view: &View, server: ServerId, tried: &ServerSet) -> (u8, f64) {
-        (view.tier(server, tried), view.server(server).load(self.more))
+    fn note(&mut self, view: &View, server: ServerId, tried: &ServerSet) {
+        if let Some(place) = view.place(server) {
+            let (tier, load) = (view.tier(server, tried), view.server(server).load(self.more));
+            if self.race.at(place).cost() != (tier, load) {
+                self.race.set(place, Least { tier, load, ties: 1 });
+            }
+        }
     }
 }
 
 impl Pick for LeastConnections {
+    fn follow(&mut self, view: &View) {
+        view.changed().iter().for_each(|server| self.note(view, *server, &NOBODY));
+        for place in view.considered()..self.taken {
+            self.race.set(place, Least::NOBODY);
+        }
+        self.taken = view.considered();
+    }
+
     fn pick(&mut self, view: &View, tried: &ServerSet, rng: &mut ChaCha8Rng) -> ServerId {
-        let mut least = (u8::MAX, f64::INFINITY);
-        let mut ties = 0;
-        for place in 0..view.considered() {
-            let cost = self.cost(view, view.considered_at(place), tried);
-            if cost < least {
-                least = cost;
-                ties = 0;
-            }
-            ties += usize::from(cost == least);
-        }
-        // A second pass instead of a draw for each tie: one word a decision, however many tie.
-        let mut skip = index_below(rng, ties);
-        for place in 0..view.considered() {
-            let server = view.considered_at(place);
-            if self.cost(view, server, tried) == least {
-                if skip == 0 {
-                    return server;
-                }
-                skip -= 1;
-            }
-        }
-        view.considered_at(0)
+        tried.iter().for_each(|server| self.note(view, server, tried));
+        let least = self.race.result(0.0);
+        // One word a decision, however many tie.
+        let mut skip = index_below(rng, least.ties);
+        let place = self.race.walk(|left| {
+            let ties = if left.cost() == least.cost() { left.ties } else { 0 };
+            let is_here = skip < ties;
+            skip -= if is_here { 0 } else { ties };
+            is_here
+        });
+        tried.iter().for_each(|server| self.note(view, server, &NOBODY));
+        view.considered_at(place)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Endpoint, Fleet, Outcome};
-    use crate::strategy::testing::{Bench, fleet};
+    use crate::domain::{Endpoint, Fleet, Outcome, Timestamp};
+    use crate::stats::uniform01;
+    use crate::strategy::testing::{Bench, attempt, fleet, rng};
 
     #[test]
     fn an_ill_server_counts_as_busier() {
@@ -159,6 +203,52 @@ mod tests {
                 assert!(candidates.contains(&chosen), "{in_flight:?} {tried:?}: {chosen}");
                 assert_eq!(load(&chosen), least, "{in_flight:?} {tried:?}: {chosen}");
             }
+        }
+    }
+
+    /// Load and health that change, tried servers, times in which nobody passes: the servers that
+    /// tie are those of a look at all servers, in the order of their places.
+    #[test]
+    fn the_tournament_finds_whom_a_look_at_all_finds() {
+        for servers in [3, 40] {
+            let spec = LeastConnectionsSpec { half_life: 1.0, ..LeastConnectionsSpec::default() };
+            let mut view =
+                View::new(spec.watch(), &fleet(&[1.0, 2.0, 4.0, 4.0].repeat(10)[..servers]));
+            let mut picker = LeastConnections::new(servers == 3, servers);
+            let mut luck = rng();
+            let (mut flying, mut tried) = (Vec::new(), ServerSet::EMPTY);
+            let mut none_passes = 0;
+            for step in 0..6_000 {
+                let now = Timestamp::from_nanos(step * 20_000_000);
+                view.before_choice(now);
+                picker.follow(&view);
+                let mut word = luck.clone();
+                let picked = picker.pick(&view, &tried, &mut luck);
+                view.after_choice();
+                let all = (0..view.considered()).map(|place| view.considered_at(place));
+                let cost = |s: ServerId| (view.tier(s, &tried), view.server(s).load(picker.more));
+                let least = all.clone().map(cost).reduce(|a, b| if b < a { b } else { a });
+                let mut ties = all.filter(|server| Some(cost(*server)) == least);
+                let place = index_below(&mut word, ties.clone().count());
+                assert_eq!(Some(picked), ties.nth(place), "step {step} of {servers}");
+                none_passes += u32::from(
+                    view.considered() == servers && view.server(picked).health.value() < 0.5,
+                );
+                let attempt = attempt(picked.0, now);
+                view.on_sent(now, &attempt);
+                flying.push(attempt);
+                tried.insert(picked);
+                while flying.len() > servers {
+                    let attempt = flying.swap_remove(index_below(&mut luck, flying.len()));
+                    let failed = uniform01(&mut luck) < if step / 500 % 2 == 0 { 0.3 } else { 1.0 };
+                    let outcome = if failed { Outcome::Failure } else { Outcome::Success };
+                    view.on_outcome(now, &attempt, outcome);
+                }
+                if uniform01(&mut luck) < 0.4 {
+                    tried = ServerSet::EMPTY;
+                }
+            }
+            assert!(none_passes > 100 && none_passes < 5_000, "{none_passes}");
         }
     }
 }

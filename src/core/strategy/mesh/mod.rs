@@ -37,6 +37,9 @@ pub trait Pick: Send {
     /// A server considered by `view`, of the least tier if it can find one.
     fn pick(&mut self, view: &View, tried: &ServerSet, rng: &mut ChaCha8Rng) -> ServerId;
 
+    /// Before each choice: some servers are no longer as they were, see [`View::changed`].
+    fn follow(&mut self, _view: &View) {}
+
     /// An attempt was sent; `view` counts it already.
     fn on_sent(&mut self, _view: &View) {}
 
@@ -67,8 +70,11 @@ impl<P> Mesh<P> {
 impl<P: Pick> Strategy for Mesh<P> {
     fn decide(&mut self, now: Timestamp, request: &PendingRequest) -> Decision {
         self.view.before_choice(now);
+        self.picker.follow(&self.view);
         let tried = self.view.tried(request);
-        Decision::Send(self.picker.pick(&self.view, tried, &mut self.rng))
+        let server = self.picker.pick(&self.view, tried, &mut self.rng);
+        self.view.after_choice();
+        Decision::Send(server)
     }
 
     fn on_sent(&mut self, now: Timestamp, attempt: &Attempt) {

@@ -7,6 +7,9 @@
 //! exact at every decision; with n servers a threshold is noticed n/8 decisions late at worst when
 //! it is crossed by time (at once when it is crossed by an outcome).
 //!
+//! What changed since the last choice is noted, server by server ([`changed`](View::changed)), so that
+//! pickers need not look at all servers either.
+//!
 //! The same hand keeps the maximum for relative thresholds: the best health met in its last whole
 //! round, raised at once by outcomes. Where health fell everywhere within a round, the old maximum
 //! may leave nobody; then all are considered, as always.
@@ -41,6 +44,7 @@ pub struct View {
     load: Load,
     /// Server-decisions that health kept out.
     filtered: u64,
+    changed: Vec<ServerId>,
 }
 
 impl View {
@@ -58,6 +62,7 @@ impl View {
             best: 1.0,
             load: Load::new(n),
             filtered: 0,
+            changed: ServerId::all(n).collect(),
         }
     }
 
@@ -77,6 +82,7 @@ impl View {
         let before = server.in_flight;
         server.take_up();
         self.load.change(now, before, server.in_flight);
+        self.changed.push(attempt.server);
     }
 
     /// To be called once for each outcome.
@@ -87,6 +93,7 @@ impl View {
         let before = server.in_flight;
         server.put_down();
         self.load.change(now, before, server.in_flight);
+        self.changed.push(attempt.server);
         server.attempts += 1;
         server.successes += u64::from(outcome.is_success());
         let Some(worth) = self.rule.worth(outcome, latency) else { return };
@@ -126,7 +133,26 @@ impl View {
     /// Whether a server is considered.
     #[inline]
     pub fn is_considered(&self, server: ServerId) -> bool {
-        self.passing.len() == 0 || self.passing.contains(server)
+        self.place(server).is_some()
+    }
+
+    /// The place of a server among those considered.
+    #[inline]
+    pub fn place(&self, server: ServerId) -> Option<usize> {
+        if self.passing.len() == 0 { Some(server.index()) } else { self.passing.place(server) }
+    }
+
+    /// The servers of which health, load or place may have changed since the last choice, in any
+    /// order, some more than once; before the first choice all.
+    #[inline]
+    pub fn changed(&self) -> &[ServerId] {
+        &self.changed
+    }
+
+    /// To be called after each choice.
+    #[inline]
+    pub fn after_choice(&mut self) {
+        self.changed.clear();
     }
 
     /// The servers to avoid for this attempt.
@@ -216,6 +242,7 @@ impl View {
         if elapsed.as_nanos() > self.tick_ns {
             server.health = self.rule.faded(server.health, elapsed);
             server.settled_at = now;
+            self.changed.push(ServerId(i as u16));
         }
     }
 
@@ -230,7 +257,19 @@ impl View {
             None => common,
         };
         let passes = server.health.value() >= threshold;
-        self.passing.set(ServerId(i as u16), passes);
+        let server = ServerId(i as u16);
+        if passes == self.passing.contains(server) {
+            return;
+        }
+        let nobody = self.passing.len() == 0;
+        let moved = self.passing.set(server, passes);
+        if nobody || self.passing.len() == 0 {
+            // All are considered, or no longer are.
+            self.changed.extend(ServerId::all(self.servers.len()));
+        } else {
+            self.changed.push(server);
+            self.changed.extend(moved);
+        }
     }
 }
 
@@ -264,29 +303,33 @@ impl Passing {
         self.places[server.index()] != NOWHERE
     }
 
+    #[inline]
+    fn place(&self, server: ServerId) -> Option<usize> {
+        self.contains(server).then(|| usize::from(self.places[server.index()]))
+    }
+
     /// The member at a place below [`len`](Self::len); places change with the set.
     #[inline]
     fn at(&self, place: usize) -> ServerId {
         self.members[place]
     }
 
-    /// Puts the server in or takes it out.
-    #[inline]
-    fn set(&mut self, server: ServerId, passes: bool) {
+    /// Puts the server in or takes it out; the server that this moves to another place.
+    fn set(&mut self, server: ServerId, passes: bool) -> Option<ServerId> {
         if passes == self.contains(server) {
-            return;
+            return None;
         }
         if passes {
             self.places[server.index()] = self.members.len() as u16;
             self.members.push(server);
-        } else {
-            let place = self.places[server.index()];
-            self.members.swap_remove(usize::from(place));
-            if let Some(moved) = self.members.get(usize::from(place)) {
-                self.places[moved.index()] = place;
-            }
-            self.places[server.index()] = NOWHERE;
+            return None;
         }
+        let place = self.places[server.index()];
+        self.members.swap_remove(usize::from(place));
+        self.places[server.index()] = NOWHERE;
+        let moved = self.members.get(usize::from(place)).copied()?;
+        self.places[moved.index()] = place;
+        Some(moved)
     }
 }
 

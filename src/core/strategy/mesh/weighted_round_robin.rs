@@ -18,7 +18,13 @@
 //! more it is favoured. Servers that are left out (ill, at capacity, tried before) are neither
 //! credited nor charged meanwhile.
 //!
-//! Limits: O(n) a pick; blind to load except for declared capacities.
+//! Cost: what a server gains from pick to pick is its weight, so its credit is a line over the number
+//! of picks, and the largest is the leader of a tournament of lines (`strategy/tournament.rs`). The
+//! servers considered that have room take part in it; those that this request has tried step out
+//! for one pick. O(log n) a pick for each server whose line changes or is overtaken. Where
+//! nobody new has room, and up to 32 servers, all are looked at.
+//!
+//! Limits: blind to load except for declared capacities.
 
 use rand_chacha::ChaCha8Rng;
 
@@ -26,6 +32,7 @@ use crate::domain::{Fleet, ServerId, ServerSet};
 use crate::strategy::declared::Range;
 use crate::strategy::mesh::view::View;
 use crate::strategy::mesh::{Mesh, Pick, mesh_declared};
+use crate::strategy::tournament::{Group, Leader, Tournament};
 
 mesh_declared! {
     name: "weighted-round-robin",
@@ -39,6 +46,9 @@ mesh_declared! {
     }
 }
 
+/// Up to so many servers there is no tournament: a look at all is faster.
+const FEW: usize = 32;
+
 /// Credits and effective weights.
 #[derive(Debug, Clone)]
 pub struct WeightedRoundRobin {
@@ -46,8 +56,17 @@ pub struct WeightedRoundRobin {
     shift: i32,
     /// Effective weight of each server, at least 1.
     weights: Vec<i64>,
-    /// How far each server is behind its share, in units of a pick divided by E.
+    /// How far each server is behind its share, in units of a pick divided by E; of one in the
+    /// tournament, less `turns` times its weight.
     credits: Vec<i64>,
+    /// Credits as lines over the turns; exact below 2^53, a lag of 256 picks among 16,384 servers.
+    race: Tournament<Leader>,
+    /// Whether each server is in the tournament.
+    racing: Vec<bool>,
+    /// Sum of the effective weights of those in the tournament.
+    at_stake: i64,
+    /// Picks in the tournament since it began.
+    turns: i64,
     /// Sum of all effective weights: E when all servers are considered.
     total: i64,
     /// Picks between two adjustments.
@@ -66,6 +85,10 @@ impl WeightedRoundRobin {
             shift: 31 - exponent,
             weights: vec![1; n],
             credits: vec![0; n],
+            race: Tournament::new(n),
+            racing: vec![false; n],
+            at_stake: 0,
+            turns: 0,
             total: 0,
             period: u64::from(adjust_after.max(1)) * n as u64,
             left: 0,
@@ -81,7 +104,53 @@ impl WeightedRoundRobin {
         (libm::round(libm::ldexp(weight, self.shift)) as i64).max(1)
     }
 
-    /// Lets the weights follow health and carries the credits over.
+    /// Whether a server is for the tournament.
+    #[inline]
+    fn is_ready(&self, view: &View, server: ServerId) -> bool {
+        self.credits.len() > FEW && view.is_considered(server) && !view.server(server).is_full()
+    }
+
+    /// Has a server take part in the tournament, or not.
+    #[inline]
+    fn race(&mut self, server: ServerId, takes_part: bool) {
+        let i = server.index();
+        if self.racing[i] == takes_part {
+            return;
+        }
+        self.racing[i] = takes_part;
+        let gained = self.weights[i] * self.turns;
+        if takes_part {
+            self.credits[i] -= gained;
+            self.at_stake += self.weights[i];
+            self.draw_line(i);
+        } else {
+            self.credits[i] += gained;
+            self.at_stake -= self.weights[i];
+            self.race.set(i, Leader::NOBODY);
+        }
+    }
+
+    fn draw_line(&mut self, i: usize) {
+        self.race.set(i, Leader::line(i, self.credits[i] as f64, self.weights[i] as f64));
+    }
+
+    /// Takes everybody out of the tournament, and begins a new one.
+    fn end_race(&mut self) {
+        ServerId::all(self.credits.len()).for_each(|server| self.race(server, false));
+        self.turns = 0;
+    }
+
+    /// One pick among those in the tournament; none if there is nobody.
+    #[inline]
+    fn winner(&mut self) -> Option<ServerId> {
+        let i = self.race.result((self.turns + 1) as f64).place()?;
+        self.turns += 1;
+        self.credits[i] -= self.at_stake;
+        self.draw_line(i);
+        Some(ServerId(i as u16))
+    }
+
+    /// Lets the weights follow health and carries the credits over. Nobody is in the tournament.
     fn adjust(&mut self, view: &View) {
         self.left = self.period;
         for (i, server) in view.servers().iter().enumerate() {
@@ -97,7 +166,8 @@ impl WeightedRoundRobin {
         }
     }
 
-    /// One pick among the servers for which `takes_part` holds; server 0 if there is none.
+    /// One pick among the servers for which `takes_part` holds, none of which is in the tournament;
+    /// server 0 if there is none.
     #[inline]
     fn turn(&mut self, mut takes_part: impl FnMut(ServerId) -> bool) -> ServerId {
         let mut chosen = ServerId(0);
@@ -125,13 +195,28 @@ fn rescaled(credit: i64, now: i64, before: i64) -> i64 {
 }
 
 impl Pick for WeightedRoundRobin {
+    fn follow(&mut self, view: &View) {
+        view.changed().iter().for_each(|server| self.race(*server, self.is_ready(view, *server)));
+    }
+
     fn pick(&mut self, view: &View, tried: &ServerSet, _rng: &mut ChaCha8Rng) -> ServerId {
-        if self.left == 0 {
-            self.adjust(view);
+        let is_over = self.turns >= self.credits.len() as i64;
+        if self.left == 0 || is_over {
+            self.end_race();
+            if self.left == 0 {
+                self.adjust(view);
+            }
+            let all = ServerId::all(self.credits.len());
+            all.for_each(|server| self.race(server, self.is_ready(view, server)));
         }
         self.left -= 1;
-        let (tier, _) = view.best_tier(tried);
-        self.turn(|server| view.is_considered(server) && view.tier(server, tried) == tier)
+        tried.iter().for_each(|server| self.race(server, false));
+        let chosen = self.winner().unwrap_or_else(|| {
+            let (tier, _) = view.best_tier(tried);
+            self.turn(|server| view.is_considered(server) && view.tier(server, tried) == tier)
+        });
+        tried.iter().for_each(|server| self.race(server, self.is_ready(view, server)));
+        chosen
     }
 }
 
@@ -140,9 +225,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{Endpoint, Outcome, Purpose, Streams};
-    use crate::stats::uniform01;
-    use crate::strategy::testing::{Bench, fleet};
+    use crate::domain::{Endpoint, Outcome, Purpose, Streams, Timestamp};
+    use crate::stats::{index_below, uniform01};
+    use crate::strategy::testing::{Bench, attempt, fleet};
 
     fn picks(wrr: &mut WeightedRoundRobin, n: usize) -> Vec<u16> {
         (0..n).map(|_| wrr.turn(|_| true).0).collect()
@@ -258,5 +343,57 @@ mod tests {
         let mut bench = Bench::new(WeightedRoundRobinSpec::default(), &Fleet::uniform(3));
         assert_eq!(bench.decide(&[0, 2]), 1);
         assert!(bench.decide(&[0, 1, 2]) < 3);
+    }
+
+    /// Capacities, health that comes and goes, tried servers: each pick is that of a look at all
+    /// servers, with a tournament that is begun anew within the period and without.
+    #[test]
+    fn the_tournament_picks_whom_a_look_at_all_picks() {
+        for (servers, adjust_after) in [(40, 3), (70, 1)] {
+            let declared = |i: usize| Endpoint {
+                weight: 1.0 + (i % 5) as f64,
+                capacity: Some(1 + (i % 2) as u32),
+                ..Endpoint::default()
+            };
+            let fleet = Fleet::new((0..servers).map(declared).collect()).unwrap();
+            let watch = WeightedRoundRobinSpec { half_life: 2.0, ..Default::default() }.watch();
+            let mut view = View::new(watch, &fleet);
+            let (mut fast, mut slow) =
+                (WeightedRoundRobin::new(adjust_after, &fleet), WeightedRoundRobin::new(1, &fleet));
+            slow.period = fast.period;
+            let mut rng = Streams::new(9).stream(Purpose::Strategy, 0, 0);
+            let (mut flying, mut tried) = (Vec::new(), ServerSet::EMPTY);
+            let mut tiers = [0; 4];
+            for step in 0..6_000 {
+                let now = Timestamp::from_nanos(step * 20_000_000);
+                view.before_choice(now);
+                fast.follow(&view);
+                let picked = fast.pick(&view, &tried, &mut rng);
+                view.after_choice();
+                if slow.left == 0 {
+                    slow.adjust(&view);
+                }
+                slow.left -= 1;
+                let (tier, _) = view.best_tier(&tried);
+                tiers[usize::from(tier)] += 1;
+                let expected = slow.turn(|s| view.is_considered(s) && view.tier(s, &tried) == tier);
+                assert_eq!(picked, expected, "step {step} of {servers}, tier {tier}");
+                let attempt = attempt(picked.0, now);
+                view.on_sent(now, &attempt);
+                flying.push(attempt);
+                tried.insert(picked);
+                let most = if step / 500 % 2 == 0 { 3 } else { 2 * servers };
+                while flying.len() > most {
+                    let attempt = flying.swap_remove(index_below(&mut rng, flying.len()));
+                    let failed = uniform01(&mut rng) < 0.4;
+                    let outcome = if failed { Outcome::Failure } else { Outcome::Success };
+                    view.on_outcome(now, &attempt, outcome);
+                }
+                if uniform01(&mut rng) < 0.4 {
+                    tried = ServerSet::EMPTY;
+                }
+            }
+            assert!(tiers[0] > 1_000 && tiers[2] > 100, "{tiers:?}");
+        }
     }
 }
