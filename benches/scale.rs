@@ -7,11 +7,15 @@
 //!
 //! Prints a table of nanoseconds per attempt: strategies x numbers of servers, the median of
 //! several samples. `cargo bench -p flakelab-sim --bench scale [-- FILTER]` runs the
-//! strategies whose name contains the filter. Criterion's statistics are not needed for growth by
-//! factors of ten, and its minimum time per case is too long for so many cases.
+//! strategies whose name contains the filter. Without a filter it also writes the table to
+//! `benches/scale.csv` and draws `benches/scale.svg`, a panel a strategy, over the figures of
+//! `benches/scale-before.csv`: those of this program before large fleets were looked after.
+//! Criterion's statistics are not needed for growth by factors of ten, and its minimum time per
+//! case is too long for so many cases.
 
 #![allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
 
+use std::error::Error;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -21,6 +25,7 @@ use flakelab_core::domain::{
 };
 use flakelab_core::stats::uniform01;
 use flakelab_core::strategy::{Decision, Strategy, StrategySpec};
+use plotters::prelude::*;
 use rand_chacha::ChaCha8Rng;
 
 const SERVERS: [usize; 4] = [10, 100, 1_000, 10_000];
@@ -109,19 +114,91 @@ fn time(spec: &StrategySpec, servers: usize) -> f64 {
     samples[samples.len() / 2]
 }
 
-fn main() {
+/// Name of a strategy, and nanoseconds by number of servers.
+type Row = (String, Vec<f64>);
+
+fn read(csv: &str) -> Result<Vec<Row>, Box<dyn Error>> {
+    let row = |record: csv::StringRecord| -> Result<Row, Box<dyn Error>> {
+        let figures = record.iter().skip(1).map(str::parse::<f64>).collect::<Result<_, _>>()?;
+        Ok((record[0].to_owned(), figures))
+    };
+    csv::Reader::from_path(csv)?.records().map(|record| row(record?)).collect()
+}
+
+fn write(csv: &str, rows: &[Row]) -> Result<(), Box<dyn Error>> {
+    let mut csv = csv::Writer::from_path(csv)?;
+    let servers = SERVERS.iter().map(usize::to_string);
+    csv.write_record(std::iter::once("strategy".to_owned()).chain(servers))?;
+    for (name, figures) in rows {
+        let figures = figures.iter().map(|ns| format!("{ns:.0}"));
+        csv.write_record(std::iter::once(name.clone()).chain(figures))?;
+    }
+    Ok(csv.flush()?)
+}
+
+const COLUMNS: usize = 6;
+
+/// A panel a strategy, both axes by factors of ten: `before` thin and grey, `now` above it.
+fn draw(svg: &str, before: &[Row], now: &[Row]) -> Result<(), Box<dyn Error>> {
+    let lines = now.len().div_ceil(COLUMNS);
+    let sheet = SVGBackend::new(svg, (1200, 60 + 200 * lines as u32)).into_drawing_area();
+    sheet.fill(&WHITE)?;
+    let sheet =
+        sheet.titled("Time per attempt by number of servers; grey: before", ("sans-serif", 26))?;
+    for (panel, (name, figures)) in sheet.split_evenly((lines, COLUMNS)).iter().zip(now) {
+        let mut chart = ChartBuilder::on(panel)
+            .caption(name, ("sans-serif", 18))
+            .margin(6)
+            .x_label_area_size(20)
+            .y_label_area_size(46)
+            .build_cartesian_2d((10.0..10_000.0).log_scale(), (10.0..1e7).log_scale())?;
+        chart
+            .configure_mesh()
+            .max_light_lines(1)
+            .bold_line_style(BLACK.mix(0.12))
+            .x_labels(4)
+            .y_labels(7)
+            .x_label_formatter(&|servers| format!("{servers:.0}"))
+            .y_label_formatter(&|ns: &f64| match *ns {
+                ns if ns < 1e3 => format!("{ns:.0} ns"),
+                ns if ns < 1e6 => format!("{:.0} µs", ns / 1e3),
+                ns => format!("{:.0} ms", ns / 1e6),
+            })
+            .label_style(("sans-serif", 12))
+            .draw()?;
+        let line = |figures: &[f64], style: ShapeStyle| {
+            let servers = SERVERS.iter().map(|servers| *servers as f64);
+            [PathElement::new(servers.zip(figures.to_vec()).collect::<Vec<_>>(), style)]
+        };
+        if let Some((_, figures)) = before.iter().find(|(other, _)| other == name) {
+            chart.draw_series(line(figures, BLACK.mix(0.4).stroke_width(1)))?;
+        }
+        chart.draw_series(line(figures, RGBColor(0, 90, 160).stroke_width(2)))?;
+    }
+    Ok(sheet.present()?)
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
     // Cargo hands its own flags on; what is no flag is the filter.
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     println!("nanoseconds per attempt (decision, sending, outcome), by number of servers\n");
     let headings: Vec<String> = SERVERS.iter().map(usize::to_string).collect();
     println!("| strategy | {} |", headings.join(" | "));
     println!("|---|---:|---:|---:|---:|");
+    let mut rows = Vec::new();
     for spec in StrategySpec::all_with_defaults() {
         if filter.as_ref().is_some_and(|filter| !spec.name().contains(filter)) {
             continue;
         }
-        let cells: Vec<String> =
-            SERVERS.iter().map(|n| format!("{:.0}", time(&spec, *n))).collect();
+        let figures: Vec<f64> = SERVERS.iter().map(|n| time(&spec, *n)).collect();
+        let cells: Vec<String> = figures.iter().map(|ns| format!("{ns:.0}")).collect();
         println!("| {} | {} |", spec.label(), cells.join(" | "));
+        rows.push((spec.label(), figures));
     }
+    if filter.is_none() {
+        let file = |name| format!("{}/../../benches/{name}", env!("CARGO_MANIFEST_DIR"));
+        write(&file("scale.csv"), &rows)?;
+        draw(&file("scale.svg"), &read(&file("scale-before.csv"))?, &rows)?;
+    }
+    Ok(())
 }
