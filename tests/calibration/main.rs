@@ -6,6 +6,7 @@
 
 mod checks;
 mod error_rates;
+mod left_open;
 mod limits;
 mod live;
 mod special;
@@ -27,6 +28,7 @@ fn calibration() {
         checks::study,
         live::study,
         special::study,
+        left_open::study,
     ]
     .into_iter()
     .map(|study| study())

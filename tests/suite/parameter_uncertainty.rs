@@ -8,7 +8,7 @@ use flakelab_core::stats::Interval;
 use flakelab_core::strategy::RandomSpec;
 use flakelab_core::strategy::StrategySpec;
 use flakelab_sim::experiment::{
-    Contender, ParameterSd, Parameters, Plan, Player, Ranking, Row, Summary,
+    Contender, LeadLeftOpen, ParameterSd, Parameters, Plan, Player, Ranking, Row, Summary,
 };
 use flakelab_sim::world::{ErrorFamily, Model, RateLimit, Scenario};
 
@@ -77,7 +77,7 @@ fn the_spread_of_a_difference_of_two_strategies_is_found() {
         Some(0.0),
         "nobody differs from himself"
     );
-    let Ranking { delta, delta_parameter_sd, delta_parameter_interval, .. } = ranked[1];
+    let Ranking { delta, delta_parameter_sd, lead_left_open, .. } = ranked[1];
     let ParameterSd { sd, low, high } = delta_parameter_sd.expect("400 draws");
     assert!(low > 0.0 && low < sd && sd < high, "{low} {high}");
     let close = |sd: f64| (sd - 5.0).abs() < 4.5 * 0.23;
@@ -87,10 +87,12 @@ fn the_spread_of_a_difference_of_two_strategies_is_found() {
         rows.chunks(4).map(|of_replication| of_replication[2].score - of_replication[3].score),
     );
     assert!(!close(differences.std_dev()), "{}", differences.std_dev());
-    let half = 1.959_964 * (sd * sd + differences.std_error() * differences.std_error()).sqrt();
-    let interval = delta_parameter_interval.expect("400 draws");
-    assert!((interval.half_width() / half - 1.0).abs() < 1e-6, "{interval:?}");
-    assert!(interval.contains(delta));
+    // The true lead is 0 with one row and 10 with the other: both ends must be within what is said, which
+    // cannot know that there are only two and makes of the luck of four replications a range around
+    // each.
+    let LeadLeftOpen { ahead, range } = lead_left_open.expect("400 draws");
+    assert!((0.6..0.95).contains(&ahead), "{ahead}");
+    assert!((-4.0..0.0).contains(&range.low) && (10.0..17.0).contains(&range.high), "{range:?}");
 }
 
 /// Rows, and everything of the summary but where the parameters came from.
@@ -176,7 +178,7 @@ fn a_flag_wins_over_the_file_and_the_table_says_where_parameters_came_from() {
         assert_eq!(manifest["parameter_uncertainty"], on);
         let line = if on { "drawn from the model's posterior" } else { "the model's point values" };
         assert!(text.contains(&format!("\nparameters: {line}")), "{text}");
-        assert_eq!(text.contains("hat the traces leave open about these servers"), on, "{text}");
+        assert_eq!(text.contains("servers that the traces allow"), on, "{text}");
         let (header, rows) = csv.split_once('\n').unwrap();
         assert!(header.ends_with(",score_parameter_sd,delta_vs_best_parameter_sd"), "{header}");
         assert_eq!(rows.lines().all(|row| row.ends_with(",,")), !on, "{rows}");
@@ -194,27 +196,33 @@ fn a_flag_wins_over_the_file_and_the_table_says_where_parameters_came_from() {
 fn the_verdict_says_what_the_traces_leave_open_about_the_lead() {
     let ranked = vec![Contender::new(named("v2")), Contender::new(named("v4"))];
     let (_, summary) = swept(&plan(scenario(drawn(), 200), ranked, 100));
-    let verdict_with = |sd: ParameterSd| {
+    let verdict_with = |sd: f64, lead: Option<(f64, f64, f64)>| {
         let mut scenario = summary.scenarios[0].clone();
         let second = scenario.contenders[3].ranking.as_mut().expect("it is ranked");
         assert!(second.delta < 0.0 && !second.tied_with_best, "{second:?}");
-        second.delta_parameter_sd = Some(sd);
-        second.delta_parameter_interval = Some(Interval::around(-2.0, 1.96 * sd.sd));
+        second.delta_parameter_sd = Some(ParameterSd { sd, low: 0.0, high: 2.0 * sd });
+        second.lead_left_open = lead.map(|(ahead, low, high)| {
+            let range = Interval { low, high };
+            LeadLeftOpen { ahead, range }
+        });
         verdict(&scenario)
     };
     let point = verdict(&summary.scenarios[0]);
-    assert!(!point.contains("open"), "{point}");
-    let sure = verdict_with(ParameterSd { sd: 0.5, low: 0.4, high: 0.6 });
+    assert!(!point.contains("servers that the traces allow"), "{point}");
+    let sure = verdict_with(0.5, Some((1.0, 1.016, 2.984)));
     assert!(sure.starts_with(&point), "{sure}");
-    let lead = "its lead over V2 ucb1 could be anything from 1.02 to 2.98 points (95 %).";
+    let lead = " Of the servers that the traces allow, it is ahead of V2 ucb1 on all that were drawn; \
+        on about nine in ten of them its lead is 1.02 to 2.98 points.";
     assert!(sure.ends_with(lead), "{sure}");
-    let open = verdict_with(ParameterSd { sd: 2.0, low: 1.0, high: 3.0 });
-    let lead = "from -1.9 to 5.9 points (95 %): which of the two is better depends on what is not \
-        known about the servers.";
+    let open = verdict_with(2.0, Some((0.914, -0.6, 9.96)));
+    let lead = "ahead of V2 ucb1 on about 91 %; on about nine in ten of them its lead is -0.6 to 10.0 \
+        points.";
     assert!(open.ends_with(lead), "{open}");
-    let unknown = verdict_with(ParameterSd { sd: 0.3, low: 0.0, high: 0.7 });
-    let limit =
-        "by up to 0.70 points (standard deviation); 100 replications cannot tell it more closely.";
-    assert!(unknown.ends_with(limit), "{unknown}");
-    assert_eq!(verdict_with(ParameterSd { sd: 0.0, low: 0.0, high: 0.0 }), point);
+    for (ahead, words) in [(0.997, "on more than 99 %"), (0.003, "on fewer than 1 %")] {
+        assert!(verdict_with(2.0, Some((ahead, -3.0, 9.0))).contains(words));
+    }
+    let unknown = verdict_with(0.3, None);
+    let luck = "lead over V2 ucb1 cannot be told from luck in 100 replications.";
+    assert!(unknown.ends_with(luck), "{unknown}");
+    assert_eq!(verdict_with(0.0, None), point);
 }

@@ -217,7 +217,9 @@ fn method(plan: &Plan, summary: &Summary) -> String {
          intervals are those of the simulation alone: more replications make them narrower. \
          What the traces leave open stays: `score_parameter_sd` and \
          `delta_vs_best_parameter_sd` in summary.csv are the standard deviations of a true mean \
-         and of a true difference over the posterior (analysis of variance between draws).\n"
+         and of a true difference over the posterior (analysis of variance between draws). On which \
+         share of the servers a lead is one, and its range on most of them, are quantiles over the \
+         draws, drawn together by what luck adds to them (`lead_left_open` in summary.json).\n"
     } else {
         ""
     };

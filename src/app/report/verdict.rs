@@ -3,7 +3,7 @@
 use crate::report::numbers::{decimals_for, fixed, round_up, span, thousands};
 use crate::report::text::list;
 use flakelab_core::stats::{Interval, Separation};
-use flakelab_sim::experiment::{ContenderSummary, Ranking, ScenarioSummary};
+use flakelab_sim::experiment::{ContenderSummary, LeadLeftOpen, Ranking, ScenarioSummary};
 
 type Ranked<'s> = (&'s ContenderSummary, Ranking);
 
@@ -153,40 +153,41 @@ pub fn short_verdict(scenario: &ScenarioSummary) -> String {
     }
 }
 
-/// What the parameters that the traces leave open do to the lead over the first that is behind,
-/// or, where none is, over the second.
+/// What the lead over the first that is behind, or, where none is, over the second, is on the servers
+/// that the traces allow.
 fn left_open(scenario: &ScenarioSummary) -> Option<String> {
     let ranked: Vec<Ranked> = scenario.ranked().collect();
     let behind = ranked.iter().skip(1).find(|(_, r)| !r.tied_with_best);
     let (second, r) = behind.or(ranked.get(1))?;
-    let (of_parameters, interval) = (r.delta_parameter_sd?, r.delta_parameter_interval?);
-    if of_parameters.high == 0.0 {
+    if r.delta_parameter_sd?.high == 0.0 {
         // Strategies that never differ are not open to anything.
         return None;
     }
-    if of_parameters.low == 0.0 {
+    let Some(LeadLeftOpen { ahead, range }) = r.lead_left_open else {
         return Some(format!(
-            " What the traces leave open about these servers may move its lead over {} by up to {} \
-             points (standard deviation); {} replications cannot tell it more closely.",
+            " Whether the servers that the traces allow differ in its lead over {} cannot be told \
+             from luck in {} replications.",
             second.strategy,
-            fixed(of_parameters.high, decimals_for(of_parameters.high)),
             thousands(scenario.replications)
         ));
-    }
-    let lead = lead(interval);
-    let decimals = decimals_telling(lead);
-    let mut text = format!(
-        " With what the traces leave open about these servers, its lead over {} could be anything \
-         from {} points (95 %)",
-        second.strategy,
-        span(lead, decimals)
-    );
-    text += if lead.contains(0.0) && !r.tied_with_best {
-        ": which of the two is better depends on what is not known about the servers."
-    } else {
-        "."
     };
-    Some(text)
+    Some(format!(
+        " Of the servers that the traces allow, it is ahead of {} on {}; on about nine in ten of \
+         them its lead is {} points.",
+        second.strategy,
+        share_of_servers(ahead),
+        span(range, decimals_telling(range))
+    ))
+}
+
+/// `about 94 %`: to whole percents, as some hundreds of draws know it.
+fn share_of_servers(share: f64) -> String {
+    match (100.0 * share).round() {
+        _ if share == 1.0 => "all that were drawn".to_owned(),
+        100.0 => "more than 99 %".to_owned(),
+        0.0 => "fewer than 1 %".to_owned(),
+        percent => format!("about {percent} %"),
+    }
 }
 
 /// `1.9 points more (95 % interval 0.7 to 3.1)`, seen from the best.

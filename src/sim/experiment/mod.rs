@@ -16,7 +16,9 @@ pub mod tune;
 pub use self::files::{
     ExperimentFile, ModelSource, ScenarioEntry, ScenarioFile, ScenarioModel, Settings,
 };
-pub use self::plan::{Contender, Factory, ParameterSd, Parameters, Plan, PlanError, Player};
+pub use self::plan::{
+    Contender, Factory, LeadLeftOpen, ParameterSd, Parameters, Plan, PlanError, Player,
+};
 pub use self::play::{Row, RowNotes, RowSink, SELECTIONS_SHOWN};
 pub use self::summary::{
     ContenderSummary, CurvePoint, Mean, NotesSummary, PER_REQUESTS, Place, Ranking, Robustness,

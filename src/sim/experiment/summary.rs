@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::experiment::plan::{ParameterSd, Parameters};
+use crate::experiment::plan::{LeadLeftOpen, ParameterSd, Parameters};
 use flakelab_core::stats::{Interval, Moments, Separation};
 
 /// Of every interval in a summary.
@@ -132,9 +132,9 @@ pub struct Ranking {
     /// Standard deviation of the true difference over the posterior; see
     /// [`ContenderSummary::score_parameter_sd`].
     pub delta_parameter_sd: Option<ParameterSd>,
-    /// Where the true difference lies with 95 %, by Monte-Carlo error and by what the traces
-    /// leave open together (normal, for this pair alone).
-    pub delta_parameter_interval: Option<Interval>,
+    /// The lead of the best over this one on the servers that the traces allow; none for the best,
+    /// with fewer than 25 draws, and where the draws differ by no more than luck may explain.
+    pub lead_left_open: Option<LeadLeftOpen>,
     /// Replications that would separate a tied contender from the best; none beside the best
     /// and those not tied.
     pub replications_to_separate: Option<Separation>,

@@ -3,7 +3,7 @@
 use hdrhistogram::Histogram;
 
 use crate::experiment::plan::{
-    Contender, ParameterSd, ParameterSpread, Parameters, Plan, interval,
+    Contender, ParameterSd, ParameterSpread, Parameters, Plan, lead_left_open,
 };
 use crate::experiment::play::{Played, Row, RowNotes, SELECTIONS_SHOWN, curve_points};
 use crate::experiment::summary::{
@@ -19,6 +19,10 @@ use flakelab_core::stats::{
 };
 use flakelab_core::strategy::Notes;
 
+/// So many first replications tell what the traces leave open: more draws know quantiles no better,
+/// and memory must not grow with replications.
+const FIRST_KEPT: usize = 16_384;
+
 /// The numbers of one scenario, growing replication by replication.
 pub(crate) struct ScenarioSums<'p> {
     plan: &'p Plan,
@@ -31,8 +35,8 @@ pub(crate) struct ScenarioSums<'p> {
     parameters: Parameters,
     /// Scores by draw of the parameters, all contenders; none if nothing is drawn.
     spread: Option<ParameterSpread>,
-    /// Scores of the ranked contenders, replication by replication, for the bootstrap; emptied
-    /// for good when there are too many.
+    /// Scores of the ranked contenders, replication by replication, for the bootstrap; only the
+    /// first when there are too many.
     scores: Vec<f64>,
     replications: u64,
 }
@@ -164,7 +168,7 @@ impl<'p> ScenarioSums<'p> {
         if self.replications <= NORMAL_ABOVE_REPLICATIONS {
             self.scores.extend(scores);
         } else {
-            self.scores = Vec::new();
+            self.scores.truncate(FIRST_KEPT * self.ranked.len());
         }
     }
 
@@ -240,19 +244,18 @@ impl<'p> ScenarioSums<'p> {
         let ranking = |i: usize| {
             let AgainstBest { difference: delta, interval: joint, tied, replications_to_separate } =
                 against_best[i];
-            let (of_both, std_error) = (
-                self.spread.as_ref().map(|s| s.difference_sd(self.ranked[i], self.ranked[best])),
-                self.comparison.difference(i, best).std_error(),
-            );
-            let delta_parameter_sd = of_both.flatten();
+            let spread = self.spread.as_ref();
+            let (own, best_one) = (self.ranked[i], self.ranked[best]);
             Ranking {
                 rank: ranks[i],
                 tied_with_best: tied,
                 delta,
                 delta_interval: joint,
-                delta_parameter_sd,
-                delta_parameter_interval: delta_parameter_sd
-                    .map(|of_parameters| interval(delta, std_error, of_parameters.sd)),
+                delta_parameter_sd: spread.and_then(|s| s.difference_sd(own, best_one)),
+                lead_left_open: spread.filter(|_| i != best).and_then(|_| {
+                    let rows = self.scores.chunks_exact(k).take(FIRST_KEPT);
+                    lead_left_open(rows.map(|row| row[best] - row[i]))
+                }),
                 replications_to_separate,
                 p_best: p_best[i],
                 pairing_gain: (i != best).then(|| self.comparison.variance_ratio(i, best)),
