@@ -84,7 +84,7 @@ impl Belief {
     }
 }
 
-/// The lines of every belief of at most [`MOST_ATTEMPTS`] attempts, for one way of making shapes of
+/// The lines of every belief of at most 127 attempts, for one way of making shapes of
 /// tallies. Each is made when first needed.
 #[derive(Debug)]
 pub struct Lines {
