@@ -33,9 +33,10 @@ pub use self::checks::{
     AssumptionTest, Check, Effect, Goodness, HeldOut, Homogeneity, assumptions, goodness, held_out,
 };
 pub use self::forecast::{
-    Basis, Forecast, Judgement, LiveRequest, LiveRun, MetricForecast, OverheadSummary,
-    PredictedConfig, PredictionFile, RequestEnd, Resolution, RunForecast, RunMetric, Setting,
-    TestedMetric, Verdict, judge, replications, resolution,
+    Basis, Deed, Forecast, Impossible, Judgement, LiveRequest, LiveRun, MetricForecast,
+    MetricRange, Milestone, OverheadSummary, PredictedConfig, PredictionFile, RequestEnd,
+    Resolution, RunForecast, RunMetric, ServerMetric, Setting, TestedMetric, TestedServer, Verdict,
+    judge, replications, resolution, under_way,
 };
 pub use self::latency::{
     LatencyAnalysis, LatencyDependence, LatencyFactor, LatencyFamilyFit, LatencyQuantile,

@@ -496,7 +496,8 @@ pub struct Servers {
 
 impl Servers {
     /// The servers of one replication of a model: its error rates, limiters, conditions and luck are
-    /// those that the simulator has there.
+    /// those that the simulator has there. Where the model has a posterior, the population of error
+    /// rates and the limit are one row each, for as long as these servers run.
     pub fn draw(model: &Model, seed: u64, replication: u64) -> Self {
         let streams = Streams::new(seed);
         let mut truth = model.drawn(&streams, replication);
@@ -540,6 +541,7 @@ impl Servers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flakelab_sim::world::RateLimit;
 
     #[test]
     fn tasks_are_woken_in_the_order_they_are_due_and_never_early() {
@@ -570,6 +572,30 @@ mod tests {
             shared.changed.notify_one();
         });
         runtime.block_on(alarm.wait_until(Instant::now() + Duration::from_secs(3600)));
+    }
+
+    /// Of 2,000 starts as many have a limit of a kind as the posterior has rows of it: within 4.5
+    /// standard deviations, false alarm 7e-6.
+    #[test]
+    fn every_start_draws_its_limit_from_the_rows_as_it_draws_its_rates() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/config-1.toml");
+        let model = Model::read(&path).unwrap();
+        let rows = model.rate_limit_posterior.rows();
+        let window = |limit: &RateLimit| matches!(limit, RateLimit::FixedWindow { .. });
+        let share = rows.iter().filter(|limit| window(limit)).count() as f64 / rows.len() as f64;
+        assert!((0.1..0.9).contains(&share));
+        let truths: Vec<Model> =
+            (0..2_000).map(|seed| Servers::draw(&model, seed, 0).truth).collect();
+        assert!(truths.iter().all(|truth| rows.contains(&truth.rate_limit)));
+        let windows = truths.iter().filter(|truth| window(&truth.rate_limit)).count() as f64;
+        let expected = 2_000.0 * share;
+        assert!((windows - expected).abs() < 4.5 * (expected * (1.0 - share)).sqrt(), "{windows}");
+        let mut limits: Vec<String> =
+            truths.iter().map(|truth| format!("{:?}", truth.rate_limit)).collect();
+        limits.sort();
+        limits.dedup();
+        assert!(limits.len() > 100, "{}", limits.len());
+        assert_eq!(Servers::draw(&model, 9, 0).truth, truths[9], "the seed draws the same again");
     }
 
     #[test]

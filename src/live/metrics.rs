@@ -119,6 +119,8 @@ pub struct ServerMetrics {
     pub num_rate_limited: u64,
     /// Attempts without an answer in time.
     pub num_timed_out: u64,
+    /// Attempts that failed without an answer that is HTTP.
+    pub num_no_http: u64,
     /// `num_success / num_requests`; 0 before the first attempt.
     pub success_rate: f64,
     /// Mean latency of its finished attempts; 0 before the first.

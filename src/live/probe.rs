@@ -134,7 +134,7 @@ pub fn probe_server(
                 }
             };
             let timestamp = epoch_s + epoch.elapsed().as_secs_f64();
-            let (outcome, took) = client.attempt(&probe.target, &request_id);
+            let (outcome, _, took) = client.attempt(&probe.target, &request_id);
             let success = outcome == Outcome::Success;
             successes += usize::from(success);
             rows.push(Row {

@@ -48,8 +48,9 @@ impl Client {
         Ok(Self { http: http.map_err(ClientError)? })
     }
 
-    /// Sends an identifier and waits for the outcome, with the time that it took.
-    pub fn attempt(&self, target: &Target, identifier: &str) -> (Outcome, Duration) {
+    /// Sends an identifier and waits for the outcome, with the time that it took. Also says whether a
+    /// failure was no answer at all: no HTTP, or a connection that ended before one was complete.
+    pub fn attempt(&self, target: &Target, identifier: &str) -> (Outcome, bool, Duration) {
         let begin = Instant::now();
         let answer = self
             .http
@@ -60,16 +61,16 @@ impl Client {
             .send();
         // Before the answer is dropped, which closes the connection.
         let took = begin.elapsed();
-        let outcome = match answer {
+        let (outcome, no_http) = match answer {
             Ok(answer) => match answer.status().as_u16() {
-                200..=299 => Outcome::Success,
-                429 => Outcome::RateLimited,
-                _ => Outcome::Failure,
+                200..=299 => (Outcome::Success, false),
+                429 => (Outcome::RateLimited, false),
+                _ => (Outcome::Failure, false),
             },
-            Err(error) if error.is_timeout() => Outcome::TimedOut,
-            Err(_) => Outcome::Failure,
+            Err(error) if error.is_timeout() => (Outcome::TimedOut, false),
+            Err(error) => (Outcome::Failure, !error.is_connect()),
         };
-        (outcome, took)
+        (outcome, no_http, took)
     }
 }
 

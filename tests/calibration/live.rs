@@ -91,7 +91,13 @@ fn made(model: &Model, setting: &Setting<'_>, path: &Overhead, study: u64) -> Ma
         let ledger = Replication::of(&scenario, instance.clone(), &streams, number + 1)
             .behind(&path, stream(Purpose::Analysis, 0))
             .play(player, &mut noted);
-        LiveRun { strategy: *strategy, ledger, rules: setting.rules, requests: noted.requests }
+        LiveRun {
+            strategy: *strategy,
+            ledger,
+            no_http: Vec::new(),
+            rules: setting.rules,
+            requests: noted.requests,
+        }
     };
     let runs = (0..).zip(setting.strategies).map(run).collect();
     Made { truth, runs }

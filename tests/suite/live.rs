@@ -7,11 +7,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::Duration;
 
 use flakelab_core::domain::Fleet;
@@ -217,6 +217,78 @@ fn servers_that_run_already_are_asked_and_left_alone() {
     let message = stderr(&output);
     assert!(message.contains(&first.to_string()) && message.contains("nothing was sent"));
     assert!(!folder.path().join("b").exists(), "nothing half-written stays");
+}
+
+/// A server on a port of its own, whose connections are handed to `serve`, each on a thread.
+fn impostor(serve: fn(TcpStream)) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || serve(stream));
+        }
+    });
+    address
+}
+
+fn hang(mut stream: TcpStream) {
+    // Until the other side gives up.
+    let _ = stream.read_to_end(&mut Vec::new());
+}
+
+fn talk_nonsense(mut stream: TcpStream) {
+    let _ = stream.read(&mut [0; 1024]);
+    let _ = stream.write_all(b"knock knock\r\n\r\n");
+}
+
+fn hang_up(mut stream: TcpStream) {
+    let _ = stream.read(&mut [0; 1024]);
+}
+
+/// One strategy, servers that are as their model says but for one, and few simulated runs.
+#[test]
+fn a_server_that_hangs_and_one_that_talks_nonsense_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = Model::of_rates(&[0.2, 0.3, 0.4]).to_toml();
+    fs::write(folder.path().join("three.toml"), model).unwrap();
+    let mut servers = flakelab(folder.path());
+    servers.args(["failingserver", "--model=three.toml", "--port-base=0", "--supervised"]);
+    servers.arg("--seed=5");
+    let mut servers = servers.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let said = BufReader::new(servers.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let sound: Vec<String> = said
+        .take_while(|line| line != "ready")
+        .map(|line| line.split(' ').nth(2).unwrap().to_owned())
+        .collect();
+    let impostors: [(fn(TcpStream), &str); 4] = [
+        (hang, "server 4001 gave no answer in time to "),
+        (talk_nonsense, "server 4001 hung up, or answered with what is no HTTP, in "),
+        (hang_up, "server 4001 hung up, or answered with what is no HTTP, in "),
+        (|_| (), ""),
+    ];
+    for (serve, named) in impostors {
+        let mut targets = sound.clone();
+        if !named.is_empty() {
+            targets[1] = impostor(serve).to_string();
+        }
+        let targets = format!("--targets={}", targets.join(","));
+        let more = ["--strategy=v4", "--no-overhead", "--model=three.toml", "--force", "--rps=50"];
+        let output = live(folder.path(), &[&more[..], &[&targets]].concat()).output().unwrap();
+        let out = stdout(&output);
+        let failed = format!("three: the prediction did not hold: {named}");
+        if named.is_empty() {
+            assert_eq!(output.status.code(), Some(0), "{out}");
+        } else {
+            assert_eq!(output.status.code(), Some(1), "{out}");
+            let line = out.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(line.contains(&failed), "{out}");
+            assert!(!line.contains("server 4000") && !line.contains("server 4002"), "{out}");
+            let report = fs::read_to_string(folder.path().join("out/report.md")).unwrap();
+            assert!(report.contains("What no server did in any simulated run"), "{report}");
+        }
+    }
+    drop(servers.stdin.take());
+    servers.wait().unwrap();
 }
 
 #[test]

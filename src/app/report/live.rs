@@ -9,14 +9,15 @@ use crate::charts::{Chart, draw_live};
 use crate::report::folder::Manifest;
 use crate::report::live_page::{LivePage, LiveRow, Reconciliation, bases, live_counts};
 use crate::report::live_table::{
-    is_rejected, live_heading, live_verdict, markdown_of, markdown_table, no_ranking,
+    live_heading, live_verdict, markdown_of, markdown_of_servers, markdown_table, never_simulated,
+    no_ranking,
 };
 use crate::report::numbers::{fixed, thousands};
 use crate::report::records::{Record, csv_of};
 use crate::report::sweep::{Files, add_charts, slug};
 use crate::report::table::Table;
 use crate::report::text::{capital, escaped, figure};
-use flakelab_fit::{Basis, Judgement, PredictedConfig, RunMetric, TestedMetric, Verdict};
+use flakelab_fit::{Basis, LEVEL, PredictedConfig, RunMetric, Verdict};
 
 /// How a live run was made.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,10 +89,17 @@ fn section(page: &LivePage, charts: &[(String, Chart)]) -> String {
         for basis in bases(verdict) {
             let _ = write!(
                 text,
-                "\n### Live against predicted: {}\n\n{}",
+                "\n### Live against predicted: {}\n\n{}\n{}",
                 escaped(basis.name()),
-                markdown_of(verdict, basis)
+                markdown_of(verdict, basis),
+                markdown_of_servers(page, verdict, basis)
             );
+        }
+        if !verdict.impossible.is_empty() {
+            text += "\n### What no server did in any simulated run\n\n";
+            for it in &verdict.impossible {
+                let _ = writeln!(text, "- {}", escaped(&capital(&never_simulated(page, it))));
+            }
         }
     }
     text + &reconciliation(page)
@@ -190,6 +198,8 @@ comparisons of the config. 0.01 or less rejects.\n\
 - \"model\" knows the servers' model alone; \"this start, by the other runs\" has learnt from what \
 the other strategies met at the same servers; \"this start, by its true rates\" knows the true \
 error rates, which only our own stand-in servers tell.\n\
+- Of the servers, the one that stands out most is shown: p is the chance that in a run as predicted \
+some server stands out as much.\n\
 - A single run of each strategy is mostly luck: `flakelab sweep` ranks strategies, over thousands \
 of runs.\n";
 
@@ -206,14 +216,18 @@ fn record(page: &LivePage, row: &LiveRow) -> Record {
     let known = |x: f64| x.is_finite().then_some(x);
     let predicted = page.prediction.forecasts(&row.strategy, RunMetric::Score).pop();
     let score = predicted.map(|(_, forecast)| forecast);
-    let judged: Option<Vec<&TestedMetric>> = page.verdict.as_ref().map(|verdict| {
-        let counts =
-            |t: &&TestedMetric| t.strategy == row.strategy && t.judgement == Judgement::Judged;
-        verdict.tests.iter().filter(counts).collect()
+    let judged: Option<Vec<f64>> = page.verdict.as_ref().map(|verdict| {
+        let numbers = verdict.tests.iter().map(|t| (&t.strategy, t.adjusted_p_value));
+        let servers = verdict.servers.iter().map(|t| (&t.strategy, t.adjusted_p_value));
+        let all = numbers.chain(servers).filter(|(strategy, _)| **strategy == row.strategy);
+        all.filter_map(|(_, p)| p).collect()
     });
-    let rejected = judged.as_ref().map(|tests| tests.iter().filter(|t| is_rejected(t)).count());
-    let any = judged.as_ref().is_some_and(|tests| !tests.is_empty());
-    let p_values = judged.iter().flatten().filter_map(|t| t.adjusted_p_value);
+    let rejected = judged.as_ref().map(|p| p.iter().filter(|p| **p <= LEVEL).count());
+    let impossible = page.verdict.as_ref().map_or(0, |verdict| {
+        verdict.impossible.iter().filter(|it| it.strategy == row.strategy).count()
+    });
+    let any = impossible > 0 || judged.as_ref().is_some_and(|p| !p.is_empty());
+    let p_values = judged.iter().flatten().copied();
     let basis = predicted.map(|(basis, _)| match basis {
         Basis::Model => "model",
         Basis::OtherRuns => "other_runs",
@@ -248,7 +262,7 @@ fn record(page: &LivePage, row: &LiveRow) -> Record {
         .cell("judged", judged.as_ref().map(Vec::len))
         .cell("rejected", rejected)
         .cell("least_p_value", p_values.reduce(f64::min))
-        .cell("held", rejected.filter(|_| any).map(|n| n == 0))
+        .cell("held", rejected.filter(|_| any).map(|n| n + impossible == 0))
 }
 
 #[derive(Serialize)]
@@ -292,7 +306,7 @@ mod tests {
     use super::*;
     use crate::charts::{assert_well_formed, is_chart_file};
     use crate::report::live_table::{live_compared, live_table};
-    use crate::report::sample::{adjust, made, made_of};
+    use crate::report::sample::{made, made_of};
     use flakelab_core::balancer::{Ledger, ServerCounts};
     use flakelab_fit::{LiveRequest, RequestEnd};
 
@@ -378,8 +392,8 @@ mod tests {
         let mut page = made(100, 10).page;
         let verdict = page.verdict.as_mut().unwrap();
         let test = verdict.tests.iter_mut().find(|t| t.metric == RunMetric::LatencyP99).unwrap();
-        test.p_value = 1e-6;
-        adjust(verdict);
+        test.p_value = 1e-7;
+        verdict.adjust();
         assert!(
             live_compared(&page, None)
                 .contains("smallest p <0.0001 after Holm (V1 larkin, p99 ms)")

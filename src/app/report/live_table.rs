@@ -9,7 +9,10 @@ use crate::report::live_page::{
 use crate::report::numbers::{counted, fixed, p_value, percent, round_up, significant, thousands};
 use crate::report::table::Table;
 use crate::report::text::{folded, is_number};
-use flakelab_fit::{Basis, Judgement, LEVEL, Resolution, RunMetric, TestedMetric, Verdict};
+use flakelab_fit::{
+    Basis, Deed, Impossible, Judgement, LEVEL, Resolution, RunMetric, ServerMetric, TestedMetric,
+    TestedServer, Verdict,
+};
 
 /// Columns of a terminal that show the whole table.
 const WIDE: usize = 150;
@@ -217,6 +220,30 @@ pub fn markdown_of(verdict: &Verdict, basis: Basis) -> String {
         .markdown()
 }
 
+/// The server that stands out most, a row a strategy and number.
+pub fn markdown_of_servers(page: &LivePage, verdict: &Verdict, basis: Basis) -> String {
+    let judged = verdict.servers.iter().filter(|t| t.basis == basis);
+    Table::of(judged.filter(|t| t.adjusted_p_value.is_some()))
+        .text("strategy", |t| t.strategy.clone())
+        .text("stands out most", |t| server(page, t.server))
+        .text("by", |t| match t.metric {
+            ServerMetric::Failures => "failures".to_owned(),
+            ServerMetric::TimedOut => "timeouts".to_owned(),
+        })
+        .number("seen", |t| format!("{} of {}", thousands(t.observed), thousands(t.attempts)))
+        .number("predicted", |t| t.predicted.map_or("-".to_owned(), |p| percent(p, 1) + " %"))
+        .number("p", |t| p_value(t.p_value))
+        .number("p (Holm)", |t| t.adjusted_p_value.map_or("-".to_owned(), p_value))
+        .number("", |t| if stands_out(t) { "rejected" } else { "" }.to_owned())
+        .markdown()
+}
+
+/// `server 4003`, by its port in the model.
+fn server(page: &LivePage, number: usize) -> String {
+    let name = page.servers.get(number).cloned();
+    format!("server {}", name.unwrap_or_else(|| format!("number {number}")))
+}
+
 // ---- The verdict in words: did what was predicted come true, and what can runs of this length tell?
 //
 // A rejection speaks for itself, however short the run; only a prediction that held is put in
@@ -232,22 +259,27 @@ const LISTED: usize = 4;
 
 pub fn live_verdict(page: &LivePage) -> String {
     let Some(verdict) = &page.verdict else { return not_judged(page) };
-    let judged = verdict.tests.iter().filter(|t| t.judgement == Judgement::Judged).count();
+    let judged = verdict.tests.iter().filter(|t| t.judgement == Judgement::Judged).count()
+        + verdict.servers.iter().filter(|t| t.adjusted_p_value.is_some()).count();
     let title = page.title();
     let mut sentences = Vec::new();
-    if judged == 0 {
+    if verdict.held && judged == 0 {
         sentences.push(format!("{title}: nothing could be judged."));
     } else if verdict.held {
         sentences.extend(held(page, verdict, judged));
     } else {
-        sentences.push(failed(&title, verdict, judged));
+        sentences.extend(failed(page, verdict, judged));
         sentences.extend(verdict.resolution.map(|r| format!("{}.", resolution(page, &r))));
     }
     sentences.extend(untested(verdict));
     sentences.join(" ")
 }
 
-pub fn is_rejected(test: &TestedMetric) -> bool {
+fn is_rejected(test: &TestedMetric) -> bool {
+    test.adjusted_p_value.is_some_and(|p| p <= LEVEL)
+}
+
+fn stands_out(test: &TestedServer) -> bool {
     test.adjusted_p_value.is_some_and(|p| p <= LEVEL)
 }
 
@@ -295,21 +327,77 @@ fn held(page: &LivePage, verdict: &Verdict, judged: usize) -> Vec<String> {
     }
 }
 
-fn failed(title: &str, verdict: &Verdict, judged: usize) -> String {
-    let mut rejected: Vec<&TestedMetric> =
-        verdict.tests.iter().filter(|t| is_rejected(t)).collect();
-    rejected.sort_by(|a, b| a.p_value.total_cmp(&b.p_value));
-    let mut found: Vec<String> = rejected.iter().take(LISTED).map(|t| deviation(t)).collect();
-    if rejected.len() > LISTED {
-        found.push(format!("{} more (see report.md)", rejected.len() - LISTED));
+fn failed(page: &LivePage, verdict: &Verdict, judged: usize) -> Vec<String> {
+    let numbers = verdict.tests.iter().filter(|t| is_rejected(t));
+    let numbers = numbers.map(|t| (t.p_value, deviation(t)));
+    let servers = verdict.servers.iter().filter(|t| stands_out(t));
+    let servers = servers.map(|t| (t.p_value, deviation_of_server(page, t)));
+    let mut rejected: Vec<(f64, String)> = numbers.chain(servers).collect();
+    rejected.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut begin = format!("{}: the prediction did not hold", page.title());
+    let mut sentences = Vec::new();
+    if !verdict.impossible.is_empty() {
+        let found = verdict.impossible.iter().map(|it| never_simulated(page, it));
+        let found = listed(found.collect());
+        sentences.push(format!("{begin}: {found}. No server did so in any simulated run."));
+        "Nor did it hold".clone_into(&mut begin);
     }
+    if !rejected.is_empty() {
+        sentences.push(format!(
+            "{begin} in {} of {} compared numbers (p-values adjusted by Holm; {} or less rejects): \
+             {}.",
+            rejected.len(),
+            thousands(judged as u64),
+            fixed(LEVEL, 2),
+            listed(rejected.into_iter().map(|(_, text)| text).collect())
+        ));
+    }
+    sentences
+}
+
+/// The first of these, and how many more there are.
+fn listed(mut found: Vec<String>) -> String {
+    if found.len() > LISTED {
+        let more = found.len() - LISTED;
+        found.truncate(LISTED);
+        found.push(format!("{more} more (see report.md)"));
+    }
+    found.join("; ")
+}
+
+/// `server 4003 gave no answer in time to 4 of the 5 attempts of V4 thompson`.
+pub fn never_simulated(page: &LivePage, it: &Impossible) -> String {
+    let did = match it.what {
+        Deed::TimedOut => "gave no answer in time to",
+        Deed::RateLimited => "refused, with 429,",
+        Deed::NoHttp => "hung up, or answered with what is no HTTP, in",
+    };
     format!(
-        "{title}: the prediction did not hold in {} of {} compared numbers (p-values adjusted by \
-         Holm; {} or less rejects): {}.",
-        rejected.len(),
-        thousands(judged as u64),
-        fixed(LEVEL, 2),
-        found.join("; ")
+        "{} {did} {} of the {} of {}",
+        server(page, it.server),
+        thousands(it.count),
+        counted(it.attempts, "attempt"),
+        it.strategy
+    )
+}
+
+/// `server 4003 failed in 9 of 9 attempts of V4 thompson, predicted 23.0 % from the model, p 0.0004`.
+fn deviation_of_server(page: &LivePage, t: &TestedServer) -> String {
+    let how = match t.metric {
+        ServerMetric::Failures => "failed in",
+        ServerMetric::TimedOut => "gave no answer in time to",
+    };
+    let predicted = t.predicted.map_or("more than was predicted".to_owned(), |share| {
+        format!("predicted {} %", percent(share, 1))
+    });
+    format!(
+        "{} {how} {} of {} of {}, {predicted} {}, p {}",
+        server(page, t.server),
+        thousands(t.observed),
+        counted(t.attempts, "attempt"),
+        t.strategy,
+        known(t.basis),
+        t.adjusted_p_value.map_or("-".to_owned(), p_value)
     )
 }
 
@@ -444,7 +532,7 @@ fn without_spread(verdict: &Verdict, metric: RunMetric) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample::{Made, adjust, made};
+    use crate::report::sample::{Made, made};
     use flakelab_core::stats::Interval;
 
     fn sentence(change: impl FnOnce(&mut Made)) -> String {
@@ -455,6 +543,7 @@ mod tests {
 
     fn judged(verdict: &mut Verdict) -> &mut Vec<TestedMetric> {
         verdict.tests.retain(|t| t.judgement == Judgement::Judged);
+        verdict.servers.clear();
         for test in &mut verdict.tests {
             test.p_value = 0.5;
         }
@@ -471,7 +560,7 @@ mod tests {
             let verdict = made.page.verdict.as_mut().unwrap();
             judged(verdict)[0].p_value = 0.01;
             verdict.resolution = with_power(0.62, Some(150));
-            adjust(verdict);
+            verdict.adjust();
         });
         assert_eq!(
             text,
@@ -487,7 +576,7 @@ mod tests {
         let text = sentence(|made| {
             let verdict = made.page.verdict.as_mut().unwrap();
             judged(verdict);
-            adjust(verdict);
+            verdict.adjust();
         });
         assert_eq!(
             text,
@@ -523,7 +612,7 @@ mod tests {
                     _ => {}
                 }
             }
-            adjust(verdict);
+            verdict.adjust();
         });
         // A rejection speaks for itself: nothing of "too short" before it.
         assert_eq!(
@@ -535,6 +624,51 @@ mod tests {
          error rates that are all 5 points higher with a probability of about 7 %; for 80 % it \
          takes at least about 2,300 requests a strategy."
         );
+    }
+
+    #[test]
+    fn servers_that_do_what_their_model_does_not_are_named() {
+        let deed = |server, what, count| Impossible {
+            strategy: "V4 thompson".to_owned(),
+            server,
+            what,
+            count,
+            attempts: 5,
+        };
+        let text = sentence(|made| {
+            let verdict = made.page.verdict.as_mut().unwrap();
+            judged(verdict);
+            verdict.resolution = None;
+            verdict.impossible = vec![deed(3, Deed::TimedOut, 5), deed(7, Deed::NoHttp, 1)];
+            verdict.adjust();
+        });
+        assert_eq!(
+            text,
+            "config 0: the prediction did not hold: server 4003 gave no answer in time to 5 of the 5 \
+             attempts of V4 thompson; server 4007 hung up, or answered with what is no HTTP, in 1 of \
+             the 5 attempts of V4 thompson. No server did so in any simulated run."
+        );
+        let text = sentence(|made| {
+            let verdict = made.page.verdict.as_mut().unwrap();
+            let mut servers = std::mem::take(&mut verdict.servers);
+            judged(verdict);
+            verdict.resolution = None;
+            verdict.impossible = vec![deed(3, Deed::RateLimited, 2)];
+            servers.retain(|t| t.strategy == "V1 larkin" && t.metric == ServerMetric::Failures);
+            servers.truncate(1);
+            (servers[0].server, servers[0].attempts, servers[0].observed) = (2, 9, 9);
+            (servers[0].predicted, servers[0].p_value) = (Some(0.23), 1e-5);
+            verdict.servers = servers;
+            verdict.adjust();
+        });
+        assert!(
+            text.contains("server 4003 refused, with 429, 2 of the 5 attempts of V4"),
+            "{text}"
+        );
+        let rejected = "Nor did it hold in 1 of 91 compared numbers (p-values adjusted by Holm; 0.01 or \
+                        less rejects): server 4002 failed in 9 of 9 attempts of V1 larkin, predicted \
+                        23.0 % from the model, p 0.0009.";
+        assert!(text.ends_with(rejected), "{text}");
     }
 
     #[test]
@@ -583,7 +717,9 @@ mod tests {
     #[test]
     fn without_a_test_or_a_verdict_nothing_is_claimed() {
         let text = sentence(|made| {
-            for test in &mut made.page.verdict.as_mut().unwrap().tests {
+            let verdict = made.page.verdict.as_mut().unwrap();
+            verdict.servers.clear();
+            for test in &mut verdict.tests {
                 test.judgement = Judgement::NoSpread;
             }
         });

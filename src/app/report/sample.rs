@@ -4,11 +4,10 @@
 use crate::report::live_page::LivePage;
 use flakelab_core::balancer::Answer;
 use flakelab_core::domain::{Fleet, Purpose, RequestId, Rules, Streams};
-use flakelab_core::stats::holm;
 use flakelab_core::strategy::{FIVE, StrategySpec};
 use flakelab_fit::{
-    Forecast, Judgement, LEVEL, LiveRequest, LiveRun, PredictedConfig, RequestEnd, Resolution,
-    Setting, Verdict, judge,
+    Forecast, LiveRequest, LiveRun, PredictedConfig, RequestEnd, Resolution, Setting, Verdict,
+    judge,
 };
 use flakelab_sim::play::{Record, Replication};
 use flakelab_sim::world::{ErrorFamily, Instance, Model, Overhead, RequestOverhead, Scenario};
@@ -76,7 +75,7 @@ pub(crate) fn made_of(names: &[&str], requests: u64, servers: u16) -> Made {
         let world = Replication::of(&scenario, instance.clone(), &streams, number);
         let player = strategy.build(&Fleet::uniform(usize::from(servers)), coins(0));
         let ledger = world.behind(&overhead, coins(1)).play(player, &mut noted);
-        LiveRun { strategy: *strategy, ledger, rules, requests: noted.0 }
+        LiveRun { strategy: *strategy, ledger, no_http: Vec::new(), rules, requests: noted.0 }
     };
     let runs: Vec<LiveRun> = (0..).zip(&strategies).map(run).collect();
     let setting = Setting {
@@ -110,17 +109,4 @@ pub(crate) fn made_of(names: &[&str], requests: u64, servers: u16) -> Made {
     let mut made = Made { page, forecasts, path_is_known: true };
     made.judge();
     made
-}
-
-/// Holm over what is judged, after p-values were changed.
-pub(crate) fn adjust(verdict: &mut Verdict) {
-    let judged: Vec<usize> = (0..verdict.tests.len())
-        .filter(|i| verdict.tests[*i].judgement == Judgement::Judged)
-        .collect();
-    let p: Vec<f64> = judged.iter().map(|i| verdict.tests[*i].p_value).collect();
-    for (i, p) in judged.iter().zip(holm(&p)) {
-        verdict.tests[*i].adjusted_p_value = Some(p);
-    }
-    verdict.p_value = verdict.tests.iter().filter_map(|t| t.adjusted_p_value).reduce(f64::min);
-    verdict.held = verdict.p_value.is_none_or(|p| p > LEVEL);
 }

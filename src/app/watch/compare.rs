@@ -1,13 +1,10 @@
-//! The numbers so far against a prediction of the whole run.
+//! The numbers so far against what was predicted of a run that has got so far.
 //!
-//! Score, attempts, penalty and refusals grow with the requests. What they would be at the end is
-//! told by their pace: the number so far times predicted requests over requests answered. That
-//! stands beside the predicted interval in the same unit, and is the number itself at the end.
-//! Before the end it scatters more than a whole run does, and learning costs most at the beginning:
-//! being outside then means little, and is said in words, not in colour.
-//!
-//! A run longer than the predicted one is compared at the pace of the predicted length, and is no
-//! more conclusive: it has learnt for longer.
+//! The prediction holds a dozen counts of answered requests; between two of them the numbers have bounds
+//! that follow from both ([`under_way`]). Nothing is extrapolated: a run that is as predicted lies
+//! outside its interval with a probability of 5 % at most, at every moment, each number by itself. Over
+//! a whole run one number or another is outside at times: colour says where to look, not what is
+//! wrong. A run longer than the predicted one is not compared.
 //!
 //! Latencies are shown side by side and not judged: the prediction is of the time from when a
 //! request was due to when its client had read the answer, and the proxy sees only its own part
@@ -18,11 +15,11 @@
 use crate::watch::figures::clean;
 use crate::watch::follow::{answered, config_name, share, success_rate};
 use flakelab_core::stats::Interval;
-use flakelab_fit::{Basis, PredictedConfig, PredictionFile, RunForecast, RunMetric};
+use flakelab_fit::{
+    Basis, MetricForecast, MetricRange, PredictedConfig, PredictionFile, RunForecast, RunMetric,
+    under_way,
+};
 use flakelab_live::Metrics;
-
-/// Fewer answers say nothing of a pace.
-const FEWEST_ANSWERS: u64 = 10;
 
 /// A run against its prediction.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,10 +38,9 @@ pub(crate) struct Against {
 pub(crate) struct Comparison {
     pub metric: RunMetric,
     /// Its value so far; none before there is one.
-    pub so_far: Option<f64>,
-    /// Its value at the end at this pace; for rates and latencies the value so far.
-    pub at_pace: Option<f64>,
-    /// 95 % of predicted runs lie here.
+    pub value: Option<f64>,
+    /// Where 95 % of runs lie that have got so far, of latencies in whole runs; not a number where
+    /// nothing is predicted.
     pub interval: Interval,
     pub mean: f64,
     pub place: Place,
@@ -53,8 +49,8 @@ pub(crate) struct Comparison {
 /// Where a value lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// Too little was seen.
-    TooEarly,
+    /// Nothing is predicted of a run that has got so far: not yet, or no more.
+    Nothing,
     Inside,
     Above,
     Below,
@@ -65,7 +61,7 @@ pub(crate) enum Place {
 impl Place {
     pub(crate) const fn word(self) -> &'static str {
         match self {
-            Self::TooEarly => "early",
+            Self::Nothing => "-",
             Self::Inside => "inside",
             Self::Above => "above",
             Self::Below => "below",
@@ -83,29 +79,28 @@ pub(crate) fn against(metrics: &Metrics, file: &PredictionFile) -> Result<Agains
         return Err(format!("nothing was predicted for {}", clean(&metrics.strategy)));
     };
     let answered = answered(metrics);
-    let to_end = (answered > 0).then(|| config.requests as f64 / answered as f64);
-    let compare = |m: &flakelab_fit::MetricForecast| {
-        let so_far = so_far(m.metric, metrics);
-        let at_pace = match m.metric {
-            RunMetric::Score
-            | RunMetric::Attempts
-            | RunMetric::Penalty
-            | RunMetric::RateLimited => so_far.zip(to_end).map(|(value, factor)| value * factor),
-            _ => so_far,
+    let is_whole = answered == config.requests;
+    let compare = |m: &MetricForecast| {
+        let (metric, value) = (m.metric, so_far(m.metric, metrics));
+        let whole = MetricRange { metric, mean: m.mean, interval: m.interval };
+        let range = match is_whole || metric.is_latency() {
+            true => Some(whole),
+            false => under_way(&run.milestones, metric, answered),
         };
-        let place = match at_pace {
-            _ if m.metric.is_latency() => Place::NotJudged,
-            Some(value) if answered >= FEWEST_ANSWERS => place(value, m.interval),
-            _ => Place::TooEarly,
+        let place = match (range, value) {
+            _ if metric.is_latency() => Place::NotJudged,
+            (Some(range), Some(value)) => place(value, range.interval),
+            _ => Place::Nothing,
         };
-        let (metric, interval, mean) = (m.metric, m.interval, m.mean);
-        Comparison { metric, so_far, at_pace, interval, mean, place }
+        let unknown = Interval { low: f64::NAN, high: f64::NAN };
+        let (interval, mean) = range.map_or((unknown, f64::NAN), |r| (r.interval, r.mean));
+        Comparison { metric, value, interval, mean, place }
     };
     Ok(Against {
         basis: run.basis,
         answered,
         requests: config.requests,
-        is_whole: answered == config.requests,
+        is_whole,
         rows: run.metrics.iter().map(compare).collect(),
     })
 }
@@ -155,35 +150,44 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_compared_at_their_pace_and_rates_as_they_are() {
+    fn a_run_is_compared_with_what_was_predicted_of_so_many_requests() {
         let mut metrics = testing::middle();
         let against = against(&metrics, &testing::prediction()).unwrap();
         assert_eq!((against.answered, against.requests, against.is_whole), (42, 100, false));
         let score = row(&against, RunMetric::Score);
-        assert_eq!(score.so_far, Some(metrics.best_guess_score));
-        assert_eq!(score.at_pace, Some(metrics.best_guess_score * 100.0 / 42.0));
-        let rate = row(&against, RunMetric::SuccessRate);
-        assert_eq!(rate.so_far, rate.at_pace);
+        assert_eq!(score.value, Some(metrics.best_guess_score));
+        // 34 and 50 of 100 are next to it, and so 34 and 50 % of what is predicted of the whole.
+        let (low, high) = (0.5 * 84.0 - 8.0, 0.34 * 97.0 + 8.0);
+        assert!((score.interval.low - low).abs() < 1e-9, "{score:?}");
+        assert!((score.interval.high - high).abs() < 1e-9, "{score:?}");
+        assert_eq!(score.place, Place::Inside);
+        assert_eq!(row(&against, RunMetric::RateLimited).place, Place::Above);
         metrics.total_success = 99;
         let whole = super::against(&metrics, &testing::prediction()).unwrap();
         assert!(whole.is_whole);
-        assert_eq!(row(&whole, RunMetric::Score).at_pace, Some(metrics.best_guess_score));
-        metrics.total_success = 999;
-        let longer = super::against(&metrics, &testing::prediction()).unwrap();
-        assert!(!longer.is_whole, "a longer run has more luck and has learnt more");
-        let at_pace = row(&longer, RunMetric::Score).at_pace.unwrap();
-        assert!((at_pace - metrics.best_guess_score / 10.0).abs() < 1e-9);
+        let predicted = Interval { low: 84.0, high: 97.0 };
+        assert_eq!(row(&whole, RunMetric::Score).interval, predicted);
     }
 
     #[test]
-    fn a_few_answers_are_too_early_and_none_give_no_pace() {
+    fn what_nothing_is_predicted_of_is_not_judged() {
         let mut metrics = testing::middle();
-        (metrics.total_success, metrics.total_failure) = (9, 0);
+        (metrics.total_success, metrics.total_failure) = (7, 0);
         let early = against(&metrics, &testing::prediction()).unwrap();
-        assert!(early.rows.iter().all(|r| r.place == Place::TooEarly || r.metric.is_latency()));
+        assert_eq!(row(&early, RunMetric::BusiestShare).place, Place::Nothing);
+        assert_ne!(row(&early, RunMetric::Score).place, Place::Nothing);
         let none = against(&testing::waiting_for_first(), &testing::prediction()).unwrap();
-        assert_eq!(row(&none, RunMetric::Score).at_pace, None);
-        assert_eq!(row(&none, RunMetric::SuccessRate).so_far, None);
+        assert_eq!(row(&none, RunMetric::SuccessRate).value, None);
+        assert_eq!(row(&none, RunMetric::Attempts).place, Place::Inside);
+        metrics.total_success = 999;
+        let longer = against(&metrics, &testing::prediction()).unwrap();
+        assert!(longer.rows.iter().all(|r| r.metric.is_latency() || r.place == Place::Nothing));
+        let mut old = testing::prediction();
+        old.configs[0].runs.iter_mut().for_each(|run| run.milestones.clear());
+        let old = against(&testing::middle(), &old).unwrap();
+        assert_eq!(row(&old, RunMetric::Score).place, Place::Nothing, "a file of before");
+        let ended = against(&testing::ended(), &testing::prediction()).unwrap();
+        assert_ne!(row(&ended, RunMetric::Score).place, Place::Nothing);
     }
 
     #[test]

@@ -204,9 +204,9 @@ fn note(against: &Against) -> String {
         _ if against.is_whole => format!("the whole run: {answered} of {requests} answered"),
         0 => format!("none of {requests} answered yet"),
         n if n > against.requests => {
-            format!("longer than predicted: {answered} answered, at the pace of {requests}")
+            format!("longer than predicted: {answered} answered, not {requests}")
         }
-        _ => format!("at pace of {answered}/{requests}; early values scatter"),
+        _ => format!("predicted: 95 % of runs at {answered} of {requests}"),
     }
 }
 
@@ -225,16 +225,16 @@ pub(crate) fn two_columns(f: &mut Frame, area: Rect, metrics: &Metrics, seen: &S
         Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).spacing(2).areas(tables);
     let half = against.rows.len().div_ceil(2).max(1);
     for (rows, column) in against.rows.chunks(half).zip(columns) {
-        let live = if against.is_whole { "live" } else { "at pace" };
+        let live = if against.is_whole { "live" } else { "so far" };
         let heading = format!("{:<8}{live:>8}  {:>13} ", "", "predicted");
         let mut lines = vec![Line::styled(heading, theme.quiet())];
         lines.extend(rows.iter().map(|row| {
             let interval = interval(row.metric, row.interval);
             Line::from(vec![
                 Span::styled(format!("{:<8}", short_name(row.metric)), theme.quiet()),
-                Span::styled(format!("{:>8}", value(row.metric, row.at_pace)), theme.strong()),
+                Span::styled(format!("{:>8}", value(row.metric, row.value)), theme.strong()),
                 Span::raw(format!("  {interval:>13} ")),
-                Span::styled(row.place.word(), look(row, &against, theme)),
+                Span::styled(row.place.word(), look(row, theme)),
             ])
         }));
         f.render_widget(Paragraph::new(lines), column);
@@ -254,42 +254,32 @@ pub(crate) fn table(frame: &mut Frame, area: Rect, metrics: &Metrics, seen: &See
     let inner = panel(frame, area, &title(&against), theme);
     let width = usize::from(inner.width);
     // The picture and the mean need room; a narrow panel does without.
-    let gauge_width = if width < 86 { 0 } else { (width - 66).min(44) };
+    let gauge_width = if width < 77 { 0 } else { (width - 57).min(44) };
     let means = |text: String| if gauge_width > 0 { text } else { String::new() };
-    let names = if against.is_whole { ["", "live"] } else { ["so far", "at pace"] };
-    let heading = format!(
-        "{:<14}{:>9}{:>9}{}{:>14}",
-        "",
-        names[0],
-        names[1],
-        means(format!("{:>9}", "mean")),
-        "predicted"
-    );
+    let live = if against.is_whole { "live" } else { "so far" };
+    let heading =
+        format!("{:<14}{live:>9}{}{:>14}", "", means(format!("{:>9}", "mean")), "predicted");
     let mut lines = vec![Line::styled(heading, theme.quiet())];
     lines.extend(against.rows.iter().map(|row| {
-        let (m, style) = (row.metric, look(row, &against, theme));
-        let so_far = if against.is_whole { String::new() } else { value(m, row.so_far) };
+        let (m, style) = (row.metric, look(row, theme));
         Line::from(vec![
             Span::styled(format!("{:<14}", m.name().trim_end_matches(" ms")), theme.quiet()),
-            Span::raw(format!("{so_far:>9}")),
-            Span::styled(format!("{:>9}", value(m, row.at_pace)), theme.strong()),
-            Span::raw(means(format!("{:>9}", value(m, Some(row.mean))))),
+            Span::styled(format!("{:>9}", value(m, row.value)), theme.strong()),
+            Span::raw(means(format!("{:>9}", value(m, Some(row.mean).filter(|x| !x.is_nan()))))),
             Span::raw(format!("{:>14}  ", interval(m, row.interval))),
             Span::styled(gauge(row, gauge_width), style),
             Span::styled(format!(" {}", row.place.word()), style),
         ])
     }));
-    let notes = [note(&against), format!("{LATENCY_NOTE}; predicted: 95 %")];
+    let notes = [note(&against), LATENCY_NOTE.to_owned()];
     lines.push(Line::default());
     lines.extend(notes.map(|note| Line::styled(note, theme.quiet())));
     frame.render_widget(Paragraph::new(lines), inner);
 }
 
-/// Outside is red only when the run is whole: before, it means little.
-fn look(row: &Comparison, against: &Against, theme: Theme) -> Style {
+fn look(row: &Comparison, theme: Theme) -> Style {
     match row.place {
-        Place::TooEarly | Place::NotJudged => theme.quiet(),
-        _ if !against.is_whole => Style::new(),
+        Place::Nothing | Place::NotJudged => theme.quiet(),
         Place::Inside => theme.good(),
         Place::Above | Place::Below => theme.bad(),
     }
@@ -312,9 +302,12 @@ const fn short_name(metric: RunMetric) -> &'static str {
 /// the picture is an arrow.
 fn gauge(row: &Comparison, width: usize) -> String {
     let Interval { low, high } = row.interval;
-    let Some(value) = row.at_pace.filter(|x| x.is_finite()) else {
+    let Some(value) = row.value.filter(|x| x.is_finite()) else {
         return " ".repeat(width);
     };
+    if low.is_nan() || high.is_nan() {
+        return " ".repeat(width);
+    }
     let spread = match high - low {
         w if w.is_finite() && w > 0.0 => w,
         _ => low.abs().max(1.0) / 10.0,
@@ -443,7 +436,7 @@ const WORDS: [&str; 17] = [
     "predicted  95 % of simulated runs lie in this interval",
     "",
     "✓ success  ✗ failure  :429 refused  late timed out  ",
-    "Early values scatter; the verdict comes after the run.",
+    "One in 20 lies outside by chance; the verdict comes later.",
 ];
 
 pub(crate) fn keys(frame: &mut Frame, area: Rect, theme: Theme) {
@@ -596,9 +589,8 @@ mod tests {
     fn gauge_of(value: f64, low: f64, high: f64) -> String {
         let interval = Interval { low, high };
         let (metric, mean) = (RunMetric::Score, (low + high) / 2.0);
-        let at_pace = Some(value);
-        let row =
-            Comparison { metric, so_far: None, at_pace, interval, mean, place: Place::Inside };
+        let (value, place) = (Some(value), Place::Inside);
+        let row = Comparison { metric, value, interval, mean, place };
         gauge(&row, 21)
     }
 

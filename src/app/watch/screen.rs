@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn outside_is_red_only_at_the_end() {
+    fn what_is_outside_is_red_at_every_count() {
         let is_red = |metrics| {
             let seen = seen(metrics);
             let shown = drawn(SMALL, &seen, App::default(), true);
@@ -246,7 +246,9 @@ mod tests {
             // Rows of the comparison.
             cells.iter().skip(80 * 16).take(80 * 6).any(|c| c.fg == Color::Red)
         };
-        assert!(!is_red(testing::middle()));
-        assert!(is_red(testing::ended()));
+        let mut inside = testing::middle();
+        inside.total_rate_limited = 0;
+        assert!(!is_red(inside));
+        assert!(is_red(testing::middle()) && is_red(testing::ended()));
     }
 }

@@ -109,7 +109,7 @@ fn comparison(page: &mut Page, against: &Against) {
     let how = match against.is_whole {
         true => "The whole run.".to_owned(),
         false => format!(
-            "Counts at their pace after {} of {} requests.",
+            "The intervals are of runs that have answered {} of {} requests.",
             count(against.answered),
             count(against.requests)
         ),
@@ -144,27 +144,25 @@ fn comparison(page: &mut Page, against: &Against) {
         page.scene.line((left, y), (right, y), GRID, 1.5);
         page.scene.line((low, y), (high, y), RULE, 7.0);
         let mean = scale(row.mean);
-        if mean.is_finite() {
+        if mean.is_finite() && row.mean.is_finite() {
             let mean = mean.clamp(left, right);
             page.scene.line((mean, y - 8.0), (mean, y + 8.0), QUIET, 2.0);
         }
         let (ink, word) = match row.place {
             Place::Inside => (ACCENT, "inside"),
-            Place::Above | Place::Below if against.is_whole => {
-                (palette_colour(3), row.place.word())
-            }
-            Place::Above | Place::Below => (TEXT, row.place.word()),
-            Place::TooEarly => (QUIET, "too early"),
+            Place::Above | Place::Below => (palette_colour(3), row.place.word()),
+            Place::Nothing => (QUIET, "not predicted"),
             Place::NotJudged => (QUIET, "not judged"),
         };
-        if let Some(x) = row.at_pace.map(scale).filter(|x| x.is_finite()) {
+        let is_known = row.place != Place::Nothing;
+        if let Some(x) = row.value.map(scale).filter(|x| x.is_finite() && is_known) {
             let mark = match x {
                 x if x < left || x > right => Mark::Diamond,
                 _ => Mark::Circle,
             };
             mark.draw(&mut page.scene, (x.clamp(left, right), y), 6.5, ink);
         }
-        let live = value(row.metric, row.at_pace);
+        let live = value(row.metric, row.value);
         let cells = [live, interval(row.metric, row.interval), word.to_owned()];
         for (text, end) in cells.iter().zip(columns) {
             page.text(text, (end, y + 5.5), Anchor::End);
@@ -308,8 +306,8 @@ mod tests {
         assert!(chart.caption.contains(port), "{}", chart.caption);
         assert!(chart.caption.contains("Outside its predicted interval: "), "{}", chart.caption);
         let mut early = testing::middle();
-        (early.total_success, early.total_failure) = (9, 0);
-        assert!(drawn(&early).svg.contains(">\ntoo early\n<"));
+        (early.total_success, early.total_failure) = (7, 0);
+        assert!(drawn(&early).svg.contains(">\nnot predicted\n<"));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use flakelab_core::domain::Rules;
 use flakelab_core::stats::Interval;
 use flakelab_fit::{
-    Basis, MetricForecast, OverheadSummary, PredictedConfig, PredictionFile, RunForecast, RunMetric,
+    Basis, MetricForecast, MetricRange, Milestone, OverheadSummary, PredictedConfig,
+    PredictionFile, RunForecast, RunMetric,
 };
 use flakelab_live::{Metrics, RecentEvent, ServerMetrics};
 
@@ -148,6 +149,7 @@ fn server(port: u16, attempts: u64, successes: u64, rate_limited: u64) -> Server
         num_failure: attempts - successes - rate_limited,
         num_rate_limited: rate_limited,
         num_timed_out: 0,
+        num_no_http: 0,
         success_rate: if attempts > 0 { successes as f64 / attempts as f64 } else { 0.0 },
         avg_latency_ms: if attempts > 0 { 1.0 + 0.1 * attempts as f64 } else { 0.0 },
         belief: Some((successes + 1) as f64 / (attempts + 2) as f64),
@@ -194,19 +196,32 @@ pub(crate) fn prediction() -> PredictionFile {
         interval: interval(low, high),
         quantiles: (0..=100).map(|i| low + (high - low) * f64::from(i) / 100.0).collect(),
     };
+    let metrics = vec![
+        forecast(RunMetric::Score, 84.0, 97.0),
+        forecast(RunMetric::SuccessRate, 0.94, 1.0),
+        forecast(RunMetric::Attempts, 104.0, 127.0),
+        forecast(RunMetric::Penalty, 0.0, 9.0),
+        forecast(RunMetric::RateLimited, 0.0, 0.0),
+        forecast(RunMetric::LatencyP50, 1.1, 1.6),
+        forecast(RunMetric::LatencyP99, 4.2, 38.0),
+        forecast(RunMetric::BusiestShare, 0.41, 0.88),
+    ];
+    // As if everything grew in proportion.
+    let milestone = |answered: u64| {
+        let part = |m: &MetricForecast| {
+            let is_share = matches!(m.metric, RunMetric::SuccessRate | RunMetric::BusiestShare);
+            let part = if is_share { 1.0 } else { answered as f64 / 100.0 };
+            let interval = interval(part * m.interval.low, part * m.interval.high);
+            MetricRange { metric: m.metric, mean: part * m.mean, interval }
+        };
+        let counted = metrics.iter().filter(|m| !m.metric.is_latency());
+        Milestone { answered, ranges: counted.map(part).collect() }
+    };
     let run = |basis| RunForecast {
         strategy: "V4 thompson".to_owned(),
         basis,
-        metrics: vec![
-            forecast(RunMetric::Score, 84.0, 97.0),
-            forecast(RunMetric::SuccessRate, 0.94, 1.0),
-            forecast(RunMetric::Attempts, 104.0, 127.0),
-            forecast(RunMetric::Penalty, 0.0, 9.0),
-            forecast(RunMetric::RateLimited, 0.0, 0.0),
-            forecast(RunMetric::LatencyP50, 1.1, 1.6),
-            forecast(RunMetric::LatencyP99, 4.2, 38.0),
-            forecast(RunMetric::BusiestShare, 0.41, 0.88),
-        ],
+        metrics: metrics.clone(),
+        milestones: [9, 17, 25, 34, 50, 67, 84, 100].map(milestone).to_vec(),
     };
     PredictionFile {
         schema: 1,

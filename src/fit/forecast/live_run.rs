@@ -4,8 +4,9 @@
 //! is shorter than what was predicted and would be judged as bad luck.
 
 use crate::forecast::metric::{Counted, RunMetric};
+use crate::forecast::servers::tally;
 use crate::rates::Tally;
-use flakelab_core::balancer::{Ledger, ServerCounts};
+use flakelab_core::balancer::Ledger;
 use flakelab_core::domain::{Rules, Span};
 use flakelab_core::stats::nearest_rank;
 use flakelab_core::strategy::StrategySpec;
@@ -22,6 +23,9 @@ pub struct LiveRun {
     pub strategy: StrategySpec,
     /// The proxy's counts.
     pub ledger: Ledger,
+    /// By server, failures that were no answer: no HTTP, or a connection that ended before one was
+    /// complete. None of servers beyond the list.
+    pub no_http: Vec<u64>,
     /// The rules that it was played under.
     pub rules: Rules,
     /// In order of when they were due.
@@ -83,10 +87,6 @@ impl LiveRun {
     /// What each server did with the attempts that it accepted: successes against failures,
     /// attempts without an answer in time among the latter. Refusals (429) are no coins.
     pub fn tallies(&self) -> Vec<Tally> {
-        let tally = |server: &ServerCounts| Tally {
-            failures: server.failures + server.timed_out,
-            successes: server.successes,
-        };
         self.ledger.servers.iter().map(tally).collect()
     }
 
@@ -131,6 +131,7 @@ pub(crate) fn latency_quantile(latencies_ns: &mut [u64], p: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::synthetic::tally;
+    use flakelab_core::balancer::ServerCounts;
 
     fn request(latency_ms: Option<f64>, end: RequestEnd) -> LiveRequest {
         LiveRequest { due_ms: 0.0, drift_ms: 0.0, latency_ms, end, attempts: 1 }
@@ -146,7 +147,7 @@ mod tests {
         ledger.servers[1].failures = 1;
         let strategy = StrategySpec::from_name("v1").unwrap();
         let rules = Rules { penalty_per_extra_attempt: 0.5, ..Rules::default() };
-        LiveRun { strategy, ledger, rules, requests }
+        LiveRun { strategy, ledger, no_http: Vec::new(), rules, requests }
     }
 
     #[test]

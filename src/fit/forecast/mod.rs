@@ -15,7 +15,10 @@
 
 mod live_run;
 mod metric;
+mod milestones;
 mod predict;
+mod resolution;
+mod servers;
 mod start;
 #[cfg(test)]
 mod testing;
@@ -23,12 +26,15 @@ mod verdict;
 
 pub use self::live_run::{LiveRequest, LiveRun, MOST_DRIFT_MS, RequestEnd};
 pub use self::metric::RunMetric;
+pub use self::milestones::{MetricRange, Milestone, under_way};
 pub use self::predict::{
     Basis, Forecast, MetricForecast, OverheadSummary, PredictedConfig, PredictionFile, RunForecast,
     Setting,
 };
+pub use self::resolution::{ERROR_RATE_SHIFT, Resolution, resolution};
+pub use self::servers::ServerMetric;
 pub use self::verdict::{
-    ERROR_RATE_SHIFT, Judgement, Resolution, TestedMetric, Verdict, judge, replications, resolution,
+    Deed, Impossible, Judgement, TestedMetric, TestedServer, Verdict, judge, replications,
 };
 
 #[cfg(test)]
@@ -160,6 +166,71 @@ mod tests {
             [RunMetric::Attempts, RunMetric::BusiestShare]
         );
         assert!(!verdict.held);
+    }
+
+    /// Ten servers, 200 requests of a strategy that takes any; a server that always fails must be named
+    /// by each prediction, and the verdict must hold for servers that are as they are believed to be:
+    /// more than three false alarms of 40 have a probability of 1e-3.
+    #[test]
+    fn a_server_that_fails_more_than_its_rate_says_is_named() {
+        let one = strategies(&["random"]);
+        let model = Model::of_population(10, ErrorFamily::Uniform { low: 0.1, high: 0.3 });
+        let setting = Setting { requests: 200, replications: 5_000, ..setting(&one, None) };
+        let mut held = 0;
+        for study in 0..40 {
+            let (instance, runs) = made(&model, &setting, study);
+            let truth = truth(&model, &instance);
+            let forecasts = [
+                Forecast::from_model(&model, &setting),
+                Forecast::from_true_rates(&truth, &setting),
+            ];
+            held += u64::from(judge("x", &runs, &forecasts, study).held);
+            let mut dead = instance.clone();
+            dead.error_rates[7] = 1.0;
+            let path = Overhead::default();
+            let runs = live_runs(&setting.scenario(&model), &dead, &one, &path, 500_000 + study);
+            let verdict = judge("x", &runs, &forecasts, study);
+            for test in verdict.servers.iter().filter(|t| t.metric == ServerMetric::Failures) {
+                assert_eq!((test.server, test.observed), (7, test.attempts));
+                assert!(test.adjusted_p_value.unwrap() <= 0.01, "{test:?}");
+            }
+            assert!(!verdict.held);
+        }
+        assert!(held >= 37, "{held} of 40 held");
+    }
+
+    /// Few simulated runs are enough for what none of them did.
+    #[test]
+    fn what_no_simulated_run_did_fails_the_verdict_by_the_name_of_the_server() {
+        let one = strategies(&["v4"]);
+        let model = model(ErrorFamily::Uniform { low: 0.1, high: 0.5 }, Vec::new());
+        let setting = setting(&one, None);
+        let (_, runs) = made(&model, &setting, 1);
+        let forecasts = [Forecast::from_model(&model, &setting)];
+        assert!(judge("x", &runs, &forecasts, 1).held);
+        let found = |change: &dyn Fn(&mut LiveRun)| {
+            let mut runs = runs.clone();
+            change(&mut runs[0]);
+            let verdict = judge("x", &runs, &forecasts, 1);
+            assert!(!verdict.held);
+            let found = verdict.impossible.iter().map(|it| (it.server, it.what, it.count));
+            found.collect::<Vec<_>>()
+        };
+        let timed_out = found(&|run| run.ledger.servers[2].timed_out = 3);
+        assert_eq!(timed_out, [(2, Deed::TimedOut, 3)]);
+        let refused = found(&|run| run.ledger.servers[0].rate_limited = 1);
+        assert_eq!(refused, [(0, Deed::RateLimited, 1)]);
+        assert_eq!(found(&|run| run.no_http = vec![0, 0, 0, 4]), [(3, Deed::NoHttp, 4)]);
+        let mut slow = model.clone();
+        slow.latency = LatencyFamily::Constant { ms: 1_500.0 }.into();
+        let mut both = runs.clone();
+        (both[0].ledger.servers[0].timed_out, both[0].ledger.servers[1].rate_limited) = (1, 1);
+        let left = |able: &Model| {
+            let found = judge("x", &both, &[Forecast::from_model(able, &setting)], 1).impossible;
+            found.iter().map(|it| it.what).collect::<Vec<_>>()
+        };
+        assert_eq!(left(&slow), [Deed::RateLimited], "its model is slow, too");
+        assert_eq!(left(&vague_model()), [Deed::TimedOut], "its model refuses, too");
     }
 
     #[test]

@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::forecast::live_run::latency_quantile;
 use crate::forecast::metric::{Counted, RunMetric};
+use crate::forecast::milestones::{self, Counter, Milestone, Way, milestones};
+use crate::forecast::servers::{Belief, ServerMetric, oddest};
 use crate::forecast::start::BelievedStart;
 use crate::rates::Tally;
 use flakelab_core::balancer::Answer;
-use flakelab_core::domain::{Purpose, RequestId, Rules, Span, Streams};
+use flakelab_core::domain::{Attempt, Outcome, Purpose, RequestId, Rules, Span, Streams};
 use flakelab_core::stats::{Interval, Moments, quantile, uniform_open};
 use flakelab_core::strategy::{Strategy, StrategySpec};
 use flakelab_sim::play::{Record, Replication};
@@ -86,6 +88,9 @@ pub struct RunForecast {
     pub basis: Basis,
     /// In the order of [`RunMetric::ALL`].
     pub metrics: Vec<MetricForecast>,
+    /// The same on the way there, in order of requests answered; none in files of before.
+    #[serde(default)]
+    pub milestones: Vec<Milestone>,
 }
 
 /// The predictive distribution of one metric.
@@ -196,8 +201,11 @@ pub(crate) struct Predicted {
     pub(crate) strategy: StrategySpec,
     /// What it believed of the servers.
     pub(crate) start: BelievedStart,
-    /// In the order of [`RunMetric::ALL`].
+    /// What it believed of each server's error rate.
+    pub(crate) beliefs: Vec<Belief>,
+    /// In the order of [`RunMetric::ALL`], then of [`ServerMetric::ALL`].
     pub(crate) pools: Vec<Pool>,
+    milestones: Vec<Milestone>,
     /// Whether the latencies hold the path as it was during the run.
     pub(crate) knows_path: bool,
     /// Whether that is so of the largest latencies, too.
@@ -235,7 +243,7 @@ impl Forecast {
             let only = std::slice::from_ref(strategy);
             let rows =
                 setting.simulate(&scenario, &start, only, setting.replications, Twist::default());
-            Predicted::new(*strategy, start, &rows, 0)
+            Predicted::new(*strategy, start, setting.requests, &rows, 0)
         };
         let runs = setting.strategies.iter().enumerate().map(predicted).collect();
         Self { basis: Basis::OtherRuns, scenario, runs }
@@ -247,7 +255,7 @@ impl Forecast {
         let rows =
             setting.simulate(&scenario, &start, strategies, setting.replications, Twist::default());
         let predicted = |(i, strategy): (usize, &StrategySpec)| {
-            Predicted::new(*strategy, start.clone(), &rows, i)
+            Predicted::new(*strategy, start.clone(), setting.requests, &rows, i)
         };
         let runs = strategies.iter().enumerate().map(predicted).collect();
         Self { basis, scenario, runs }
@@ -301,6 +309,7 @@ impl Forecast {
                 .zip(&run.pools)
                 .map(|(metric, pool)| pool.forecast(*metric))
                 .collect(),
+            milestones: run.milestones.clone(),
         };
         self.runs.iter().map(forecast).collect()
     }
@@ -313,12 +322,25 @@ impl Forecast {
 
 impl Predicted {
     /// From the values of the strategy at position `i` in every row.
-    fn new(strategy: StrategySpec, start: BelievedStart, rows: &[Vec<Values>], i: usize) -> Self {
-        let pool = |metric: usize| {
-            Pool::new(rows.iter().filter_map(|row| row.get(i)).map(|v| v[metric]).collect())
-        };
-        let pools = (0..RunMetric::ALL.len()).into_par_iter().map(pool).collect();
-        Self { strategy, start, pools, knows_path: false, knows_stalls: false }
+    fn new(
+        strategy: StrategySpec,
+        start: BelievedStart,
+        requests: u64,
+        rows: &[Vec<Simulated>],
+        i: usize,
+    ) -> Self {
+        let runs: Vec<&Simulated> = rows.iter().filter_map(|row| row.get(i)).collect();
+        let pool = |value: usize| Pool::new(runs.iter().map(|run| run.values[value]).collect());
+        let pools = (0..VALUES).into_par_iter().map(pool).collect();
+        let ways: Vec<&Way> = runs.iter().filter_map(|run| run.way.as_ref()).collect();
+        let (beliefs, milestones) = (start.beliefs(), milestones(requests, &ways));
+        let (knows_path, knows_stalls) = (false, false);
+        Self { strategy, start, beliefs, pools, milestones, knows_path, knows_stalls }
+    }
+
+    /// What simulated runs gave of the server that stands out most.
+    pub(crate) fn server_pool(&self, metric: ServerMetric) -> Option<&Pool> {
+        self.pools.get(RunMetric::ALL.len() + metric as usize)
     }
 }
 
@@ -399,8 +421,16 @@ pub struct Setting<'a> {
     pub played: Option<&'a AtomicU64>,
 }
 
-/// One value for each of [`RunMetric::ALL`].
-pub(crate) type Values = [f64; RunMetric::ALL.len()];
+/// One value for each of [`RunMetric::ALL`], then for each of [`ServerMetric::ALL`].
+const VALUES: usize = RunMetric::ALL.len() + ServerMetric::ALL.len();
+
+/// What is kept of a simulated run.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Simulated {
+    pub(crate) values: [f64; VALUES],
+    /// Of the first [`milestones::RUNS`] replications.
+    way: Option<Way>,
+}
 
 /// The seed of simulated runs is not the one given, so that servers, which may be started with
 /// the same one, cannot meet the luck of a simulated run.
@@ -442,13 +472,14 @@ impl Setting<'_> {
         strategies: &[StrategySpec],
         replications: u64,
         twist: Twist,
-    ) -> Vec<Vec<Values>> {
+    ) -> Vec<Vec<Simulated>> {
         let (streams, fleet) = (Streams::new(self.seed ^ SALT), scenario.model.fleet());
+        let beliefs = start.beliefs();
         (0..replications.max(1))
             .into_par_iter()
             .map(|replication| {
                 if self.interrupt.is_some_and(|interrupt| interrupt.load(Ordering::Relaxed)) {
-                    return vec![[0.0; RunMetric::ALL.len()]; strategies.len()];
+                    return vec![Simulated::default(); strategies.len()];
                 }
                 let mut servers = streams.stream(Purpose::Instance, 0, replication);
                 let instance = start.draw(twist.shift, &mut servers);
@@ -466,7 +497,9 @@ impl Setting<'_> {
                 }
                 let play = |strategy: &StrategySpec| {
                     let coins = streams.stream(Purpose::Strategy, 0, number);
-                    self.play(&mut world, strategy.build(&fleet, coins), overhead)
+                    let with_way = replication < milestones::RUNS;
+                    let player = strategy.build(&fleet, coins);
+                    self.play(&mut world, player, overhead, &beliefs, with_way)
                 };
                 let values = strategies.iter().map(play).collect();
                 if let Some(played) = self.played {
@@ -482,10 +515,13 @@ impl Setting<'_> {
         world: &mut Replication<'_>,
         player: Box<dyn Strategy>,
         overhead: Option<&Overhead>,
-    ) -> Values {
+        beliefs: &[Belief],
+        with_way: bool,
+    ) -> Simulated {
         let capacity = self.requests.min(1 << 20) as usize;
         let latencies_ns = Vec::with_capacity(capacity);
-        let mut answers = Answers { latencies_ns, overhead };
+        let counter = with_way.then(|| Counter::new(&self.rules, beliefs.len(), self.requests));
+        let mut answers = Answers { latencies_ns, overhead, counter };
         let ledger = world.play(player, &mut answers);
         let counted = Counted {
             requests: ledger.arrived,
@@ -494,11 +530,15 @@ impl Setting<'_> {
             rules: &self.rules,
         };
         let mut latencies = answers.latencies_ns;
-        RunMetric::ALL.map(|metric| match metric {
+        let of_run = RunMetric::ALL.map(|metric| match metric {
             RunMetric::LatencyP50 => latency_quantile(&mut latencies, 0.5),
             RunMetric::LatencyP99 => latency_quantile(&mut latencies, 0.99),
             counts => counted.value(counts).unwrap_or(f64::NAN),
-        })
+        });
+        let of_servers = oddest(&ledger.servers, beliefs).map(|(value, _)| value);
+        let mut values = [0.0; VALUES];
+        values.iter_mut().zip(of_run.into_iter().chain(of_servers)).for_each(|(to, of)| *to = of);
+        Simulated { values, way: answers.counter.map(|counter| counter.way) }
     }
 }
 
@@ -506,6 +546,7 @@ impl Setting<'_> {
 struct Answers<'o> {
     latencies_ns: Vec<u64>,
     overhead: Option<&'o Overhead>,
+    counter: Option<Counter<'o>>,
 }
 
 impl Record for Answers<'_> {
@@ -516,6 +557,16 @@ impl Record for Answers<'_> {
             Span::from_millis_f64(ms).as_nanos()
         });
         self.latencies_ns.push(answer.latency.as_nanos().saturating_add(added));
+        if let Some(counter) = &mut self.counter {
+            counter.on_answer(answer);
+        }
+    }
+
+    #[inline]
+    fn on_sent(&mut self, attempt: &Attempt, outcome: Outcome) {
+        if let Some(counter) = &mut self.counter {
+            counter.on_sent(attempt, outcome);
+        }
     }
 }
 

@@ -17,6 +17,7 @@
 
 use rand::Rng;
 
+use crate::forecast::servers::Belief;
 use crate::rates::{Population, Tally};
 use flakelab_core::stats::{index_below, log_sum_exp, uniform_open, uniform01};
 use flakelab_sim::world::{Conditions, ErrorFamily, Instance, Model, RateLimit};
@@ -53,6 +54,22 @@ impl BelievedStart {
     /// Whether servers differ from draw to draw by more than the phases of their limiters.
     pub(crate) fn is_uncertain(&self) -> bool {
         self.limits.len() > 1 || matches!(self.rates, Rates::Drawn { .. })
+    }
+
+    /// What is believed of each server's rate by itself.
+    pub(crate) fn beliefs(&self) -> Vec<Belief> {
+        match &self.rates {
+            Rates::Known(values) => values.iter().copied().map(Belief::known).collect(),
+            Rates::Drawn { laws, cumulative, tallies } => {
+                let mut last: Option<(Tally, Belief)> = None;
+                let belief = |tally: &Tally| match last {
+                    // Of thousands of servers, most gave no outcome.
+                    Some((same, belief)) if same == *tally => belief,
+                    _ => last.insert((*tally, belief(laws, cumulative, *tally))).1,
+                };
+                tallies.iter().map(belief).collect()
+            }
+        }
     }
 
     /// Servers as they may be, every error rate higher by `shift` (at most 1). Words: the
@@ -127,6 +144,24 @@ impl Rates {
             }
         }
     }
+}
+
+/// What these laws, each with its share, say of a server with this tally: the first two moments of its
+/// rate are ratios of marginal likelihoods with one and two failures more.
+fn belief(laws: &[ErrorFamily], cumulative: &[f64], tally: Tally) -> Belief {
+    let mut moments = [0.0; 2];
+    let mut below = 0.0;
+    for (law, to) in laws.iter().zip(cumulative) {
+        let (weight, now) = (to - below, law.log_marginal(tally));
+        below = *to;
+        for (more, moment) in (1..).zip(&mut moments) {
+            let with = Tally { failures: tally.failures + more, ..tally };
+            let ratio = libm::exp(law.log_marginal(with) - now);
+            // What a law cannot explain tells nothing of the rate.
+            *moment += weight * if ratio.is_finite() { ratio } else { 0.5 };
+        }
+    }
+    Belief::of_moments(moments[0].clamp(0.0, 1.0), moments[1])
 }
 
 /// A server's rate given its tally, by inversion of a word in (0, 1). For a mixture the word chooses

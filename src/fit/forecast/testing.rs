@@ -57,7 +57,13 @@ pub(crate) fn live_runs(
             let coins = streams.stream(Purpose::Strategy, 0, number);
             let player = strategy.build(&Fleet::uniform(instance.servers()), coins);
             let ledger = world.behind(&path, measured).play(player, &mut noted);
-            LiveRun { strategy: *strategy, ledger, rules: scenario.rules, requests: noted.requests }
+            LiveRun {
+                strategy: *strategy,
+                ledger,
+                no_http: Vec::new(),
+                rules: scenario.rules,
+                requests: noted.requests,
+            }
         })
         .collect()
 }

@@ -1,14 +1,24 @@
-//! Did what was predicted come true, and would runs of this length have told if it had not?
+//! Did what was predicted come true? Every observed number against its prediction, and every server.
+//!
+//! The randomised probability integral transform (Czado, Gneiting and Held, Biometrics 65 (2009),
+//! 1254-1261) with the observation as one more member of its pool: its rank among all of them is
+//! uniform if it was drawn as they were, so that p-values are exact. Holm's adjustment holds
+//! whatever the tests have to do with each other; they share a start and often the very run.
+//!
+//! What no simulated run ever did needs no p-value and no adjustment: see [`Impossible`].
+//!
+//! When not to use it: for runs that were cut short.
 
 use serde::Serialize;
 
 use crate::forecast::live_run::LiveRun;
 use crate::forecast::metric::RunMetric;
-use crate::forecast::predict::{Basis, Forecast, Pool, Predicted, Setting, Twist, Values};
+use crate::forecast::predict::{Basis, Forecast, Pool, Predicted};
+use crate::forecast::resolution::Resolution;
+use crate::forecast::servers::{ServerMetric, oddest, tally};
 use crate::validate::LEVEL;
 use flakelab_core::domain::{Purpose, Streams};
-use flakelab_core::stats::{Interval, Moments, holm, normal_quantile, uniform_open};
-use flakelab_sim::world::{Scenario, check_requests};
+use flakelab_core::stats::{Interval, holm, uniform_open};
 
 /// The verdict on the runs of one config.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -17,9 +27,13 @@ pub struct Verdict {
     pub config: String,
     /// Every strategy, basis and metric, strategies in the order they were played.
     pub tests: Vec<TestedMetric>,
+    /// Every strategy and basis: the server that stands out most.
+    pub servers: Vec<TestedServer>,
+    /// What servers did that none did in any simulated run.
+    pub impossible: Vec<Impossible>,
     /// The smallest p-value after Holm's adjustment; none if nothing was tested.
     pub p_value: Option<f64>,
-    /// Whether no test rejects at [`LEVEL`].
+    /// Whether no test rejects at [`LEVEL`], and nothing impossible was seen.
     pub held: bool,
     /// What runs of this length can tell; none if it was not asked.
     pub resolution: Option<Resolution>,
@@ -66,24 +80,57 @@ pub enum Judgement {
     Disturbed,
 }
 
-/// What runs of this length can tell.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Resolution {
-    /// How wrong the rival is: every error rate is higher by so much (0.05: five points).
-    pub error_rate_shift: f64,
-    /// About how probable it is that this verdict would reject it, 0 to 1.
-    pub power: f64,
-    /// About how many requests a run would need for a power of 80 %; none if no length that a
-    /// run may have is enough.
-    pub requests_for_80_percent: Option<u64>,
+/// The server that stands out most in one run, against its prediction.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TestedServer {
+    /// The strategy's label.
+    pub strategy: String,
+    /// What the prediction knew.
+    pub basis: Basis,
+    /// What is judged.
+    pub metric: ServerMetric,
+    /// The server, from 0.
+    pub server: usize,
+    /// Attempts that it accepted.
+    pub attempts: u64,
+    /// How many of them ended so.
+    pub observed: u64,
+    /// The share of failures that was predicted, 0 to 1; none of timeouts.
+    pub predicted: Option<f64>,
+    /// The chance that in a run as predicted some server stands out as much.
+    pub p_value: f64,
+    /// The same, adjusted by Holm over all that is judged; none if it is not judged, because no
+    /// simulated run nor this one had a timeout.
+    pub adjusted_p_value: Option<f64>,
 }
 
-// ---- The verdict: every observed number against its prediction.
-//
-// The randomised probability integral transform (Czado, Gneiting and Held, Biometrics 65 (2009),
-// 1254-1261) with the observation as one more member of its pool: its rank among all of them is
-// uniform if it was drawn as they were, so that p-values are exact. Holm's adjustment holds
-// whatever the tests have to do with each other; they share a start and often the very run.
+/// What a server did and none did in any simulated run. At N simulated runs, that happens in a run as
+/// predicted with a probability of at most 1 / (N + 1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Impossible {
+    /// The strategy's label.
+    pub strategy: String,
+    /// The server, from 0.
+    pub server: usize,
+    /// What it did.
+    pub what: Deed,
+    /// How often.
+    pub count: u64,
+    /// Attempts that were sent to it.
+    pub attempts: u64,
+}
+
+/// What a server may do that its model does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deed {
+    /// It gave no answer in time.
+    TimedOut,
+    /// It answered 429.
+    RateLimited,
+    /// Its answer was no HTTP, or it hung up before one was complete.
+    NoHttp,
+}
 
 /// The stream of the words that break ties: like no other of [`Purpose::Analysis`].
 const TIES: u16 = u16::MAX;
@@ -109,7 +156,7 @@ pub fn replications(tests: usize) -> u64 {
 /// cut short is shorter than what was predicted.
 pub fn judge(config: &str, runs: &[LiveRun], forecasts: &[Forecast], seed: u64) -> Verdict {
     let streams = Streams::new(seed);
-    let mut tests = Vec::new();
+    let (mut tests, mut servers, mut never) = (Vec::new(), Vec::new(), Vec::new());
     for (run, number) in runs.iter().zip(0..) {
         let mut words = streams.stream(Purpose::Analysis, TIES, number);
         for forecast in forecasts {
@@ -136,21 +183,36 @@ pub fn judge(config: &str, runs: &[LiveRun], forecasts: &[Forecast], seed: u64) 
                     adjusted_p_value: None,
                 });
             }
+            let word = || uniform_open(&mut words);
+            servers.extend(tested(run, forecast.basis, predicted, word));
         }
+        never.extend(impossible(run, forecasts));
     }
-    let mut judged: Vec<&mut TestedMetric> =
-        tests.iter_mut().filter(|test| test.judgement == Judgement::Judged).collect();
-    let adjusted = holm(&judged.iter().map(|test| test.p_value).collect::<Vec<f64>>());
-    for (test, p) in judged.iter_mut().zip(&adjusted) {
-        test.adjusted_p_value = Some(*p);
-    }
-    let p_value = adjusted.into_iter().min_by(f64::total_cmp);
-    Verdict {
+    let mut verdict = Verdict {
         config: config.to_owned(),
         tests,
-        p_value,
-        held: p_value.is_none_or(|p| p > LEVEL),
+        servers,
+        impossible: never,
+        p_value: None,
+        held: true,
         resolution: None,
+    };
+    verdict.adjust();
+    verdict
+}
+
+impl Verdict {
+    /// Adjusts the p-values of all that is judged by Holm, and says what follows from them.
+    pub fn adjust(&mut self) {
+        let judged = self.tests.iter_mut().filter(|test| test.judgement == Judgement::Judged);
+        let judged = judged.map(|test| (test.p_value, &mut test.adjusted_p_value));
+        let servers = self.servers.iter_mut().filter(|test| test.adjusted_p_value.is_some());
+        let servers = servers.map(|test| (test.p_value, &mut test.adjusted_p_value));
+        let judged: Vec<(f64, &mut Option<f64>)> = judged.chain(servers).collect();
+        let adjusted = holm(&judged.iter().map(|(p, _)| *p).collect::<Vec<f64>>());
+        self.p_value = adjusted.iter().copied().min_by(f64::total_cmp);
+        judged.into_iter().zip(adjusted).for_each(|((_, to), p)| *to = Some(p));
+        self.held = self.impossible.is_empty() && self.p_value.is_none_or(|p| p > LEVEL);
     }
 }
 
@@ -164,217 +226,67 @@ fn judgement(metric: RunMetric, pool: &Pool, observed: f64, latency: Judgement) 
     }
 }
 
-// ---- What runs of this length can tell: would a verdict notice error rates that are wrong?
-//
-// The rival is a world whose error rates are all five points higher than the prediction takes
-// them for. The power is the share of a few hundred such worlds in which some number of some
-// strategy's run falls so far out that Holm's first threshold, [`LEVEL`] / tests, rejects it.
-// Tests on other bases and Holm's later steps add a little to it.
-//
-// How long a run would have to be is an extrapolation. On luck in common with the prediction,
-// the rival's runs tell how far each metric's mean shifts; with the spread of one run that makes
-// z = shift / spread, and a normal metric is noticed with a probability of Phi(z - z_crit). What
-// several metrics that are not normal make of it is taken from the power at this length, as a
-// factor on z; where that power is nearly 0 or 1 it tells nothing and the factor is 1.
-//
-// If requests were independent, z would grow with the square root of their number. They are not:
-// strategies learn and settle on a server, at times on a wrong one, which makes shifts smaller
-// and spreads larger. So z is measured again in longer runs, and grows on by the power law
-// between the two. What one start of the servers differs from the next, which only a prediction
-// from the model alone holds, sets z a limit at any length: shift / (spread between starts). The
-// latter is found by playing the same starts with other luck.
-//
-// The length is an order of magnitude, and behind rate limits a lower bound: there spreads grow
-// with the length for longer than is looked at (config 1, one start, 100 requests: 1,178 are
-// named, and give 14 %). A prediction from other runs gets sharper with their length, too, which
-// is left out.
-
-/// How wrong the rival's error rates are.
-pub const ERROR_RATE_SHIFT: f64 = 0.05;
-
-/// Runs of the rival for each strategy.
-const RUNS: u64 = 400;
-
-/// The power that is asked for.
-const POWER: f64 = 0.8;
-
-/// How many times as long the longer runs are.
-const LONGER: u64 = 4;
-
-/// A z that grows with less than this power of the length is taken for one that does not grow.
-const LEAST_GROWTH: f64 = 0.1;
-
-/// A power beyond these says little of how far from the threshold z is: at the lower end most
-/// alarms are false ones.
-const TELLING: std::ops::RangeInclusive<f64> = 0.05..=0.99;
-
-/// What the verdict on these forecasts could notice; none without a metric that varies.
-///
-/// Error rates show in counts; latencies are tests that the threshold is divided by, nothing more.
-/// On the sharpest basis that there is: what a rival changes is the same on all, what hides it is
-/// least there. `setting` is the one that the forecasts were made with.
-pub fn resolution(forecasts: &[Forecast], setting: &Setting<'_>) -> Option<Resolution> {
-    let counts = |run: &Predicted, metric: RunMetric, pool: &Pool| {
-        pool.only_value().is_none() && (run.knows_path || !metric.is_latency())
-    };
-    let tests = forecasts
-        .iter()
-        .flat_map(|forecast| &forecast.runs)
-        .flat_map(|run| {
-            let metrics = RunMetric::ALL.into_iter().zip(&run.pools);
-            metrics.filter(|(metric, pool)| counts(run, *metric, pool))
-        })
-        .count();
-    if tests == 0 {
-        return None;
-    }
-    let threshold = LEVEL / tests as f64;
-    // With a start for each strategy there is a forecast for each, too.
-    let basis = forecasts.iter().map(|forecast| forecast.basis).max()?;
-    let sharpest: Vec<(&Forecast, &Predicted)> = forecasts
-        .iter()
-        .filter(|forecast| forecast.basis == basis)
-        .flat_map(|forecast| forecast.runs.iter().map(move |run| (forecast, run)))
-        .collect();
-    // Each run of the rival of so many requests, with the metrics that tell of it.
-    let rivals = |requests: u64| {
-        sharpest.iter().zip(1..).map(move |((forecast, run), luck)| {
-            let scenario = Scenario { requests, ..forecast.scenario.clone() };
-            let metrics = RunMetric::ALL.into_iter().zip(&run.pools).enumerate();
-            let telling = metrics.filter(move |(_, (metric, pool))| {
-                counts(run, *metric, pool) && !metric.is_latency()
-            });
-            let telling: Vec<(usize, &Pool)> = telling.map(|(i, (_, pool))| (i, pool)).collect();
-            (Rival::play(&scenario, basis, run, luck, setting), telling)
-        })
-    };
-    let mut noticed = vec![false; RUNS as usize];
-    let mut here = Vec::new();
-    for (rival, telling) in rivals(setting.requests) {
-        for (i, pool) in telling {
-            for (noticed, value) in noticed.iter_mut().zip(values(&rival.rival, i)) {
-                let place = pool.place(value, 0.5);
-                *noticed |= 2.0 * place.min(1.0 - place) <= threshold;
-            }
-            here.push(rival.shift(i));
-        }
-    }
-    let power = noticed.iter().filter(|noticed| **noticed).count() as f64 / RUNS as f64;
-    let requests = if power >= POWER {
-        setting.requests as f64
-    } else {
-        let shifts =
-            rivals(setting.requests.saturating_mul(LONGER)).flat_map(|(rival, telling)| {
-                telling.into_iter().map(|(i, _)| rival.shift(i)).collect::<Vec<_>>()
-            });
-        let there: Vec<Shift> = shifts.collect();
-        setting.requests as f64 * lengths(&here, &there, power, threshold)
-    };
-    let possible = requests <= u64::MAX as f64 && check_requests(requests.ceil() as u64).is_ok();
-    Some(Resolution {
-        error_rate_shift: ERROR_RATE_SHIFT,
-        power,
-        requests_for_80_percent: possible.then_some(requests.ceil() as u64),
-    })
-}
-
-/// How many times as long as here runs must be for [`POWER`]; infinite if no length is enough.
-/// The lists hold the same metrics, in runs as long as here and [`LONGER`] times as long.
-fn lengths(here: &[Shift], there: &[Shift], power: f64, threshold: f64) -> f64 {
-    let critical = normal_quantile(1.0 - threshold / 2.0);
-    let largest = here.iter().map(|shift| shift.z).fold(0.0, f64::max);
-    let effective = critical + normal_quantile(power);
-    let factor = if TELLING.contains(&power) && effective > 0.0 && largest > 0.0 {
-        effective / largest
-    } else {
-        1.0
-    };
-    let wanted = (critical + normal_quantile(POWER)) / factor;
-    let best = here.iter().zip(there).max_by(|(_, a), (_, b)| a.z.total_cmp(&b.z));
-    let Some((here, there)) = best.filter(|(_, there)| there.limit > wanted) else {
-        return f64::INFINITY;
-    };
-    let longer = LONGER as f64;
-    let growth = (libm::log(there.z / here.z) / libm::log(longer)).min(0.5);
-    if growth.is_nan() || growth < LEAST_GROWTH {
-        return f64::INFINITY;
-    }
-    (longer * libm::pow(wanted / there.z, 1.0 / growth)).max(1.0)
-}
-
-/// What the rival does to one metric of one strategy, in standard deviations of one run.
-#[derive(Debug, Clone, Copy)]
-struct Shift {
-    /// How far the mean moves.
-    z: f64,
-    /// What that cannot exceed at any length.
-    limit: f64,
-}
-
-/// Runs of one strategy, in order of replications: as predicted, of the rival on the same luck,
-/// and, where starts differ, as predicted on other luck.
-struct Rival {
-    predicted: Vec<Vec<Values>>,
-    rival: Vec<Vec<Values>>,
-    other_luck: Option<Vec<Vec<Values>>>,
-}
-
-impl Rival {
-    /// Strategies with luck of their own, as live runs have it, against the same starts.
-    fn play(
-        scenario: &Scenario,
-        basis: Basis,
-        run: &Predicted,
-        luck: u64,
-        setting: &Setting<'_>,
-    ) -> Self {
-        let play = |twist| {
-            let only = std::slice::from_ref(&run.strategy);
-            setting.simulate(scenario, &run.start, only, RUNS, twist)
+/// The tests of one run against one prediction; `words` place values within their rank.
+fn tested(
+    run: &LiveRun,
+    basis: Basis,
+    predicted: &Predicted,
+    mut word: impl FnMut() -> f64,
+) -> Vec<TestedServer> {
+    let servers = &run.ledger.servers;
+    let found = oddest(servers, &predicted.beliefs);
+    let test = |(metric, (value, server)): (ServerMetric, (f64, usize))| {
+        let pool = predicted.server_pool(metric)?;
+        let counts = servers.get(server)?;
+        let place = pool.place(value, word());
+        let (observed, p_value) = match metric {
+            ServerMetric::Failures => (tally(counts).failures, place),
+            ServerMetric::TimedOut => (counts.timed_out, 1.0 - place),
         };
-        let starts_differ = basis == Basis::Model && run.start.is_uncertain();
-        Self {
-            predicted: play(Twist { shift: 0.0, luck }),
-            rival: play(Twist { shift: ERROR_RATE_SHIFT, luck }),
-            other_luck: starts_differ.then(|| play(Twist { shift: 0.0, luck: 0 })),
-        }
-    }
-
-    /// What the rival does to the metric at position `i`.
-    fn shift(&self, i: usize) -> Shift {
-        let (mut shift, mut predicted) = (Moments::default(), Moments::default());
-        for (a, b) in values(&self.predicted, i).zip(values(&self.rival, i)) {
-            shift.push(b - a);
-            predicted.push(a);
-        }
-        let in_spreads = |variance: f64| shift.mean().abs() / variance.sqrt();
-        let (variance, between) = (predicted.variance(), self.between_starts(i));
-        Shift {
-            // Where nothing varies in so few runs, nothing is known of z.
-            z: if variance > 0.0 { in_spreads(variance) } else { 0.0 },
-            limit: if between > 0.0 { in_spreads(between) } else { f64::INFINITY },
-        }
-    }
-
-    /// The covariance of runs against the same start and two standard errors more, as if they had
-    /// nothing in common: a length is only promised where the spread between starts is known to
-    /// be too small to hide the rival.
-    fn between_starts(&self, i: usize) -> f64 {
-        let Some(other) = &self.other_luck else { return 0.0 };
-        let (mut sums, mut differences) = (Moments::default(), Moments::default());
-        for (a, b) in values(&self.predicted, i).zip(values(other, i)) {
-            sums.push(a + b);
-            differences.push(a - b);
-        }
-        let covariance = (sums.variance() - differences.variance()) / 4.0;
-        let variance = (sums.variance() + differences.variance()) / 4.0;
-        covariance + 2.0 * variance / (sums.count() as f64).sqrt()
-    }
+        Some(TestedServer {
+            strategy: run.strategy.label(),
+            basis,
+            metric,
+            server,
+            attempts: tally(counts).attempts(),
+            observed,
+            predicted: match metric {
+                ServerMetric::Failures => predicted.beliefs.get(server).map(|belief| belief.mean),
+                ServerMetric::TimedOut => None,
+            },
+            p_value,
+            // Until it is adjusted.
+            adjusted_p_value: (pool.only_value() != Some(value)).then_some(p_value),
+        })
+    };
+    ServerMetric::ALL.into_iter().zip(found).filter_map(test).collect()
 }
 
-/// The values of the metric at position `i`, in order of replications.
-fn values(rows: &[Vec<Values>], i: usize) -> impl Iterator<Item = f64> {
-    rows.iter().flatten().map(move |values| values[i])
+/// What servers did in this run and in none that was simulated on any basis.
+fn impossible(run: &LiveRun, forecasts: &[Forecast]) -> Vec<Impossible> {
+    let predicted: Vec<&Predicted> = forecasts.iter().filter_map(|f| f.of(&run.strategy)).collect();
+    let never = |pool: &dyn Fn(&Predicted) -> Option<f64>| {
+        !predicted.is_empty() && predicted.iter().all(|run| pool(run) == Some(0.0))
+    };
+    let no_timeout =
+        never(&|run| run.server_pool(ServerMetric::TimedOut).and_then(|pool| pool.only_value()));
+    let refusals = RunMetric::ALL.iter().position(|metric| *metric == RunMetric::RateLimited);
+    let no_refusal = never(&|run| run.pools.get(refusals?).and_then(|pool| pool.only_value()));
+    let mut found = Vec::new();
+    for (server, counts) in run.ledger.servers.iter().enumerate() {
+        let no_http = run.no_http.get(server).copied().unwrap_or(0);
+        for (what, count, is_impossible) in [
+            (Deed::TimedOut, counts.timed_out, no_timeout),
+            (Deed::RateLimited, counts.rate_limited, no_refusal),
+            (Deed::NoHttp, no_http, !predicted.is_empty()),
+        ] {
+            if is_impossible && count > 0 {
+                let (strategy, attempts) = (run.strategy.label(), counts.attempts);
+                found.push(Impossible { strategy, server, what, count, attempts });
+            }
+        }
+    }
+    found
 }
 
 #[cfg(test)]
@@ -401,34 +313,5 @@ mod tests {
             p[0] = 2.0 * (1.0 - pool.place(1.0, 1e-12));
             assert!(holm(&p)[0] < LEVEL, "{tests}");
         }
-    }
-
-    fn shift(z: f64) -> Shift {
-        Shift { z, limit: f64::INFINITY }
-    }
-
-    #[test]
-    fn lengths_are_those_worked_out_by_hand() {
-        // Two-sided 5 %: 1.960 + 0.842 = 2.802 spreads are wanted; by the square root (and no
-        // faster) from 1 in runs four times as long, 4 x 2.802^2 = 31.4.
-        for here in [0.5, 0.1] {
-            let length = lengths(&[shift(here)], &[shift(1.0)], 0.0, 0.05);
-            assert!((length - 31.4).abs() < 0.01, "{length}");
-        }
-        // By the fourth root: 4 x 2.802^4 = 246.5.
-        let length = lengths(&[shift(0.5_f64.sqrt())], &[shift(1.0)], 0.0, 0.05);
-        assert!((length - 246.5).abs() < 0.2, "{length}");
-        // A power of 1/2 here means that 1.960 spreads are reached.
-        let length = lengths(&[shift(0.5)], &[shift(1.0)], 0.5, 0.05);
-        assert!((length - (2.802_f64 / 1.96).powi(2)).abs() < 0.01, "{length}");
-    }
-
-    #[test]
-    fn what_does_not_grow_or_has_a_limit_is_never_noticed() {
-        assert_eq!(lengths(&[shift(1.0)], &[shift(1.01)], 0.0, 0.05), f64::INFINITY);
-        let limited = Shift { z: 1.0, limit: 2.0 };
-        assert_eq!(lengths(&[shift(0.5)], &[limited], 0.0, 0.05), f64::INFINITY);
-        assert_eq!(lengths(&[], &[], 0.0, 0.05), f64::INFINITY);
-        assert_eq!(lengths(&[shift(0.0)], &[shift(0.0)], 0.0, 0.05), f64::INFINITY);
     }
 }

@@ -156,14 +156,14 @@ impl Decisions {
     }
 
     fn finished(&mut self, report: Report) {
-        let Report { attempt, outcome, began, ended, sender } = report;
+        let Report { attempt, outcome, no_http, began, ended, sender } = report;
         // Before the balancer is asked: its next attempt takes the sender that has become idle.
         if let Some(sender) = sender {
             self.hands.senders.is_idle_again(sender);
         }
         let now = self.clock.at(Instant::now());
         let (began, ended) = (self.clock.at(began), self.clock.at(ended));
-        self.hands.note(Note::Finished { at: now, attempt, outcome, began, ended });
+        self.hands.note(Note::Finished { at: now, attempt, outcome, no_http, began, ended });
         self.balancer.handle(now, Event::Finished(attempt.id, outcome), &mut self.hands);
     }
 

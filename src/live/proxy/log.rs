@@ -304,7 +304,7 @@ mod tests {
 
     fn finished(request: u64, number: u32, outcome: Outcome) -> Note {
         let (began, ended, attempt) = (at(10), at(13), attempt(request, number));
-        Note::Finished { at: at(14), attempt, outcome, began, ended }
+        Note::Finished { at: at(14), attempt, outcome, no_http: false, began, ended }
     }
 
     fn answered(request: u64, ok: bool) -> Note {

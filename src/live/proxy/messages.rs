@@ -74,6 +74,8 @@ pub(crate) struct Reply {
 pub(crate) struct Report {
     pub(crate) attempt: Attempt,
     pub(crate) outcome: Outcome,
+    /// Whether it failed without an answer that is HTTP.
+    pub(crate) no_http: bool,
     /// When it was sent, and when its outcome was known.
     pub(crate) began: Instant,
     pub(crate) ended: Instant,
@@ -85,7 +87,8 @@ impl Report {
     /// An attempt that begins now, as if it failed at once.
     pub(crate) fn failed(attempt: Attempt, sender: Option<usize>) -> Self {
         let now = Instant::now();
-        Self { attempt, outcome: Outcome::Failure, began: now, ended: now, sender }
+        let (outcome, no_http) = (Outcome::Failure, false);
+        Self { attempt, outcome, no_http, began: now, ended: now, sender }
     }
 }
 
@@ -101,6 +104,7 @@ pub(crate) enum Note {
         at: Timestamp,
         attempt: Attempt,
         outcome: Outcome,
+        no_http: bool,
         began: Timestamp,
         ended: Timestamp,
     },

@@ -121,6 +121,8 @@ struct Collector {
     open: BTreeMap<RequestId, Vec<(u16, String)>>,
     /// Attempts that ended, and their milliseconds together, one pair a server.
     took: Vec<(u64, f64)>,
+    /// Attempts without an answer that is HTTP, by server.
+    no_http: Vec<u64>,
     latencies: VecDeque<Span>,
     events: VecDeque<RecentEvent>,
 }
@@ -133,6 +135,7 @@ impl Collector {
             now: Timestamp::ZERO,
             open: BTreeMap::new(),
             took: vec![(0, 0.0); settings.ports.len()],
+            no_http: vec![0; settings.ports.len()],
             latencies: VecDeque::new(),
             events: VecDeque::new(),
         }
@@ -146,8 +149,11 @@ impl Collector {
             Note::Arrived { request, .. } => {
                 self.open.insert(request.id, Vec::new());
             }
-            Note::Finished { attempt, outcome, began, ended, .. } => {
+            Note::Finished { attempt, outcome, no_http, began, ended, .. } => {
                 self.attempt_ended(attempt, *outcome, ended.since(*began));
+                if let Some(count) = self.no_http.get_mut(attempt.server.index()) {
+                    *count += u64::from(*no_http);
+                }
             }
             Note::Answered(request, answer) => {
                 push(&mut self.latencies, answer.latency, LATENCIES_KEPT);
@@ -239,6 +245,7 @@ impl Collector {
                 num_failure: counts.failures + counts.timed_out,
                 num_rate_limited: counts.rate_limited,
                 num_timed_out: counts.timed_out,
+                num_no_http: self.no_http.get(i).copied().unwrap_or_default(),
                 success_rate: counts.successes as f64 / counts.attempts.max(1) as f64,
                 avg_latency_ms: ms / ended.max(1) as f64,
                 belief: state.beliefs.get(i).copied().flatten(),
@@ -402,7 +409,14 @@ mod tests {
         for note in [
             Note::Arrived { at: ms(1), request, identifier },
             Note::Sent(sent),
-            Note::Finished { at: ms(9), attempt: sent, outcome, began: ms(1), ended: ms(1 + took) },
+            Note::Finished {
+                at: ms(9),
+                attempt: sent,
+                outcome,
+                no_http: !ok,
+                began: ms(1),
+                ended: ms(1 + took),
+            },
             Note::Answered(id, Answer { ok, attempts: 1, latency }),
         ] {
             collector.take(&note);

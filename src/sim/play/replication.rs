@@ -27,10 +27,13 @@ pub struct Replication<'s> {
     measured: Option<Measured<'s>>,
 }
 
-/// Hears of every answer of a run, in order of time.
+/// Hears of every attempt and every answer of a run, in order of time.
 pub trait Record {
     /// `request` was answered.
     fn on_answer(&mut self, request: RequestId, answer: Answer);
+
+    /// An attempt was sent, which will end so.
+    fn on_sent(&mut self, _attempt: &Attempt, _outcome: Outcome) {}
 
     /// The run is over, or was cancelled; `strategy` is as it was then.
     fn on_end(&mut self, _strategy: &dyn Strategy) {}
@@ -218,11 +221,12 @@ impl<P: Path, R: Record> Effects for Driver<'_, P, R> {
             luck
         });
         let latency = self.path.latency(attempt, latency);
-        if latency > self.timeout {
-            self.queue.push_outcome(self.now + self.timeout, attempt.id, Outcome::TimedOut);
-        } else {
-            self.queue.push_outcome(self.now + latency, attempt.id, outcome);
-        }
+        let (latency, outcome) = match latency > self.timeout {
+            true => (self.timeout, Outcome::TimedOut),
+            false => (latency, outcome),
+        };
+        self.record.on_sent(attempt, outcome);
+        self.queue.push_outcome(self.now + latency, attempt.id, outcome);
     }
 
     fn answer(&mut self, request: RequestId, answer: Answer) {

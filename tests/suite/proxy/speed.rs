@@ -19,8 +19,8 @@ fn overhead_against_calling_the_server_directly() {
     let client = Client::new(Duration::from_secs(1)).unwrap();
     let (mut plain, mut proxied) = (Vec::new(), Vec::new());
     for id in identifiers(2000) {
-        plain.push(client.attempt(&direct, id.as_str()).1);
-        proxied.push(client.attempt(&through, id.as_str()).1);
+        plain.push(client.attempt(&direct, id.as_str()).2);
+        proxied.push(client.attempt(&through, id.as_str()).2);
     }
     for (name, times) in [("direct", &mut plain), ("through the proxy", &mut proxied)] {
         times.sort();

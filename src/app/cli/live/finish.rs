@@ -20,8 +20,8 @@ use flakelab_core::balancer::ServerCounts;
 use flakelab_core::domain::Identifier;
 use flakelab_core::strategy::StrategySpec;
 use flakelab_fit::{
-    Basis, Forecast, LiveRun, PredictedConfig, PredictionFile, RunMetric, Setting, Verdict, judge,
-    replications, resolution,
+    Basis, Forecast, LiveRun, PredictedConfig, PredictionFile, RunMetric, ServerMetric, Setting,
+    Verdict, judge, replications, resolution,
 };
 use flakelab_sim::world::{BETWEEN_PROCESSES_SD, Model, Overhead};
 
@@ -37,7 +37,7 @@ pub(crate) struct OfConfig {
 fn tests(plan: &LivePlan) -> usize {
     let alone = plan.arguments.restart_servers || plan.strategies.len() < 2;
     let bases = if alone { 2 } else { 3 };
-    bases * plan.strategies.len() * RunMetric::ALL.len()
+    bases * plan.strategies.len() * (RunMetric::ALL.len() + ServerMetric::ALL.len())
 }
 
 /// What the predictions of one config rest on.

@@ -98,6 +98,7 @@ pub(crate) fn play(
     let run = LiveRun {
         strategy,
         ledger: sent.metrics.ledger(),
+        no_http: sent.metrics.per_server.iter().map(|server| server.num_no_http).collect(),
         rules: plan.rules,
         requests: sent.log.sent.iter().map(request).collect(),
     };
