@@ -13,7 +13,9 @@ use flakelab_core::domain::{Fleet, Purpose, RequestId, Rules, Streams};
 use flakelab_core::stats::uniform_open;
 use flakelab_core::strategy::{FIVE, StrategySpec};
 use flakelab_fit::Tally;
-use flakelab_fit::{Basis, Forecast, LiveRequest, LiveRun, RequestEnd, RunMetric, Setting, judge};
+use flakelab_fit::{
+    Basis, Forecast, LiveRequest, LiveRun, RequestEnd, RunMetric, ServerMetric, Setting, judge,
+};
 use flakelab_sim::play::{Record, Replication};
 use flakelab_sim::world::{ErrorFamily, Instance, Model, Overhead, RequestOverhead, Scenario};
 
@@ -124,25 +126,26 @@ fn places(
     made: impl Fn(u64) -> Made,
     forecast: impl Fn(u64, &Made, &[StrategySpec], &[Tally]) -> Forecast,
 ) -> Vec<Vec<f64>> {
-    let mut places = vec![Vec::new(); METRICS];
+    let mut places = vec![Vec::new(); METRICS + ServerMetric::ALL.len()];
     for study in 0..studies {
         let made = made(study);
         let turn = (study % made.runs.len() as u64) as usize;
         let run = &made.runs[turn..=turn];
         let others = LiveRun::tallies_of_others(&made.runs).swap_remove(turn);
         let forecast = forecast(study, &made, &[run[0].strategy], &others);
-        for (places, test) in
-            places.iter_mut().zip(judge("", run, &[forecast.knowing_the_path()], study).tests)
-        {
-            places.push(test.pit);
-        }
+        let verdict = judge("", run, &[forecast.knowing_the_path()], study);
+        let metrics = verdict.tests.iter().map(|test| test.pit);
+        let servers = verdict.servers.iter().map(|test| test.p_value);
+        places.iter_mut().zip(metrics.chain(servers)).for_each(|(to, place)| to.push(place));
     }
     places
 }
 
 fn named(config: &str, basis: Basis, places: Vec<Vec<f64>>) -> Vec<(String, Vec<f64>)> {
-    let name = |metric: &RunMetric| format!("config {config}, {}: {}", basis.name(), metric.name());
-    RunMetric::ALL.iter().map(name).zip(places).collect()
+    let metrics = RunMetric::ALL.iter().map(|metric| metric.name());
+    let servers = ["the oddest server's failures", "the oddest server's timeouts"];
+    let name = |what: &str| format!("config {config}, {}: {what}", basis.name());
+    metrics.chain(servers).map(name).zip(places).collect()
 }
 
 fn sized(studies: u64, verdicts: u64, requests: u64) -> Study {

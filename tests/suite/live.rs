@@ -219,8 +219,10 @@ fn servers_that_run_already_are_asked_and_left_alone() {
     assert!(!folder.path().join("b").exists(), "nothing half-written stays");
 }
 
+type Serve = fn(TcpStream);
+
 /// A server on a port of its own, whose connections are handed to `serve`, each on a thread.
-fn impostor(serve: fn(TcpStream)) -> SocketAddr {
+fn impostor(serve: Serve) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
@@ -260,7 +262,7 @@ fn a_server_that_hangs_and_one_that_talks_nonsense_are_named() {
         .take_while(|line| line != "ready")
         .map(|line| line.split(' ').nth(2).unwrap().to_owned())
         .collect();
-    let impostors: [(fn(TcpStream), &str); 4] = [
+    let impostors: [(Serve, &str); 4] = [
         (hang, "server 4001 gave no answer in time to "),
         (talk_nonsense, "server 4001 hung up, or answered with what is no HTTP, in "),
         (hang_up, "server 4001 hung up, or answered with what is no HTTP, in "),

@@ -133,6 +133,21 @@ pub fn live_compared(page: &LivePage, width: Option<usize>) -> String {
         text += "\n";
         text += &folded(&basis_line(verdict, basis), "", width);
     }
+    let most = |t: &&TestedServer| t.basis == sharpest && t.metric == ServerMetric::Failures;
+    if let Some(t) =
+        verdict.servers.iter().filter(most).min_by(|a, b| a.p_value.total_cmp(&b.p_value))
+    {
+        let line = format!(
+            "servers: {} stands out most, {} of {} of {} failed; p {} after Holm",
+            server(page, t.server),
+            thousands(t.observed),
+            counted(t.attempts, "attempt"),
+            t.strategy,
+            t.adjusted_p_value.map_or("-".to_owned(), p_value)
+        );
+        text += "\n";
+        text += &folded(&line, "", width);
+    }
     text
 }
 
