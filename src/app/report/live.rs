@@ -9,15 +9,15 @@ use crate::charts::{Chart, draw_live};
 use crate::report::folder::Manifest;
 use crate::report::live_page::{LivePage, LiveRow, Reconciliation, bases, live_counts};
 use crate::report::live_table::{
-    live_heading, live_verdict, markdown_of, markdown_of_servers, markdown_table, never_simulated,
-    no_ranking,
+    live_heading, markdown_of, markdown_of_servers, markdown_table, no_ranking,
 };
+use crate::report::live_verdict::{is_rejected, live_verdict, never_simulated};
 use crate::report::numbers::{fixed, thousands};
 use crate::report::records::{Record, csv_of};
 use crate::report::sweep::{Files, add_charts, slug};
 use crate::report::table::Table;
 use crate::report::text::{capital, escaped, figure};
-use flakelab_fit::{Basis, LEVEL, PredictedConfig, RunMetric, Verdict};
+use flakelab_fit::{Basis, PredictedConfig, RunMetric, Verdict};
 
 /// How a live run was made.
 #[derive(Debug, Clone, PartialEq)]
@@ -222,7 +222,7 @@ fn record(page: &LivePage, row: &LiveRow) -> Record {
         let all = numbers.chain(servers).filter(|(strategy, _)| **strategy == row.strategy);
         all.filter_map(|(_, p)| p).collect()
     });
-    let rejected = judged.as_ref().map(|p| p.iter().filter(|p| **p <= LEVEL).count());
+    let rejected = judged.as_ref().map(|p| p.iter().filter(|p| is_rejected(Some(**p))).count());
     let impossible = page.verdict.as_ref().map_or(0, |verdict| {
         verdict.impossible.iter().filter(|it| it.strategy == row.strategy).count()
     });

@@ -1,8 +1,11 @@
 //! What there is to report of a live run: what happened, and whether it had been predicted.
-//! `live_table.rs` shows it on a terminal, `live.rs` writes the files of its folder.
+//! `live_table.rs` shows it on a terminal, `live_verdict.rs` puts it in words, `live.rs` writes the
+//! files of its folder.
 //!
 //! When not to use it: to rank strategies. One run of each is mostly luck; `flakelab sweep`
 //! ranks.
+
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
@@ -39,6 +42,13 @@ impl LivePage {
 
     pub(crate) fn title(&self) -> String {
         config_name(self.config())
+    }
+
+    /// Strategies that were to be played.
+    pub(crate) fn planned(&self) -> usize {
+        let labels: BTreeSet<&str> =
+            self.prediction.runs.iter().map(|run| run.strategy.as_str()).collect();
+        labels.len()
     }
 }
 

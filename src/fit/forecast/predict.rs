@@ -88,7 +88,8 @@ pub struct RunForecast {
     pub basis: Basis,
     /// In the order of [`RunMetric::ALL`].
     pub metrics: Vec<MetricForecast>,
-    /// The same on the way there, in order of requests answered; none in files of before.
+    /// The same on the way there, in order of requests answered; none in files of versions that did
+    /// not predict it.
     #[serde(default)]
     pub milestones: Vec<Milestone>,
 }

@@ -226,7 +226,7 @@ fn judgement(metric: RunMetric, pool: &Pool, observed: f64, latency: Judgement) 
     }
 }
 
-/// The tests of one run against one prediction; `words` place values within their rank.
+/// The tests of one run against one prediction; each `word`, in (0, 1), places a value within its rank.
 fn tested(
     run: &LiveRun,
     basis: Basis,
