@@ -36,22 +36,21 @@ fn contenders() -> Vec<Contender> {
 /// many would have taken.
 fn time_attempts(contender: &Contender, attempts: u64, tape_ready: bool) -> Duration {
     let scenario = scenario();
-    let (streams, fleet) = (Streams::new(42), scenario.model.fleet());
+    let streams = Streams::new(42);
     let mut made = 0;
     let mut elapsed = Duration::ZERO;
     for replication in 0.. {
         let start = Instant::now();
         let mut world = Replication::new(&scenario, &streams, replication);
         let setup = start.elapsed();
-        let build =
-            |world: &Replication| contender.build(&fleet, world.instance(), &streams, replication);
+        let seat = |world: &Replication| contender.seat(world, &streams, replication);
         if tape_ready {
-            world.play(build(&world), &mut NoRecord);
+            world.play(seat(&world), &mut NoRecord);
         } else {
             elapsed += setup;
         }
         let start = Instant::now();
-        let ledger = world.play(build(&world), &mut NoRecord);
+        let ledger = world.play(seat(&world), &mut NoRecord);
         elapsed += start.elapsed();
         made += black_box(ledger).attempts;
         if made >= attempts {

@@ -17,7 +17,7 @@
 //! a queue, a proxy waits for it: the decisions are the same.
 //!
 //! ```
-//! use flakelab_core::balancer::{Balancer, Command, Event};
+//! use flakelab_core::balancer::{Balancer, Command, Event, Seat};
 //! use flakelab_core::domain::{
 //!     AttemptId, Fleet, Outcome, Purpose, Request, RequestId, Rules, ServerId, Streams, Timestamp,
 //! };
@@ -27,7 +27,7 @@
 //! // V3 in front of two servers, under the rules of the game, at 10 requests a second.
 //! let rng = Streams::new(42).stream(Purpose::Strategy, 0, 0);
 //! let strategy = StrategySpec::from_text("ucb-free")?.build(&Fleet::uniform(2), rng);
-//! let mut balancer = Balancer::new(strategy, Rules::default(), 10.0, 2);
+//! let mut balancer = Balancer::new(Seat::as_given(strategy, 2), Rules::default(), 10.0);
 //!
 //! // A request arrives. V3 has tried no server yet and sends it to the first.
 //! let mut commands = Vec::new();

@@ -9,7 +9,7 @@
 use std::path::Path;
 
 use flakelab_core::balancer::Answer;
-use flakelab_core::domain::{Fleet, Purpose, RequestId, Rules, Streams};
+use flakelab_core::domain::{Purpose, RequestId, Rules, Streams};
 use flakelab_core::stats::uniform_open;
 use flakelab_core::strategy::{FIVE, StrategySpec};
 use flakelab_fit::Tally;
@@ -88,11 +88,9 @@ fn made(model: &Model, setting: &Setting<'_>, path: &Overhead, study: u64) -> Ma
         let mut words = stream(Purpose::Analysis, 1);
         let path = path.drawn(setting.requests, None, || uniform_open(&mut words));
         let mut noted = Noted { requests: Vec::new(), overhead: &path };
-        let player =
-            strategy.build(&Fleet::uniform(instance.servers()), stream(Purpose::Strategy, 0));
-        let ledger = Replication::of(&scenario, instance.clone(), &streams, number + 1)
-            .behind(&path, stream(Purpose::Analysis, 0))
-            .play(player, &mut noted);
+        let world = Replication::of(&scenario, instance.clone(), &streams, number + 1);
+        let seat = world.seat(|fleet| strategy.build(fleet, stream(Purpose::Strategy, 0)));
+        let ledger = world.behind(&path, stream(Purpose::Analysis, 0)).play(seat, &mut noted);
         LiveRun {
             strategy: *strategy,
             ledger,

@@ -9,7 +9,7 @@ mod books;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use flakelab_core::balancer::{Balancer, Command, Event, Ledger};
+use flakelab_core::balancer::{Balancer, Command, Event, Ledger, Seat};
 use flakelab_core::domain::{
     Attempt, AttemptId, Outcome, PendingRequest, Request, RequestId, Rules, ServerId, Span,
     Timestamp,
@@ -74,7 +74,7 @@ impl Bench {
         let strategy =
             Whimsical { script: script.iter().copied().collect(), decided: Arc::clone(&decided) };
         Self {
-            balancer: Balancer::new(Box::new(strategy), rules, RPS, SERVERS),
+            balancer: Balancer::new(Seat::as_given(Box::new(strategy), SERVERS), rules, RPS),
             rules,
             now: Timestamp::ZERO,
             alarms: BTreeSet::new(),

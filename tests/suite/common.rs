@@ -3,9 +3,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use flakelab_core::balancer::{Answer, Ledger};
+use flakelab_core::balancer::{Answer, Ledger, Seat};
 use flakelab_core::domain::{
-    Attempt, Fleet, Outcome, PendingRequest, RequestId, ServerId, Span, Streams, Timestamp,
+    Attempt, Outcome, PendingRequest, RequestId, ServerId, ServerOrder, Span, Streams, Timestamp,
 };
 use flakelab_core::stats::{Moments, inv_inc_beta, sample};
 use flakelab_core::strategy::{Decision, FIVE, ServerEstimate, Strategy, StrategySpec};
@@ -153,11 +153,10 @@ pub fn play_in(
     replication: u64,
 ) -> Run {
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let fleet = Fleet::uniform(world.instance().servers());
-    let inner = who.build(&fleet, world.instance(), streams, replication);
-    let spy = Spy { inner, seen: Arc::clone(&seen) };
+    let Seat { strategy: inner, order } = who.seat(world, streams, replication);
+    let spy = Spy { inner, order: order.clone(), seen: Arc::clone(&seen) };
     let mut answers = Answers(Vec::new());
-    let ledger = world.play(Box::new(spy), &mut answers);
+    let ledger = world.play(Seat { strategy: Box::new(spy), order }, &mut answers);
     let attempts = std::mem::take(&mut *seen.lock().expect("no other thread"));
     Run { ledger, answers: answers.0, attempts }
 }
@@ -170,9 +169,10 @@ impl Record for Answers {
     }
 }
 
-/// A strategy that writes down what it is told.
+/// A strategy that writes down what it is told, with the servers' numbers in the model.
 struct Spy {
     inner: Box<dyn Strategy>,
+    order: ServerOrder,
     seen: Arc<Mutex<Vec<Ended>>>,
 }
 
@@ -187,7 +187,8 @@ impl Strategy for Spy {
 
     fn on_outcome(&mut self, now: Timestamp, attempt: &Attempt, outcome: Outcome) {
         let latency = now.since(attempt.sent_at);
-        let ended = Ended { attempt: *attempt, outcome, latency };
+        let server = self.order.server(attempt.server);
+        let ended = Ended { attempt: Attempt { server, ..*attempt }, outcome, latency };
         self.seen.lock().expect("no other thread").push(ended);
         self.inner.on_outcome(now, attempt, outcome);
     }

@@ -26,6 +26,7 @@ mod live;
 mod live_calibration;
 mod load;
 mod load_generator;
+mod order;
 mod own_strategy;
 mod parameter_uncertainty;
 mod processes;

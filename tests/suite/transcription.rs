@@ -70,7 +70,7 @@ impl Literal {
         (0..self.history.len()).collect()
     }
 
-    /// "Ties go to the first server."
+    /// "Ties go to the server that comes first in the order in which strategies see the servers."
     fn highest(&self, servers: &[usize], values: &[f64]) -> usize {
         let mut chosen = 0;
         for i in 1..servers.len() {

@@ -3,7 +3,7 @@
 
 use crate::report::live_page::LivePage;
 use flakelab_core::balancer::Answer;
-use flakelab_core::domain::{Fleet, Purpose, RequestId, Rules, Streams};
+use flakelab_core::domain::{Purpose, RequestId, Rules, Streams};
 use flakelab_core::strategy::{FIVE, StrategySpec};
 use flakelab_fit::{
     Forecast, LiveRequest, LiveRun, PredictedConfig, RequestEnd, Resolution, Setting, Verdict,
@@ -73,8 +73,8 @@ pub(crate) fn made_of(names: &[&str], requests: u64, servers: u16) -> Made {
         let mut noted = Requests(Vec::new());
         let coins = |server| streams.stream(Purpose::Strategy, server, number);
         let world = Replication::of(&scenario, instance.clone(), &streams, number);
-        let player = strategy.build(&Fleet::uniform(usize::from(servers)), coins(0));
-        let ledger = world.behind(&overhead, coins(1)).play(player, &mut noted);
+        let seat = world.seat(|fleet| strategy.build(fleet, coins(0)));
+        let ledger = world.behind(&overhead, coins(1)).play(seat, &mut noted);
         LiveRun { strategy: *strategy, ledger, no_http: Vec::new(), rules, requests: noted.0 }
     };
     let runs: Vec<LiveRun> = (0..).zip(&strategies).map(run).collect();

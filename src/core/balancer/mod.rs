@@ -8,10 +8,30 @@
 mod ledger;
 mod state;
 
-use crate::domain::{Attempt, AttemptId, Outcome, Request, RequestId, Span, Timestamp};
+use crate::domain::{
+    Attempt, AttemptId, Outcome, Request, RequestId, ServerOrder, Span, Timestamp,
+};
+use crate::strategy::Strategy;
 
 pub use self::ledger::{Ledger, ServerCounts};
 pub use self::state::Balancer;
+
+/// A strategy in front of servers, and the order in which it sees them; the fleet that it was made
+/// for is that [seen in](crate::domain::Fleet::seen_in) this order.
+pub struct Seat {
+    /// Who decides.
+    pub strategy: Box<dyn Strategy>,
+    /// Whom it means by which number.
+    pub order: ServerOrder,
+}
+
+impl Seat {
+    /// A strategy that sees `servers` servers in the order of the model: the oracle, who knows which
+    /// is which, and whoever has order for its rule (first the primary, then the backups).
+    pub fn as_given(strategy: Box<dyn Strategy>, servers: usize) -> Self {
+        Self { strategy, order: ServerOrder::as_given(servers) }
+    }
+}
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,22 +5,26 @@
 //! failed attempt the next one is decided at once, unless the request is given up: its free
 //! attempts are used up and either `give_up_backlog` requests wait or it has been in service
 //! for `give_up_after`.
+//!
+//! Servers have two numbers. The strategy, its requests and its attempts know them by the place at
+//! which its seat shows them; the ledger and the driver by that of the model. An attempt is
+//! translated when it is sent and when it ends, nowhere else.
 
 use std::collections::VecDeque;
 
 use crate::balancer::ledger::Ledger;
-use crate::balancer::{Answer, Effects, Event};
+use crate::balancer::{Answer, Effects, Event, Seat};
 use crate::domain::{
     Attempt, AttemptId, Outcome, PendingRequest, Request, Rules, ServerId, Span, Timestamp,
 };
-use crate::strategy::{Decision, Strategy};
+use crate::strategy::{Decision, Notes, ServerEstimate};
 
 /// A strategy that names a time to wait for which is not in the future waits this long.
 const SHORTEST_WAIT: Span = Span::from_nanos(1_000_000);
 
-/// The balancer: one strategy, the rules, the queue, and the ledger.
+/// The balancer: one strategy in its seat, the rules, the queue, and the ledger.
 pub struct Balancer {
-    strategy: Box<dyn Strategy>,
+    seat: Seat,
     rules: Rules,
     give_up_after: Span,
     waiting: VecDeque<Request>,
@@ -37,7 +41,7 @@ struct InService {
     state: State,
 }
 
-/// What a request in service waits for.
+/// What a request in service waits for; the attempt as the strategy sees it.
 #[derive(Debug, Clone, Copy)]
 enum State {
     InFlight(Attempt),
@@ -45,23 +49,18 @@ enum State {
 }
 
 impl Balancer {
-    /// An idle balancer in front of `servers` servers.
+    /// An idle balancer in front of as many servers as the seat has.
     ///
     /// `requests_per_second` sets the default of `give_up_after_ms`. The rules must be valid.
-    pub fn new(
-        strategy: Box<dyn Strategy>,
-        rules: Rules,
-        requests_per_second: f64,
-        servers: usize,
-    ) -> Self {
+    pub fn new(seat: Seat, rules: Rules, requests_per_second: f64) -> Self {
         Self {
-            strategy,
             give_up_after: rules.give_up_after(requests_per_second),
             rules,
             waiting: VecDeque::new(),
             in_service: Vec::with_capacity(rules.max_requests_in_service.min(1024)),
-            ledger: Ledger::new(servers),
+            ledger: Ledger::new(seat.order.servers()),
             next_attempt: 0,
+            seat,
         }
     }
 
@@ -90,9 +89,18 @@ impl Balancer {
         &self.ledger
     }
 
-    /// The strategy, for its estimates.
-    pub fn strategy(&self) -> &dyn Strategy {
-        self.strategy.as_ref()
+    /// What the strategy believes of each server, in no particular order; see
+    /// [`Strategy::estimates`](crate::strategy::Strategy::estimates).
+    pub fn estimates(&self) -> impl Iterator<Item = ServerEstimate> {
+        let Seat { strategy, order } = &self.seat;
+        let estimates = strategy.estimates().into_iter();
+        estimates.map(|seen| ServerEstimate { server: order.server(seen.server), ..seen })
+    }
+
+    /// What the strategy has to tell of load and health; see
+    /// [`Strategy::notes`](crate::strategy::Strategy::notes).
+    pub fn notes(&self) -> Option<Notes> {
+        self.seat.strategy.notes()
     }
 
     /// Requests that wait to be served.
@@ -147,8 +155,8 @@ impl Balancer {
             _ => None,
         });
         let Some((slot, attempt)) = in_flight else { return };
-        self.ledger.record_outcome(attempt.server, outcome);
-        self.strategy.on_outcome(now, &attempt, outcome);
+        self.ledger.record_outcome(self.seat.order.server(attempt.server), outcome);
+        self.seat.strategy.on_outcome(now, &attempt, outcome);
         if outcome.is_success() {
             self.answer(now, slot, true, effects);
         } else {
@@ -183,8 +191,8 @@ impl Balancer {
             return;
         }
         let InService { request, since, .. } = &self.in_service[slot];
-        match self.strategy.decide(now, request) {
-            Decision::Send(server) => self.send(now, slot, server, effects),
+        match self.seat.strategy.decide(now, request) {
+            Decision::Send(seen) => self.send(now, slot, seen, effects),
             Decision::WaitUntil(at) => {
                 let until = if at > now { at } else { now + SHORTEST_WAIT };
                 let jeopardy = *since + self.give_up_after;
@@ -196,21 +204,23 @@ impl Balancer {
         }
     }
 
-    fn send(&mut self, now: Timestamp, slot: usize, server: ServerId, effects: &mut impl Effects) {
+    /// Sends an attempt to the server that the strategy sees as `seen`.
+    fn send(&mut self, now: Timestamp, slot: usize, seen: ServerId, effects: &mut impl Effects) {
+        let server = self.seat.order.server(seen);
         let request = &mut self.in_service[slot].request;
         let attempt = Attempt {
             id: AttemptId(self.next_attempt),
             request: request.id,
             number: request.attempts,
-            server,
+            server: seen,
             sent_at: now,
         };
         self.next_attempt += 1;
         self.ledger.record_sent(server, attempt.number, request.is_free());
-        request.record_attempt(server);
+        request.record_attempt(seen);
         self.in_service[slot].state = State::InFlight(attempt);
-        self.strategy.on_sent(now, &attempt);
-        effects.send(&attempt);
+        self.seat.strategy.on_sent(now, &attempt);
+        effects.send(&Attempt { server, ..attempt });
     }
 
     /// Whether a request without an attempt in flight is to be answered 500 now.
@@ -242,6 +252,7 @@ mod tests {
     use super::*;
     use crate::balancer::Command;
     use crate::domain::RequestId;
+    use crate::strategy::Strategy;
 
     /// Does what its script says, server 0 when the script has ended.
     struct Scripted(VecDeque<Decision>);
@@ -261,7 +272,8 @@ mod tests {
     }
 
     fn balancer(rules: Rules, script: impl IntoIterator<Item = Decision>) -> Balancer {
-        Balancer::new(Box::new(Scripted(script.into_iter().collect())), rules, 10.0, 2)
+        let script = Box::new(Scripted(script.into_iter().collect()));
+        Balancer::new(Seat::as_given(script, 2), rules, 10.0)
     }
 
     fn arrive(b: &mut Balancer, ms: u64, id: u64) -> Vec<Command> {

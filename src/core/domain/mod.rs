@@ -14,7 +14,9 @@ pub use self::request::{
     Request, RequestId,
 };
 pub use self::rules::{Rules, RulesError, Score};
-pub use self::server::{Endpoint, Fleet, FleetError, MAX_SERVERS, ServerId, ServerSet};
+pub use self::server::{
+    Endpoint, Fleet, FleetError, MAX_SERVERS, ServerId, ServerOrder, ServerSet,
+};
 pub use self::streams::{Purpose, Streams};
 pub use self::time::{Span, Timestamp, day};
 

@@ -1,12 +1,17 @@
-//! Servers: their indices, small sets of them, and what a balancer is told of them.
+//! Servers: their indices, small sets of them, what a balancer is told of them, and the order in
+//! which a strategy sees them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rand::Rng;
 
 /// The most servers that one model may have: as many as consecutive ports are there for tests at
 /// scale; more would need another number for ports than TCP's.
 pub const MAX_SERVERS: usize = 16_384;
 
-/// A server's index in the model, from 0.
+/// A server's index in the model, from 0; to a strategy, its place in the [`ServerOrder`] in which
+/// the strategy sees the servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServerId(pub u16);
 
@@ -83,6 +88,43 @@ impl ServerSet {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.bits == 0 && self.others.is_empty()
+    }
+}
+
+/// The order in which a strategy sees the servers: its server 0 is any of the model's.
+///
+/// Most rules send ties to the first server, and models list servers in some order. If strategies
+/// saw that order, a rule that starts with the first would be as good as the place of the best
+/// server in a file is lucky. So they see one drawn anew for every run. Only strategies have numbers
+/// of their own: worlds, ledgers and files keep those of the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerOrder(Arc<[ServerId]>);
+
+impl ServerOrder {
+    /// The order of the model.
+    pub fn as_given(servers: usize) -> Self {
+        Self(ServerId::all(servers).collect())
+    }
+
+    /// Any order with equal chances, up to 2^-49 (Fisher and Yates; Knuth, TAOCP 2, algorithm
+    /// 3.4.2P).
+    pub fn drawn(servers: usize, rng: &mut impl Rng) -> Self {
+        let mut order: Vec<ServerId> = ServerId::all(servers).collect();
+        for last in (1..servers).rev() {
+            order.swap(last, (rng.next_u64() % (last as u64 + 1)) as usize);
+        }
+        Self(order.into())
+    }
+
+    /// Number of servers.
+    pub fn servers(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The server of the model that a strategy sees as `seen`, which must be one of the servers.
+    #[inline]
+    pub fn server(&self, seen: ServerId) -> ServerId {
+        self.0[seen.index()]
     }
 }
 
@@ -163,6 +205,13 @@ impl Fleet {
             check(in_range, "health_threshold", "a number from 0 to 1", threshold)?;
         }
         Ok(Self { servers: declared.len(), declared })
+    }
+
+    /// The same servers as a strategy sees them.
+    #[must_use]
+    pub fn seen_in(&self, order: &ServerOrder) -> Self {
+        let seen = order.0.iter().filter_map(|server| self.declared.get(server.index()));
+        Self { servers: self.servers, declared: seen.cloned().collect() }
     }
 
     /// Number of servers.

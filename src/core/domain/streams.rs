@@ -22,6 +22,8 @@ pub enum Purpose {
     Traffic = 3,
     /// Resampling and simulation inside an analysis (bootstrap, Monte-Carlo tests).
     Analysis = 4,
+    /// The order in which strategies see the servers.
+    Order = 5,
 }
 
 /// The source of every random number of a run.

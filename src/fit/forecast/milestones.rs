@@ -181,7 +181,7 @@ mod tests {
     use super::*;
     use crate::forecast::predict::{Forecast, Setting};
     use crate::forecast::testing::model;
-    use flakelab_core::domain::{Fleet, Purpose, RequestId, Streams};
+    use flakelab_core::domain::{Purpose, RequestId, Streams};
     use flakelab_core::strategy::StrategySpec;
     use flakelab_sim::play::{Record, Replication};
     use flakelab_sim::world::{ErrorFamily, Instance, Model, RateLimit};
@@ -286,14 +286,14 @@ mod tests {
             let streams = Streams::new(80_000 + study);
             let instance = Instance::draw(real, &streams, 0);
             let coins = streams.stream(Purpose::Strategy, 0, 0);
-            let player = only[0].build(&Fleet::uniform(instance.servers()), coins);
             let mut watched = Watched {
                 counter: Counter::new(&setting.rules, instance.servers(), requests),
                 milestones: &forecast.milestones,
                 outside: &mut outside,
                 seen: [false; RunMetric::ALL.len()],
             };
-            Replication::of(&scenario, instance, &streams, 0).play(player, &mut watched);
+            let mut world = Replication::of(&scenario, instance, &streams, 0);
+            world.play(world.seat(|fleet| only[0].build(fleet, coins)), &mut watched);
         }
         outside.iter().flatten().map(|n| f64::from(*n) / STUDIES as f64).collect()
     }

@@ -15,10 +15,10 @@ use crate::forecast::milestones::{self, Counter, Milestone, Way, milestones};
 use crate::forecast::servers::{Belief, ServerMetric, oddest};
 use crate::forecast::start::BelievedStart;
 use crate::rates::Tally;
-use flakelab_core::balancer::Answer;
+use flakelab_core::balancer::{Answer, Seat};
 use flakelab_core::domain::{Attempt, Outcome, Purpose, RequestId, Rules, Span, Streams};
 use flakelab_core::stats::{Interval, Moments, quantile, uniform_open};
-use flakelab_core::strategy::{Strategy, StrategySpec};
+use flakelab_core::strategy::StrategySpec;
 use flakelab_sim::play::{Record, Replication};
 use flakelab_sim::world::{Model, Overhead, Scenario, Traffic};
 
@@ -474,7 +474,7 @@ impl Setting<'_> {
         replications: u64,
         twist: Twist,
     ) -> Vec<Vec<Simulated>> {
-        let (streams, fleet) = (Streams::new(self.seed ^ SALT), scenario.model.fleet());
+        let streams = Streams::new(self.seed ^ SALT);
         let beliefs = start.beliefs();
         (0..replications.max(1))
             .into_par_iter()
@@ -499,8 +499,8 @@ impl Setting<'_> {
                 let play = |strategy: &StrategySpec| {
                     let coins = streams.stream(Purpose::Strategy, 0, number);
                     let with_way = replication < milestones::RUNS;
-                    let player = strategy.build(&fleet, coins);
-                    self.play(&mut world, player, overhead, &beliefs, with_way)
+                    let seat = world.seat(|fleet| strategy.build(fleet, coins));
+                    self.play(&mut world, seat, overhead, &beliefs, with_way)
                 };
                 let values = strategies.iter().map(play).collect();
                 if let Some(played) = self.played {
@@ -514,7 +514,7 @@ impl Setting<'_> {
     fn play(
         &self,
         world: &mut Replication<'_>,
-        player: Box<dyn Strategy>,
+        seat: Seat,
         overhead: Option<&Overhead>,
         beliefs: &[Belief],
         with_way: bool,
@@ -523,7 +523,7 @@ impl Setting<'_> {
         let latencies_ns = Vec::with_capacity(capacity);
         let counter = with_way.then(|| Counter::new(&self.rules, beliefs.len(), self.requests));
         let mut answers = Answers { latencies_ns, overhead, counter };
-        let ledger = world.play(player, &mut answers);
+        let ledger = world.play(seat, &mut answers);
         let counted = Counted {
             requests: ledger.arrived,
             answered_ok: ledger.answered_ok,

@@ -2,7 +2,7 @@
 
 use crate::forecast::live_run::{LiveRequest, LiveRun, RequestEnd};
 use flakelab_core::balancer::Answer;
-use flakelab_core::domain::{Fleet, Purpose, RequestId, Streams};
+use flakelab_core::domain::{Purpose, RequestId, Streams};
 use flakelab_core::stats::uniform_open;
 use flakelab_core::strategy::StrategySpec;
 use flakelab_sim::play::{Record, Replication};
@@ -55,8 +55,8 @@ pub(crate) fn live_runs(
             let path = overhead.drawn(scenario.requests, None, || uniform_open(&mut words));
             let mut noted = Noted { requests: Vec::new(), path: path.clone() };
             let coins = streams.stream(Purpose::Strategy, 0, number);
-            let player = strategy.build(&Fleet::uniform(instance.servers()), coins);
-            let ledger = world.behind(&path, measured).play(player, &mut noted);
+            let seat = world.seat(|fleet| strategy.build(fleet, coins));
+            let ledger = world.behind(&path, measured).play(seat, &mut noted);
             LiveRun {
                 strategy: *strategy,
                 ledger,

@@ -15,6 +15,7 @@ const RETRY_S: f64 = 0.0012;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Recipe {
+    pub(crate) rules: RunRules,
     pub(crate) rates: Vec<f64>,
     pub(crate) limit: RateLimit,
     pub(crate) tells_refusals: bool,
@@ -23,7 +24,7 @@ pub(crate) struct Recipe {
     pub(crate) seed: u64,
 }
 
-/// A recording of 100 requests under the recorder's rules.
+/// A recording of 100 requests, of at most six attempts each.
 pub(crate) fn record(recipe: &Recipe) -> Recording {
     let servers = recipe.rates.len();
     let mut run = Recording {
@@ -42,7 +43,7 @@ pub(crate) fn record(recipe: &Recipe) -> Recording {
     let mut limiters: Vec<_> =
         (0..servers).map(|_| recipe.limit.limiter(uniform01(&mut phases))).collect();
     let spec = strategy_of(&run).unwrap();
-    let mut strategy = RunRules::Recorder.player(spec, servers, coins, anywhere);
+    let mut strategy = recipe.rules.player(spec, servers, coins, anywhere);
     for request in 0..100_u32 {
         let arrived_at = Timestamp::from_secs_f64(f64::from(request) * 0.1);
         let mut pending =

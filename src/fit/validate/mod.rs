@@ -408,6 +408,7 @@ mod tests {
                     rates = (0..10).map(|_| 0.1 + 0.6 * uniform01(&mut rng)).collect();
                 }
                 record(&Recipe {
+                    rules: RunRules::Recorder,
                     rates: rates.clone(),
                     limit,
                     tells_refusals,
@@ -579,6 +580,7 @@ mod tests {
     fn a_run_at_one_known_server_has_the_counts_of_the_closed_form() {
         let p: f64 = 0.6;
         let run = record(&Recipe {
+            rules: RunRules::Recorder,
             rates: vec![p],
             limit: RateLimit::None,
             tells_refusals: false,

@@ -105,12 +105,12 @@ pub(crate) fn replicate(
     replications: u64,
 ) -> Option<Vec<Counts>> {
     let spec = strategy_of(run)?;
-    let servers = run.group.servers.len();
+    let servers = run.group.servers.len() as u16;
     let mut scenario = Scenario {
         name: run.group.name.clone(),
         model: Model {
             name: run.group.name.clone(),
-            ports: Ports { first: run.group.first_port, count: servers as u16 },
+            ports: Ports { first: run.group.first_port, count: servers },
             latency: training.latency.clone(),
             ..Model::of_rates(&[])
         },
@@ -131,9 +131,14 @@ pub(crate) fn replicate(
         scenario.model.error_rate.family = ErrorFamily::Fixed { values };
         scenario.model.rate_limit = belief.limit;
         let coins = worlds.stream(Purpose::Strategy, 0, replication);
-        let player = rules.player(spec, servers, coins, rng);
         let mut world = Replication::new(&scenario, &worlds, replication);
-        of_ledger(&world.play(player, &mut NoRecord))
+        let build = |fleet: &Fleet| rules.player(spec, fleet.servers(), coins, rng);
+        let seat = match rules {
+            // Its ties went to the first of the servers in order.
+            RunRules::Recorder => world.seat_as_given(build),
+            RunRules::Game => world.seat(build),
+        };
+        of_ledger(&world.play(seat, &mut NoRecord))
     });
     Some(counts.collect())
 }
@@ -482,9 +487,25 @@ pub(crate) fn strategy_of(run: &Recording) -> Option<StrategySpec> {
     }
 }
 
+/// The servers in the order in which a recording first met them, then those that it never met.
+fn in_order_met(run: &Recording) -> Vec<ServerId> {
+    let mut met = Vec::new();
+    let attempted = run.attempts.iter().map(|attempt| ServerId(u16::from(attempt.server)));
+    for server in attempted.chain(ServerId::all(run.group.servers.len())) {
+        if !met.contains(&server) {
+            met.push(server);
+        }
+    }
+    met
+}
+
 /// Replays a recording: its choices and outcomes are handed to the strategy it names, which is
 /// asked before each what it would choose. Where the strategy flips coins only the attempts that
 /// cost are determined; under the recorder's rules the first ones are open.
+///
+/// Under the rules of the game the strategy saw the servers in an order that no recording holds. It
+/// is taken to be that in which they were first met, as it is for all that try every server first;
+/// where one flips coins, a server that is as good as the one that the rule takes is no difference.
 pub(crate) fn check_rules(run: &Recording, rules: RunRules) -> Option<RuleCheck> {
     let spec = strategy_of(run)?;
     let coins = matches!(
@@ -496,7 +517,12 @@ pub(crate) fn check_rules(run: &Recording, rules: RunRules) -> Option<RuleCheck>
         RunRules::Recorder => Opening::of(&spec),
         RunRules::Game => Opening::Over,
     };
-    let mut strategy = rules.spec(spec).build(&Fleet::uniform(run.group.servers.len()), rng);
+    let servers = run.group.servers.len();
+    let mut strategy = rules.spec(spec).build(&Fleet::uniform(servers), rng);
+    let (order, order_is_open) = match rules {
+        RunRules::Recorder => (ServerId::all(servers).collect(), false),
+        RunRules::Game => (in_order_met(run), coins),
+    };
     let free = rules.rules().free_attempts;
     let mut check = RuleCheck { determined: 0, agreed: 0, first_difference: None };
     let mut pending: Option<PendingRequest> = None;
@@ -509,18 +535,27 @@ pub(crate) fn check_rules(run: &Recording, rules: RunRules) -> Option<RuleCheck>
                 pending.insert(PendingRequest::new(new, free))
             }
         };
-        let recorded = ServerId(u16::from(observed.server));
+        let is_it = |server: &ServerId| server.0 == u16::from(observed.server);
+        let recorded = ServerId(order.iter().position(is_it)? as u16);
         let now = Timestamp::from_secs_f64(observed.at_s - run.started_at_s());
         let open = coins && request.is_free() || opening.is_open(request);
-        if !open && let Decision::Send(chosen) = strategy.decide(now, request) {
+        let is_tie = |strategy: &dyn Strategy, chosen: ServerId| {
+            let estimates = strategy.estimates();
+            let rate = |server: ServerId| estimates[server.index()].success_rate;
+            chosen != recorded && rate(chosen) == rate(recorded)
+        };
+        if !open
+            && let Decision::Send(chosen) = strategy.decide(now, request)
+            && !(order_is_open && is_tie(strategy.as_ref(), chosen))
+        {
             check.determined += 1;
             check.agreed += usize::from(chosen == recorded);
             if chosen != recorded && check.first_difference.is_none() {
                 check.first_difference = Some((
                     observed.request + 1,
                     observed.attempt,
-                    chosen.index(),
-                    recorded.index(),
+                    order[chosen.index()].index(),
+                    usize::from(observed.server),
                 ));
             }
         }
@@ -542,6 +577,30 @@ pub(crate) fn check_rules(run: &Recording, rules: RunRules) -> Option<RuleCheck>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::validate::made::{Recipe, record};
+    use flakelab_sim::world::RateLimit;
+
+    /// Recordings of V1 to V5 whose servers then change places, so that none was seen in order.
+    #[test]
+    fn a_strategy_that_saw_the_servers_in_another_order_played_by_the_rules() {
+        for (seed, strategy) in (0..).zip(["v1", "v2", "v3", "v4", "v5"].repeat(4)) {
+            let mut run = record(&Recipe {
+                rules: RunRules::Game,
+                rates: [0.2, 0.7, 0.4, 0.6, 0.3, 0.5].to_vec(),
+                limit: RateLimit::None,
+                tells_refusals: true,
+                strategy,
+                started_at_s: 0.0,
+                seed,
+            });
+            run.attempts.iter_mut().for_each(|a| a.server = [3, 0, 5, 1, 4, 2][a.server as usize]);
+            let check = check_rules(&run, RunRules::Game).unwrap();
+            assert_eq!(check.first_difference, None, "{strategy} {seed}");
+            assert_eq!(check.agreed, check.determined);
+            let least = if strategy < "v4" { 100 } else { 1 };
+            assert!(check.determined >= least, "{strategy} {seed} {check:?}");
+        }
+    }
 
     #[test]
     fn legendre_means_vanish_over_the_whole_and_are_extreme_at_the_ends() {

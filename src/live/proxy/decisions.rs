@@ -178,7 +178,7 @@ impl Decisions {
     fn note_state(&self) {
         let ledger = self.balancer.ledger().clone();
         let mut beliefs = vec![None; ledger.servers.len()];
-        for estimate in self.balancer.strategy().estimates() {
+        for estimate in self.balancer.estimates() {
             if let Some(belief) = beliefs.get_mut(estimate.server.index()) {
                 *belief = Some(estimate.success_rate).filter(|rate| rate.is_finite());
             }
@@ -189,7 +189,7 @@ impl Decisions {
             beliefs,
             waiting: self.balancer.waiting(),
             in_service: self.balancer.in_service(),
-            of_strategy: self.balancer.strategy().notes(),
+            of_strategy: self.balancer.notes(),
         })));
     }
 }
@@ -201,6 +201,7 @@ mod tests {
 
     use super::*;
     use crate::target::{Client, Target};
+    use flakelab_core::balancer::Seat;
     use flakelab_core::domain::{Outcome, PendingRequest, Rules, ServerId, Span};
     use flakelab_core::strategy::{Decision, Strategy};
 
@@ -227,7 +228,8 @@ mod tests {
         let client = Client::new(Duration::from_secs(1)).unwrap();
         let (_socket, nobody) = Target::of_nobody();
         let senders = Senders::new(client, vec![nobody].into(), sender.clone());
-        let balancer = Balancer::new(Box::new(Hesitant(false)), rules, 10.0, 1);
+        let seat = Seat::as_given(Box::new(Hesitant(false)), 1);
+        let balancer = Balancer::new(seat, rules, 10.0);
         let hands = Hands::new(senders, notes);
         let clock = Clock::start_in(Duration::ZERO);
         let decisions = Decisions { balancer, clock, messages, hands, close_front: None };

@@ -18,7 +18,8 @@ use flakelab_core::strategy::{self, StrategySpec};
 pub struct Settings {
     /// Who decides.
     pub strategy: StrategySpec,
-    /// The master seed; the strategy's coins are those of its first replication.
+    /// The master seed; the strategy's coins, and the order in which it sees the servers, are those
+    /// of its first replication.
     pub seed: u64,
     /// The rules.
     pub rules: Rules,

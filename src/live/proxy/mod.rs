@@ -38,8 +38,8 @@ use crate::proxy::recorder::{FileError, Recorder};
 use crate::proxy::senders::Senders;
 use crate::target::{Client, ClientError};
 use crate::{Clock, http};
-use flakelab_core::balancer::{Balancer, Ledger};
-use flakelab_core::domain::{Purpose, Streams};
+use flakelab_core::balancer::{Balancer, Ledger, Seat};
+use flakelab_core::domain::{Purpose, ServerOrder, Streams};
 
 pub use self::log::Step;
 pub use self::messages::Settings;
@@ -163,12 +163,16 @@ impl Proxy {
     }
 }
 
-/// A fresh balancer, as a replay needs it too.
+/// A fresh balancer, as a replay needs it too: the seed says in which order the strategy sees the
+/// servers, and all that it draws.
 pub fn balancer(settings: &Settings) -> Balancer {
-    let servers = settings.ports.len();
-    let coins = Streams::new(settings.seed).stream(Purpose::Strategy, 0, 0);
-    let strategy = settings.strategy.build(&settings.fleet, coins);
-    Balancer::new(strategy, settings.rules, settings.requests_per_second, servers)
+    let streams = Streams::new(settings.seed);
+    let mut words = streams.stream(Purpose::Order, 0, 0);
+    let order = ServerOrder::drawn(settings.ports.len(), &mut words);
+    let coins = streams.stream(Purpose::Strategy, 0, 0);
+    let strategy = settings.strategy.build(&settings.fleet.seen_in(&order), coins);
+    let seat = Seat { strategy, order };
+    Balancer::new(seat, settings.rules, settings.requests_per_second)
 }
 
 // ---- The HTTP front: requests in, answers out, on a thread and a runtime of its own. A request is

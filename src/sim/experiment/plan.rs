@@ -11,7 +11,9 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-use crate::world::{Instance, Model, Oracle, REPLICATIONS_PER_DRAW, Scenario, Violation};
+use crate::play::Replication;
+use crate::world::{Model, Oracle, REPLICATIONS_PER_DRAW, Scenario, Violation};
+use flakelab_core::balancer::Seat;
 use flakelab_core::domain::{Fleet, Purpose, Streams};
 use flakelab_core::stats::{Interval, Moments, VarianceComponents, quantile};
 use flakelab_core::strategy::{RandomSpec, Strategy, StrategySpec};
@@ -210,6 +212,9 @@ pub struct Contender {
     pub strategy_stream: u16,
     /// Reference rows are shown outside the ranking.
     pub reference: bool,
+    /// Whether it sees the servers in the order of the model, because order is its rule: first the
+    /// primary, then the backups. Others see them in an order drawn anew for every replication.
+    pub in_given_order: bool,
 }
 
 /// Who decides.
@@ -280,7 +285,13 @@ impl Contender {
     }
 
     fn ranked(label: String, factory: Factory) -> Self {
-        Self { label, player: Player::Strategy(factory), strategy_stream: 0, reference: false }
+        Self {
+            label,
+            player: Player::Strategy(factory),
+            strategy_stream: 0,
+            reference: false,
+            in_given_order: false,
+        }
     }
 
     /// The two reference rows. The oracle comes first, because others are measured against it.
@@ -310,21 +321,17 @@ impl Contender {
         }
     }
 
-    /// A fresh player for one replication in front of `fleet`.
-    pub fn build(
-        &self,
-        fleet: &Fleet,
-        instance: &Instance,
-        streams: &Streams,
-        replication: u64,
-    ) -> Box<dyn Strategy> {
-        match &self.player {
-            Player::Oracle => Box::new(Oracle::new(instance)),
-            Player::Strategy(factory) => {
-                let rng = streams.stream(Purpose::Strategy, self.strategy_stream, replication);
-                (factory.build)(fleet, rng)
+    /// A fresh player for a world, that of this replication.
+    pub fn seat(&self, world: &Replication<'_>, streams: &Streams, replication: u64) -> Seat {
+        let factory = match &self.player {
+            Player::Oracle => {
+                return world.seat_as_given(|_| Box::new(Oracle::new(world.instance())));
             }
-        }
+            Player::Strategy(factory) => factory,
+        };
+        let rng = streams.stream(Purpose::Strategy, self.strategy_stream, replication);
+        let build = |fleet: &Fleet| (factory.build)(fleet, rng);
+        if self.in_given_order { world.seat_as_given(build) } else { world.seat(build) }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::world::Scenario;
 use flakelab_core::balancer::{Answer, Ledger};
 use flakelab_core::domain::{RequestId, Rules, Streams};
 use flakelab_core::stats::nearest_rank;
-use flakelab_core::strategy::{Notes, Strategy};
+use flakelab_core::strategy::Notes;
 
 /// Points of the oracle-regret curve.
 const CURVE_POINTS: u64 = 50;
@@ -39,7 +39,6 @@ pub(crate) fn play(
     replication: u64,
     interrupt: &AtomicBool,
 ) -> Option<Vec<Played>> {
-    let fleet = scenario.model.fleet();
     let mut world = Replication::new(scenario, streams, replication);
     let rates = &world.instance().error_rates;
     let mut by_rate: Vec<usize> = (0..rates.len()).collect();
@@ -47,9 +46,8 @@ pub(crate) fn play(
     contenders
         .iter()
         .map(|contender| {
-            let player = contender.build(&fleet, world.instance(), streams, replication);
             let mut seen = Recorder::new(scenario, interrupt);
-            let ledger = world.play(player, &mut seen);
+            let ledger = world.play(contender.seat(&world, streams, replication), &mut seen);
             if seen.is_cancelled() {
                 return None;
             }
@@ -109,8 +107,8 @@ impl Record for Recorder<'_> {
         self.curve[(request.0 * points / self.requests) as usize] += worth;
     }
 
-    fn on_end(&mut self, strategy: &dyn Strategy) {
-        self.notes = strategy.notes();
+    fn on_end(&mut self, notes: impl FnOnce() -> Option<Notes>) {
+        self.notes = notes();
     }
 
     fn is_cancelled(&self) -> bool {

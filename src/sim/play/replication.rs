@@ -6,10 +6,12 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::play::event_queue::EventQueue;
 use crate::world::{Arrivals, Instance, Luck, LuckTape, Overhead, Scenario, Stations};
-use flakelab_core::balancer::{Answer, Balancer, Effects, Event, Ledger};
-use flakelab_core::domain::{Attempt, Outcome, Request, RequestId, Span, Streams, Timestamp};
+use flakelab_core::balancer::{Answer, Balancer, Effects, Event, Ledger, Seat};
+use flakelab_core::domain::{
+    Attempt, Fleet, Outcome, Purpose, Request, RequestId, ServerOrder, Span, Streams, Timestamp,
+};
 use flakelab_core::stats::uniform_open;
-use flakelab_core::strategy::Strategy;
+use flakelab_core::strategy::{Notes, Strategy};
 
 /// Events between two questions whether the run is cancelled: well below a millisecond's work.
 const EVENTS_BETWEEN_CHECKS: u32 = 4096;
@@ -19,6 +21,11 @@ const EVENTS_BETWEEN_CHECKS: u32 = 4096;
 pub struct Replication<'s> {
     scenario: &'s Scenario,
     instance: Instance,
+    /// In which order strategies see the servers: all the same one, so that two who start with their
+    /// first server start with the same one, and differences between them are not luck.
+    order: ServerOrder,
+    /// What they are told of the servers, in that order.
+    fleet: Fleet,
     luck: LuckTape,
     arrivals: Vec<Timestamp>,
     /// Attempts accepted in the run being played, per server.
@@ -35,8 +42,8 @@ pub trait Record {
     /// An attempt was sent, which will end so.
     fn on_sent(&mut self, _attempt: &Attempt, _outcome: Outcome) {}
 
-    /// The run is over, or was cancelled; `strategy` is as it was then.
-    fn on_end(&mut self, _strategy: &dyn Strategy) {}
+    /// The run is over, or was cancelled; `notes` makes what the strategy has to tell.
+    fn on_end(&mut self, _notes: impl FnOnce() -> Option<Notes>) {}
 
     /// Whether the run should end here, unfinished; asked every few thousand events.
     fn is_cancelled(&self) -> bool {
@@ -69,7 +76,7 @@ impl<'s> Replication<'s> {
     }
 
     /// The same against given servers, as many as the scenario's model has. Of the model only the
-    /// latency is used.
+    /// latency is used, and what it declares of servers.
     pub fn of(
         scenario: &'s Scenario,
         instance: Instance,
@@ -85,8 +92,23 @@ impl<'s> Replication<'s> {
             replication,
         )
         .collect();
-        let accepted = vec![0; instance.servers()];
-        Self { scenario, instance, luck, arrivals, accepted, measured: None }
+        let servers = instance.servers();
+        let order =
+            ServerOrder::drawn(servers, &mut streams.stream(Purpose::Order, 0, replication));
+        let fleet = scenario.model.fleet().seen_in(&order);
+        let accepted = vec![0; servers];
+        Self { scenario, instance, order, fleet, luck, arrivals, accepted, measured: None }
+    }
+
+    /// The strategy that `build` makes of the servers as strategies see them here.
+    pub fn seat(&self, build: impl FnOnce(&Fleet) -> Box<dyn Strategy>) -> Seat {
+        Seat { strategy: build(&self.fleet), order: self.order.clone() }
+    }
+
+    /// The strategy that `build` makes of the servers in the order of the model, for those who know
+    /// which is which or have order for their rule.
+    pub fn seat_as_given(&self, build: impl FnOnce(&Fleet) -> Box<dyn Strategy>) -> Seat {
+        Seat::as_given(build(&self.scenario.model.fleet()), self.instance.servers())
     }
 
     /// The same behind a measured path, drawn for this run: every attempt, a refused one too, takes
@@ -105,24 +127,18 @@ impl<'s> Replication<'s> {
 
     /// Plays one strategy from the first arrival to the last answer, or until `record` says
     /// that the run is cancelled; its ledger is then that of an unfinished run.
-    pub fn play(&mut self, strategy: Box<dyn Strategy>, record: &mut impl Record) -> Ledger {
+    pub fn play(&mut self, seat: Seat, record: &mut impl Record) -> Ledger {
         match self.measured.clone() {
-            None => self.play_along(Direct, strategy, record),
-            Some(measured) => self.play_along(measured, strategy, record),
+            None => self.play_along(Direct, seat, record),
+            Some(measured) => self.play_along(measured, seat, record),
         }
     }
 
     /// One copy of the loop for each kind of path, so that nothing is asked of one that adds
     /// nothing.
-    fn play_along(
-        &mut self,
-        path: impl Path,
-        strategy: Box<dyn Strategy>,
-        record: &mut impl Record,
-    ) -> Ledger {
+    fn play_along(&mut self, path: impl Path, seat: Seat, record: &mut impl Record) -> Ledger {
         let Scenario { rules, requests_per_second, ref model, .. } = *self.scenario;
-        let mut balancer =
-            Balancer::new(strategy, rules, requests_per_second, self.instance.servers());
+        let mut balancer = Balancer::new(seat, rules, requests_per_second);
         self.accepted.fill(0);
         let mut arrivals = (0..)
             .zip(&self.arrivals)
@@ -160,7 +176,7 @@ impl<'s> Replication<'s> {
                 break;
             }
         }
-        driver.record.on_end(balancer.strategy());
+        driver.record.on_end(|| balancer.notes());
         balancer.into_ledger()
     }
 }
@@ -244,7 +260,7 @@ mod tests {
     use crate::world::{
         Draw, Latency, LatencyFamily, LogNormal, Model, RateLimit, RequestOverhead,
     };
-    use flakelab_core::domain::{Fleet, Purpose, Rules};
+    use flakelab_core::domain::Rules;
     use flakelab_core::strategy::StrategySpec;
 
     fn scenario(error_rates: [f64; 2], rate_limit: RateLimit, latency: Latency) -> Scenario {
@@ -273,10 +289,13 @@ mod tests {
         }
         let spec = StrategySpec::from_name("v4").unwrap();
         let mut heard = Heard::default();
-        let player = || spec.build(&Fleet::uniform(2), streams.stream(Purpose::Strategy, 0, 3));
-        let ledger = world.play(player(), &mut heard);
+        let mut play = |heard: &mut Heard| {
+            let coins = streams.stream(Purpose::Strategy, 0, 3);
+            world.play(world.seat(|fleet| spec.build(fleet, coins)), heard)
+        };
+        let ledger = play(&mut heard);
         let mut again = Heard::default();
-        assert_eq!(world.play(player(), &mut again), ledger, "every play meets the same words");
+        assert_eq!(play(&mut again), ledger, "every play meets the same words");
         assert_eq!(again, heard);
         (heard, ledger)
     }

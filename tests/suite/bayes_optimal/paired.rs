@@ -48,11 +48,14 @@ pub fn paired(
     for replication in 0..replications {
         let mut world = Replication::new(&scenario, &streams, replication);
         let oracle = Oracle::new(world.instance());
-        let mut play =
-            |who: Box<dyn Strategy>| world.play(who, &mut NoRecord).score(&case.rules).score();
+        let known = world.seat_as_given(|_| Box::new(oracle));
+        result.oracle.push(world.play(known, &mut NoRecord).score(&case.rules).score());
+        let mut play = |who: Box<dyn Strategy>| {
+            let seat = world.seat(|_| who);
+            world.play(seat, &mut NoRecord).score(&case.rules).score()
+        };
         let best = play(optimal(policy, case.servers));
         result.optimum.push(best);
-        result.oracle.push(play(Box::new(oracle)));
         for (row, (regret, stream)) in rows.iter().zip(result.regrets.iter_mut().zip(0..)) {
             let rng = streams.stream(Purpose::Strategy, stream, replication);
             regret.push(best - play((row.build)(rng)));

@@ -84,7 +84,7 @@ fn send(server: usize) -> Decision {
     Decision::Send(ServerId(server as u16))
 }
 
-/// "Ties go to the first server."
+/// Ties go to the server that the strategy sees first.
 fn highest(servers: &[usize], mut value: impl FnMut(usize) -> f64) -> usize {
     let values: Vec<f64> = servers.iter().map(|server| value(*server)).collect();
     let mut chosen = 0;

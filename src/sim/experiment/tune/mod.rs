@@ -339,14 +339,13 @@ impl Arena<'_> {
 
     /// The scores of one replication; none if interrupted.
     fn scores(&self, players: &[Contender], replication: u64) -> Option<Vec<f64>> {
-        let fleet = self.scenario.model.fleet();
         let mut world = Replication::new(self.scenario, &self.streams, replication);
         players
             .iter()
             .map(|player| {
-                let built = player.build(&fleet, world.instance(), &self.streams, replication);
+                let seat = player.seat(&world, &self.streams, replication);
                 let mut interrupt = self.interrupt;
-                let ledger = world.play(built, &mut interrupt);
+                let ledger = world.play(seat, &mut interrupt);
                 (!interrupt.is_cancelled()).then(|| ledger.score(&self.scenario.rules).score())
             })
             .collect()
@@ -551,7 +550,7 @@ mod tests {
             assert_eq!(setting.is_default, i == 0);
             assert!(setting.rounds < 4 || setting.from_found <= 0.0, "{setting:?}");
         }
-        assert_eq!(format!("{:.4}", tuned.fresh.gain.mean), "2.4667");
+        assert_eq!(format!("{:.4}", tuned.fresh.gain.mean), "1.9167");
         assert_eq!(tuned.verdict, TuneVerdict::Better);
     }
 
