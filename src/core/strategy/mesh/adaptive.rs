@@ -33,7 +33,11 @@ use crate::strategy::{Notes, SWITCHES_KEPT, Switch};
 mesh_declared! {
     name: "adaptive",
     idea: "switches between the three by uneven load, failures and latency, as learned",
-    build: |spec, fleet, rng| Mesh::new(spec.watch(), Adaptive::new(spec, fleet), fleet, rng),
+    build: |spec, fleet, rng| {
+        let mut rng = rng;
+        let picker = Adaptive::new(spec, fleet, &mut rng);
+        Mesh::new(spec.watch(), picker, fleet, rng)
+    },
     pub struct AdaptiveSpec {
         /// outcomes over which signals are measured
         window: u32 = 32, Range::whole(1, 1_000_000, (8, 256));
@@ -85,9 +89,9 @@ pub struct Adaptive {
 
 impl Adaptive {
     /// Begins with round robin.
-    pub fn new(spec: AdaptiveSpec, fleet: &Fleet) -> Self {
+    pub fn new(spec: AdaptiveSpec, fleet: &Fleet, rng: &mut ChaCha8Rng) -> Self {
         Self {
-            round_robin: WeightedRoundRobin::new(1, fleet),
+            round_robin: WeightedRoundRobin::somewhere(1, fleet, rng),
             least_connections: LeastConnections::new(false, fleet.servers()),
             power_of_two: PowerOfTwo::new(true),
             way: Way::RoundRobin,
