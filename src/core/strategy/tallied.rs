@@ -239,6 +239,13 @@ impl Tallies {
         self.success_rates[self.class(server)]
     }
 
+    /// The first server without an attempt, if there is one.
+    #[inline]
+    pub fn untried(&self) -> Option<ServerId> {
+        let class = self.attempts.iter().position(|attempts| *attempts == 0.0)?;
+        Some(self.first_of(class))
+    }
+
     /// Attempts over all servers.
     #[inline]
     pub fn total(&self) -> u64 {
