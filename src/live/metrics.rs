@@ -53,6 +53,8 @@ pub struct Metrics {
     pub strategy: String,
     /// The config, or the model's name.
     pub config: String,
+    /// What the strategy's coins and the order in which it sees the servers are drawn from.
+    pub seed: u64,
     /// When the proxy began to listen.
     pub started: f64,
     /// Attempts sent.

@@ -48,9 +48,10 @@ pub(crate) struct ProxyArguments {
     rps: f64,
     #[command(flatten)]
     rules: RulesArguments,
-    /// Seed of the strategy's coins
-    #[arg(long, value_name = "S", default_value_t = 42)]
-    seed: u64,
+    /// Seed of the strategy's coins and of the order in which it sees the servers [default: a new
+    /// one each start]
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
     /// Metrics file, replaced while requests are served
     #[arg(long, value_name = "FILE")]
     metrics: Option<PathBuf>,
@@ -73,7 +74,7 @@ pub(crate) struct ProxyArguments {
 
 pub(crate) fn run(arguments: &ProxyArguments, output: &OutputArguments) -> anyhow::Result<Ending> {
     let settings = settings(arguments)?;
-    let label = settings.strategy.label();
+    let (label, seed) = (settings.strategy.label(), settings.seed);
     let files = Files {
         metrics: arguments.metrics.clone(),
         trace: arguments.trace.clone(),
@@ -95,7 +96,7 @@ pub(crate) fn run(arguments: &ProxyArguments, output: &OutputArguments) -> anyho
             let _ = writeln!(io::stderr(), "{text}");
         }
     };
-    say(format!("{label} serves http://{}/ until Ctrl-C", proxy.address()));
+    say(format!("{label} serves http://{}/ until Ctrl-C (seed {seed})", proxy.address()));
     let ledger = proxy.run()?;
     say(format!(
         "{} requests: {} answered 200, {} answered 500; {} attempts",
@@ -111,7 +112,7 @@ fn settings(arguments: &ProxyArguments) -> anyhow::Result<Settings> {
     let ports = (model.ports.first..=u16::MAX).take(model.servers()).collect();
     Ok(Settings {
         strategy,
-        seed: arguments.seed,
+        seed: arguments.seed.unwrap_or_else(flakelab_live::seed),
         rules: arguments.rules.rules()?,
         requests_per_second,
         targets: targets(arguments, &model)?,

@@ -47,6 +47,7 @@ pub(crate) fn middle() -> Metrics {
         started: 1.8e9,
         strategy: "V4 thompson".to_owned(),
         config: "0".to_owned(),
+        seed: 42,
         total_attempts: 54,
         total_extra_attempts: 3,
         total_timed_out: 1,

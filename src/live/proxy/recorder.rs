@@ -204,6 +204,7 @@ impl Collector {
             last_update: self.clock.unix_s(state.at),
             strategy: self.settings.strategy.label(),
             config: self.settings.config.clone(),
+            seed: self.settings.seed,
             started: self.clock.unix_s(Timestamp::ZERO),
             total_attempts: ledger.attempts,
             total_extra_attempts: ledger.extra_attempts,
@@ -464,6 +465,7 @@ mod tests {
         assert_eq!((metrics.latency_p50, metrics.latency_p99), (4.0, 8.0));
         assert_eq!(metrics.latencies, [4.0, 8.0]);
         assert_eq!((metrics.strategy.as_str(), metrics.config.as_str()), ("V4 thompson", "mine"));
+        assert_eq!(metrics.seed, 1, "a replay needs it");
         let mesh = metrics.mesh.as_ref().unwrap();
         assert_eq!((&mesh.selections[..], mesh.filtered_by_health), (&[10, 10][..], 9));
         assert_eq!((mesh.load_variance, mesh.num_switches), (0.5, 1));
