@@ -58,7 +58,7 @@ pub fn table(replications: u64) -> Result<String, Box<dyn Error + Send + Sync>> 
                 "{rank:>4} {:20} {:8.2} {:6.2} {:8.2}%",
                 contender.strategy,
                 contender.score.mean,
-                contender.score.interval.half_width(),
+                contender.score.half_width(),
                 100.0 * contender.success_rate.mean,
             )?;
         }

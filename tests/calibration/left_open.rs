@@ -14,7 +14,7 @@ use flakelab_sim::world::{Document, Model, Scenario};
 
 use crate::study::{Finding, Study};
 
-fn committed(config: u32) -> Model {
+pub fn committed(config: u32) -> Model {
     let path = format!("models/config-{config}.toml");
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(&path)).unwrap();
     Model::parse(&config.to_string(), &Document::from_text(&path, text)).unwrap()

@@ -6,6 +6,7 @@
 
 mod checks;
 mod error_rates;
+mod intervals;
 mod left_open;
 mod limits;
 mod live;
@@ -29,6 +30,7 @@ fn calibration() {
         live::study,
         special::study,
         left_open::study,
+        intervals::study,
     ]
     .into_iter()
     .map(|study| study())

@@ -46,7 +46,7 @@ fn anchors_agree_with_an_independent_implementation_and_with_exact_values() {
         println!("{:20} {:>16} {:>18} {:>6}", "strategy", "here", "reference", "z");
         let here = |label: &str| {
             let found = summary.contenders.iter().find(|c| c.strategy == label).unwrap();
-            (found.score.mean, found.score.interval.half_width())
+            (found.score.mean, found.score.half_width())
         };
         let mut compare = |label: &str, kind: &str, mean: f64, half_width: f64| {
             let (ours, our_half_width) = here(label);

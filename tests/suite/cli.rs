@@ -64,7 +64,7 @@ fn verbose_commands_say_what_took_how_long() {
         ["plan", "play", "fold", "bootstrap", "tables", "charts", "files"]
     );
     assert_eq!(
-        phases_of("tune --strategy v1 --budget 600 --candidates 4 --fresh 10"),
+        phases_of("tune --strategy v1 --budget 600 --candidates 4 --fresh 200"),
         ["plan", "play", "tables and chart", "files"]
     );
 }
@@ -268,14 +268,14 @@ fn ctrl_c_keeps_the_finished_replications_and_exits_with_130() {
     );
 }
 
-/// Both strategies find the one server that never fails at once, so 30 short runs cannot tell
+/// Both strategies find the one server that never fails at once, so 200 short runs cannot tell
 /// them apart and the sweep asks for more; what it asks for must be about the same servers and
 /// traffic, of more seeds, none of which has been seen.
 #[test]
 fn the_next_command_asks_the_same_question_of_more_and_fresh_seeds() {
     let desk = desk();
     let sweep = "sweep --model m.toml --strategy v4,v5 --requests 20 --rps 50 --traffic poisson";
-    let output = desk.run(&format!("{sweep} --seeds 30 --master-seed 7"));
+    let output = desk.run(&format!("{sweep} --seeds 200 --master-seed 7"));
     let text = stdout(&output);
     assert!(text.contains("tied"), "{text}");
     let next = text.lines().last().unwrap().strip_prefix("next: cargo run -- ").unwrap();
@@ -285,7 +285,7 @@ fn the_next_command_asks_the_same_question_of_more_and_fresh_seeds() {
     assert!(either.into_iter().any(asks_the_same), "{next}");
     let seeds: u64 =
         next.split_whitespace().skip_while(|w| *w != "--seeds").nth(1).unwrap().parse().unwrap();
-    assert!(seeds > 30, "{next}");
+    assert!(seeds >= 200, "{next}");
     assert!(next.ends_with("--master-seed 8"), "{next}");
 }
 
@@ -360,10 +360,16 @@ fn scenarios_whose_names_look_alike_get_charts_of_their_own() {
 }
 
 #[test]
-fn one_replication_is_not_taken_for_certainty() {
+fn few_replications_are_not_taken_for_certainty() {
     let desk = desk();
     let text = stdout(&desk.run("sweep --model m.toml --strategy v1,v4 --seeds 1 --requests 50"));
-    assert!(text.contains("±?") && text.contains("a single replication says nothing"), "{text}");
+    assert!(!text.contains('±') && text.contains("in 1 replication, too few to say who"), "{text}");
+    let text = stdout(&desk.run("sweep --model m.toml --strategy v1,v4 --seeds 199 --requests 50"));
+    assert!(!text.contains('±') && text.contains("run 200 or more"), "{text}");
+    assert!(text.contains("│ - ┆") && !text.contains("tied"), "no ranks: {text}");
+    assert!(text.contains("--seeds 1000"), "{text}");
+    let text = stdout(&desk.run("sweep --model m.toml --strategy v1,v4 --seeds 200 --requests 50"));
+    assert!(text.contains('±') && text.contains("│ 1 ┆"), "{text}");
 }
 
 #[test]

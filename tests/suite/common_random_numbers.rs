@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use flakelab_core::domain::{Outcome, ServerId, Streams};
-use flakelab_core::stats::{Moments, PairedComparison};
+use flakelab_core::stats::Moments;
 use flakelab_core::strategy::StrategySpec;
 use flakelab_sim::experiment::Row;
 use flakelab_sim::play::Replication;
@@ -29,7 +29,7 @@ fn one_strategy_under_two_names_is_the_same_strategy() {
             }
             for (_, ranking) in summary.ranked() {
                 assert!(ranking.tied_with_best);
-                assert_eq!((ranking.delta, ranking.delta_interval.width()), (0.0, 0.0));
+                assert_eq!((ranking.delta, ranking.delta_half_width()), (0.0, 0.0));
             }
         }
     }
@@ -152,11 +152,12 @@ fn pairing_sharpens_the_comparison_of_v4_with_v5() {
         let (rows, _) = compared(scenario(drawn(), requests), ranked, 2_000, 42);
         let scores: Vec<[f64; 2]> = pairs(&rows).map(|(a, b)| [a.score, b.score]).collect();
         let gain = |shift: usize| {
-            let mut comparison = PairedComparison::new(2);
-            for (i, [v4, _]) in scores.iter().enumerate() {
-                comparison.push(&[*v4, scores[(i + shift) % scores.len()][1]]);
-            }
-            comparison.variance_ratio(0, 1)
+            let v5 = |i: usize| scores[(i + shift) % scores.len()][1];
+            let variance = |of: &dyn Fn(usize) -> f64| {
+                (0..scores.len()).map(of).collect::<Moments>().variance()
+            };
+            let unpaired = variance(&|i| scores[i][0]) + variance(&v5);
+            unpaired / variance(&|i| scores[i][0] - v5(i))
         };
         let differences: Moments = scores.iter().map(|[a, b]| a - b).collect();
         println!(

@@ -59,6 +59,9 @@ fn homogeneity(samples: &[&[u64]]) -> f64 {
     let mut edges: Vec<u64> = (1..5).map(|k| pooled[k * pooled.len() / 5]).collect();
     edges.dedup();
     edges.retain(|edge| *edge > pooled[0]);
+    if edges.is_empty() {
+        return 1.0;
+    }
     let counts = |sample: &[u64]| {
         let mut counts = vec![0.0; edges.len() + 1];
         sample.iter().for_each(|x| counts[edges.partition_point(|edge| edge <= x)] += 1.0);
@@ -106,18 +109,19 @@ impl Strategy for FirstThenBackups {
 fn who_sees_the_order_of_the_model_is_found_out() {
     let build = |_: &Fleet, _| -> Box<dyn Strategy> { Box::new(FirstThenBackups) };
     let by_rule = Contender::from_factory("first, then backups", build);
-    let spoilt = ["explore-first", "greedy", "v1", "v2"].map(|name| Contender::new(named(name)));
+    let spoilt = ["explore-first", "greedy"].map(|name| Contender::new(named(name)));
     let seen = spoilt.into_iter().chain([by_rule]);
     let in_order = seen.map(|who| Contender { in_given_order: true, ..who }).collect::<Vec<_>>();
     for (label, p) in p_values(&one_is_perfect(), &in_order) {
         assert!(p < 1e-9, "{label}: p = {p:e}");
     }
     // In an order drawn anew it is the rule that is spoilt.
-    let drawn = Contender { in_given_order: false, ..in_order[4].clone() };
+    let drawn = Contender { in_given_order: false, ..in_order[2].clone() };
     let p = p_values(&one_is_perfect(), &[drawn])[0].1;
     assert!(p > 1e-5, "{p:e}");
     // The oracle is shown which is which.
-    assert!(p_values(&one_is_perfect(), &[Contender { reference: false, ..oracle() }])[0].1 > 1e-5);
+    let knowing = Contender { label: "knowing".to_owned(), reference: false, ..oracle() };
+    assert!(p_values(&from_good_to_bad(), &[knowing])[0].1 > 1e-5);
 }
 
 /// Ten thousand orders of five servers: every server is as often at every place, and every order

@@ -153,7 +153,7 @@ fn program(experiment: &str, flags: &str) -> (String, serde_json::Value, String)
     let mut model = two_servers(vec![uniform(0.1, 0.2), uniform(0.5, 0.9)]);
     model.error_rate.family = uniform(0.1, 0.9);
     fs::write(desk.path().join("m.toml"), model.to_toml()).unwrap();
-    let head = "schema = 1\nreplications = 120\nrequests = 50\nstrategies = [\"v2\", \"v4\"]\n";
+    let head = "schema = 1\nreplications = 240\nrequests = 50\nstrategies = [\"v2\", \"v4\"]\n";
     let scenario = "[[scenario]]\nmodel = \"m.toml\"\n";
     fs::write(desk.path().join("e.toml"), format!("{head}{experiment}\n{scenario}")).unwrap();
     let arguments = format!("sweep --experiment e.toml --out r {flags}");
@@ -195,7 +195,7 @@ fn a_flag_wins_over_the_file_and_the_table_says_where_parameters_came_from() {
 #[test]
 fn the_verdict_says_what_the_traces_leave_open_about_the_lead() {
     let ranked = vec![Contender::new(named("v2")), Contender::new(named("v4"))];
-    let (_, summary) = swept(&plan(scenario(drawn(), 200), ranked, 100));
+    let (_, summary) = swept(&plan(scenario(drawn(), 200), ranked, 200));
     let verdict_with = |sd: f64, lead: Option<(f64, f64, f64)>| {
         let mut scenario = summary.scenarios[0].clone();
         let second = scenario.contenders[3].ranking.as_mut().expect("it is ranked");
@@ -222,7 +222,7 @@ fn the_verdict_says_what_the_traces_leave_open_about_the_lead() {
         assert!(verdict_with(2.0, Some((ahead, -3.0, 9.0))).contains(words));
     }
     let unknown = verdict_with(0.3, None);
-    let luck = "lead over V2 ucb1 cannot be told from luck in 100 replications.";
+    let luck = "lead over V2 ucb1 cannot be told from luck in 200 replications.";
     assert!(unknown.ends_with(luck), "{unknown}");
     assert_eq!(verdict_with(0.0, None), point);
 }

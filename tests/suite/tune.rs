@@ -8,7 +8,7 @@ use flakelab_sim::world::RateLimit;
 use super::common::{UNIFORM, constant_ms, model};
 use super::program::{Desk, flakelab, stderr, stdout};
 
-const SMALL: &str = "--model m.toml --requests 60 --budget 800 --candidates 8 --fresh 50";
+const SMALL: &str = "--model m.toml --requests 60 --budget 800 --candidates 8 --fresh 200";
 
 /// A desk with a model of five servers.
 fn desk() -> Desk {
@@ -21,7 +21,7 @@ fn tune_prints_what_it_found_and_writes_its_folder() {
     let output = desk.run(&format!("tune --strategy v5 {SMALL} --png"));
     assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
     let text = stdout(&output);
-    for expected in ["V5 thompson-scaled on m", "8 settings", "50 fresh seeds (master seed 43)"] {
+    for expected in ["V5 thompson-scaled on m", "8 settings", "200 fresh seeds (master seed 43)"] {
         assert!(text.contains(expected), "{expected} is missing:\n{text}");
     }
     let next = text.lines().last().unwrap();
@@ -68,7 +68,7 @@ fn tune_formats_are_what_they_say() {
         |format: &str| stdout(&desk.run(&format!("tune --strategy v4 {SMALL} --format {format}")));
     let json: serde_json::Value = serde_json::from_str(&tune("json")).unwrap();
     assert_eq!(json["settings"].as_array().unwrap().len(), 8);
-    assert_eq!(json["fresh"]["replications"], 50);
+    assert_eq!(json["fresh"]["replications"], 200);
     let csv = tune("csv");
     assert_eq!(csv::Reader::from_reader(csv.as_bytes()).records().count(), 8);
     assert!(tune("md").contains("| setting | score | 95 % interval |"));

@@ -156,14 +156,16 @@ mod tests {
         let extreme = |x: f64| {
             each(&|c| {
                 let ends = Interval { low: x, high: x };
-                (c.score.mean, c.score.interval) = (x, ends);
-                (c.oracle_regret.mean, c.oracle_regret.interval) = (x, ends);
-                c.oracle_regret_curve.iter_mut().for_each(|p| (p.mean, p.interval) = (x, ends));
+                (c.score.mean, c.score.interval) = (x, Some(ends));
+                (c.oracle_regret.mean, c.oracle_regret.interval) = (x, Some(ends));
+                c.oracle_regret_curve
+                    .iter_mut()
+                    .for_each(|p| (p.mean, p.interval) = (x, Some(ends)));
                 c.score_counts.iter_mut().for_each(|s| s.score = x);
                 c.attempt_share_by_rank.iter_mut().for_each(|s| *s = x);
                 [c.latency_p50_ms, c.latency_p90_ms, c.latency_p99_ms, c.latency_p999_ms] = [x; 4];
                 if let Some(r) = &mut c.ranking {
-                    (r.delta, r.delta_interval) = (x, ends);
+                    (r.delta, r.delta_interval) = (x, Some(ends));
                 }
             })
         };

@@ -11,7 +11,7 @@ use crate::charts::page::{
     Axis, LABEL, LABEL_ROOM, MARGIN, Page, Plot, SMALL, WIDTH, contenders, frame, name_font, range,
     ranked_first,
 };
-use crate::report::{counted, list, spread_is_known, thousands};
+use crate::report::{counted, list, thousands};
 use flakelab_core::stats::Interval;
 use flakelab_sim::experiment::{ContenderSummary, CurvePoint, ScenarioSummary};
 
@@ -25,10 +25,10 @@ const LABEL_STEP: f64 = 25.0;
 const SQUASHES: f64 = 2.0;
 
 pub(crate) fn oracle_regret_chart(scenario: &ScenarioSummary) -> anyhow::Result<Chart> {
-    let reading = if spread_is_known(scenario) {
+    let reading = if scenario.spread_is_known() {
         "Mean over replications of the oracle's score minus the strategy's; bands: 95 % intervals"
     } else {
-        "The oracle's score minus the strategy's; one replication: no intervals"
+        "The oracle's score minus the strategy's. Too few replications for bands, which take 200 or more"
     };
     let mut page = Page::new("Oracle regret over requests", scenario, reading);
     let (drawn, left_out) = choose(scenario);
@@ -59,7 +59,7 @@ fn choose(scenario: &ScenarioSummary) -> (Vec<usize>, Vec<usize>) {
 /// The curve from the start, where nothing is lost yet.
 fn curve(contender: &ContenderSummary) -> Vec<CurvePoint> {
     let interval = Interval { low: 0.0, high: 0.0 };
-    let start = CurvePoint { requests: 0, mean: 0.0, interval };
+    let start = CurvePoint { requests: 0, mean: 0.0, interval: Some(interval) };
     let finite = |p: &CurvePoint| p.mean.is_finite();
     let points = contender.oracle_regret_curve.iter().copied().filter(finite);
     std::iter::once(start).chain(points).collect()
@@ -69,7 +69,8 @@ fn plot(page: &mut Page, scenario: &ScenarioSummary, drawn: &[usize]) {
     let looks = looks(&scenario.contenders);
     let curves: Vec<Vec<CurvePoint>> =
         drawn.iter().map(|i| curve(&scenario.contenders[*i])).collect();
-    let ends = curves.iter().flatten().flat_map(|p| [p.mean, p.interval.low, p.interval.high]);
+    let band = |p: &CurvePoint| p.interval.unwrap_or(Interval { low: p.mean, high: p.mean });
+    let ends = curves.iter().flatten().flat_map(|p| [p.mean, band(p).low, band(p).high]);
     let mut y_axis = Axis::linear("oracle regret (points)", range(ends));
     let x_axis = Axis::counts("requests so far", scenario.requests);
     if y_axis.low > -0.05 * (y_axis.high - y_axis.low) {
@@ -87,12 +88,12 @@ fn plot(page: &mut Page, scenario: &ScenarioSummary, drawn: &[usize]) {
     let (plot, _) = frame_of_lines(page, &lines, (&x_axis, &y_axis), ("", 0.0), RULE);
     let (x, y) = (|v: f64| plot.x(&x_axis, v), |v: f64| plot.y(&y_axis, v));
     for (i, curve) in drawn.iter().zip(&curves) {
-        let along = |value: fn(&CurvePoint) -> f64| -> Vec<Point> {
-            curve.iter().map(|p| (x(p.requests as f64), y(value(p)))).collect()
+        let along = |end: fn(Interval) -> f64| -> Vec<Point> {
+            curve.iter().map(|p| (x(p.requests as f64), y(end(band(p))))).collect()
         };
-        let mut band = along(|p| p.interval.high);
-        band.extend(along(|p| p.interval.low).into_iter().rev());
-        page.scene.fill(band, looks[*i].ink.faint(0.2));
+        let mut area = along(|ends| ends.high);
+        area.extend(along(|ends| ends.low).into_iter().rev());
+        page.scene.fill(area, looks[*i].ink.faint(0.2));
     }
     for (order, (i, curve)) in drawn.iter().zip(&curves).enumerate().rev() {
         let points: Vec<Point> = curve.iter().map(|p| (x(p.requests as f64), y(p.mean))).collect();

@@ -7,24 +7,27 @@
 use crate::charts::draw::{Anchor, Chart, GRID, Ink, Mark, Point, QUIET, Scene, TEXT};
 use crate::charts::number::{decimals_of, fixed, percent, points};
 use crate::charts::page::{Axis, Page, Plot, contenders, frame, nice_step, range};
-use crate::report::{list, round_up, short_verdict, spread_is_known, thousands};
-use flakelab_core::stats::Separation;
+use crate::report::{list, needed, short_verdict};
+use flakelab_core::stats::Interval;
 use flakelab_sim::experiment::{ContenderSummary, Mean, Ranking, ScenarioSummary, ScoreCount};
 
 const SCORE_ROW: f64 = 46.0;
 
+/// In place of what whiskers are.
+const TOO_FEW: &str =
+    "Mean over replications; too few of them for intervals, which take 200 or more";
+
 pub(crate) fn score_chart(scenario: &ScenarioSummary) -> anyhow::Result<Chart> {
-    let known = spread_is_known(scenario);
+    let known = scenario.spread_is_known();
     let reading = if known {
         "Mean over replications; whiskers: 95 % interval of that mean alone"
     } else {
-        "One replication: no intervals"
+        TOO_FEW
     };
     let mut page = Page::new("Score of a run", scenario, reading);
     let decimals =
-        decimals_of(scenario.ranked().map(|(c, _)| (c.score.mean, c.score.interval.width())));
-    let (listed, rows) =
-        contenders(scenario, |c| Some(vec![score_written(&c.score, decimals, known)]));
+        decimals_of(scenario.ranked().map(|(c, _)| (c.score.mean, 2.0 * c.score.half_width())));
+    let (listed, rows) = contenders(scenario, |c| Some(vec![score_written(&c.score, decimals)]));
     let axis = Axis::linear("score of a run (points)", shared_range(scenario));
     let header = if known { "mean (95 % interval)" } else { "score" };
     let (plot, centres) = frame(&mut page, &rows, SCORE_ROW, &[header], &axis);
@@ -42,8 +45,8 @@ pub(crate) fn score_chart(scenario: &ScenarioSummary) -> anyhow::Result<Chart> {
         }
         let at = (plot.x(&axis, score.mean), *y);
         row.look.mark.draw(&mut page.scene, at, 7.0, row.look.ink);
-        if known {
-            let ends = [score.interval.low, score.interval.high].map(|end| plot.x(&axis, end));
+        if let Some(Interval { low, high }) = score.interval {
+            let ends = [low, high].map(|end| plot.x(&axis, end));
             whiskers(&mut page.scene, ends, *y, row.look.ink);
         }
     }
@@ -56,7 +59,7 @@ fn score_caption(scenario: &ScenarioSummary, beyond: &[String]) -> String {
     let has_oracle = scenario.references().any(|c| c.strategy == "oracle");
     if let Some(best) = best.filter(|_| has_oracle) {
         let short = best.oracle_regret.mean;
-        let decimals = decimals_of([(short, best.oracle_regret.interval.width())].into_iter());
+        let decimals = decimals_of([(short, 2.0 * best.oracle_regret.half_width())].into_iter());
         let (gap, side) =
             (fixed(short.abs(), decimals), if short < 0.0 { "above" } else { "below" });
         caption += &format!(
@@ -77,19 +80,27 @@ fn score_caption(scenario: &ScenarioSummary, beyond: &[String]) -> String {
     caption
 }
 
-fn score_written(score: &Mean, decimals: usize, known: bool) -> String {
-    let mean = fixed(score.mean, decimals);
-    if !known || !score.mean.is_finite() {
-        return mean;
-    }
-    let Mean { interval, .. } = score;
-    format!("{mean} ({} to {})", fixed(interval.low, decimals), fixed(interval.high, decimals))
+fn score_written(score: &Mean, decimals: usize) -> String {
+    let ends = score.interval.filter(|_| score.mean.is_finite());
+    fixed(score.mean, decimals) + &ends_written(ends, decimals)
+}
+
+/// ` (1.2 to 3.4)`, if there is an interval.
+fn ends_written(ends: Option<Interval>, decimals: usize) -> String {
+    ends.map_or(String::new(), |Interval { low, high }| {
+        format!(" ({} to {})", fixed(low, decimals), fixed(high, decimals))
+    })
+}
+
+/// A mean and the ends of its interval, if it has one.
+fn reach(mean: f64, half_width: f64) -> [f64; 3] {
+    [mean, mean - half_width, mean + half_width]
 }
 
 /// The range of the ranked strategies, and of the references that are no farther away than the
 /// ranked ones are from each other.
 fn shared_range(scenario: &ScenarioSummary) -> Option<(f64, f64)> {
-    let ends = |c: &ContenderSummary| [c.score.mean, c.score.interval.low, c.score.interval.high];
+    let ends = |c: &ContenderSummary| reach(c.score.mean, c.score.half_width());
     let ranked = range(scenario.ranked().flat_map(|(c, _)| ends(c)));
     let Some((mut low, mut high)) = ranked else {
         return range(scenario.references().flat_map(ends));
@@ -136,20 +147,19 @@ fn arrow_head(scene: &mut Scene, tip: Point, inwards: f64, ink: Ink) {
 const DIFFERENCES_ROW: f64 = 46.0;
 
 pub(crate) fn differences_chart(scenario: &ScenarioSummary) -> anyhow::Result<Chart> {
-    let known = spread_is_known(scenario);
+    let known = scenario.spread_is_known();
     let reading = if known {
         "Paired by replication; whiskers: joint 95 % intervals. Diamond: the best. Hollow circle: \
          tied with it. Filled mark: worse."
     } else {
-        "One replication: no intervals"
+        TOO_FEW
     };
     let mut page = Page::new("Difference from the best strategy", scenario, reading);
     let others = || scenario.ranked().map(|(_, r)| r).filter(|r| r.rank > 1);
-    let decimals = decimals_of(others().map(|r| (r.delta, r.delta_interval.width())));
-    let (listed, rows) = contenders(scenario, |c| {
-        c.ranking.map(|ranking| differences_written(&ranking, decimals, known))
-    });
-    let ends = others().flat_map(|r| [r.delta, r.delta_interval.low, r.delta_interval.high]);
+    let decimals = decimals_of(others().map(|r| (r.delta, 2.0 * r.delta_half_width())));
+    let (listed, rows) =
+        contenders(scenario, |c| c.ranking.map(|ranking| differences_written(&ranking, decimals)));
+    let ends = others().flat_map(|r| reach(r.delta, r.delta_half_width()));
     let name = "mean score minus that of the best (points)";
     let axis = Axis::linear(name, range(ends.chain([0.0])));
     let header = if known { "difference (joint 95 %)" } else { "difference" };
@@ -166,13 +176,12 @@ pub(crate) fn differences_chart(scenario: &ScenarioSummary) -> anyhow::Result<Ch
         if !ranking.delta.is_finite() {
             continue;
         }
-        let interval = ranking.delta_interval;
         let at = (plot.x(&axis, ranking.delta), *y);
-        if known {
-            let ends = [interval.low, interval.high].map(|end| plot.x(&axis, end));
+        if let Some(Interval { low, high }) = ranking.delta_interval {
+            let ends = [low, high].map(|end| plot.x(&axis, end));
             whiskers(&mut page.scene, ends, *y, ink);
         }
-        if ranking.tied_with_best {
+        if known && ranking.tied_with_best {
             Mark::Circle.draw_hollow(&mut page.scene, at, 7.0, ink);
         } else {
             row.look.mark.draw(&mut page.scene, at, 7.0, ink);
@@ -182,36 +191,32 @@ pub(crate) fn differences_chart(scenario: &ScenarioSummary) -> anyhow::Result<Ch
 }
 
 /// The difference and the status.
-fn differences_written(ranking: &Ranking, decimals: usize, known: bool) -> Vec<String> {
+fn differences_written(ranking: &Ranking, decimals: usize) -> Vec<String> {
+    let known = ranking.delta_interval.is_some();
     if ranking.rank == 1 {
-        return vec!["0".to_owned(), "best".to_owned()];
+        let status = if known { "best" } else { "highest" };
+        return vec!["0".to_owned(), status.to_owned()];
     }
-    let Ranking { delta, delta_interval: interval, .. } = ranking;
-    let mut difference = fixed(*delta, decimals);
-    if known {
-        let (low, high) = (fixed(interval.low, decimals), fixed(interval.high, decimals));
-        difference += &format!(" ({low} to {high})");
-    }
-    let status = if ranking.tied_with_best { "tied" } else { "" };
+    let difference =
+        fixed(ranking.delta, decimals) + &ends_written(ranking.delta_interval, decimals);
+    let status = if known && ranking.tied_with_best { "tied" } else { "" };
     vec![difference, status.to_owned()]
 }
 
 fn differences_caption(scenario: &ScenarioSummary) -> String {
     let mut caption = short_verdict(scenario);
-    let (mut needed, mut never) = (Vec::new(), Vec::new());
+    let (mut telling, mut never) = (Vec::new(), Vec::new());
     for (contender, ranking) in scenario.ranked() {
         let name = &contender.strategy;
-        match ranking.replications_to_separate {
-            Some(Separation::Replications(n)) => {
-                needed.push(format!("{} ({name})", thousands(round_up(n))));
-            }
-            Some(Separation::MoreThanMillion) => never.push(name.clone()),
+        match ranking.replications_to_separate.map(|separation| needed(&separation)) {
+            Some(Some(needed)) => telling.push(format!("{needed} ({name})")),
+            Some(None) => never.push(name.clone()),
             None => {}
         }
     }
-    if !needed.is_empty() {
-        let needed = list(&needed);
-        caption += &format!(" Replications that would tell a tied one from it: about {needed}.");
+    if !telling.is_empty() {
+        let telling = telling.join("; ");
+        caption += &format!(" Fresh replications to tell a tied one from it: about {telling}.");
     }
     if !never.is_empty() {
         let never = list(&never);
@@ -254,7 +259,7 @@ pub(crate) fn score_distribution_chart(scenario: &ScenarioSummary) -> anyhow::Re
         scenario,
         "Bars: share of runs, to the height of the highest. Below: median (mark) and middle half (line).",
     );
-    let known = spread_is_known(scenario);
+    let known = scenario.replications > 1;
     let (listed, rows) = contenders(scenario, |c| {
         let cell = match quartiles(&c.score_counts) {
             Some(q) if known => {
@@ -409,7 +414,7 @@ fn score_distribution_caption(scenario: &ScenarioSummary, axis: &Axis) -> String
     let mut ranked = scenario.ranked();
     let best = ranked.next().and_then(|(c, _)| Some((c, quartiles(&c.score_counts)?)));
     let Some((best, q)) = best else { return "No strategy was ranked.".to_owned() };
-    if !spread_is_known(scenario) {
+    if scenario.replications < 2 {
         return "One replication has no distribution: run more.".to_owned();
     }
     let (low, high) = (score(q.low), score(q.high));

@@ -14,8 +14,8 @@ use crate::cli::results::{ResultsArguments, ResultsPlace};
 use crate::report;
 use crate::report::ParquetSink;
 use flakelab_sim::experiment::{
-    Contender, ExperimentFile, ModelSource, Plan, Progress, Robustness, ScenarioEntry,
-    ScenarioFile, ScenarioModel, Settings, Step, Summary, sweep,
+    Contender, ExperimentFile, FEWEST_REPLICATIONS, ModelSource, Plan, Progress, Robustness,
+    ScenarioEntry, ScenarioFile, ScenarioModel, Settings, Step, Summary, sweep,
 };
 use flakelab_sim::world::{Document, Scenario, Traffic};
 
@@ -98,8 +98,8 @@ pub(crate) fn run(arguments: &SweepArguments, output: &OutputArguments) -> anyho
             Step::Played => watch.lap("play"),
             Step::Folded(progress) => {
                 watch.lap("fold");
-                let Progress { done, leader, leader_score, leader_half_width, .. } = progress;
-                bar.at(*done, format!("best {leader} {leader_score:.2} ±{leader_half_width:.2}"));
+                let Progress { done, leader, leader_score, .. } = progress;
+                bar.at(*done, format!("best so far: {leader} {leader_score:.2}"));
             }
             Step::Summarised => watch.lap("bootstrap"),
         })
@@ -168,7 +168,7 @@ fn next_command(arguments: &SweepArguments, plan: &Plan, summary: &Summary) -> S
     let mut strategies = (!arguments.strategy.is_empty()).then(|| arguments.strategy.join(","));
     let mut config = arguments.config.clone();
     let mut models: Vec<&PathBuf> = arguments.model.iter().collect();
-    let mut seeds = if plan.replications < 2 { 1000 } else { plan.replications };
+    let mut seeds = if plan.replications < FEWEST_REPLICATIONS { 1000 } else { plan.replications };
     if let Some((scenario, (tied, replications))) = questions.next() {
         seeds = replications;
         if arguments.experiment.is_some() && plan.scenarios.len() > 1 {

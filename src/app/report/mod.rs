@@ -31,7 +31,7 @@ pub(crate) use self::live::{LiveMade, live_files};
 pub(crate) use self::live_page::{LivePage, Reconciliation, live_counts, sorted, unit};
 pub(crate) use self::live_table::{live_compared, live_table};
 pub(crate) use self::live_verdict::live_verdict;
-pub(crate) use self::numbers::{counted, decimals_of_digits, fixed, round_up, thousands};
+pub(crate) use self::numbers::{counted, decimals_of_digits, fixed, needed, thousands};
 pub(crate) use self::parquet::ParquetSink;
 pub(crate) use self::ranking::{scenario_table, terminal_map};
 pub(crate) use self::records::summary_csv;
@@ -42,4 +42,4 @@ pub(crate) use self::tune::{
     tune_csv, tune_files, tune_json, tune_markdown, tune_table, tune_verdict,
 };
 pub(crate) use self::validate::validation_report;
-pub(crate) use self::verdict::{open_question, short_verdict, spread_is_known};
+pub(crate) use self::verdict::{open_question, short_verdict};

@@ -2,7 +2,7 @@
 //! them (`charts/number.rs`) in charts, in five characters at most (`watch/figures.rs`) on the
 //! viewer's screen.
 
-use flakelab_core::stats::Interval;
+use flakelab_core::stats::{Interval, Separation};
 
 /// A number with `decimals` digits after the point; `-` for what is not a number.
 pub fn fixed(x: f64, decimals: usize) -> String {
@@ -30,14 +30,28 @@ pub fn span(interval: Interval, decimals: usize) -> String {
     format!("{} to {}", fixed(interval.low, decimals), fixed(interval.high, decimals))
 }
 
-/// A mean over replications with the half-width of its symmetric interval, `±?` when a single
-/// replication says nothing of the spread.
-pub fn plus_minus(mean: f64, interval: Interval, decimals: usize, replications: u64) -> String {
-    let mean = fixed(mean, decimals);
-    if replications < 2 {
-        return format!("{mean} ±?");
-    }
-    format!("{mean} ±{}", fixed(interval.half_width(), decimals))
+/// A mean with the half-width of its symmetric interval, if it has one.
+pub fn plus_minus(mean: f64, interval: Option<Interval>, decimals: usize) -> String {
+    let off = interval.map(|i| format!(" ±{}", fixed(i.half_width(), decimals)));
+    fixed(mean, decimals) + &off.unwrap_or_default()
+}
+
+/// A latency in milliseconds with the digits that its interval knows; two without one.
+pub fn latency(ms: f64, interval: Option<Interval>) -> String {
+    let decimals = match interval {
+        Some(interval) => two_digits_of(10.0 * interval.half_width(), 0, 2),
+        None => decimals_of_digits(ms, 2, 2),
+    };
+    fixed(ms, decimals)
+}
+
+/// Numbers of replications that may be needed; nothing if they are more than a million.
+pub fn needed(separation: &Separation) -> Option<String> {
+    let at_least = thousands(round_up(separation.at_least?));
+    Some(match separation.at_most {
+        Some(most) => format!("{at_least} to {}", thousands(round_up(most))),
+        None => format!("{at_least}, or far more"),
+    })
 }
 
 /// Digits after the point that an interval of that half-width deserves: two significant ones

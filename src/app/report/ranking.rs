@@ -4,11 +4,14 @@
 use std::fmt::Write;
 
 use crate::charts::loss_cell;
-use crate::report::numbers::{decimals_for, fixed, percent, plus_minus, probability, thousands};
+use crate::report::numbers::{
+    counted, decimals_for, fixed, latency, percent, plus_minus, probability, thousands,
+};
 use crate::report::table::Table;
 use crate::report::text::{capital, config_name, escaped, list};
 use flakelab_sim::experiment::{
-    ContenderSummary, NotesSummary, Parameters, Robustness, RobustnessRow, ScenarioSummary,
+    ContenderSummary, FEWEST_REPLICATIONS, NotesSummary, Parameters, Robustness, RobustnessRow,
+    ScenarioSummary,
 };
 use flakelab_sim::world::REPLICATIONS_PER_DRAW;
 
@@ -66,19 +69,20 @@ pub fn assumption(scenario: &ScenarioSummary) -> Option<String> {
 }
 
 pub fn heading(scenario: &ScenarioSummary) -> String {
+    let means = if scenario.spread_is_known() {
+        "means with the half-width of their 95 % interval (from best: simultaneous intervals)"
+            .to_owned()
+    } else {
+        format!(
+            "means; intervals, ranks and P(best) take {FEWEST_REPLICATIONS} replications or more"
+        )
+    };
     format!(
-        "{}: {} requests at {} per second, {} replications\n\
-         means with the half-width of their 95 % interval (from best: simultaneous intervals); \
-         attempts are per request{}",
+        "{}: {} requests at {} per second, {}\n{means}; attempts are per request",
         config_name(&scenario.config),
         thousands(scenario.requests),
         scenario.requests_per_second,
-        thousands(scenario.replications),
-        if scenario.p_best_is_normal_approximation {
-            "; P(best) by normal approximation"
-        } else {
-            ""
-        },
+        counted(scenario.replications, "replication"),
     )
 }
 
@@ -89,23 +93,22 @@ fn table(scenario: &ScenarioSummary) -> Table<&ContenderSummary> {
         let widths = scenario.contenders.iter().map(half_width);
         decimals_for(widths.filter(|w| *w > 0.0).fold(f64::INFINITY, f64::min))
     };
-    let score_decimals = sharpest(|c| c.score.interval.half_width());
-    let difference_decimals =
-        sharpest(|c| c.ranking.map_or(0.0, |r| r.delta_interval.half_width()));
-    let known =
-        |mean, interval, decimals| plus_minus(mean, interval, decimals, scenario.replications);
-    // One replication says who won it, not who wins; and who plays alone wins nothing.
-    let somebody_wins = scenario.replications > 1 && scenario.ranked().count() > 1;
+    let score_decimals = sharpest(|c| c.score.half_width());
+    let difference_decimals = sharpest(|c| c.ranking.map_or(0.0, |r| r.delta_half_width()));
+    // Few replications say who won them, not who wins; and who plays alone wins nothing.
+    let known = scenario.spread_is_known();
+    let somebody_wins = known && scenario.ranked().count() > 1;
+    let open = scenario.ranked().filter(|(_, r)| r.tied_with_best).count() > 1;
     let mut table = Table::of(scenario.ranked().map(|(c, _)| c).chain(scenario.references()))
-        .text("#", |c| c.ranking.map_or("-".to_owned(), |r| r.rank.to_string()))
+        .text("#", |c| c.ranking.filter(|_| known).map_or("-".to_owned(), |r| r.rank.to_string()))
         .text("strategy", |c| c.strategy.clone())
-        .number("score", |c| known(c.score.mean, c.score.interval, score_decimals))
+        .number("score", |c| plus_minus(c.score.mean, c.score.interval, score_decimals))
         .number("from best", |c| match c.ranking {
             None => "-".to_owned(),
-            Some(r) if r.rank == 1 => "best".to_owned(),
+            Some(r) if r.rank == 1 => if known { "best" } else { "highest" }.to_owned(),
             Some(r) => {
-                let tied = if r.tied_with_best { " tied" } else { "" };
-                known(r.delta, r.delta_interval, difference_decimals) + tied
+                let tied = if known && r.tied_with_best { " tied" } else { "" };
+                plus_minus(r.delta, r.delta_interval, difference_decimals) + tied
             }
         })
         .number("success %", |c| percent(c.success_rate.mean, 2))
@@ -117,10 +120,16 @@ fn table(scenario: &ScenarioSummary) -> Table<&ContenderSummary> {
     if scenario.has_rate_limit {
         table = table.number("429 / run", |c| fixed(c.rate_limited.mean, 1));
     }
-    let latency =
-        |c: &&ContenderSummary| [c.latency_p50_ms, c.latency_p99_ms].map(|ms| fixed(ms, 2));
-    table.number("p50/p99 ms", |c| latency(c).join("/")).spared(0).number("P(best)", |c| {
-        c.ranking.filter(|_| somebody_wins).map_or("-".to_owned(), |r| probability(r.p_best))
+    let latencies = |c: &&ContenderSummary| {
+        let [median, _, p99, _] = c.latency_intervals_ms;
+        [latency(c.latency_p50_ms, median), latency(c.latency_p99_ms, p99)].join("/")
+    };
+    table.number("p50/p99 ms", latencies).spared(0).number("P(best)", |c| {
+        let p = c.ranking.filter(|_| somebody_wins).and_then(|r| {
+            // Never as good as certain where an interval leaves open who is better.
+            r.p_best.map(|p| if open && r.tied_with_best { p.clamp(0.01, 0.99) } else { p })
+        });
+        p.map_or("-".to_owned(), probability)
     })
 }
 

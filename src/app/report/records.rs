@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use flakelab_core::stats::Interval;
 use flakelab_sim::experiment::{ContenderSummary, Mean, NotesSummary, ScenarioSummary, Summary};
 
 #[derive(Debug, Default)]
@@ -71,8 +72,9 @@ impl<T: Into<Self>> From<Option<T>> for Cell {
     }
 }
 
-/// `summary.csv`: one row for each scenario and strategy. Ranking columns are empty beside reference rows, intervals and `p_best`
-/// are when there is only one replication, those of parameters unless they were drawn. The last
+/// `summary.csv`: one row for each scenario and strategy. Ranking columns are empty beside reference
+/// rows; intervals, ranks and `p_best` are with too few replications, those of parameters unless they
+/// were drawn. The last
 /// four columns are there only if some strategy watches load and health, and hold its numbers.
 pub fn summary_csv(summary: &Summary) -> Result<String, csv::Error> {
     let notes = |c: &ContenderSummary| c.notes.is_some();
@@ -82,14 +84,16 @@ pub fn summary_csv(summary: &Summary) -> Result<String, csv::Error> {
 }
 
 fn record(scenario: &ScenarioSummary, c: &ContenderSummary, with_notes: bool) -> Record {
-    // One replication has no interval.
-    let spread_is_known = scenario.replications > 1;
-    let known = |x: f64| Some(x).filter(|_| spread_is_known);
-    let mean = |record: Record, heading: &str, quantity: &str, mean: &Mean| {
-        record
-            .cell(heading, mean.mean)
-            .cell(format!("{quantity}_ci_low"), known(mean.interval.low))
-            .cell(format!("{quantity}_ci_high"), known(mean.interval.high))
+    let known = scenario.spread_is_known();
+    let with_ends =
+        |record: Record, heading: &str, quantity: &str, x, interval: Option<Interval>| {
+            record
+                .cell(heading, x)
+                .cell(format!("{quantity}_ci_low"), interval.map(|ends| ends.low))
+                .cell(format!("{quantity}_ci_high"), interval.map(|ends| ends.high))
+        };
+    let mean = |record: Record, heading: &str, quantity: &str, of: &Mean| {
+        with_ends(record, heading, quantity, of.mean, of.interval)
     };
     let mut row = Record::default()
         .cell("config", scenario.config.as_str())
@@ -111,21 +115,23 @@ fn record(scenario: &ScenarioSummary, c: &ContenderSummary, with_notes: bool) ->
         row = mean(row, heading, quantity, of);
     }
     let ranking = c.ranking.as_ref();
+    let quantiles = [
+        ("latency_p50_ms", c.latency_p50_ms),
+        ("latency_p90_ms", c.latency_p90_ms),
+        ("latency_p99_ms", c.latency_p99_ms),
+        ("latency_p999_ms", c.latency_p999_ms),
+    ];
+    for ((heading, ms), interval) in quantiles.into_iter().zip(c.latency_intervals_ms) {
+        row = with_ends(row, heading, heading, ms, interval);
+    }
+    let delta = (ranking.map(|r| r.delta), ranking.and_then(|r| r.delta_interval));
     row = row
-        .cell("latency_p50_ms", c.latency_p50_ms)
-        .cell("latency_p90_ms", c.latency_p90_ms)
-        .cell("latency_p99_ms", c.latency_p99_ms)
-        .cell("latency_p999_ms", c.latency_p999_ms)
-        .cell("delta_vs_best_mean", ranking.map(|r| r.delta))
-        .cell("delta_vs_best_ci_low", ranking.and_then(|r| known(r.delta_interval.low)))
-        .cell("delta_vs_best_ci_high", ranking.and_then(|r| known(r.delta_interval.high)))
-        .cell("p_best", ranking.and_then(|r| known(r.p_best)))
-        .cell(
-            "p_best_method",
-            ranking.map(|_| scenario.p_best_method()).filter(|_| spread_is_known),
-        )
-        .cell("rank", ranking.map(|r| r.rank))
-        .cell("tied_with_best", ranking.map(|r| r.tied_with_best))
+        .cell("delta_vs_best_mean", delta.0)
+        .cell("delta_vs_best_ci_low", delta.1.map(|ends| ends.low))
+        .cell("delta_vs_best_ci_high", delta.1.map(|ends| ends.high))
+        .cell("p_best", ranking.and_then(|r| r.p_best))
+        .cell("rank", ranking.filter(|_| known).map(|r| r.rank))
+        .cell("tied_with_best", ranking.filter(|_| known).map(|r| r.tied_with_best))
         .cell("score_parameter_sd", c.score_parameter_sd.map(|s| s.sd))
         .cell(
             "delta_vs_best_parameter_sd",

@@ -15,7 +15,9 @@ use crate::report::ranking::{
 use crate::report::records::summary_csv;
 use crate::report::text::{capital, config_name, escaped, figure};
 use crate::report::verdict::verdict;
-use flakelab_sim::experiment::{Parameters, Plan, Robustness, ScenarioSummary, Summary, Swept};
+use flakelab_sim::experiment::{
+    FEWEST_REPLICATIONS, Parameters, Plan, Robustness, ScenarioSummary, Summary, Swept,
+};
 
 pub const ROWS_FILE: &str = "replications.parquet";
 
@@ -204,14 +206,6 @@ fn pairing(scenario: &ScenarioSummary) -> Option<String> {
 }
 
 fn method(plan: &Plan, summary: &Summary) -> String {
-    let approximated = summary.scenarios.iter().any(|s| s.p_best_is_normal_approximation);
-    let p_best = if approximated {
-        "the probability that the strategy has the highest mean, by the normal approximation of \
-         the paired means (more than 100,000 replications)"
-    } else {
-        "the share of 2,000 bootstrap resamples of the replications, pairing kept, in which the \
-         strategy has the highest mean"
-    };
     let drawn = if summary.scenarios.iter().any(|s| s.parameters == Parameters::Drawn) {
         "- Where parameters are drawn from a posterior, means are over the posterior, and their \
          intervals are those of the simulation alone: more replications make them narrower. \
@@ -225,12 +219,16 @@ fn method(plan: &Plan, summary: &Summary) -> String {
     };
     format!(
         "\n## How to read this\n\n\
-         - Score is requests answered 200 minus penalties. Intervals hold 95 %.\n\
+         - Score is requests answered 200 minus penalties. Intervals hold 95 %, by resampling groups \
+         of replications that are independent of each other (bootstrap-t); there are none below \
+         {FEWEST_REPLICATIONS} replications, where they would hold less.\n\
          - Every strategy meets the same servers, arrivals and luck in the same replication, so \
-         differences are paired. Intervals of the differences from the best hold simultaneously \
-         (multiple comparisons with the best, Bonferroni); \"tied\" means that such an interval \
-         holds 0 or that the differences have no spread.\n\
-         - P(best) is {p_best}.\n\
+         differences are paired. Intervals of the differences hold for all pairs of strategies at \
+         once; \"tied\" means that the one of the difference from the best holds 0, or that the \
+         difference never varies.\n\
+         - P(best) is the probability that the strategy has the highest mean score on servers like \
+         these: over what luck leaves open of the means and, where parameters are drawn, over the \
+         servers that the traces allow.\n\
          {drawn}\
          - All of this is about the model. It says nothing of what the model leaves out.\n\
          - Spec {}, master seed {}, {} replications asked for.\n",

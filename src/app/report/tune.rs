@@ -2,7 +2,7 @@
 
 use crate::charts::{draw_search, overall_file_name};
 use crate::report::folder::Manifest;
-use crate::report::numbers::{decimals_for, fixed, interval, plus_minus, span, thousands};
+use crate::report::numbers::{decimals_for, fixed, interval, span, thousands};
 use crate::report::records::{Record, csv_of};
 use crate::report::sweep::{Files, add_chart};
 use crate::report::table::Table;
@@ -54,12 +54,9 @@ pub fn tune_csv(tuned: &Tuned) -> Result<String, csv::Error> {
             let value = setting.values.get(dimension.key).map(toml::Value::to_string);
             row = row.cell(dimension.key, value.unwrap_or_default());
         }
-        let interval = setting.score.interval;
         row.cell("rounds", setting.rounds)
             .cell("replications", setting.replications)
             .cell("score_mean", setting.score.mean.to_string())
-            .cell("score_ci_low", interval.low.to_string())
-            .cell("score_ci_high", interval.high.to_string())
             .cell("from_found_mean", setting.from_found.to_string())
     }))
 }
@@ -155,7 +152,7 @@ fn settings(tuned: &Tuned) -> Table<()> {
     if !shown.iter().any(|s| s.is_default) {
         shown.push(&tuned.settings[0]);
     }
-    let decimals = decimals_for(tuned.found_setting().score.interval.half_width());
+    let decimals = decimals_for(tuned.fresh.found.half_width());
     Table::of(shown)
         .text("setting", |s| {
             let default = if s.is_default { " (default)" } else { "" };
@@ -163,15 +160,15 @@ fn settings(tuned: &Tuned) -> Table<()> {
         })
         .number("rounds", |s| s.rounds.to_string())
         .number("replications", |s| thousands(s.replications))
-        .number("score", |s| plus_minus(s.score.mean, s.score.interval, decimals, s.replications))
+        .number("score", |s| fixed(s.score.mean, decimals))
         .number("from found", |s| fixed(s.from_found, decimals))
         .done()
 }
 
 fn compared(tuned: &Tuned) -> Table<()> {
     let fresh = &tuned.fresh;
-    let decimals = decimals_for(fresh.found.interval.half_width());
-    let gain_decimals = decimals_for(fresh.gain.interval.half_width());
+    let decimals = decimals_for(fresh.found.half_width());
+    let gain_decimals = decimals_for(fresh.gain.half_width());
     let found = format!("found: {}", setting_text(tuned, tuned.found_setting()));
     let default = format!("default: {}", setting_text(tuned, &tuned.settings[0]));
     Table::of([
@@ -181,7 +178,9 @@ fn compared(tuned: &Tuned) -> Table<()> {
     ])
     .text("setting", |(what, ..)| what.clone())
     .number("score", |(_, mean, decimals)| fixed(mean.mean, *decimals))
-    .number("95 % interval", |(_, mean, decimals)| interval(mean.interval, *decimals))
+    .number("95 % interval", |(_, mean, decimals)| {
+        mean.interval.map_or("-".to_owned(), |ends| interval(ends, *decimals))
+    })
     .done()
 }
 
@@ -213,28 +212,31 @@ pub fn tune_verdict(tuned: &Tuned) -> String {
     let fresh = &tuned.fresh;
     let setting = setting_text(tuned, tuned.found_setting());
     let seeds = format!("on {} fresh seeds", thousands(fresh.replications));
-    let decimals = decimals_for(fresh.gain.interval.half_width());
+    let decimals = decimals_for(fresh.gain.half_width());
     let gain = fixed(fresh.gain.mean.abs(), decimals);
-    let interval = fresh.gain.interval;
-    let signed = format!("95 %: {}", span(interval, decimals));
+    // Of a comparison cut short there may be no interval.
+    let bounds = |ends: Option<Interval>, decimals| {
+        ends.map_or(String::new(), |ends| format!(" (95 %: {})", span(ends, decimals)))
+    };
+    let signed = bounds(fresh.gain.interval, decimals);
     let score = |mean: &Mean| {
-        let decimals = decimals_for(mean.interval.half_width());
-        let (of, range) = (thousands(tuned.requests), span(mean.interval, decimals));
-        format!("{} of {of} (95 %: {range})", fixed(mean.mean, decimals))
+        let decimals = decimals_for(mean.half_width());
+        let (of, range) = (thousands(tuned.requests), bounds(mean.interval, decimals));
+        format!("{} of {of}{range}", fixed(mean.mean, decimals))
     };
     match tuned.verdict {
         TuneVerdict::Better => format!(
-            "Found {setting}: {gain} points more than the default {seeds} ({signed}), a mean score \
+            "Found {setting}: {gain} points more than the default {seeds}{signed}, a mean score \
              of {}.",
             score(&fresh.found)
         ),
         TuneVerdict::NotBetter => format!(
             "Not better than the default: {setting}, which the search chose, gains {} points \
-             {seeds} ({signed}). Keep the default.",
+             {seeds}{signed}. Keep the default.",
             fixed(fresh.gain.mean, decimals)
         ),
         TuneVerdict::Worse => {
-            let lost = Interval { low: -interval.high, high: -interval.low };
+            let lost = Interval::around(-fresh.gain.mean, fresh.gain.half_width());
             format!(
                 "Not better than the default: {setting}, which the search chose, loses {gain} \
                  points {seeds} (95 %: {}). Keep the default.",
@@ -266,7 +268,7 @@ mod tests {
     fn tuned() -> Tuned {
         let model = Model { name: "m".to_owned(), ..Model::of_rates(&[0.1, 0.3, 0.5, 0.7]) };
         let scenario = Scenario { requests: 30, ..Scenario::new(model) };
-        let size = Size { budget: 600, candidates: 8, fresh: 40 };
+        let size = Size { budget: 600, candidates: 8, fresh: 200 };
         let tuning = Tuning::new("v5", scenario, size, 1).unwrap();
         tune(&tuning, &AtomicBool::new(false), |_| ()).unwrap()
     }
@@ -275,7 +277,7 @@ mod tests {
     fn with_gain(mean: f64, half: f64, verdict: TuneVerdict) -> Tuned {
         let mut tuned = tuned();
         tuned.fresh.gain.mean = mean;
-        tuned.fresh.gain.interval = Interval::around(mean, half);
+        tuned.fresh.gain.interval = Some(Interval::around(mean, half));
         tuned.verdict = verdict;
         tuned
     }
@@ -287,21 +289,21 @@ mod tests {
                 1.234,
                 0.12,
                 TuneVerdict::Better,
-                "1.23 points more than the default on 40 fresh seeds \
+                "1.23 points more than the default on 200 fresh seeds \
             (95 %: 1.11 to 1.35)",
             ),
             (
                 -0.02,
                 0.12,
                 TuneVerdict::NotBetter,
-                "gains -0.02 points on 40 fresh seeds \
+                "gains -0.02 points on 200 fresh seeds \
             (95 %: -0.14 to 0.10). Keep the default.",
             ),
             (
                 -0.5,
                 0.12,
                 TuneVerdict::Worse,
-                "loses 0.50 points on 40 fresh seeds \
+                "loses 0.50 points on 200 fresh seeds \
             (95 %: 0.38 to 0.62). Keep the default.",
             ),
             (0.0, 0.0, TuneVerdict::Same, "every time. Keep the default."),
@@ -327,7 +329,7 @@ mod tests {
         let text = tune_csv(&tuned()).unwrap();
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let headers = "place,setting,found,default,initial_scale,decay,exclude_tried,rounds,\
-        replications,score_mean,score_ci_low,score_ci_high,from_found_mean";
+        replications,score_mean,from_found_mean";
         assert_eq!(reader.headers().unwrap().iter().collect::<Vec<&str>>().join(","), headers);
         let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
         let count = |column: usize| rows.iter().filter(|row| &row[column] == "true").count();

@@ -1,19 +1,25 @@
 //! The result in a sentence, and in short for captions.
 
-use crate::report::numbers::{decimals_for, fixed, round_up, span, thousands};
+use crate::report::numbers::{counted, decimals_for, fixed, needed, round_up, span, thousands};
 use crate::report::text::list;
 use flakelab_core::stats::{Interval, Separation};
-use flakelab_sim::experiment::{ContenderSummary, LeadLeftOpen, Ranking, ScenarioSummary};
+use flakelab_sim::experiment::{
+    ContenderSummary, FEWEST_REPLICATIONS, LeadLeftOpen, Ranking, ScenarioSummary,
+};
 
-type Ranked<'s> = (&'s ContenderSummary, Ranking);
+type Ranked<'s> = (&'s ContenderSummary, &'s Ranking);
+
+fn ranked(scenario: &ScenarioSummary) -> Vec<Ranked<'_>> {
+    scenario.contenders.iter().filter_map(|c| Some((c, c.ranking.as_ref()?))).collect()
+}
 
 /// How the ranked strategies stand to each other, which sentences and captions tell alike.
 enum Standing<'s> {
     Empty,
     /// One that nobody is compared with.
     Alone(&'s ContenderSummary),
-    /// A single replication says nothing of luck; this one scored most.
-    OneReplication(&'s ContenderSummary),
+    /// So few replications do not tell luck from merit; this one scored most.
+    TooFew(&'s ContenderSummary),
     /// Nobody ever differs from this one.
     AllTheSame(&'s ContenderSummary),
     /// The highest mean, those that cannot be told from it, the first that can, and how many
@@ -28,15 +34,15 @@ enum Standing<'s> {
 
 impl<'s> Standing<'s> {
     fn of(scenario: &'s ScenarioSummary) -> Self {
-        let ranked: Vec<Ranked> = scenario.ranked().collect();
+        let ranked = ranked(scenario);
         let Some(((best, _), others)) = ranked.split_first() else { return Self::Empty };
         if others.is_empty() {
             return Self::Alone(best);
         }
-        if !spread_is_known(scenario) {
-            return Self::OneReplication(best);
+        if !scenario.spread_is_known() {
+            return Self::TooFew(best);
         }
-        if ranked.iter().all(|(_, r)| r.delta == 0.0 && r.delta_interval.width() == 0.0) {
+        if ranked.iter().all(|(_, r)| r.delta == 0.0 && r.delta_half_width() == 0.0) {
             return Self::AllTheSame(best);
         }
         let tied = others.iter().filter(|(_, r)| r.tied_with_best);
@@ -49,12 +55,6 @@ impl<'s> Standing<'s> {
     }
 }
 
-/// Whether there are enough replications to know a spread at all. With one, intervals of zero
-/// width mean "unknown".
-pub fn spread_is_known(scenario: &ScenarioSummary) -> bool {
-    scenario.replications > 1
-}
-
 /// Who won, by how much, and whether it can be told, in plain words; and how far the lead may be
 /// off because the traces leave parameters open.
 pub fn verdict(scenario: &ScenarioSummary) -> String {
@@ -64,7 +64,7 @@ pub fn verdict(scenario: &ScenarioSummary) -> String {
 /// The verdict on servers like those of the model, over all its parameters.
 fn of_the_model(scenario: &ScenarioSummary) -> String {
     let points = |best: &ContenderSummary| {
-        let decimals = decimals_for(best.score.interval.half_width());
+        let decimals = decimals_for(best.score.half_width());
         let (mean, of) = (fixed(best.score.mean, decimals), thousands(scenario.requests));
         format!("{mean} of {of} points on average")
     };
@@ -74,10 +74,12 @@ fn of_the_model(scenario: &ScenarioSummary) -> String {
             let (name, points) = (&best.strategy, points(best));
             return format!("{name} scores {points}; there is nobody to compare it with.");
         }
-        Standing::OneReplication(best) => {
+        Standing::TooFew(best) => {
             return format!(
-                "{} scored most, but a single replication says nothing of who is better.",
-                best.strategy
+                "{} scored most in {}, too few to say who is better: run {FEWEST_REPLICATIONS} or \
+                 more.",
+                best.strategy,
+                counted(scenario.replications, "replication")
             );
         }
         Standing::AllTheSame(best) => {
@@ -88,7 +90,7 @@ fn of_the_model(scenario: &ScenarioSummary) -> String {
     let (name, points) = (&best.strategy, points(best));
     if tied.is_empty() {
         return behind.map_or(String::new(), |(next, r)| {
-            format!("{name} wins with {points}, {} than {}, the next.", margin(&r), next.strategy)
+            format!("{name} wins with {points}, {} than {}, the next.", margin(r), next.strategy)
         });
     }
     let mut text = format!(
@@ -96,17 +98,14 @@ fn of_the_model(scenario: &ScenarioSummary) -> String {
         tied.join(", ")
     );
     text += &match most_to_separate(scenario) {
-        Some(Separation::Replications(n)) => format!(
-            "; if the differences are what they seem, about {} fresh replications would tell.",
-            thousands(round_up(n))
-        ),
-        Some(Separation::MoreThanMillion) => {
-            "; not even a million replications are sure to tell them all.".to_owned()
-        }
+        Some(separation) => match needed(&separation) {
+            Some(needed) => format!("; to tell takes about {needed} fresh replications."),
+            None => "; not even a million replications are sure to tell them all.".to_owned(),
+        },
         None => ".".to_owned(),
     };
     if let Some((next, r)) = behind {
-        text += &format!(" It scores {} than {}.", margin(&r), next.strategy);
+        text += &format!(" It scores {} than {}.", margin(r), next.strategy);
     }
     text
 }
@@ -116,17 +115,18 @@ pub fn short_verdict(scenario: &ScenarioSummary) -> String {
     let (best, tied, behind, others) = match Standing::of(scenario) {
         Standing::Empty => return "No strategy was ranked.".to_owned(),
         Standing::Alone(best) => return format!("{} played alone.", best.strategy),
-        Standing::OneReplication(best) => {
+        Standing::TooFew(best) => {
             return format!(
-                "{} scored highest, but one replication says nothing of luck: run more to compare.",
-                best.strategy
+                "{} scored most in {}, too few to compare: run {FEWEST_REPLICATIONS} or more.",
+                best.strategy,
+                counted(scenario.replications, "replication")
             );
         }
         Standing::AllTheSame(_) => return "All score the same in every replication.".to_owned(),
         Standing::Known { best, tied, behind, others } => (&best.strategy, tied, behind, others),
     };
     let behind = behind.map(|(next, r)| {
-        let lead = lead(r.delta_interval);
+        let lead = lead(r);
         let decimals = crate::charts::decimals_for(lead.width());
         format!(
             "leads {} by {} ({} to {})",
@@ -156,7 +156,10 @@ pub fn short_verdict(scenario: &ScenarioSummary) -> String {
 /// What the lead over the first that is behind, or, where none is, over the second, is on the servers
 /// that the traces allow.
 fn left_open(scenario: &ScenarioSummary) -> Option<String> {
-    let ranked: Vec<Ranked> = scenario.ranked().collect();
+    if !scenario.spread_is_known() {
+        return None;
+    }
+    let ranked = ranked(scenario);
     let behind = ranked.iter().skip(1).find(|(_, r)| !r.tied_with_best);
     let (second, r) = behind.or(ranked.get(1))?;
     if r.delta_parameter_sd?.high == 0.0 {
@@ -192,14 +195,14 @@ fn share_of_servers(share: f64) -> String {
 
 /// `1.9 points more (95 % interval 0.7 to 3.1)`, seen from the best.
 fn margin(r: &Ranking) -> String {
-    let lead = lead(r.delta_interval);
+    let lead = lead(r);
     let decimals = decimals_telling(lead);
     format!("{} points more (95 % interval {})", fixed(-r.delta, decimals), span(lead, decimals))
 }
 
 /// The interval of a difference from the best, seen from the best.
-fn lead(delta: Interval) -> Interval {
-    Interval { low: -delta.high, high: -delta.low }
+fn lead(r: &Ranking) -> Interval {
+    Interval::around(-r.delta, r.delta_half_width())
 }
 
 /// Digits that the interval of a lead deserves, and enough of them to see on which side of 0 its
@@ -215,16 +218,17 @@ fn decimals_telling(lead: Interval) -> usize {
 /// What it takes to separate the best from everybody it is tied with now.
 fn most_to_separate(scenario: &ScenarioSummary) -> Option<Separation> {
     let all = scenario.ranked().filter_map(|(_, r)| r.replications_to_separate);
-    all.max_by_key(|s| match s {
-        Separation::Replications(n) => *n,
-        Separation::MoreThanMillion => u64::MAX,
+    all.reduce(|one, other| Separation {
+        at_least: one.at_least.zip(other.at_least).map(|(a, b)| a.max(b)),
+        at_most: one.at_most.zip(other.at_most).map(|(a, b)| a.max(b)),
     })
 }
 
-/// The ranked strategies that cannot be told from the best, the best included, and the
-/// replications that would tell; nothing unless such a number is known.
+/// The ranked strategies that cannot be told from the best, the best included, and replications that
+/// are likely to tell; nothing unless such a number is known.
 pub fn open_question(scenario: &ScenarioSummary) -> Option<(Vec<&str>, u64)> {
-    let Separation::Replications(n) = most_to_separate(scenario)? else { return None };
+    let Separation { at_least, at_most } = most_to_separate(scenario)?;
+    let n = at_most.or(at_least)?;
     let tied = scenario.ranked().filter(|(_, r)| r.tied_with_best);
     Some((tied.map(|(c, _)| c.strategy.as_str()).collect(), round_up(n)))
 }

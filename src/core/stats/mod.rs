@@ -8,8 +8,9 @@
 //! | [`sample`] | samplers on any generator: most with a fixed number of words, some faster |
 //! | [`mod@largest_draw`] | which of several Beta draws is the largest, seldom by drawing them |
 //! | [`moments`] | mean and variance in one pass, intervals, quantiles |
-//! | [`comparison`] | paired comparison of several strategies with the best |
-//! | [`bootstrap`] | the chance that a strategy is the best; spread between groups and within them |
+//! | [`blocks`] | means of many quantities with intervals by resampling, whatever their skew |
+//! | [`comparison`] | paired comparison of several strategies with the best, and who is the best |
+//! | [`variance_components`] | how much of a spread lies between groups, how much within them |
 //! | [`goodness`] | does the data fit the model? p-values of several tests made at once |
 //! | [`calibration`] | do predicted chances hold? |
 //!
@@ -17,7 +18,7 @@
 //! whose bits are the same on every platform; the standard library's are not. `f64::sqrt` and
 //! the four operations are exact by IEEE 754 and used as they are.
 
-pub mod bootstrap;
+pub mod blocks;
 pub mod calibration;
 pub mod comparison;
 pub mod goodness;
@@ -25,10 +26,9 @@ pub mod largest_draw;
 pub mod moments;
 pub mod sample;
 pub mod special;
+pub mod variance_components;
 
-pub use self::bootstrap::{
-    NORMAL_ABOVE_REPLICATIONS, NORMAL_DRAWS, RESAMPLES, VarianceComponents, p_best, p_best_normal,
-};
+pub use self::blocks::{Blocks, Contrast, Resampled, resampled};
 pub use self::calibration::{Bin, Calibration};
 pub use self::comparison::{AgainstBest, PairedComparison, Separation};
 pub use self::goodness::{
@@ -43,3 +43,4 @@ pub use self::special::{
     IncBeta, chi_square_sf, inc_beta, inc_gamma_upper, inv_inc_beta, ln_beta, ln_gamma,
     log_sum_exp, normal_cdf, normal_quantile, student_t_cdf, student_t_quantile,
 };
+pub use self::variance_components::VarianceComponents;

@@ -81,17 +81,6 @@ impl Moments {
         let t = -student_t_quantile((1.0 - confidence) / 2.0, (self.count - 1) as f64);
         Interval::around(self.mean, t * self.std_error())
     }
-
-    /// The moments of `count` zeros.
-    pub(crate) fn zeros(count: u64) -> Self {
-        Self { count, ..Self::default() }
-    }
-
-    /// The moments of the negated values.
-    pub(crate) fn negated(self) -> Self {
-        // 0 - x and not -x: the mean of nothing but zeros stays a plain zero.
-        Self { mean: 0.0 - self.mean, ..self }
-    }
 }
 
 impl FromIterator<f64> for Moments {

@@ -6,6 +6,7 @@
 //! prints, draws or writes files. [`tune()`] searches for better parameters of one strategy.
 
 mod files;
+mod latencies;
 mod plan;
 mod play;
 mod summary;
@@ -21,8 +22,8 @@ pub use self::plan::{
 };
 pub use self::play::{Row, RowNotes, RowSink, SELECTIONS_SHOWN};
 pub use self::summary::{
-    ContenderSummary, CurvePoint, Mean, NotesSummary, PER_REQUESTS, Place, Ranking, Robustness,
-    RobustnessRow, ScenarioSummary, ScoreCount, Summary, SwitchOfRun,
+    ContenderSummary, CurvePoint, FEWEST_REPLICATIONS, Mean, NotesSummary, PER_REQUESTS, Place,
+    Ranking, Robustness, RobustnessRow, ScenarioSummary, ScoreCount, Summary, SwitchOfRun,
 };
 pub use self::sweep::{Progress, Step, Swept, sweep};
 pub use self::tune::{Dimension, Scale, SettingSummary, Size, TuneVerdict, Tuned, Tuning, tune};

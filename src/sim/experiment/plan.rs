@@ -19,7 +19,7 @@ use flakelab_core::stats::{Interval, Moments, VarianceComponents, quantile};
 use flakelab_core::strategy::{RandomSpec, Strategy, StrategySpec};
 
 /// Moves when the same plan would give other numbers or other files than before.
-const RESULT_VERSION: u32 = 5;
+const RESULT_VERSION: u32 = 6;
 
 /// A complete experiment. Build it with [`Plan::new`], which checks it.
 #[derive(Debug, Clone, PartialEq)]
@@ -373,6 +373,11 @@ impl Parameters {
             true => Self::DrawnOnce,
         }
     }
+
+    /// So many consecutive replications share a draw, and are alike.
+    pub(crate) fn alike(self) -> u64 {
+        if self == Self::Drawn { REPLICATIONS_PER_DRAW } else { 1 }
+    }
 }
 
 /// Standard deviation of a true mean over the posterior.
@@ -439,8 +444,8 @@ impl ParameterSpread {
     }
 }
 
-/// The lead of one contender over another, given by how much it was better in each replication, the
-/// first of a draw first.
+/// The lead of one contender over another on the servers of each draw, given by how much it was better
+/// in each replication, the first of a draw first.
 ///
 /// The mean of the few replications of a draw is off by their luck, and quantiles of such means lie
 /// too far out. So they are drawn together until they vary as the true ones do, whose variance is
@@ -450,7 +455,7 @@ impl ParameterSpread {
 /// halves of smaller and larger leads; and moved so that their mean is kept. That keeps the skew, which
 /// a normal range has not. None if there are too few draws, or if all that they differ by may be
 /// luck.
-pub(crate) fn lead_left_open(leads: impl Iterator<Item = f64>) -> Option<LeadLeftOpen> {
+pub(crate) fn leads_left_open(leads: impl Iterator<Item = f64>) -> Option<Vec<f64>> {
     let mut draws: Vec<Moments> = Vec::new();
     for (i, lead) in leads.enumerate() {
         if (i as u64).is_multiple_of(REPLICATIONS_PER_DRAW) {
@@ -462,7 +467,6 @@ pub(crate) fn lead_left_open(leads: impl Iterator<Item = f64>) -> Option<LeadLef
     if draws.len() < FEWEST_DRAWS as usize {
         return None;
     }
-    draws.sort_by(|a, b| a.mean().abs().total_cmp(&b.mean().abs()));
     let mean_of = |draws: &[Moments], of: &dyn Fn(&Moments) -> f64| -> f64 {
         draws.iter().map(of).sum::<f64>() / draws.len() as f64
     };
@@ -472,7 +476,9 @@ pub(crate) fn lead_left_open(leads: impl Iterator<Item = f64>) -> Option<LeadLef
     let mut leads: Vec<f64> = draws.iter().map(Moments::mean).collect();
     // Without luck these are the true ones.
     if mean_luck > 0.0 {
-        let (small, large) = draws.split_at(draws.len() / 2);
+        let mut by_size = draws.clone();
+        by_size.sort_by(|a, b| a.mean().abs().total_cmp(&b.mean().abs()));
+        let (small, large) = by_size.split_at(draws.len() / 2);
         let rise = mean_of(large, &luck) - mean_of(small, &luck);
         let slope = rise / (mean_of(large, &square) - mean_of(small, &square));
         let slope = if slope.is_finite() { slope.max(0.0) } else { 0.0 };
@@ -498,10 +504,17 @@ pub(crate) fn lead_left_open(leads: impl Iterator<Item = f64>) -> Option<LeadLef
             mean_of(&draws, &Moments::mean) - leads.iter().sum::<f64>() / leads.len() as f64;
         leads.iter_mut().for_each(|lead| *lead += moved);
     }
-    leads.sort_by(f64::total_cmp);
-    let ahead = leads.iter().filter(|lead| **lead > 0.0).count() as f64 / leads.len() as f64;
-    let range = Interval { low: quantile(&leads, 0.025), high: quantile(&leads, 0.975) };
-    Some(LeadLeftOpen { ahead, range })
+    Some(leads)
+}
+
+impl LeadLeftOpen {
+    /// What leads on the servers of each draw tell, at least one.
+    pub(crate) fn of(mut leads: Vec<f64>) -> Self {
+        leads.sort_by(f64::total_cmp);
+        let ahead = leads.iter().filter(|lead| **lead > 0.0).count() as f64 / leads.len() as f64;
+        let range = Interval { low: quantile(&leads, 0.025), high: quantile(&leads, 0.975) };
+        Self { ahead, range }
+    }
 }
 
 /// The standard deviation between draws; none if there are too few of them to tell.
@@ -561,7 +574,7 @@ mod tests {
                 let mut luck = || (0.4 * lead + 0.5) * standard_normal(&mut rng);
                 (0..REPLICATIONS_PER_DRAW).for_each(|_| leads.push(lead + luck()));
             }
-            let said = lead_left_open(leads.iter().copied()).unwrap();
+            let said = LeadLeftOpen::of(leads_left_open(leads.iter().copied()).unwrap());
             low.push(said.range.low);
             high.push(said.range.high);
             ahead.push(said.ahead);
@@ -580,11 +593,13 @@ mod tests {
     fn a_lead_without_luck_is_told_exactly_and_luck_alone_not_at_all() {
         let of_draw = |draw: u32| f64::from(draw % 40);
         let leads = || (0..160_u32).map(|i| of_draw(i / 4));
-        let LeadLeftOpen { ahead, range } = lead_left_open(leads()).unwrap();
+        let open = leads_left_open(leads()).unwrap();
+        assert!(open.iter().zip((0..160).step_by(4)).all(|(lead, i)| *lead == of_draw(i / 4)));
+        let LeadLeftOpen { ahead, range } = LeadLeftOpen::of(open);
         assert_eq!(ahead, 39.0 / 40.0);
         assert!((range.low - 0.975).abs() < 1e-12 && (range.high - 38.025).abs() < 1e-12);
-        assert_eq!(lead_left_open(leads().take(99)), None, "24 draws");
+        assert_eq!(leads_left_open(leads().take(99)), None, "24 draws");
         let alternating = (0..400_u32).map(|i| f64::from(i % 2));
-        assert_eq!(lead_left_open(alternating), None);
+        assert_eq!(leads_left_open(alternating), None);
     }
 }

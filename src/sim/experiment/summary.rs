@@ -9,6 +9,11 @@ use flakelab_core::stats::{Interval, Moments, Separation};
 /// Of every interval in a summary.
 pub(crate) const CONFIDENCE: f64 = 0.95;
 
+/// With fewer replications there are no intervals, no ranking and no P(best). Scores have skews down to
+/// -11 and come in fours that are alike; nothing that sees only a few of them can cover. From here on
+/// intervals hold what they promise (`results/calibration/report.md`).
+pub const FEWEST_REPLICATIONS: u64 = 200;
+
 /// The result of a sweep.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
@@ -36,8 +41,6 @@ pub struct ScenarioSummary {
     pub parameters: Parameters,
     /// What the model merely assumes, in its own words.
     pub assumed: Option<String>,
-    /// Whether `p_best` is the paired normal approximation instead of the bootstrap.
-    pub p_best_is_normal_approximation: bool,
     /// References first, then the ranked contenders from the best mean score down.
     pub contenders: Vec<ContenderSummary>,
 }
@@ -49,10 +52,8 @@ pub struct ContenderSummary {
     pub strategy: String,
     /// Score of a run. With parameters drawn from a posterior its mean is the mean over the
     /// posterior, and the interval is that of the Monte-Carlo error alone: it shrinks with the
-    /// number of replications, while what the traces leave open stays. It takes replications for
-    /// independent, though those of one draw are alike. Over a whole pass through the rows that
-    /// costs nothing, since all rows are met; for 100 replications of 256 rows it covered 87 to
-    /// 91 % in 300 sweeps, where point parameters had 88 to 93 % (scores are skewed).
+    /// number of replications, while what the traces leave open stays. Over a whole pass through the
+    /// rows it is on the safe side, since all of them are met.
     pub score: Mean,
     /// Standard deviation of the true mean score over the posterior: how far the mean may be off
     /// because the traces leave parameters open. None unless parameters were drawn,
@@ -82,6 +83,9 @@ pub struct ContenderSummary {
     pub latency_p99_ms: f64,
     /// 99.9th percentile of the same.
     pub latency_p999_ms: f64,
+    /// 95 % intervals of these four, in milliseconds; none with too few replications, and where one
+    /// reaches beyond the largest latency there was.
+    pub latency_intervals_ms: [Option<Interval>; 4],
     /// Place in the comparison; none for reference rows.
     pub ranking: Option<Ranking>,
     /// How often each score occurred, in increasing order of score.
@@ -102,19 +106,20 @@ pub struct Mean {
     pub mean: f64,
     /// Standard deviation of one replication; 0 when there is only one.
     pub std_dev: f64,
-    /// 95 % interval of the mean (Student); without width, and meaningless, when there is only
-    /// one replication.
-    pub interval: Interval,
+    /// 95 % interval of the mean; none with fewer than [`FEWEST_REPLICATIONS`], and where none is
+    /// computed.
+    pub interval: Option<Interval>,
 }
 
 impl Mean {
     /// The mean of finished replications.
-    pub(crate) fn of(moments: &Moments) -> Self {
-        Self {
-            mean: moments.mean(),
-            std_dev: moments.std_dev(),
-            interval: moments.mean_interval(CONFIDENCE),
-        }
+    pub(crate) fn of(moments: &Moments, interval: Option<Interval>) -> Self {
+        Self { mean: moments.mean(), std_dev: moments.std_dev(), interval }
+    }
+
+    /// Half the width of the interval; 0 without one.
+    pub fn half_width(&self) -> f64 {
+        self.interval.map_or(0.0, |interval| interval.half_width())
     }
 }
 
@@ -123,12 +128,13 @@ impl Mean {
 pub struct Ranking {
     /// From 1, by mean score.
     pub rank: usize,
-    /// Whether it cannot be told from the best.
+    /// Whether it cannot be told from the best; so it is with fewer than [`FEWEST_REPLICATIONS`].
     pub tied_with_best: bool,
     /// Mean score minus the best one's, at most 0, paired.
     pub delta: f64,
-    /// Simultaneous 95 % interval of `delta` (multiple comparisons with the best).
-    pub delta_interval: Interval,
+    /// Interval of `delta`, which holds together with those of all other pairs with 95 %; none with
+    /// fewer than [`FEWEST_REPLICATIONS`].
+    pub delta_interval: Option<Interval>,
     /// Standard deviation of the true difference over the posterior; see
     /// [`ContenderSummary::score_parameter_sd`].
     pub delta_parameter_sd: Option<ParameterSd>,
@@ -138,11 +144,20 @@ pub struct Ranking {
     /// Replications that would separate a tied contender from the best; none beside the best
     /// and those not tied.
     pub replications_to_separate: Option<Separation>,
-    /// Probability that it has the highest mean, by paired resampling of the replications.
-    pub p_best: f64,
+    /// Probability that it has the highest mean on servers like these: over what luck leaves open and,
+    /// where parameters are drawn, over the servers that the traces allow. None with fewer than
+    /// [`FEWEST_REPLICATIONS`].
+    pub p_best: Option<f64>,
     /// How much pairing sharpens the difference from the best: variance unpaired / paired. None
     /// beside the best, infinite (in JSON: null, too) when all differences are equal.
     pub pairing_gain: Option<f64>,
+}
+
+impl Ranking {
+    /// Half the width of the interval of `delta`; 0 without one.
+    pub fn delta_half_width(&self) -> f64 {
+        self.delta_interval.map_or(0.0, |interval| interval.half_width())
+    }
 }
 
 /// How often a score occurred.
@@ -162,7 +177,7 @@ pub struct CurvePoint {
     /// Mean over replications.
     pub mean: f64,
     /// 95 % interval of the mean.
-    pub interval: Interval,
+    pub interval: Option<Interval>,
 }
 
 /// Load and health of one contender in one scenario.
@@ -199,9 +214,9 @@ pub struct SwitchOfRun {
 }
 
 impl ScenarioSummary {
-    /// How `p_best` was found: `bootstrap`, or `normal` for the paired normal approximation.
-    pub fn p_best_method(&self) -> &'static str {
-        if self.p_best_is_normal_approximation { "normal" } else { "bootstrap" }
+    /// Whether there are enough replications for intervals that hold.
+    pub fn spread_is_known(&self) -> bool {
+        self.replications >= FEWEST_REPLICATIONS
     }
 
     /// The ranked contenders, best first.
@@ -314,7 +329,7 @@ mod tests {
             Scenario { requests: *requests, ..Scenario::new(model) }
         });
         let ranked = StrategySpec::named_by("all").unwrap().into_iter().map(Contender::new);
-        let plan = Plan::new("x", scenarios.collect(), ranked.collect(), 30, 7).unwrap();
+        let plan = Plan::new("x", scenarios.collect(), ranked.collect(), 200, 7).unwrap();
         sweep(&plan, &mut (), &AtomicBool::new(false), |_| ()).unwrap().summary
     }
 

@@ -33,8 +33,6 @@ pub struct Progress {
     pub leader: String,
     /// Its mean score.
     pub leader_score: f64,
-    /// Half-width of the 95 % interval of that mean.
-    pub leader_half_width: f64,
 }
 
 /// What a sweep tells while it lasts, each in turn as it is done.
@@ -122,14 +120,8 @@ fn sweep_in_batches(
             tally.clear_rows();
             done += end - next;
             next = end;
-            let (leader, score) = tally.leader();
-            tell(&Step::Folded(Progress {
-                done,
-                total,
-                leader,
-                leader_score: score.mean(),
-                leader_half_width: score.mean_interval(0.95).half_width(),
-            }));
+            let (leader, leader_score) = tally.leader();
+            tell(&Step::Folded(Progress { done, total, leader, leader_score }));
         }
         scenarios.push(tally.finish(&streams));
         tell(&Step::Summarised);

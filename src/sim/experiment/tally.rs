@@ -1,27 +1,25 @@
 //! Folds finished replications, in order, into the numbers of a summary.
 
-use hdrhistogram::Histogram;
-
+use crate::experiment::latencies::Latencies;
 use crate::experiment::plan::{
-    Contender, ParameterSd, ParameterSpread, Parameters, Plan, lead_left_open,
+    Contender, LeadLeftOpen, ParameterSpread, Parameters, Plan, leads_left_open,
 };
 use crate::experiment::play::{Played, Row, RowNotes, SELECTIONS_SHOWN, curve_points};
 use crate::experiment::summary::{
-    CONFIDENCE, ContenderSummary, CurvePoint, Mean, NotesSummary, Ranking, ScenarioSummary,
-    ScoreCount, SwitchOfRun,
+    CONFIDENCE, ContenderSummary, CurvePoint, FEWEST_REPLICATIONS, Mean, NotesSummary, Ranking,
+    ScenarioSummary, ScoreCount, SwitchOfRun,
 };
 use crate::world::Scenario;
 use flakelab_core::balancer::Ledger;
 use flakelab_core::domain::{Purpose, Streams};
 use flakelab_core::stats::{
-    AgainstBest, Moments, NORMAL_ABOVE_REPLICATIONS, NORMAL_DRAWS, PairedComparison, RESAMPLES,
-    p_best, p_best_normal,
+    AgainstBest, Blocks, Contrast, Interval, Moments, PairedComparison, Resampled,
 };
 use flakelab_core::strategy::Notes;
 
 /// So many first replications tell what the traces leave open: more draws know quantiles no better,
 /// and memory must not grow with replications.
-const FIRST_KEPT: usize = 16_384;
+const FIRST_KEPT: u64 = 16_384;
 
 /// The numbers of one scenario, growing replication by replication.
 pub(crate) struct ScenarioSums<'p> {
@@ -29,32 +27,34 @@ pub(crate) struct ScenarioSums<'p> {
     scenario: usize,
     rows: Vec<Row>,
     sums: Vec<ContenderSums>,
+    /// For every contender its quantities and then its curve, for intervals.
+    blocks: Blocks,
     /// Positions in the plan of the contenders that are ranked.
     ranked: Vec<usize>,
-    comparison: PairedComparison,
     parameters: Parameters,
     /// Scores by draw of the parameters, all contenders; none if nothing is drawn.
     spread: Option<ParameterSpread>,
-    /// Scores of the ranked contenders, replication by replication, for the bootstrap; only the
-    /// first when there are too many.
+    /// Scores of the ranked contenders in the first replications, if parameters are drawn.
     scores: Vec<f64>,
     replications: u64,
 }
 
+// What is counted of each run, in the order in which it is kept.
+const SCORE: usize = 0;
+const ORACLE_REGRET: usize = 1;
+const ATTEMPTS_PER_REQUEST: usize = 2;
+const RETRIES: usize = 3;
+const PENALTY: usize = 4;
+const RATE_LIMITED: usize = 5;
+const TIMED_OUT: usize = 6;
+const REGRET: usize = 7;
+const QUANTITIES: usize = 8;
+
 /// The numbers of one contender.
-#[derive(Default)]
 struct ContenderSums {
-    score: Moments,
-    oracle_regret: Moments,
-    success_rate: Moments,
-    attempts_per_request: Moments,
-    retries: Moments,
-    penalty: Moments,
-    rate_limited: Moments,
-    timed_out: Moments,
-    regret: Moments,
+    quantities: [Moments; QUANTITIES],
     attempts: u64,
-    latency: Latencies,
+    latencies: Latencies,
     curve: Vec<Moments>,
     attempts_by_rank: Vec<u64>,
     notes: NotesSums,
@@ -62,37 +62,31 @@ struct ContenderSums {
     score_counts: Vec<ScoreCount>,
 }
 
-/// Request latency in nanoseconds, from a microsecond to 146 years, to three significant digits.
-struct Latencies(Histogram<u64>);
-
-impl Default for Latencies {
-    fn default() -> Self {
-        let histogram = Histogram::new_with_bounds(1_000, 1 << 62, 3);
-        Self(histogram.unwrap_or_else(|_| unreachable!("the library accepts these constants")))
-    }
-}
-
 impl<'p> ScenarioSums<'p> {
     pub(crate) fn new(plan: &'p Plan, scenario: usize) -> Self {
         let Scenario { requests, ref model, .. } = plan.scenarios[scenario];
-        let sums = |_: &Contender| ContenderSums {
-            curve: vec![Moments::default(); curve_points(requests)],
-            attempts_by_rank: vec![0; model.servers()],
-            ..ContenderSums::default()
-        };
-        let ranked: Vec<usize> =
-            (0..plan.contenders.len()).filter(|i| !plan.contenders[*i].reference).collect();
         let parameters = Parameters::of(model, plan.parameter_uncertainty);
-        let drawn = parameters == Parameters::Drawn;
+        let group = parameters.alike();
+        let points = curve_points(requests);
+        let sums = |_: &Contender| ContenderSums {
+            quantities: <[Moments; QUANTITIES]>::default(),
+            attempts: 0,
+            latencies: Latencies::new(group),
+            curve: vec![Moments::default(); points],
+            attempts_by_rank: vec![0; model.servers()],
+            notes: NotesSums::default(),
+            score_counts: Vec::new(),
+        };
+        let contenders = plan.contenders.len();
         Self {
             plan,
             scenario,
             parameters,
-            spread: drawn.then(|| ParameterSpread::new(plan.contenders.len())),
+            spread: (group > 1).then(|| ParameterSpread::new(contenders)),
             rows: Vec::new(),
             sums: plan.contenders.iter().map(sums).collect(),
-            comparison: PairedComparison::new(ranked.len()),
-            ranked,
+            blocks: Blocks::new(contenders * (QUANTITIES + points), group),
+            ranked: (0..contenders).filter(|i| !plan.contenders[*i].reference).collect(),
             scores: Vec::new(),
             replications: 0,
         }
@@ -103,20 +97,26 @@ impl<'p> ScenarioSums<'p> {
         let rules = &self.plan.scenarios[self.scenario].rules;
         let oracle = &played[0];
         let oracle_score = oracle.ledger.score(rules).score();
+        let mut counted = Vec::with_capacity(self.blocks.columns());
         for (contender, (sums, played)) in self.sums.iter_mut().zip(played).enumerate() {
             let Played { ledger, latencies_ns, curve, attempts_by_rank, .. } = played;
             let score = ledger.score(rules);
             let oracle_regret = oracle_score - score.score();
-            sums.score.push(score.score());
-            sums.oracle_regret.push(oracle_regret);
-            let requests = ledger.arrived as f64;
-            sums.success_rate.push(ledger.answered_ok as f64 / requests);
-            sums.attempts_per_request.push(ledger.attempts as f64 / requests);
-            sums.retries.push(ledger.retries as f64);
-            sums.penalty.push(score.penalty);
-            sums.rate_limited.push(ledger.rate_limited() as f64);
-            sums.timed_out.push(ledger.timed_out() as f64);
-            sums.regret.push(score.regret() as f64);
+            let quantities: [f64; QUANTITIES] = [
+                score.score(),
+                oracle_regret,
+                ledger.attempts as f64 / ledger.arrived as f64,
+                ledger.retries as f64,
+                score.penalty,
+                ledger.rate_limited() as f64,
+                ledger.timed_out() as f64,
+                score.regret() as f64,
+            ];
+            let behind = oracle.curve.iter().zip(curve).map(|(best, own)| best - own);
+            let from = counted.len();
+            counted.extend(quantities.into_iter().chain(behind));
+            let moments = sums.quantities.iter_mut().chain(&mut sums.curve);
+            moments.zip(&counted[from..]).for_each(|(moments, value)| moments.push(*value));
             sums.attempts += ledger.attempts;
             let place = |of: &ScoreCount| of.score.total_cmp(&score.score());
             match sums.score_counts.binary_search_by(place) {
@@ -126,12 +126,7 @@ impl<'p> ScenarioSums<'p> {
                     sums.score_counts.insert(i, first);
                 }
             }
-            for latency in latencies_ns {
-                sums.latency.0.saturating_record(*latency);
-            }
-            for ((point, own), best) in sums.curve.iter_mut().zip(curve).zip(&oracle.curve) {
-                point.push(best - own);
-            }
+            sums.latencies.record(replication, latencies_ns);
             for (sum, attempts) in sums.attempts_by_rank.iter_mut().zip(attempts_by_rank) {
                 *sum += attempts;
             }
@@ -158,18 +153,20 @@ impl<'p> ScenarioSums<'p> {
                 notes,
             });
         }
-        let scores: Vec<f64> = played.iter().map(|p| p.ledger.score(rules).score()).collect();
+        let scores: Vec<f64> = (0..played.len()).map(|i| counted[self.column(i)]).collect();
         if let Some(spread) = &mut self.spread {
             spread.push(&scores);
+            if self.replications < FIRST_KEPT {
+                self.scores.extend(self.ranked.iter().map(|i| scores[*i]));
+            }
         }
-        let scores: Vec<f64> = self.ranked.iter().map(|i| scores[*i]).collect();
-        self.comparison.push(&scores);
+        self.blocks.push(counted);
         self.replications += 1;
-        if self.replications <= NORMAL_ABOVE_REPLICATIONS {
-            self.scores.extend(scores);
-        } else {
-            self.scores.truncate(FIRST_KEPT * self.ranked.len());
-        }
+    }
+
+    /// The column of a contender's first quantity, its score.
+    fn column(&self, contender: usize) -> usize {
+        contender * self.blocks.columns() / self.sums.len()
     }
 
     /// Rows folded since they were last cleared.
@@ -185,35 +182,34 @@ impl<'p> ScenarioSums<'p> {
         self.replications
     }
 
-    /// The ranked contender with the highest mean score so far.
-    pub(crate) fn leader(&self) -> (String, &Moments) {
-        let best = self.comparison.best();
-        let label = self.plan.contenders[self.ranked[best]].label.clone();
-        (label, self.comparison.moments(best))
+    /// The ranked contender with the highest mean score so far, and that mean.
+    pub(crate) fn leader(&self) -> (String, f64) {
+        let mean = |i: &usize| (*i, self.sums[*i].quantities[SCORE].mean());
+        let means = self.ranked.iter().map(mean);
+        let best = means.reduce(|best, next| if next.1 > best.1 { next } else { best });
+        best.map_or((String::new(), f64::NAN), |(i, mean)| {
+            (self.plan.contenders[i].label.clone(), mean)
+        })
     }
 
     /// The final numbers, of at least one replication.
     pub(crate) fn finish(self, streams: &Streams) -> ScenarioSummary {
         let scenario = &self.plan.scenarios[self.scenario];
         let has_rate_limit = self.plan.played(self.scenario).model.has_rate_limit();
+        let alone: Vec<Contrast> = (0..self.blocks.columns()).map(|i| (i, None)).collect();
+        let resampled = (self.replications >= FEWEST_REPLICATIONS)
+            .then(|| self.blocks.resampled(&alone, |r| streams.stream(Purpose::Analysis, 0, r)));
         let rankings = self.rankings(streams);
-        let summarise = |i: usize, ranking: Option<Ranking>| {
-            let label = &self.plan.contenders[i].label;
-            let parameter_sd = self.spread.as_ref().and_then(|spread| spread.score_sd(i));
-            self.sums[i].summarise(label, scenario.requests, parameter_sd, ranking)
-        };
-        let mut contenders: Vec<ContenderSummary> = (0..self.sums.len())
-            .filter(|i| !self.ranked.contains(i))
-            .map(|i| summarise(i, None))
+        let ranked = self.ranked.iter().copied().zip(rankings.into_iter().map(Some));
+        let references = (0..self.sums.len()).filter(|i| !self.ranked.contains(i));
+        let mut contenders: Vec<ContenderSummary> = references
+            .map(|i| (i, None))
+            .chain(ranked)
+            .map(|(i, ranking)| {
+                self.summarise(i, ranking, has_rate_limit, resampled.as_ref(), streams)
+            })
             .collect();
-        let mut ranked: Vec<ContenderSummary> = self
-            .ranked
-            .iter()
-            .zip(&rankings)
-            .map(|(i, ranking)| summarise(*i, Some(*ranking)))
-            .collect();
-        ranked.sort_by_key(|c| c.ranking.map(|r| r.rank));
-        contenders.append(&mut ranked);
+        contenders.sort_by_key(|c| c.ranking.map(|r| r.rank));
         ScenarioSummary {
             config: scenario.name.clone(),
             requests: scenario.requests,
@@ -223,86 +219,130 @@ impl<'p> ScenarioSums<'p> {
             oracle_is_bound: !has_rate_limit && scenario.model.conditions.is_none(),
             parameters: self.parameters,
             assumed: scenario.model.assumed(),
-            p_best_is_normal_approximation: self.replications > NORMAL_ABOVE_REPLICATIONS,
             contenders,
         }
     }
 
     fn rankings(&self, streams: &Streams) -> Vec<Ranking> {
         let k = self.ranked.len();
-        let p_best = if self.replications <= NORMAL_ABOVE_REPLICATIONS {
-            p_best(&self.scores, k, RESAMPLES, |resample| {
-                streams.stream(Purpose::Analysis, 0, resample)
-            })
-        } else {
-            let mut rng = streams.stream(Purpose::Analysis, 0, 0);
-            p_best_normal(&self.comparison, NORMAL_DRAWS, &mut rng)
-        };
-        let best = self.comparison.best();
-        let ranks = self.comparison.ranks();
-        let against_best = self.comparison.against_best(CONFIDENCE);
-        let ranking = |i: usize| {
-            let AgainstBest { difference: delta, interval: joint, tied, replications_to_separate } =
-                against_best[i];
+        let scores: Vec<usize> = self.ranked.iter().map(|i| self.column(*i)).collect();
+        let words = |resample| streams.stream(Purpose::Analysis, 0, resample);
+        let comparison = PairedComparison::of(&self.blocks, &scores, words);
+        let known = self.replications >= FEWEST_REPLICATIONS;
+        let best = comparison.best();
+        let ranks = comparison.ranks();
+        let against_best = comparison.against_best(CONFIDENCE);
+        // The lead over each other one on the servers of each draw, where draws matter.
+        let left_open = |i: usize| {
             let spread = self.spread.as_ref();
-            let (own, best_one) = (self.ranked[i], self.ranked[best]);
+            let rows = self.scores.chunks_exact(k).map(|row| row[best] - row[i]);
+            (
+                spread.and_then(|of| of.difference_sd(self.ranked[i], self.ranked[best])),
+                spread.filter(|_| i != best).and_then(|_| leads_left_open(rows)),
+            )
+        };
+        let left_open: Vec<_> = (0..k).map(left_open).collect();
+        let draws = left_open.iter().flat_map(|(_, leads)| leads).map(Vec::len).next().unwrap_or(1);
+        let leads = (0..draws).flat_map(|draw| {
+            let on_average = |i: usize| -against_best[i].difference;
+            let lead = move |(i, (_, leads)): (usize, &(_, Option<Vec<f64>>))| {
+                leads.as_ref().map_or_else(|| on_average(i), |leads| leads[draw])
+            };
+            left_open.iter().enumerate().map(lead)
+        });
+        let p_best = known.then(|| comparison.p_best(&leads.collect::<Vec<f64>>()));
+        let ranking = |(i, (delta_parameter_sd, leads)): (usize, (_, Option<Vec<f64>>))| {
+            let AgainstBest { difference, interval, tied, replications_to_separate } =
+                against_best[i];
             Ranking {
                 rank: ranks[i],
-                tied_with_best: tied,
-                delta,
-                delta_interval: joint,
-                delta_parameter_sd: spread.and_then(|s| s.difference_sd(own, best_one)),
-                lead_left_open: spread.filter(|_| i != best).and_then(|_| {
-                    let rows = self.scores.chunks_exact(k).take(FIRST_KEPT);
-                    lead_left_open(rows.map(|row| row[best] - row[i]))
-                }),
-                replications_to_separate,
-                p_best: p_best[i],
-                pairing_gain: (i != best).then(|| self.comparison.variance_ratio(i, best)),
+                tied_with_best: tied || !known,
+                delta: difference,
+                delta_interval: known.then_some(interval),
+                delta_parameter_sd,
+                lead_left_open: leads.map(LeadLeftOpen::of),
+                replications_to_separate: replications_to_separate
+                    .filter(|_| known)
+                    .map(|needed| needed.max(FEWEST_REPLICATIONS)),
+                p_best: p_best.as_ref().map(|p_best| p_best[i]),
+                pairing_gain: (i != best)
+                    .then(|| comparison.variance_ratio(i.min(best), i.max(best))),
             }
         };
-        (0..k).map(ranking).collect()
+        left_open.into_iter().enumerate().map(ranking).collect()
     }
-}
 
-impl ContenderSums {
+    /// The final numbers of a contender; `resampled` holds what blocks hold.
     fn summarise(
         &self,
-        label: &str,
-        requests_per_run: u64,
-        score_parameter_sd: Option<ParameterSd>,
+        contender: usize,
         ranking: Option<Ranking>,
+        has_rate_limit: bool,
+        resampled: Option<&Resampled>,
+        streams: &Streams,
     ) -> ContenderSummary {
-        let latency_ms = |p| self.latency.0.value_at_quantile(p) as f64 * 1e-6;
-        let points = self.curve.len() as u64;
-        let curve = (1..).zip(&self.curve).map(|(point, moments): (u64, &Moments)| CurvePoint {
+        let sums = &self.sums[contender];
+        let first = self.column(contender);
+        let requests_per_run = self.plan.scenarios[self.scenario].requests;
+        let interval = |i: usize| resampled.map(|of| of.interval(first + i, CONFIDENCE));
+        let mean = |i: usize| Mean::of(&sums.quantities[i], interval(i));
+        // What happens to few of the requests or attempts of a run.
+        let rare = |i: usize, most: f64| {
+            let interval = resampled.map(|of| of.interval_of_rare(first + i, most, CONFIDENCE));
+            Mean::of(&sums.quantities[i], interval)
+        };
+        let requests = requests_per_run as f64;
+        let attempts = requests * sums.quantities[ATTEMPTS_PER_REQUEST].mean();
+        let regret = rare(REGRET, requests);
+        let answered = |interval: Interval| Interval {
+            low: 1.0 - interval.high / requests,
+            high: 1.0 - interval.low / requests,
+        };
+        let success_rate = Mean {
+            mean: 1.0 - regret.mean / requests,
+            std_dev: regret.std_dev / requests,
+            interval: regret.interval.map(answered),
+        };
+        let groups = self.replications as f64 / self.parameters.alike() as f64;
+        let [p50, p90, p99, p999] = [0.5, 0.9, 0.99, 0.999].map(|share| {
+            let words = |resample| streams.stream(Purpose::Analysis, 0, resample);
+            let of = || sums.latencies.interval_ms(share, groups, CONFIDENCE, words);
+            (sums.latencies.quantile_ms(share), resampled.and_then(|_| of()))
+        });
+        let points = sums.curve.len() as u64;
+        let curve = (1..).zip(&sums.curve).map(|(point, moments): (u64, &Moments)| CurvePoint {
             // The last request n with n x points / requests below `point`, counted from 1.
             requests: (point * requests_per_run).div_ceil(points),
             mean: moments.mean(),
-            interval: moments.mean_interval(CONFIDENCE),
+            interval: interval(QUANTITIES + point as usize - 1),
         });
-        let share = |attempts: &u64| *attempts as f64 / (self.attempts as f64).max(1.0);
+        let share = |attempts: &u64| *attempts as f64 / (sums.attempts as f64).max(1.0);
         ContenderSummary {
-            strategy: label.to_owned(),
-            score: Mean::of(&self.score),
-            score_parameter_sd,
-            success_rate: Mean::of(&self.success_rate),
-            attempts_per_request: Mean::of(&self.attempts_per_request),
-            retries: Mean::of(&self.retries),
-            penalty: Mean::of(&self.penalty),
-            rate_limited: Mean::of(&self.rate_limited),
-            timed_out: Mean::of(&self.timed_out),
-            regret: Mean::of(&self.regret),
-            oracle_regret: Mean::of(&self.oracle_regret),
-            latency_p50_ms: latency_ms(0.5),
-            latency_p90_ms: latency_ms(0.9),
-            latency_p99_ms: latency_ms(0.99),
-            latency_p999_ms: latency_ms(0.999),
+            strategy: self.plan.contenders[contender].label.clone(),
+            score: mean(SCORE),
+            score_parameter_sd: self.spread.as_ref().and_then(|spread| spread.score_sd(contender)),
+            success_rate,
+            attempts_per_request: mean(ATTEMPTS_PER_REQUEST),
+            retries: mean(RETRIES),
+            penalty: mean(PENALTY),
+            rate_limited: if has_rate_limit {
+                rare(RATE_LIMITED, attempts)
+            } else {
+                mean(RATE_LIMITED)
+            },
+            timed_out: rare(TIMED_OUT, attempts),
+            regret,
+            oracle_regret: mean(ORACLE_REGRET),
+            latency_p50_ms: p50.0,
+            latency_p90_ms: p90.0,
+            latency_p99_ms: p99.0,
+            latency_p999_ms: p999.0,
+            latency_intervals_ms: [p50.1, p90.1, p99.1, p999.1],
             ranking,
-            score_counts: self.score_counts.clone(),
+            score_counts: sums.score_counts.clone(),
             oracle_regret_curve: curve.collect(),
-            attempt_share_by_rank: self.attempts_by_rank.iter().map(share).collect(),
-            notes: self.notes.summarise(),
+            attempt_share_by_rank: sums.attempts_by_rank.iter().map(share).collect(),
+            notes: sums.notes.summarise(),
         }
     }
 }
@@ -364,10 +404,10 @@ impl NotesSums {
     /// The final numbers; none if no run had any.
     fn summarise(&self) -> Option<NotesSummary> {
         (self.runs > 0).then(|| NotesSummary {
-            filtered_by_health: Mean::of(&self.filtered_by_health),
-            switches: Mean::of(&self.switches),
-            load_variance: Mean::of(&self.load_variance),
-            busiest_share: Mean::of(&self.busiest_share),
+            filtered_by_health: Mean::of(&self.filtered_by_health, None),
+            switches: Mean::of(&self.switches, None),
+            load_variance: Mean::of(&self.load_variance, None),
+            busiest_share: Mean::of(&self.busiest_share, None),
             selections: self.selections.iter().map(|n| *n as f64 / self.runs as f64).collect(),
             first_switches: self.first_switches.clone(),
         })

@@ -44,6 +44,10 @@ impl Running {
         let mut command = command(folder.path(), &["--port", "0", "--supervised", "--quiet"]);
         command.args(["--targets", targets, "--metrics", "metrics.json"]);
         command.args(["--trace", "trace.csv", "--events", "events.csv"]).args(arguments);
+        if !arguments.contains(&"--seed") {
+            // The same coins each time, which a proxy draws anew otherwise.
+            command.args(["--seed", "42"]);
+        }
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = lines.next().unwrap().unwrap();

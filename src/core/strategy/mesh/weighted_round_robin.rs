@@ -298,7 +298,7 @@ mod tests {
                 first[usize::from(got[0] % 3)] += 1;
             }
             for (count, share) in first.iter().zip([0.625, 0.25, 0.125]) {
-                let tolerance = 4.5 * (8_000.0 * share * (1.0 - share) as f64).sqrt();
+                let tolerance = 4.5 * (8_000.0_f64 * share * (1.0 - share)).sqrt();
                 assert!((f64::from(*count) - 8_000.0 * share).abs() < tolerance, "{first:?}");
             }
         }

@@ -30,13 +30,13 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::experiment::plan::{Contender, Parameters, Plan, sha256_hex};
-use crate::experiment::summary::Mean;
+use crate::experiment::summary::{CONFIDENCE, FEWEST_REPLICATIONS, Mean};
 use crate::experiment::tune::halving::{Halved, Schedule, halve};
 use crate::experiment::tune::space::Space;
 use crate::play::{Record, Replication};
 use crate::world::Scenario;
-use flakelab_core::domain::Streams;
-use flakelab_core::stats::PairedComparison;
+use flakelab_core::domain::{Purpose, Streams};
+use flakelab_core::stats::{Blocks, Moments, PairedComparison};
 use flakelab_core::strategy::StrategySpec;
 
 pub use self::space::{Dimension, Scale, TuneError};
@@ -68,7 +68,7 @@ impl Size {
     /// How many settings are possible.
     pub const CANDIDATES: RangeInclusive<usize> = 4..=4096;
     /// How many fresh replications are possible.
-    pub const FRESH: RangeInclusive<u64> = 2..=1_000_000_000;
+    pub const FRESH: RangeInclusive<u64> = FEWEST_REPLICATIONS..=1_000_000_000;
     /// The largest budget.
     pub const MOST_BUDGET: u64 = 1_000_000_000_000;
 }
@@ -103,7 +103,7 @@ impl Tuning {
         }
         if !Size::FRESH.contains(&fresh) {
             return Err(TuneError(format!(
-                "{fresh} fresh replications are not possible: `--fresh` expects 2 to 10^9"
+                "{fresh} fresh replications are not possible: `--fresh` expects 200 to 10^9"
             )));
         }
         if budget > Size::MOST_BUDGET {
@@ -233,22 +233,33 @@ fn compare(
     let pair = [settings[found], settings[0]];
     // The default against itself needs no second run.
     let players = if found == 0 { &pair[..1] } else { &pair[..] };
-    let mut scores = PairedComparison::new(2);
+    let mut blocks = Blocks::new(2, Parameters::of(&scenario.model, true).alike());
+    // Of the found one, of the default, of the difference.
+    let mut moments = <[Moments; 3]>::default();
     let ended = arena.play(players, 0..size.fresh, &mut |played| {
-        scores.push(&[played[0], played[played.len() - 1]]);
-        progress(scores.count(), scores.moments(0).mean());
+        let [found, default] = [played[0], played[played.len() - 1]];
+        moments.iter_mut().zip([found, default, found - default]).for_each(|(of, x)| of.push(x));
+        blocks.push([found, default]);
+        progress(blocks.rows(), moments[0].mean());
     });
-    if ended.is_err() && scores.count() < 2 {
+    if ended.is_err() && blocks.rows() < 2 {
         return Err(Interrupted);
     }
-    let ratio = scores.variance_ratio(0, 1);
+    let words = |resample| arena.streams.stream(Purpose::Analysis, 0, resample);
+    let comparison = PairedComparison::of(&blocks, &[0, 1], words);
+    let known = blocks.rows() >= FEWEST_REPLICATIONS;
+    let mean = |i: usize| {
+        let interval = known.then(|| comparison.resampled().interval(i, CONFIDENCE));
+        Mean::of(&moments[i], interval)
+    };
+    let ratio = comparison.variance_ratio(0, 1);
     Ok(Fresh {
         master_seed,
-        replications: scores.count(),
+        replications: blocks.rows(),
         asked: size.fresh,
-        found: Mean::of(scores.moments(0)),
-        default: Mean::of(scores.moments(1)),
-        gain: Mean::of(&scores.difference(0, 1)),
+        found: mean(0),
+        default: mean(1),
+        gain: mean(comparison.pair(0, 1)),
         pairing_gain: ratio.is_finite().then_some(ratio),
     })
 }
@@ -282,7 +293,7 @@ fn summary(tuning: &Tuning, halved: &Halved, fresh: Fresh) -> Tuned {
             is_default: i == 0,
             rounds: played,
             replications: halved.scores[i].count(),
-            score: Mean::of(&halved.scores[i]),
+            score: Mean::of(&halved.scores[i], None),
             from_found: mean_in(last, i) - mean_in(last, found),
         }
     });
@@ -483,8 +494,8 @@ impl TuneVerdict {
         match gain.interval {
             _ if is_default => Self::DefaultFound,
             _ if gain.std_dev == 0.0 && gain.mean == 0.0 => Self::Same,
-            interval if interval.low > 0.0 => Self::Better,
-            interval if interval.high < 0.0 => Self::Worse,
+            Some(interval) if interval.low > 0.0 => Self::Better,
+            Some(interval) if interval.high < 0.0 => Self::Worse,
             _ => Self::NotBetter,
         }
     }
@@ -496,7 +507,7 @@ mod tests {
     use crate::experiment::sweep::sweep;
     use crate::world::{ErrorFamily, Model};
 
-    const SIZE: Size = Size { budget: 2_000, candidates: 12, fresh: 60 };
+    const SIZE: Size = Size { budget: 2_000, candidates: 12, fresh: 200 };
 
     fn scenario() -> Scenario {
         let uniform = ErrorFamily::Uniform { low: 0.02, high: 0.75 };
@@ -529,7 +540,7 @@ mod tests {
         let delta = ranked[1].1.delta_interval;
         let gain = tuned.fresh.gain.interval;
         // Of a pair the simultaneous interval is the plain one; the sign depends on who won.
-        let width = |i: flakelab_core::stats::Interval| i.width();
+        let width = |i: Option<flakelab_core::stats::Interval>| i.unwrap().width();
         assert!((width(delta) - width(gain)).abs() < 1e-9, "{delta:?} {gain:?}");
     }
 
@@ -550,7 +561,7 @@ mod tests {
             assert_eq!(setting.is_default, i == 0);
             assert!(setting.rounds < 4 || setting.from_found <= 0.0, "{setting:?}");
         }
-        assert_eq!(format!("{:.4}", tuned.fresh.gain.mean), "1.9167");
+        assert_eq!(format!("{:.4}", tuned.fresh.gain.mean), "1.6550");
         assert_eq!(tuned.verdict, TuneVerdict::Better);
     }
 
@@ -585,7 +596,7 @@ mod tests {
             ("v2:exclude_tried=true", SIZE, "nothing is left to search"),
             ("v1", Size { budget: 479, ..SIZE }, "--budget 480"),
             ("v1", Size { candidates: 3, ..SIZE }, "4 to 4096"),
-            ("v1", Size { fresh: 1, ..SIZE }, "2 to 10^9"),
+            ("v1", Size { fresh: 1, ..SIZE }, "200 to 10^9"),
             ("v1", Size { budget: u64::MAX, ..SIZE }, "at most 10^12"),
         ] {
             let problem = problem(strategy, size);
@@ -606,7 +617,7 @@ mod tests {
             hash("v1", SIZE, 43),
             hash("v1:exclude_tried=true", SIZE, 42),
             hash("v1", Size { budget: 2_001, ..SIZE }, 42),
-            hash("v1", Size { fresh: 61, ..SIZE }, 42),
+            hash("v1", Size { fresh: 201, ..SIZE }, 42),
             hash("v1", Size { candidates: 13, ..SIZE }, 42),
         ];
         let different: std::collections::BTreeSet<&String> = all.iter().collect();
