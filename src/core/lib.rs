@@ -19,7 +19,8 @@
 //! ```
 //! use flakelab_core::balancer::{Balancer, Command, Event, Seat};
 //! use flakelab_core::domain::{
-//!     AttemptId, Fleet, Outcome, Purpose, Request, RequestId, Rules, ServerId, Streams, Timestamp,
+//!     AttemptId, Cause, Fleet, Outcome, Purpose, Request, RequestId, Rules, ServerId, Streams,
+//!     Timestamp,
 //! };
 //! use flakelab_core::strategy::StrategySpec;
 //!
@@ -39,13 +40,15 @@
 //! // That attempt fails. The next goes to the other server.
 //! commands.clear();
 //! let now = Timestamp::from_secs_f64(0.001);
-//! balancer.handle(now, Event::Finished(AttemptId(0), Outcome::Failure), &mut commands);
+//! let failed = Event::Finished(AttemptId(0), Outcome::Failure, Cause::Status);
+//! balancer.handle(now, failed, &mut commands);
 //! assert!(matches!(&commands[..], [Command::Send(second)] if second.server == ServerId(1)));
 //!
 //! // It succeeds, and the request is answered. Two attempts were free, so nothing is lost.
 //! commands.clear();
 //! let now = Timestamp::from_secs_f64(0.002);
-//! balancer.handle(now, Event::Finished(AttemptId(1), Outcome::Success), &mut commands);
+//! let succeeded = Event::Finished(AttemptId(1), Outcome::Success, Cause::Status);
+//! balancer.handle(now, succeeded, &mut commands);
 //! assert!(matches!(&commands[..], [Command::Answer(_, answer)] if answer.ok));
 //! assert_eq!(balancer.ledger().score(&Rules::default()).score(), 1.0);
 //! # Ok(())

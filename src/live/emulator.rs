@@ -15,6 +15,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use tokio::net::TcpSocket;
 use tokio::runtime::Builder;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinSet, LocalSet};
@@ -26,6 +27,9 @@ use flakelab_sim::world::{Instance, Latency, Luck, LuckStream, Model, Stations};
 
 /// When told to stop, attempts whose answer is due within this time are still answered.
 const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Connections that wait to be accepted at a server that listens again.
+const BACKLOG: u32 = 1024;
 
 /// Longer delays count as this: an hour.
 const LONGEST_DELAY_NS: u64 = 3_600_000_000_000;
@@ -106,23 +110,88 @@ pub fn serve(
         let mut serving = JoinSet::new();
         for listener in listeners.sockets {
             listener.socket.set_nonblocking(true)?;
-            let socket = tokio::net::TcpListener::from_std(listener.socket)?;
-            let (group, port, shared) = (listener.group, listener.port, Rc::clone(&shared));
-            let handler = move |request| Rc::clone(&shared).answer(group, port, request);
-            let stopped = stop.clone().stopped();
-            serving.spawn_local(http::serve(socket, Limits::default(), handler, stopped));
+            serving.spawn_local(Rc::clone(&shared).serve(listener, stop.clone()));
         }
         stop.clone().stopped().await;
-        let all = async { while serving.join_next().await.is_some() {} };
+        let all = async {
+            while let Some(ended) = serving.join_next().await {
+                ended.map_err(std::io::Error::other)??;
+            }
+            Ok(())
+        };
         // What is due later than that stays without an answer, as at any server that ends.
-        let _ = tokio::time::timeout(PATIENCE, all).await;
-        Ok::<(), std::io::Error>(())
+        tokio::time::timeout(PATIENCE, all).await.unwrap_or(Ok::<(), std::io::Error>(()))
     })?;
     let delays = shared.delays.borrow().clone();
     Ok(Delays(delays))
 }
 
 impl Shared {
+    /// Serves one server until told to stop. While it refuses connections nobody listens at its port,
+    /// which is kept all the same, so that nobody else takes it; what was taken before is answered.
+    async fn serve(self: Rc<Self>, listener: Listener, stop: Stop) -> std::io::Result<()> {
+        let Listener { group, port, socket, address } = listener;
+        let mut socket = tokio::net::TcpListener::from_std(socket)?;
+        let mut serving = JoinSet::new();
+        loop {
+            let shared = Rc::clone(&self);
+            let handler = move |request| Rc::clone(&shared).answer(group, port, request);
+            let (open, closed) = oneshot::channel::<()>();
+            let closed = async { drop(closed.await) };
+            serving.spawn_local(http::serve(socket, Limits::default(), handler, closed));
+            let refuses = self.wait_until_it_refuses(true, group, port, &stop).await;
+            drop(open);
+            if !refuses {
+                break;
+            }
+            let kept = keep(address).await?;
+            if !self.wait_until_it_refuses(false, group, port, &stop).await {
+                break;
+            }
+            socket = kept.listen(BACKLOG)?;
+        }
+        while serving.join_next().await.is_some() {}
+        Ok(())
+    }
+
+    /// Waits until a server refuses connections, or no longer does; false if told to stop before.
+    async fn wait_until_it_refuses(
+        &self,
+        refuses: bool,
+        group: usize,
+        port: u16,
+        stop: &Stop,
+    ) -> bool {
+        let mut stopped = std::pin::pin!(stop.clone().stopped());
+        loop {
+            let now = self.at(Instant::now());
+            let change = match self.groups.borrow().get(group) {
+                Some(servers) if servers.refuses(port, now) == refuses => return true,
+                Some(servers) => servers.next_change(now),
+                None => None,
+            };
+            let change = async {
+                match change {
+                    Some(at) => {
+                        let due = self.start + Duration::from_nanos(at.as_nanos());
+                        self.alarm.wait_until(due).await;
+                    }
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = &mut stopped => return false,
+                () = change => {}
+            }
+        }
+    }
+
+    /// Time as the servers have it.
+    fn at(&self, moment: Instant) -> Timestamp {
+        let since = moment.duration_since(self.start).as_nanos();
+        Timestamp::from_nanos(u64::try_from(since).unwrap_or(u64::MAX))
+    }
+
     async fn answer(self: Rc<Self>, group: usize, port: u16, request: HttpRequest) -> HttpResponse {
         let arrived = Instant::now();
         if request.path != "/" {
@@ -135,10 +204,9 @@ impl Shared {
             Ok(identifier) => identifier,
             Err(refusal) => return refusal,
         };
-        let since = arrived.duration_since(self.start).as_nanos();
-        let at = Timestamp::from_nanos(u64::try_from(since).unwrap_or(u64::MAX));
+        let at = self.at(arrived);
         let met = self.groups.borrow_mut().get_mut(group).and_then(|g| g.meet(port, at));
-        let Some(Luck { outcome, latency }) = met else {
+        let Some(Luck { outcome, latency, .. }) = met else {
             // Listeners are made from the servers, so each has its own.
             return HttpResponse::refusal(500, "there is no such server");
         };
@@ -156,6 +224,21 @@ impl Shared {
             Outcome::Failure | Outcome::TimedOut => {
                 HttpResponse::json(500, r#"{"status":"error"}"#)
             }
+        }
+    }
+}
+
+/// Takes a port without listening at it, once its listener is gone.
+async fn keep(address: SocketAddr) -> std::io::Result<TcpSocket> {
+    loop {
+        let socket = TcpSocket::new_v4()?;
+        // Its last connections may still be closing.
+        socket.set_reuseaddr(true)?;
+        match socket.bind(address) {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            bound => return bound.map(|()| socket),
         }
     }
 }
@@ -535,6 +618,16 @@ impl Servers {
         let server = ServerId(port.checked_sub(self.first_port)?);
         let luck = self.luck.get_mut(server.index())?;
         Some(self.stations.meet(server, at, || luck.draw(&self.latency)))
+    }
+
+    /// Whether the server with this port in the model refuses connections.
+    fn refuses(&self, port: u16, at: Timestamp) -> bool {
+        port.checked_sub(self.first_port).is_some_and(|i| self.stations.refuses(ServerId(i), at))
+    }
+
+    /// When that may change next, after `now`.
+    fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
+        self.stations.next_change(now)
     }
 }
 

@@ -123,6 +123,8 @@ pub struct ServerMetrics {
     pub num_timed_out: u64,
     /// Attempts that failed without an answer that is HTTP.
     pub num_no_http: u64,
+    /// Attempts whose connection was refused, because nobody listened.
+    pub num_refused: u64,
     /// `num_success / num_requests`; 0 before the first attempt.
     pub success_rate: f64,
     /// Mean latency of its finished attempts; 0 before the first.

@@ -39,7 +39,7 @@ pub fn measured_overhead(
     // What was added to the first attempt, and what all attempts took.
     let mut requests: BTreeMap<RequestId, (f64, f64)> = BTreeMap::new();
     for step in steps {
-        if let Event::Finished(id, _) = step.event
+        if let Event::Finished(id, ..) = step.event
             && let Some(attempt) = sent.remove(&id)
         {
             let took_ms = step.at.since(attempt.sent_at).as_millis_f64();
@@ -78,7 +78,7 @@ pub fn measured_overhead(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flakelab_core::domain::{Outcome, Request, ServerId, Timestamp};
+    use flakelab_core::domain::{Cause, Outcome, Request, ServerId, Timestamp};
 
     fn at(ms: f64) -> Timestamp {
         Timestamp::from_secs_f64(ms / 1e3)
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn the_parts_are_told_apart_and_waiting_is_none_of_them() {
-        let finished = |id| Event::Finished(AttemptId(id), Outcome::Failure);
+        let finished = |id| Event::Finished(AttemptId(id), Outcome::Failure, Cause::Status);
         let steps = [
             step(0.25, arrived(0, 0.2), vec![attempt(0, 0, 0, 0.25)]),
             step(1.75, finished(0), vec![attempt(1, 0, 1, 1.75)]),

@@ -20,7 +20,7 @@ use rand::Rng;
 
 use crate::target::{Client, Target};
 use crate::unix_seconds;
-use flakelab_core::domain::{Identifier, Outcome};
+use flakelab_core::domain::{Cause, Identifier, Outcome};
 use flakelab_sim::trace::{Config, PROBE, Row};
 
 /// How hard a probe drives a server.
@@ -134,7 +134,7 @@ pub fn probe_server(
                 }
             };
             let timestamp = epoch_s + epoch.elapsed().as_secs_f64();
-            let (outcome, _, took) = client.attempt(&probe.target, &request_id);
+            let (outcome, cause, took) = client.attempt(&probe.target, &request_id);
             let success = outcome == Outcome::Success;
             successes += usize::from(success);
             rows.push(Row {
@@ -152,6 +152,7 @@ pub fn probe_server(
                 request_complete: false,
                 request_success: false,
                 rate_limited: Some(outcome == Outcome::RateLimited),
+                refused: Some(cause == Cause::Refused),
                 start: None,
             });
             if !tick(outcome) {

@@ -10,11 +10,13 @@
 //!
 //! When not to use it: for answers that somebody wants to read.
 
+use std::error::Error;
 use std::fmt;
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use flakelab_core::domain::Outcome;
+use flakelab_core::domain::{Cause, Outcome};
 
 /// What every client of ours is: it contacts nothing but the target, once for each request.
 pub(crate) fn bare_client() -> reqwest::ClientBuilder {
@@ -48,9 +50,8 @@ impl Client {
         Ok(Self { http: http.map_err(ClientError)? })
     }
 
-    /// Sends an identifier and waits for the outcome, with the time that it took. Also says whether a
-    /// failure was no answer at all: no HTTP, or a connection that ended before one was complete.
-    pub fn attempt(&self, target: &Target, identifier: &str) -> (Outcome, bool, Duration) {
+    /// Sends an identifier and waits for the outcome, with its cause and the time that it took.
+    pub fn attempt(&self, target: &Target, identifier: &str) -> (Outcome, Cause, Duration) {
         let begin = Instant::now();
         let answer = self
             .http
@@ -61,17 +62,27 @@ impl Client {
             .send();
         // Before the answer is dropped, which closes the connection.
         let took = begin.elapsed();
-        let (outcome, no_http) = match answer {
+        let (outcome, cause) = match answer {
             Ok(answer) => match answer.status().as_u16() {
-                200..=299 => (Outcome::Success, false),
-                429 => (Outcome::RateLimited, false),
-                _ => (Outcome::Failure, false),
+                200..=299 => (Outcome::Success, Cause::Status),
+                429 => (Outcome::RateLimited, Cause::Status),
+                _ => (Outcome::Failure, Cause::Status),
             },
-            Err(error) if error.is_timeout() => (Outcome::TimedOut, false),
-            Err(error) => (Outcome::Failure, !error.is_connect()),
+            Err(error) if error.is_timeout() => (Outcome::TimedOut, Cause::Status),
+            Err(error) if was_refused(&error) => (Outcome::Failure, Cause::Refused),
+            Err(error) if error.is_connect() => (Outcome::Failure, Cause::Status),
+            Err(_) => (Outcome::Failure, Cause::NoHttp),
         };
-        (outcome, no_http, took)
+        (outcome, cause, took)
     }
+}
+
+/// Whether the system said that nobody listens there (ECONNREFUSED), and not that a connection was
+/// made and broke off.
+fn was_refused(error: &reqwest::Error) -> bool {
+    std::iter::successors(error.source(), |&error| error.source())
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 // ---- Which servers may be contacted: addresses as `host:port`, loopback only unless allowed.

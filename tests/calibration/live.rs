@@ -95,6 +95,7 @@ fn made(model: &Model, setting: &Setting<'_>, path: &Overhead, study: u64) -> Ma
             strategy: *strategy,
             ledger,
             no_http: Vec::new(),
+            refused: Vec::new(),
             rules: setting.rules,
             requests: noted.requests,
         }

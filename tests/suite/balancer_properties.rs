@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use flakelab_core::balancer::{Balancer, Command, Event, Ledger, Seat};
 use flakelab_core::domain::{
-    Attempt, AttemptId, Outcome, PendingRequest, Request, RequestId, Rules, ServerId, Span,
+    Attempt, AttemptId, Cause, Outcome, PendingRequest, Request, RequestId, Rules, ServerId, Span,
     Timestamp,
 };
 use flakelab_core::strategy::{Decision, Strategy};
@@ -54,7 +54,7 @@ impl Strategy for Whimsical {
 enum Step {
     Arrive,
     /// One of the attempts in flight ends; nothing happens if there is none.
-    Finish(usize, Outcome),
+    Finish(usize, Outcome, Cause),
     PassMs(u64),
 }
 
@@ -106,7 +106,7 @@ impl Bench {
                 _ => {}
             }
         }
-        if let Event::Finished(id, outcome) = event
+        if let Event::Finished(id, outcome, _) = event
             && !outcome.is_success()
         {
             let ended = self.books.ended.iter().find(|(a, _)| a.id == id);
@@ -145,9 +145,11 @@ impl Bench {
 
     fn check_that_noise_changes_nothing(&mut self) -> Result<(), String> {
         let before = self.balancer.ledger().clone();
-        let mut noise = vec![Event::WakeUp, Event::Finished(AttemptId(1 << 40), Outcome::Success)];
-        noise.extend(self.books.ended.last().map(|(a, _)| Event::Finished(a.id, Outcome::Success)));
-        noise.extend(self.books.ended.first().map(|(a, o)| Event::Finished(a.id, *o)));
+        let success = |id| Event::Finished(id, Outcome::Success, Cause::Status);
+        let refused = |id| Event::Finished(id, Outcome::Failure, Cause::Refused);
+        let mut noise = vec![Event::WakeUp, success(AttemptId(1 << 40))];
+        noise.extend(self.books.ended.last().map(|(a, _)| success(a.id)));
+        noise.extend(self.books.ended.first().map(|(a, _)| refused(a.id)));
         for event in noise {
             let mut commands: Vec<Command> = Vec::new();
             self.balancer.handle(self.now, event, &mut commands);
@@ -163,14 +165,14 @@ impl Bench {
                 self.books.arrived.insert(id, self.now);
                 self.handle(Event::Arrived(Request { id, arrived_at: self.now }))
             }
-            Step::Finish(which, outcome) => {
+            Step::Finish(which, outcome, cause) => {
                 if self.books.in_flight.is_empty() {
                     return Ok(());
                 }
                 let which = which % self.books.in_flight.len();
                 let attempt = self.books.in_flight.remove(which);
-                self.books.ended.push((attempt, outcome));
-                self.handle(Event::Finished(attempt.id, outcome))
+                self.books.end(self.now, attempt, outcome, cause, &self.rules);
+                self.handle(Event::Finished(attempt.id, outcome, cause))
             }
             Step::PassMs(ms) => {
                 let until = self.now + Span::from_nanos(ms * MS);
@@ -193,7 +195,7 @@ impl Bench {
     fn drain(&mut self) -> Result<(), String> {
         while self.balancer.in_service() > 0 {
             if !self.books.in_flight.is_empty() {
-                self.step(Step::Finish(0, Outcome::Success))?;
+                self.step(Step::Finish(0, Outcome::Success, Cause::Status))?;
             } else {
                 let alarm = self.alarms.first().copied();
                 self.ring(alarm.ok_or("a request in service waits for nothing")?)?;
@@ -218,14 +220,18 @@ fn run(rules: Rules, script: &[Whim], steps: &[Step]) -> Result<Bench, String> {
 fn rules() -> impl Generator<Value = Rules> {
     let give_up_after_ms = prop_oneof![Just(None), (1_u32..300).prop_map(|ms| Some(f64::from(ms)))];
     let max_attempts = prop_oneof![3 => Just(None), 1 => (1_u32..8).prop_map(Some)];
-    (1_u32..5, 1_usize..4, give_up_after_ms, max_attempts, 1_usize..9).prop_map(
-        |(free_attempts, give_up_backlog, give_up_after_ms, max_attempts, in_service)| Rules {
-            free_attempts,
-            give_up_backlog,
-            give_up_after_ms,
-            max_attempts,
-            max_requests_in_service: in_service,
-            ..Rules::default()
+    let pause_ms = prop_oneof![1 => Just(0.0), 4 => (1_u32..60).prop_map(f64::from)];
+    (1_u32..5, 1_usize..4, give_up_after_ms, max_attempts, 1_usize..9, pause_ms).prop_map(
+        |(free_attempts, give_up_backlog, give_up_after_ms, max_attempts, in_service, pause_ms)| {
+            Rules {
+                free_attempts,
+                give_up_backlog,
+                give_up_after_ms,
+                max_attempts,
+                max_requests_in_service: in_service,
+                pause_after_refused_ms: pause_ms,
+                ..Rules::default()
+            }
         },
     )
 }
@@ -238,16 +244,19 @@ fn whim() -> impl Generator<Value = Whim> {
 }
 
 fn step() -> impl Generator<Value = Step> {
-    let outcome = prop_oneof![
-        Just(Outcome::Success),
-        Just(Outcome::Failure),
-        Just(Outcome::Failure),
-        Just(Outcome::RateLimited),
-        Just(Outcome::TimedOut),
+    let end = prop_oneof![
+        Just((Outcome::Success, Cause::Status)),
+        Just((Outcome::Failure, Cause::Status)),
+        Just((Outcome::Failure, Cause::Refused)),
+        Just((Outcome::Failure, Cause::Refused)),
+        Just((Outcome::RateLimited, Cause::Status)),
+        Just((Outcome::TimedOut, Cause::Status)),
     ];
     prop_oneof![
         2 => Just(Step::Arrive),
-        4 => (0_usize..8, outcome).prop_map(|(which, outcome)| Step::Finish(which, outcome)),
+        4 => (0_usize..8, end).prop_map(|(which, (outcome, cause))| {
+            Step::Finish(which, outcome, cause)
+        }),
         2 => (0_u64..60).prop_map(Step::PassMs),
     ]
 }
@@ -277,9 +286,10 @@ fn eventful() -> Bench {
     use Outcome::{Failure, RateLimited, Success, TimedOut};
     let whims = [Whim::Send(0), Whim::Send(1), Whim::Send(2), Whim::Send(1), Whim::WaitMs(5)];
     let mut steps = vec![Step::Arrive];
-    steps.extend([Failure, RateLimited, TimedOut, Success].map(|o| Step::Finish(0, o)));
+    let finish = |outcome| Step::Finish(0, outcome, Cause::Status);
+    steps.extend([Failure, RateLimited, TimedOut, Success].map(finish));
     steps.extend([Step::Arrive, Step::PassMs(10), Step::Arrive]);
-    steps.extend([Failure; 3].map(|o| Step::Finish(0, o)));
+    steps.extend([Failure; 3].map(finish));
     run(Rules::default(), &whims, &steps).expect("the books balance")
 }
 
@@ -305,6 +315,18 @@ fn corrupted_books_do_not_pass() {
         corrupt(&mut wrong);
         assert!(!passes(&wrong), "corruption {i}");
     }
+}
+
+/// The planted bug: books of longer pauses find an attempt that is too early for them.
+#[test]
+fn an_attempt_in_the_middle_of_a_pause_does_not_pass() {
+    let refuse = Step::Finish(0, Outcome::Failure, Cause::Refused);
+    let steps = [Step::Arrive, refuse, Step::PassMs(30), refuse, Step::PassMs(60)];
+    assert!(run(Rules::default(), &[], &steps).is_ok());
+    let mut bench = Bench::new(Rules::default(), &[]);
+    bench.rules.pause_after_refused_ms = 26.0;
+    let passes = steps.iter().try_for_each(|step| bench.step(*step));
+    assert!(passes.is_err_and(|message| message.contains("in its pause")));
 }
 
 #[test]

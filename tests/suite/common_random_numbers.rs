@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use flakelab_core::domain::{Outcome, ServerId, Streams};
+use flakelab_core::domain::{Cause, Outcome, ServerId, Streams};
 use flakelab_core::stats::Moments;
 use flakelab_core::strategy::StrategySpec;
 use flakelab_sim::experiment::Row;
@@ -57,7 +57,7 @@ fn luck_met(run: &Run) -> BTreeMap<ServerId, Vec<Luck>> {
     accepted.sort_by_key(|a| a.attempt.id);
     let mut luck: BTreeMap<ServerId, Vec<Luck>> = BTreeMap::new();
     for ended in accepted {
-        let met = Luck { outcome: ended.outcome, latency: ended.latency };
+        let met = Luck { outcome: ended.outcome, cause: Cause::Status, latency: ended.latency };
         luck.entry(ended.attempt.server).or_default().push(met);
     }
     luck

@@ -32,7 +32,7 @@ fn fails() -> OutageKind {
 /// these ten seconds and at no other time, and the oracle makes none of them.
 #[test]
 fn one_server_goes_dark_and_comes_back() {
-    for kind in [fails(), OutageKind::Hang] {
+    for kind in [fails(), OutageKind::Hang, OutageKind::Refuse] {
         let dark = outage(20.0, 30.0, Some(vec![0]), kind);
         let world = scenario(under(servers(&[0.0; 3], constant_ms(1.0)), dark), 600);
         for who in everybody() {
@@ -81,6 +81,84 @@ fn everything_fails_for_five_seconds() {
         let failed = answers.iter().filter(|(_, a)| !a.ok).map(|(request, _)| request.0);
         assert!(failed.eq(200..250), "{}", who.label);
         assert_eq!(ledger.attempts, 450 + 3 * 50, "{}", who.label);
+    }
+}
+
+/// The only server refuses connections, 0.1 ms after each attempt. Request 0 has attempts at 0, 25.1
+/// and 75.2 ms, and is given up 100 ms after its arrival, in the middle of the third pause. Request 1
+/// waits for its end: attempts at 175.3, 375.4 and 625.5 ms, given up at once. From then on all
+/// pauses last 250 ms, and every request takes three of them.
+#[test]
+fn nobody_listens_anywhere() {
+    let refused = outage(0.0, 1_000.0, None, OutageKind::Refuse);
+    let world = scenario(under(servers(&[0.0], constant_ms(1.0)), refused), 60);
+    for who in everybody().into_iter().filter(|who| who.label != "oracle") {
+        let Run { ledger, answers, attempts } = play(&world, &who, 42, 0);
+        let first = [0.0, 25.1, 75.2, 175.3, 375.4, 625.5];
+        let then = (1..=3 * 58).map(|i| 625.5 + 250.1 * f64::from(i));
+        let expected = first.into_iter().chain(then);
+        let sent = attempts.iter().map(|ended| ended.attempt.sent_at.as_secs_f64() * 1e3);
+        assert!(sent.zip(expected).all(|(at, due)| (at - due).abs() < 1e-6), "{}", who.label);
+        assert_eq!((ledger.attempts, ledger.extra_attempts), (180, 0), "{}", who.label);
+        assert_eq!((ledger.answered_error, ledger.servers[0].failures), (60, 180));
+        assert_eq!(answers[0].1.latency.as_millis_f64(), 100.0);
+        assert!((answers[1].1.latency.as_millis_f64() - 525.6).abs() < 1e-6);
+    }
+}
+
+/// Ten servers that all refuse connections, ten requests a second: between attempts at a server
+/// there is its pause at least. The planted bug, no pause: a thousand attempts a request.
+#[test]
+fn nobody_listens_at_ten_ports_and_attempts_are_few() {
+    let refused = outage(0.0, 1_000.0, None, OutageKind::Refuse);
+    let mut world = scenario(under(servers(&[0.0; 10], constant_ms(1.0)), refused), 60);
+    for who in everybody().into_iter().filter(|who| who.label != "oracle") {
+        let Run { ledger, attempts, .. } = play(&world, &who, 42, 0);
+        let mut pauses_ms = [25.0; 10];
+        let mut free_from = [0.0; 10];
+        for ended in &attempts {
+            let server = ended.attempt.server.index();
+            let at_ms = ended.attempt.sent_at.as_secs_f64() * 1e3;
+            assert!(at_ms >= free_from[server] - 1e-6, "{} at {at_ms}", who.label);
+            free_from[server] = at_ms + 0.1 + pauses_ms[server];
+            pauses_ms[server] = f64::min(2.0 * pauses_ms[server], 250.0);
+        }
+        let score = ledger.score(&world.rules).score();
+        println!("{}: {} attempts, score {score}", who.label, ledger.attempts);
+        assert!((180..=300).contains(&ledger.attempts), "{}: {}", who.label, ledger.attempts);
+        assert_eq!(ledger.answered_error, 60);
+    }
+    world.rules.pause_after_refused_ms = 0.0;
+    let ledger = play(&world, &Contender::new(named("v4")), 42, 0).ledger;
+    assert!(ledger.attempts > 50_000, "{}", ledger.attempts);
+}
+
+/// One server of two never listens, the other never fails: who is sent to the first is answered by
+/// the second within the free attempts, 0.1 ms later or, of strategies that insist, after the pause.
+/// At random one request in eight would meet the first three times, were it not for pauses.
+#[test]
+fn one_of_two_servers_refuses_connections() {
+    let refused = outage(0.0, 1_000.0, Some(vec![0]), OutageKind::Refuse);
+    let world = scenario(under(servers(&[0.0; 2], constant_ms(1.0)), refused), 200);
+    for who in everybody() {
+        let Run { ledger, answers, .. } = play(&world, &who, 42, 0);
+        // Who takes any of the two may meet the closed one three times in a row.
+        let least = if who.label == "random" { 175 } else { 200 };
+        assert!(
+            (least..=200).contains(&ledger.answered_ok),
+            "{}: {}",
+            who.label,
+            ledger.answered_ok
+        );
+        let tried = ledger.servers[0].attempts;
+        assert_eq!(ledger.servers[0].failures, tried, "{}", who.label);
+        assert_eq!(tried == 0, who.label == "oracle", "{}", who.label);
+        // These leave the server out that has just refused.
+        if ["ucb-free", "thompson", "thompson-scaled"].contains(&who.label.as_str()) {
+            let latencies = answers.iter().map(|(_, answer)| answer.latency.as_millis_f64());
+            assert!(latencies.clone().all(|ms| ms == 1.0 || (ms - 1.1).abs() < 1e-9));
+            assert_eq!(latencies.filter(|ms| *ms > 1.0).count() as u64, tried, "{}", who.label);
+        }
     }
 }
 
@@ -189,7 +267,8 @@ fn eventful() -> Model {
         [[server]]\nservers = [3]\nlatency_factor = 20.0\n\
         [[server]]\nservers = [4]\nrate_limit = { kind = \"none\" }\ncapacity = { slots = 1 }\n\
         [[outage]]\nfrom_s = 0.5\nuntil_s = 1.5\nservers = [2, 3]\nkind = \"hang\"\n\
-        [[outage]]\nfrom_s = 2.0\nuntil_s = 2.5\nkind = \"fail\"\n";
+        [[outage]]\nfrom_s = 2.0\nuntil_s = 2.5\nkind = \"fail\"\n\
+        [[outage]]\nfrom_s = 1.0\nuntil_s = 1.2\nservers = [5]\nkind = \"refuse\"\n";
     let text = drawn_and_limited().to_toml() + text;
     Model::parse("eventful", &Document::from_text("eventful.toml", text)).unwrap()
 }

@@ -12,7 +12,8 @@ use flakelab_core::domain::{Outcome, ServerId, Span, Streams, Timestamp};
 use flakelab_core::stats::chi_square_sf;
 use flakelab_live::{Child, Launch};
 use flakelab_sim::world::{
-    ErrorFamily, Instance as Truth, Limiter, LuckTape, Model, REPLICATIONS_PER_DRAW, RateLimit,
+    ErrorFamily, Instance as Truth, Limiter, LuckTape, Model, Outage, OutageKind,
+    REPLICATIONS_PER_DRAW, RateLimit,
 };
 
 use super::common::{constant_ms, model, servers};
@@ -99,6 +100,47 @@ impl Line {
             _ => 500,
         }
     }
+}
+
+/// Server 0 refuses connections for the first second and from the third on, server 1 never does:
+/// nobody listens, then it answers, then nobody listens, on one port. No other time is asserted.
+#[test]
+fn a_server_that_refuses_connections_lets_nobody_in_and_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut of_two = servers(&[0.0; 2], constant_ms(1.0));
+    let refuse = |from_s, until_s| Outage {
+        from_s,
+        until_s,
+        servers: Some(vec![0]),
+        kind: OutageKind::Refuse,
+    };
+    of_two.conditions.outages = vec![refuse(0.0, 1.0), refuse(2.0, 1_000.0)];
+    let path = folder.path().join("two.toml");
+    std::fs::write(&path, of_two.to_toml()).unwrap();
+    let servers = Servers::start(folder.path(), &["--model", path.to_str().unwrap()]);
+    let address = |port: u16| servers.addresses[&port];
+    let listens = |port: u16| match TcpStream::connect(address(port)) {
+        Ok(_) => true,
+        Err(error) => {
+            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+            false
+        }
+    };
+    let wait_until = |listening: bool| {
+        let begin = Instant::now();
+        while listens(4000) != listening {
+            assert!(begin.elapsed() < PATIENCE);
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert!(listens(4001));
+    };
+    wait_until(false);
+    wait_until(true);
+    assert_eq!(attempt(address(4000), &identifier(0, 0)).0, 200);
+    wait_until(false);
+    assert_eq!(attempt(address(4001), &identifier(1, 0)).0, 200);
+    let log = servers.stop();
+    assert_eq!((log[&4000].len(), log[&4001].len()), (1, 1));
 }
 
 /// Sends bytes and returns the status of the answer, 0 if there is none.

@@ -97,6 +97,7 @@ pub fn recorded_run(requests: u64) -> Vec<Row> {
                 request_complete: success,
                 request_success: success,
                 rate_limited: None,
+                refused: None,
                 start: None,
             });
             if success {

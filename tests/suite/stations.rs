@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use flakelab_core::domain::Outcome::{Failure, Success};
-use flakelab_core::domain::{Outcome, Purpose, ServerId, Span, Streams, Timestamp};
+use flakelab_core::domain::{Cause, Outcome, Purpose, ServerId, Span, Streams, Timestamp};
 use flakelab_core::stats::Moments;
 use flakelab_core::stats::sample;
 use flakelab_sim::world::{
@@ -35,7 +35,7 @@ fn stations(conditions: Conditions, servers: usize, limit: RateLimit) -> Station
 }
 
 fn success(latency: Span) -> Luck {
-    Luck { outcome: Outcome::Success, latency }
+    Luck { outcome: Outcome::Success, cause: Cause::Status, latency }
 }
 
 /// Means over batches of 10,000 attempts: waiting time in seconds, share of those who wait, share
@@ -264,4 +264,37 @@ fn outages_fail_or_hang_and_use_luck_up() {
         ((Success, 10.0), (Success, 1.0), (Success, 10.0))
     );
     assert_eq!(met(2, 2.002), (Success, 18.0));
+}
+
+/// Where nobody listens, an attempt costs the server nothing: no token, no slot, no luck. The outage
+/// that the file lists first decides where two overlap.
+#[test]
+fn a_refused_connection_reaches_no_server() {
+    let outage = |from_s, until_s, kind| Outage { from_s, until_s, servers: None, kind };
+    let conditions = Conditions {
+        outages: vec![
+            outage(1.0, 2.0, OutageKind::Refuse),
+            outage(1.5, 2.5, OutageKind::Fail { latency_ms: Some(0.25) }),
+            outage(2.4, 3.0, OutageKind::Refuse),
+        ],
+        ..capacity(1, Some(0))
+    };
+    let limit = RateLimit::TokenBucket { per_second: 0.001, burst: 2.0 };
+    let mut stations = stations(conditions, 1, limit);
+    let mut lucks = 0;
+    let mut met = |at_s: f64| {
+        let met = stations.meet(ONE, Timestamp::from_secs_f64(at_s), || {
+            lucks += 1;
+            success(Span::from_millis_f64(5.0))
+        });
+        (met.outcome, met.cause, met.latency.as_nanos())
+    };
+    for i in 0..100 {
+        assert_eq!(met(1.0 + 0.009 * f64::from(i)), (Failure, Cause::Refused, 100_000));
+    }
+    assert_eq!(met(2.0), (Failure, Cause::Status, 250_000));
+    assert_eq!(met(2.45), (Failure, Cause::Status, 250_000));
+    assert_eq!(met(2.5), (Failure, Cause::Refused, 100_000));
+    assert_eq!(met(3.0).0, Outcome::RateLimited, "two tokens, taken by the two that were let in");
+    assert_eq!(lucks, 2);
 }

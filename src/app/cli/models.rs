@@ -115,6 +115,10 @@ pub(crate) struct RulesArguments {
     /// Milliseconds after which an attempt has timed out [default: 1000]
     #[arg(long, value_name = "MS", allow_negative_numbers = true)]
     attempt_timeout_ms: Option<f64>,
+    /// Milliseconds in which a server that refused a connection gets nothing, doubling while it goes
+    /// on; 0: none [default: 25]
+    #[arg(long, value_name = "MS", allow_negative_numbers = true)]
+    pause_after_refused_ms: Option<f64>,
 }
 
 impl RulesArguments {
@@ -127,6 +131,9 @@ impl RulesArguments {
             give_up_after_ms: self.give_up_after_ms,
             max_attempts: self.max_attempts,
             attempt_timeout_ms: self.attempt_timeout_ms.unwrap_or(default.attempt_timeout_ms),
+            pause_after_refused_ms: self
+                .pause_after_refused_ms
+                .unwrap_or(default.pause_after_refused_ms),
             ..default
         };
         rules.validate().map_err(|error| {
@@ -148,6 +155,7 @@ impl RulesArguments {
             flag("give-up-after-ms", self.give_up_after_ms.map(|ms| ms.to_string())),
             flag("max-attempts", self.max_attempts.map(|n| n.to_string())),
             flag("attempt-timeout-ms", self.attempt_timeout_ms.map(|ms| ms.to_string())),
+            flag("pause-after-refused-ms", self.pause_after_refused_ms.map(|ms| ms.to_string())),
         ]
         .into_iter()
         .flatten()

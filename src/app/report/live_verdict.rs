@@ -136,6 +136,7 @@ pub fn never_simulated(page: &LivePage, it: &Impossible) -> String {
         Deed::TimedOut => "gave no answer in time to",
         Deed::RateLimited => "refused, with 429,",
         Deed::NoHttp => "hung up, or answered with what is no HTTP, in",
+        Deed::Refused => "refused the connection of",
     };
     format!(
         "{} {did} {} of the {} of {}",
@@ -404,14 +405,19 @@ mod tests {
             let verdict = made.page.verdict.as_mut().unwrap();
             judged(verdict);
             verdict.resolution = None;
-            verdict.impossible = vec![deed(3, Deed::TimedOut, 5), deed(7, Deed::NoHttp, 1)];
+            verdict.impossible = vec![
+                deed(3, Deed::TimedOut, 5),
+                deed(7, Deed::NoHttp, 1),
+                deed(8, Deed::Refused, 2),
+            ];
             verdict.adjust();
         });
         assert_eq!(
             text,
             "config 0: the prediction did not hold: server 4003 gave no answer in time to 5 of the 5 \
              attempts of V4 thompson; server 4007 hung up, or answered with what is no HTTP, in 1 of \
-             the 5 attempts of V4 thompson. No server did so in any simulated run."
+             the 5 attempts of V4 thompson; server 4008 refused the connection of 2 of the 5 attempts \
+             of V4 thompson. No server did so in any simulated run."
         );
         let text = sentence(|made| {
             let verdict = made.page.verdict.as_mut().unwrap();

@@ -75,7 +75,14 @@ pub(crate) fn made_of(names: &[&str], requests: u64, servers: u16) -> Made {
         let world = Replication::of(&scenario, instance.clone(), &streams, number);
         let seat = world.seat(|fleet| strategy.build(fleet, coins(0)));
         let ledger = world.behind(&overhead, coins(1)).play(seat, &mut noted);
-        LiveRun { strategy: *strategy, ledger, no_http: Vec::new(), rules, requests: noted.0 }
+        LiveRun {
+            strategy: *strategy,
+            ledger,
+            no_http: Vec::new(),
+            refused: Vec::new(),
+            rules,
+            requests: noted.0,
+        }
     };
     let runs: Vec<LiveRun> = (0..).zip(&strategies).map(run).collect();
     let setting = Setting {

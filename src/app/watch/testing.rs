@@ -151,6 +151,7 @@ fn server(port: u16, attempts: u64, successes: u64, rate_limited: u64) -> Server
         num_rate_limited: rate_limited,
         num_timed_out: 0,
         num_no_http: 0,
+        num_refused: 0,
         success_rate: if attempts > 0 { successes as f64 / attempts as f64 } else { 0.0 },
         avg_latency_ms: if attempts > 0 { 1.0 + 0.1 * attempts as f64 } else { 0.0 },
         belief: Some((successes + 1) as f64 / (attempts + 2) as f64),

@@ -6,10 +6,11 @@
 //! scores lives in either of them.
 
 mod ledger;
+mod pauses;
 mod state;
 
 use crate::domain::{
-    Attempt, AttemptId, Outcome, Request, RequestId, ServerOrder, Span, Timestamp,
+    Attempt, AttemptId, Cause, Outcome, Request, RequestId, ServerOrder, Span, Timestamp,
 };
 use crate::strategy::Strategy;
 
@@ -38,8 +39,8 @@ impl Seat {
 pub enum Event {
     /// A request arrived.
     Arrived(Request),
-    /// An attempt that was sent earlier ended. Unknown or finished attempts are ignored.
-    Finished(AttemptId, Outcome),
+    /// An attempt that was sent earlier ended, and why. Unknown or finished attempts are ignored.
+    Finished(AttemptId, Outcome, Cause),
     /// An alarm asked for with [`Effects::wake_at`] went off. Spurious ones are harmless.
     WakeUp,
 }

@@ -7,15 +7,20 @@
 //! for `give_up_after`.
 //!
 //! Servers have two numbers. The strategy, its requests and its attempts know them by the place at
-//! which its seat shows them; the ledger and the driver by that of the model. An attempt is
-//! translated when it is sent and when it ends, nowhere else.
+//! which its seat shows them; the ledger, the pauses and the driver by that of the model. An attempt
+//! is translated when it is sent and when it ends, a decision when it is made, nothing elsewhere.
+//!
+//! A server that refused a connection gets nothing during its pause ([`Pauses`]). A request whose
+//! strategy chose it nevertheless waits as if the strategy had named the end of the pause, and the
+//! strategy is asked again then: much may have been learned meanwhile.
 
 use std::collections::VecDeque;
 
 use crate::balancer::ledger::Ledger;
+use crate::balancer::pauses::Pauses;
 use crate::balancer::{Answer, Effects, Event, Seat};
 use crate::domain::{
-    Attempt, AttemptId, Outcome, PendingRequest, Request, Rules, ServerId, Span, Timestamp,
+    Attempt, AttemptId, Cause, Outcome, PendingRequest, Request, Rules, ServerId, Span, Timestamp,
 };
 use crate::strategy::{Decision, Notes, ServerEstimate};
 
@@ -29,6 +34,7 @@ pub struct Balancer {
     give_up_after: Span,
     waiting: VecDeque<Request>,
     in_service: Vec<InService>,
+    pauses: Pauses,
     ledger: Ledger,
     next_attempt: u64,
 }
@@ -58,6 +64,7 @@ impl Balancer {
             rules,
             waiting: VecDeque::new(),
             in_service: Vec::with_capacity(rules.max_requests_in_service.min(1024)),
+            pauses: Pauses::new(rules.pause_after_refused()),
             ledger: Ledger::new(seat.order.servers()),
             next_attempt: 0,
             seat,
@@ -79,7 +86,9 @@ impl Balancer {
                 }
                 self.review_waits(now, effects);
             }
-            Event::Finished(attempt, outcome) => self.finish(now, attempt, outcome, effects),
+            Event::Finished(attempt, outcome, cause) => {
+                self.finish(now, attempt, outcome, cause, effects);
+            }
             Event::WakeUp => self.review_waits(now, effects),
         }
     }
@@ -148,6 +157,7 @@ impl Balancer {
         now: Timestamp,
         id: AttemptId,
         outcome: Outcome,
+        cause: Cause,
         effects: &mut impl Effects,
     ) {
         let in_flight = self.in_service.iter().enumerate().find_map(|(slot, s)| match s.state {
@@ -155,7 +165,9 @@ impl Balancer {
             _ => None,
         });
         let Some((slot, attempt)) = in_flight else { return };
-        self.ledger.record_outcome(self.seat.order.server(attempt.server), outcome);
+        let sent = Attempt { server: self.seat.order.server(attempt.server), ..attempt };
+        self.ledger.record_outcome(sent.server, outcome);
+        self.pauses.record(now, &sent, outcome, cause);
         self.seat.strategy.on_outcome(now, &attempt, outcome);
         if outcome.is_success() {
             self.answer(now, slot, true, effects);
@@ -191,17 +203,18 @@ impl Balancer {
             return;
         }
         let InService { request, since, .. } = &self.in_service[slot];
-        match self.seat.strategy.decide(now, request) {
-            Decision::Send(seen) => self.send(now, slot, seen, effects),
-            Decision::WaitUntil(at) => {
-                let until = if at > now { at } else { now + SHORTEST_WAIT };
-                let jeopardy = *since + self.give_up_after;
-                let wake =
-                    if request.is_free() || jeopardy <= now { until } else { until.min(jeopardy) };
-                self.in_service[slot].state = State::WaitingUntil(until);
-                effects.wake_at(wake);
-            }
-        }
+        let until = match self.seat.strategy.decide(now, request) {
+            Decision::Send(seen) => match self.pauses.until(self.seat.order.server(seen), now) {
+                None => return self.send(now, slot, seen, effects),
+                Some(until) => until,
+            },
+            Decision::WaitUntil(at) if at > now => at,
+            Decision::WaitUntil(_) => now + SHORTEST_WAIT,
+        };
+        let jeopardy = *since + self.give_up_after;
+        let wake = if request.is_free() || jeopardy <= now { until } else { until.min(jeopardy) };
+        self.in_service[slot].state = State::WaitingUntil(until);
+        effects.wake_at(wake);
     }
 
     /// Sends an attempt to the server that the strategy sees as `seen`.
@@ -283,10 +296,27 @@ mod tests {
         commands
     }
 
-    fn finish(b: &mut Balancer, ms: u64, attempt: u64, outcome: Outcome) -> Vec<Command> {
+    fn handle(b: &mut Balancer, ms: u64, event: Event) -> Vec<Command> {
         let mut commands = Vec::new();
-        b.handle(at(ms), Event::Finished(AttemptId(attempt), outcome), &mut commands);
+        b.handle(at(ms), event, &mut commands);
         commands
+    }
+
+    fn finish(b: &mut Balancer, ms: u64, attempt: u64, outcome: Outcome) -> Vec<Command> {
+        handle(b, ms, Event::Finished(AttemptId(attempt), outcome, Cause::Status))
+    }
+
+    fn refuse(b: &mut Balancer, ms: u64, attempt: u64) -> Vec<Command> {
+        handle(b, ms, Event::Finished(AttemptId(attempt), Outcome::Failure, Cause::Refused))
+    }
+
+    /// The servers that attempts went to.
+    fn sent(commands: &[Command]) -> Vec<u16> {
+        let server = |c: &Command| match c {
+            Command::Send(attempt) => Some(attempt.server.0),
+            _ => None,
+        };
+        commands.iter().filter_map(server).collect()
     }
 
     fn answers(commands: &[Command]) -> Vec<(u64, bool)> {
@@ -364,6 +394,40 @@ mod tests {
     fn waiting_for_the_past_cannot_spin() {
         let mut b = balancer(Rules::default(), [Decision::WaitUntil(at(0))]);
         assert_eq!(arrive(&mut b, 7, 0), [Command::WakeAt(at(8))]);
+    }
+
+    #[test]
+    fn a_request_that_insists_on_a_refusing_server_waits_and_others_go_on_at_once() {
+        let rules = Rules { max_requests_in_service: 2, ..Rules::default() };
+        let script = [0, 0, 1].map(|server| Decision::Send(ServerId(server)));
+        let mut b = balancer(rules, script);
+        assert_eq!(sent(&arrive(&mut b, 0, 0)), [0]);
+        assert_eq!(refuse(&mut b, 1, 0), [Command::WakeAt(at(26))]);
+        assert_eq!(sent(&arrive(&mut b, 2, 1)), [1], "the other server");
+        assert!(handle(&mut b, 25, Event::WakeUp).is_empty());
+        assert_eq!(sent(&handle(&mut b, 26, Event::WakeUp)), [0], "asked again");
+        assert_eq!(b.ledger().servers[0].failures, 1, "counted as ever");
+    }
+
+    #[test]
+    fn a_request_is_given_up_in_the_middle_of_a_pause() {
+        let mut b = balancer(Rules::default(), []);
+        arrive(&mut b, 0, 0);
+        assert_eq!(refuse(&mut b, 0, 0), [Command::WakeAt(at(25))]);
+        assert_eq!(sent(&handle(&mut b, 25, Event::WakeUp)), [0]);
+        assert_eq!(refuse(&mut b, 25, 1), [Command::WakeAt(at(75))]);
+        assert_eq!(sent(&handle(&mut b, 75, Event::WakeUp)), [0]);
+        assert_eq!(refuse(&mut b, 75, 2), [Command::WakeAt(at(100))], "to give up, not at 175");
+        assert_eq!(answers(&handle(&mut b, 100, Event::WakeUp)), [(0, false)]);
+        assert_eq!((b.ledger().attempts, b.ledger().extra_attempts), (3, 0));
+    }
+
+    #[test]
+    fn without_pauses_a_refused_connection_is_tried_again_at_once() {
+        let rules = Rules { pause_after_refused_ms: 0.0, ..Rules::default() };
+        let mut b = balancer(rules, []);
+        arrive(&mut b, 0, 0);
+        assert_eq!(sent(&refuse(&mut b, 0, 0)), [0]);
     }
 
     #[test]

@@ -10,8 +10,8 @@ mod streams;
 mod time;
 
 pub use self::request::{
-    Attempt, AttemptId, IDENTIFIER_LENGTH, Identifier, NotAnIdentifier, Outcome, PendingRequest,
-    Request, RequestId,
+    Attempt, AttemptId, Cause, IDENTIFIER_LENGTH, Identifier, NotAnIdentifier, Outcome,
+    PendingRequest, Request, RequestId,
 };
 pub use self::rules::{Rules, RulesError, Score};
 pub use self::server::{

@@ -175,6 +175,20 @@ impl Outcome {
     }
 }
 
+/// What an outcome rests on. The rules ask for it; strategies and counts see the outcome alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The status that it answered, its silence, or a connection that could not be made for any
+    /// other reason than that it was refused.
+    #[default]
+    Status,
+    /// The connection was refused: nobody listens at its port.
+    Refused,
+    /// It took the connection, but its answer was no HTTP, or it hung up before one was complete.
+    NoHttp,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -30,6 +30,11 @@ pub struct Rules {
     pub attempt_timeout_ms: f64,
     /// Requests served at the same time (default 1, at least 1).
     pub max_requests_in_service: usize,
+    /// A server that refused a connection gets nothing for so long, in milliseconds (default 25);
+    /// with each further refusal in a row for twice as long, up to ten times this. 0: no pause.
+    // Left out where it is the default: plans in which nobody refuses keep the hash they had.
+    #[serde(skip_serializing_if = "is_default_pause")]
+    pub pause_after_refused_ms: f64,
 }
 
 impl Default for Rules {
@@ -42,8 +47,17 @@ impl Default for Rules {
             max_attempts: None,
             attempt_timeout_ms: 1000.0,
             max_requests_in_service: 1,
+            pause_after_refused_ms: PAUSE_AFTER_REFUSED_MS,
         }
     }
+}
+
+/// Long enough that a server which is being started anew is asked some ten times, short enough that
+/// nobody waits for one that is back.
+const PAUSE_AFTER_REFUSED_MS: f64 = 25.0;
+
+fn is_default_pause(ms: &f64) -> bool {
+    *ms == PAUSE_AFTER_REFUSED_MS
 }
 
 /// A rule outside its range.
@@ -63,9 +77,11 @@ impl Rules {
     pub fn validate(&self) -> Result<(), RulesError> {
         const COUNT: &str = "a whole number of at least 1";
         const SPAN: &str = "milliseconds from 0.001 to 3,600,000";
+        const PAUSE: &str = "milliseconds from 0.001 to 3,600,000, or 0 for no pause";
         let penalty = self.penalty_per_extra_attempt;
         let (give_up, timeout) = (self.give_up_after_ms.unwrap_or(1.0), self.attempt_timeout_ms);
         let in_range = |ms: f64| (0.001..=3_600_000.0).contains(&ms);
+        let pause = self.pause_after_refused_ms;
         let payable = penalty.is_finite() && penalty >= 0.0;
         let checks = [
             (self.free_attempts > 0, "free_attempts", COUNT, 0.0),
@@ -75,6 +91,7 @@ impl Rules {
             (self.max_attempts != Some(0), "max_attempts", COUNT, 0.0),
             (in_range(timeout), "attempt_timeout_ms", SPAN, timeout),
             (self.max_requests_in_service > 0, "max_requests_in_service", COUNT, 0.0),
+            (pause == 0.0 || in_range(pause), "pause_after_refused_ms", PAUSE, pause),
         ];
         match checks.into_iter().find(|(valid, ..)| !valid) {
             Some((_, key, expected, got)) => {
@@ -92,6 +109,11 @@ impl Rules {
     /// The attempt timeout.
     pub fn attempt_timeout(&self) -> Span {
         Span::from_millis_f64(self.attempt_timeout_ms)
+    }
+
+    /// The first pause of a server that refused a connection.
+    pub fn pause_after_refused(&self) -> Span {
+        Span::from_millis_f64(self.pause_after_refused_ms)
     }
 
     /// Points that `extra` attempts beyond the free ones cost.

@@ -49,7 +49,9 @@ pub use self::thompson::ThompsonSpec;
 
 /// The complete decision rule.
 ///
-/// For every attempt the order of calls is `decide`, `on_sent`, `on_outcome`, each once.
+/// For every attempt the order of calls is `decide`, `on_sent`, `on_outcome`, each once. Where the
+/// server that was decided on is left alone, because it has just refused a connection, nothing is
+/// sent and `decide` is called again later.
 /// Between the `on_sent` of an attempt and its `on_outcome` other attempts may be decided,
 /// sent and finished, in any order, when several requests are in service.
 pub trait Strategy: Send {

@@ -26,6 +26,8 @@ pub struct LiveRun {
     /// By server, failures that were no answer: no HTTP, or a connection that ended before one was
     /// complete. None of servers beyond the list.
     pub no_http: Vec<u64>,
+    /// Attempts whose connection was refused, by server; likewise.
+    pub refused: Vec<u64>,
     /// The rules that it was played under.
     pub rules: Rules,
     /// In order of when they were due.
@@ -147,7 +149,7 @@ mod tests {
         ledger.servers[1].failures = 1;
         let strategy = StrategySpec::from_name("v1").unwrap();
         let rules = Rules { penalty_per_extra_attempt: 0.5, ..Rules::default() };
-        LiveRun { strategy, ledger, no_http: Vec::new(), rules, requests }
+        LiveRun { strategy, ledger, no_http: Vec::new(), refused: Vec::new(), rules, requests }
     }
 
     #[test]

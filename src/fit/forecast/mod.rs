@@ -44,7 +44,8 @@ mod tests {
     use flakelab_core::domain::{Rules, Streams};
     use flakelab_core::strategy::StrategySpec;
     use flakelab_sim::world::{
-        ErrorFamily, Instance, LatencyFamily, Model, Overhead, RateLimit, RequestOverhead,
+        ErrorFamily, Instance, LatencyFamily, Model, Outage, OutageKind, Overhead, RateLimit,
+        RequestOverhead,
     };
 
     fn strategies(names: &[&str]) -> Vec<StrategySpec> {
@@ -221,16 +222,27 @@ mod tests {
         let refused = found(&|run| run.ledger.servers[0].rate_limited = 1);
         assert_eq!(refused, [(0, Deed::RateLimited, 1)]);
         assert_eq!(found(&|run| run.no_http = vec![0, 0, 0, 4]), [(3, Deed::NoHttp, 4)]);
+        assert_eq!(found(&|run| run.refused = vec![0, 5]), [(1, Deed::Refused, 5)]);
         let mut slow = model.clone();
         slow.latency = LatencyFamily::Constant { ms: 1_500.0 }.into();
         let mut both = runs.clone();
         (both[0].ledger.servers[0].timed_out, both[0].ledger.servers[1].rate_limited) = (1, 1);
-        let left = |able: &Model| {
-            let found = judge("x", &both, &[Forecast::from_model(able, &setting)], 1).impossible;
+        let left = |runs: &[LiveRun], able: &Model| {
+            let found = judge("x", runs, &[Forecast::from_model(able, &setting)], 1).impossible;
             found.iter().map(|it| it.what).collect::<Vec<_>>()
         };
-        assert_eq!(left(&slow), [Deed::RateLimited], "its model is slow, too");
-        assert_eq!(left(&vague_model()), [Deed::TimedOut], "its model refuses, too");
+        assert_eq!(left(&both, &slow), [Deed::RateLimited], "its model is slow, too");
+        assert_eq!(left(&both, &vague_model()), [Deed::TimedOut], "its model refuses, too");
+        let mut closed = model.clone();
+        (closed.latency, both[0].refused) = (slow.latency.clone(), vec![0, 1]);
+        assert_eq!(left(&both, &closed), [Deed::RateLimited, Deed::Refused]);
+        let kind = OutageKind::Refuse;
+        closed.conditions.outages = vec![Outage { from_s: 0.0, until_s: 1.0, servers: None, kind }];
+        assert_eq!(
+            left(&both, &closed),
+            [Deed::RateLimited],
+            "its model's servers are closed, too"
+        );
     }
 
     #[test]

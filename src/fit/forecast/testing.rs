@@ -61,6 +61,7 @@ pub(crate) fn live_runs(
                 strategy: *strategy,
                 ledger,
                 no_http: Vec::new(),
+                refused: Vec::new(),
                 rules: scenario.rules,
                 requests: noted.requests,
             }

@@ -130,6 +130,8 @@ pub enum Deed {
     RateLimited,
     /// Its answer was no HTTP, or it hung up before one was complete.
     NoHttp,
+    /// It refused a connection: nobody listened.
+    Refused,
 }
 
 /// The stream of the words that break ties: like no other of [`Purpose::Analysis`].
@@ -272,13 +274,16 @@ fn impossible(run: &LiveRun, forecasts: &[Forecast]) -> Vec<Impossible> {
         never(&|run| run.server_pool(ServerMetric::TimedOut).and_then(|pool| pool.only_value()));
     let refusals = RunMetric::ALL.iter().position(|metric| *metric == RunMetric::RateLimited);
     let no_refusal = never(&|run| run.pools.get(refusals?).and_then(|pool| pool.only_value()));
+    let always_listens = !predicted.is_empty()
+        && forecasts.iter().all(|f| !f.scenario.model.conditions.ever_refuses());
     let mut found = Vec::new();
     for (server, counts) in run.ledger.servers.iter().enumerate() {
-        let no_http = run.no_http.get(server).copied().unwrap_or(0);
+        let of = |counts: &[u64]| counts.get(server).copied().unwrap_or(0);
         for (what, count, is_impossible) in [
             (Deed::TimedOut, counts.timed_out, no_timeout),
             (Deed::RateLimited, counts.rate_limited, no_refusal),
-            (Deed::NoHttp, no_http, !predicted.is_empty()),
+            (Deed::NoHttp, of(&run.no_http), !predicted.is_empty()),
+            (Deed::Refused, of(&run.refused), always_listens),
         ] {
             if is_impossible && count > 0 {
                 let (strategy, attempts) = (run.strategy.label(), counts.attempts);

@@ -156,15 +156,16 @@ impl Decisions {
     }
 
     fn finished(&mut self, report: Report) {
-        let Report { attempt, outcome, no_http, began, ended, sender } = report;
+        let Report { attempt, outcome, cause, began, ended, sender } = report;
         // Before the balancer is asked: its next attempt takes the sender that has become idle.
         if let Some(sender) = sender {
             self.hands.senders.is_idle_again(sender);
         }
         let now = self.clock.at(Instant::now());
         let (began, ended) = (self.clock.at(began), self.clock.at(ended));
-        self.hands.note(Note::Finished { at: now, attempt, outcome, no_http, began, ended });
-        self.balancer.handle(now, Event::Finished(attempt.id, outcome), &mut self.hands);
+        self.hands.note(Note::Finished { at: now, attempt, outcome, cause, began, ended });
+        let event = Event::Finished(attempt.id, outcome, cause);
+        self.balancer.handle(now, event, &mut self.hands);
     }
 
     fn wake_up(&mut self, now: Timestamp) {
@@ -252,9 +253,13 @@ mod tests {
 
     #[test]
     fn alarms_go_off_when_they_are_due_and_time_never_goes_back() {
-        let rules = Rules { max_attempts: Some(2), ..Rules::default() };
+        let rules =
+            Rules { max_attempts: Some(2), pause_after_refused_ms: 0.0, ..Rules::default() };
         let (notes, answers) = run(3, rules);
-        assert!(answers.iter().all(|a| a.is_some_and(|reply| !reply.ok && reply.attempts == 2)));
+        assert!(
+            answers.iter().all(|a| a.is_some_and(|reply| !reply.ok && reply.attempts == 2)),
+            "{answers:?}"
+        );
         let (mut last, mut alarm, mut sent) = (Timestamp::ZERO, Timestamp::NEVER, 0);
         for note in &notes {
             match note {

@@ -9,8 +9,8 @@
 //!
 //! The trace has a row for every attempt, written when it is known whether it was the last of its
 //! request. That is at once: the balancer either answers or sends again when an attempt has ended.
-//! Only a strategy that waits before it sends again leaves the row of the last attempt unwritten so
-//! long. Models are fitted to the trace, not to the events log.
+//! Only a wait before it sends again, of a strategy or for a server that refuses connections, leaves
+//! the row of the last attempt unwritten so long. Models are fitted to the trace, not to the events log.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -21,7 +21,7 @@ use crate::Clock;
 use crate::proxy::messages::{Note, Settings};
 use flakelab_core::balancer::{Answer, Command, Event};
 use flakelab_core::domain::{
-    Attempt, AttemptId, Identifier, Outcome, Request, RequestId, ServerId, Span, Timestamp,
+    Attempt, AttemptId, Cause, Identifier, Outcome, Request, RequestId, ServerId, Span, Timestamp,
 };
 use flakelab_sim::trace::{Config, Row, RowWriter};
 
@@ -37,6 +37,9 @@ struct Line {
     server: Option<u16>,
     outcome: Option<Outcome>,
     time_ns: Option<u64>,
+    /// Logs that are older than the column say nothing.
+    #[serde(default)]
+    cause: Option<Cause>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -86,9 +89,12 @@ fn line(at_ns: u64, note: &Note) -> Option<Line> {
             time_ns: Some(request.arrived_at.as_nanos()),
             ..of(Kind::Arrived)
         },
-        Note::Finished { attempt, outcome, .. } => {
-            Line { attempt: Some(attempt.id.0), outcome: Some(*outcome), ..of(Kind::Finished) }
-        }
+        Note::Finished { attempt, outcome, cause, .. } => Line {
+            attempt: Some(attempt.id.0),
+            outcome: Some(*outcome),
+            cause: Some(*cause),
+            ..of(Kind::Finished)
+        },
         Note::WokeUp { .. } => of(Kind::WokeUp),
         Note::Sent(attempt) => Line {
             request: Some(attempt.request.0),
@@ -165,7 +171,10 @@ fn entry(line: &Line) -> Option<Entry> {
         Kind::Arrived => {
             Entry::Event(Event::Arrived(Request { id: request()?, arrived_at: time()? }))
         }
-        Kind::Finished => Entry::Event(Event::Finished(AttemptId(line.attempt?), line.outcome?)),
+        Kind::Finished => {
+            let (attempt, cause) = (AttemptId(line.attempt?), line.cause.unwrap_or_default());
+            Entry::Event(Event::Finished(attempt, line.outcome?, cause))
+        }
         Kind::WokeUp => Entry::Event(Event::WakeUp),
         Kind::Send => Entry::Command(Command::Send(Attempt {
             id: AttemptId(line.attempt?),
@@ -216,12 +225,13 @@ impl<W: Write> AttemptLog<W> {
                 let held = self.open.get_mut(&attempt.request).and_then(|open| open.held.take());
                 return held.map_or(Ok(()), |row| self.out.write(&row));
             }
-            Note::Finished { attempt, outcome, began, ended, .. } => {
+            Note::Finished { attempt, outcome, cause, began, ended, .. } => {
                 let timestamp = self.clock.unix_s(*began);
                 let latency_ms = ended.since(*began).as_millis_f64();
                 if let Some(open) = self.open.get_mut(&attempt.request) {
                     let row = row(&self.settings, open.identifier, attempt, *outcome);
-                    open.held = Some(Row { timestamp, latency_ms, ..row });
+                    let refused = Some(*cause == Cause::Refused);
+                    open.held = Some(Row { timestamp, latency_ms, refused, ..row });
                 }
             }
             Note::Answered(request, Answer { ok, .. }) => {
@@ -261,6 +271,7 @@ fn row(of: &Settings, identifier: Identifier, attempt: &Attempt, outcome: Outcom
         request_complete: false,
         request_success: false,
         rate_limited: Some(outcome == Outcome::RateLimited),
+        refused: None,
         start: None,
     }
 }
@@ -303,8 +314,12 @@ mod tests {
     }
 
     fn finished(request: u64, number: u32, outcome: Outcome) -> Note {
+        finished_by(request, number, outcome, Cause::Status)
+    }
+
+    fn finished_by(request: u64, number: u32, outcome: Outcome, cause: Cause) -> Note {
         let (began, ended, attempt) = (at(10), at(13), attempt(request, number));
-        Note::Finished { at: at(14), attempt, outcome, no_http: false, began, ended }
+        Note::Finished { at: at(14), attempt, outcome, cause, began, ended }
     }
 
     fn answered(request: u64, ok: bool) -> Note {
@@ -340,16 +355,16 @@ mod tests {
             sent(1, 0),
             finished(0, 1, Outcome::Success),
             answered(0, true),
-            finished(1, 0, Outcome::TimedOut),
+            finished_by(1, 0, Outcome::Failure, Cause::Refused),
             answered(1, false),
         ];
         let id = "abcdefghijklmnopqrstuvWX";
         assert_eq!(
             log(&notes),
             format!(
-                "s,T2,1,1,{id},v4,5001,False,3,False,False,True\n\
-                 s,T2,1,2,{id},v4,5001,True,3,True,True,False\n\
-                 s,T2,2,1,{id},v4,5001,False,3,True,False,False\n"
+                "s,T2,1,1,{id},v4,5001,False,3,False,False,True,False\n\
+                 s,T2,1,2,{id},v4,5001,True,3,True,True,False,False\n\
+                 s,T2,2,1,{id},v4,5001,False,3,True,False,False,True\n"
             )
         );
     }
@@ -361,8 +376,8 @@ mod tests {
         assert_eq!(log(&notes), "", "nobody saw its end");
         notes.push(finished(0, 0, Outcome::Failure));
         notes.extend(waits);
-        assert!(log(&notes).ends_with("False,3,False,False,False\n"), "nobody was answered");
+        assert!(log(&notes).ends_with("False,3,False,False,False,False\n"), "nobody was answered");
         notes.push(answered(0, false));
-        assert!(log(&notes).ends_with("False,3,True,False,False\n"));
+        assert!(log(&notes).ends_with("False,3,True,False,False,False\n"));
     }
 }

@@ -9,7 +9,7 @@ use crate::metrics::Metrics;
 use crate::target::Target;
 use flakelab_core::balancer::{Answer, Ledger};
 use flakelab_core::domain::{
-    Attempt, Fleet, Identifier, Outcome, Request, RequestId, Rules, Timestamp,
+    Attempt, Cause, Fleet, Identifier, Outcome, Request, RequestId, Rules, Timestamp,
 };
 use flakelab_core::strategy::{self, StrategySpec};
 
@@ -75,8 +75,7 @@ pub(crate) struct Reply {
 pub(crate) struct Report {
     pub(crate) attempt: Attempt,
     pub(crate) outcome: Outcome,
-    /// Whether it failed without an answer that is HTTP.
-    pub(crate) no_http: bool,
+    pub(crate) cause: Cause,
     /// When it was sent, and when its outcome was known.
     pub(crate) began: Instant,
     pub(crate) ended: Instant,
@@ -88,8 +87,8 @@ impl Report {
     /// An attempt that begins now, as if it failed at once.
     pub(crate) fn failed(attempt: Attempt, sender: Option<usize>) -> Self {
         let now = Instant::now();
-        let (outcome, no_http) = (Outcome::Failure, false);
-        Self { attempt, outcome, no_http, began: now, ended: now, sender }
+        let (outcome, cause) = (Outcome::Failure, Cause::Status);
+        Self { attempt, outcome, cause, began: now, ended: now, sender }
     }
 }
 
@@ -105,7 +104,7 @@ pub(crate) enum Note {
         at: Timestamp,
         attempt: Attempt,
         outcome: Outcome,
-        no_http: bool,
+        cause: Cause,
         began: Timestamp,
         ended: Timestamp,
     },

@@ -21,7 +21,7 @@ use crate::metrics::{
 use crate::proxy::log::{AttemptLog, EventWriter};
 use crate::proxy::messages::{Newest, Note, Settings, State};
 use flakelab_core::balancer::ServerCounts;
-use flakelab_core::domain::{Attempt, Outcome, RequestId, Span, Timestamp};
+use flakelab_core::domain::{Attempt, Cause, Outcome, RequestId, Span, Timestamp};
 use flakelab_core::stats::nearest_rank;
 use flakelab_core::strategy::Switch;
 
@@ -121,8 +121,8 @@ struct Collector {
     open: BTreeMap<RequestId, Vec<(u16, String)>>,
     /// Attempts that ended, and their milliseconds together, one pair a server.
     took: Vec<(u64, f64)>,
-    /// Attempts without an answer that is HTTP, by server.
-    no_http: Vec<u64>,
+    /// Attempts without an answer that is HTTP, and connections refused, one pair a server.
+    unanswered: Vec<(u64, u64)>,
     latencies: VecDeque<Span>,
     events: VecDeque<RecentEvent>,
 }
@@ -135,7 +135,7 @@ impl Collector {
             now: Timestamp::ZERO,
             open: BTreeMap::new(),
             took: vec![(0, 0.0); settings.ports.len()],
-            no_http: vec![0; settings.ports.len()],
+            unanswered: vec![(0, 0); settings.ports.len()],
             latencies: VecDeque::new(),
             events: VecDeque::new(),
         }
@@ -149,10 +149,11 @@ impl Collector {
             Note::Arrived { request, .. } => {
                 self.open.insert(request.id, Vec::new());
             }
-            Note::Finished { attempt, outcome, no_http, began, ended, .. } => {
+            Note::Finished { attempt, outcome, cause, began, ended, .. } => {
                 self.attempt_ended(attempt, *outcome, ended.since(*began));
-                if let Some(count) = self.no_http.get_mut(attempt.server.index()) {
-                    *count += u64::from(*no_http);
+                if let Some((no_http, refused)) = self.unanswered.get_mut(attempt.server.index()) {
+                    *no_http += u64::from(*cause == Cause::NoHttp);
+                    *refused += u64::from(*cause == Cause::Refused);
                 }
             }
             Note::Answered(request, answer) => {
@@ -239,6 +240,7 @@ impl Collector {
         let servers = self.settings.ports.iter().zip(&state.ledger.servers).enumerate();
         let server = |(i, (port, counts)): (usize, (&u16, &ServerCounts))| {
             let (ended, ms) = self.took.get(i).copied().unwrap_or_default();
+            let (num_no_http, num_refused) = self.unanswered.get(i).copied().unwrap_or_default();
             ServerMetrics {
                 port: *port,
                 num_requests: counts.attempts,
@@ -246,7 +248,8 @@ impl Collector {
                 num_failure: counts.failures + counts.timed_out,
                 num_rate_limited: counts.rate_limited,
                 num_timed_out: counts.timed_out,
-                num_no_http: self.no_http.get(i).copied().unwrap_or_default(),
+                num_no_http,
+                num_refused,
                 success_rate: counts.successes as f64 / counts.attempts.max(1) as f64,
                 avg_latency_ms: ms / ended.max(1) as f64,
                 belief: state.beliefs.get(i).copied().flatten(),
@@ -414,7 +417,7 @@ mod tests {
                 at: ms(9),
                 attempt: sent,
                 outcome,
-                no_http: !ok,
+                cause: if ok { Cause::Status } else { Cause::NoHttp },
                 began: ms(1),
                 ended: ms(1 + took),
             },

@@ -91,8 +91,8 @@ fn run(
         let mut owed = Owed { reports, report: Report::failed(attempt, Some(sender)) };
         // There are as many targets as servers.
         if let Some(target) = targets.get(attempt.server.index()) {
-            let (outcome, no_http, took) = client.attempt(target, identifier.as_str());
-            (owed.report.outcome, owed.report.no_http) = (outcome, no_http);
+            let (outcome, cause, took) = client.attempt(target, identifier.as_str());
+            (owed.report.outcome, owed.report.cause) = (outcome, cause);
             owed.report.ended = owed.report.began + took;
         }
     }

@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use flakelab_core::balancer::Event;
-use flakelab_core::domain::{AttemptId, Outcome, Timestamp};
+use flakelab_core::domain::{AttemptId, Cause, Outcome, Timestamp};
 
 /// Pending outcomes and timers.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ struct Entry {
 
 #[derive(Debug, Clone, Copy)]
 enum What {
-    Finished(AttemptId, Outcome),
+    Finished(AttemptId, Outcome, Cause),
     WakeUp,
 }
 
@@ -37,8 +37,14 @@ const TIMER: u64 = 1 << 63;
 impl EventQueue {
     /// An attempt will end at `at`.
     #[inline]
-    pub fn push_outcome(&mut self, at: Timestamp, attempt: AttemptId, outcome: Outcome) {
-        self.push(at, 0, What::Finished(attempt, outcome));
+    pub fn push_outcome(
+        &mut self,
+        at: Timestamp,
+        attempt: AttemptId,
+        outcome: Outcome,
+        cause: Cause,
+    ) {
+        self.push(at, 0, What::Finished(attempt, outcome, cause));
     }
 
     /// An alarm goes off at `at`.
@@ -72,7 +78,7 @@ impl EventQueue {
         let entry = self.next?;
         self.next = self.later.pop().map(|Reverse(later)| later);
         let event = match entry.what {
-            What::Finished(attempt, outcome) => Event::Finished(attempt, outcome),
+            What::Finished(attempt, outcome, cause) => Event::Finished(attempt, outcome, cause),
             What::WakeUp => Event::WakeUp,
         };
         Some((entry.at, event))
@@ -110,9 +116,9 @@ mod tests {
         let mut queue = EventQueue::default();
         let at = Timestamp::from_nanos;
         queue.push_wake_up(at(5));
-        queue.push_outcome(at(5), AttemptId(1), Outcome::Failure);
-        queue.push_outcome(at(9), AttemptId(2), Outcome::Success);
-        queue.push_outcome(at(5), AttemptId(3), Outcome::Success);
+        queue.push_outcome(at(5), AttemptId(1), Outcome::Failure, Cause::Refused);
+        queue.push_outcome(at(9), AttemptId(2), Outcome::Success, Cause::Status);
+        queue.push_outcome(at(5), AttemptId(3), Outcome::Success, Cause::Status);
         queue.push_wake_up(at(1));
         let order: Vec<(u64, Event)> =
             std::iter::from_fn(|| queue.pop()).map(|(t, e)| (t.as_nanos(), e)).collect();
@@ -120,10 +126,10 @@ mod tests {
             order,
             [
                 (1, Event::WakeUp),
-                (5, Event::Finished(AttemptId(1), Outcome::Failure)),
-                (5, Event::Finished(AttemptId(3), Outcome::Success)),
+                (5, Event::Finished(AttemptId(1), Outcome::Failure, Cause::Refused)),
+                (5, Event::Finished(AttemptId(3), Outcome::Success, Cause::Status)),
                 (5, Event::WakeUp),
-                (9, Event::Finished(AttemptId(2), Outcome::Success)),
+                (9, Event::Finished(AttemptId(2), Outcome::Success, Cause::Status)),
             ]
         );
     }

@@ -8,7 +8,8 @@ use crate::play::event_queue::EventQueue;
 use crate::world::{Arrivals, Instance, Luck, LuckTape, Overhead, Scenario, Stations};
 use flakelab_core::balancer::{Answer, Balancer, Effects, Event, Ledger, Seat};
 use flakelab_core::domain::{
-    Attempt, Fleet, Outcome, Purpose, Request, RequestId, ServerOrder, Span, Streams, Timestamp,
+    Attempt, Cause, Fleet, Outcome, Purpose, Request, RequestId, ServerOrder, Span, Streams,
+    Timestamp,
 };
 use flakelab_core::stats::uniform_open;
 use flakelab_core::strategy::{Notes, Strategy};
@@ -230,19 +231,19 @@ impl<P: Path, R: Record> Effects for Driver<'_, P, R> {
     #[inline]
     fn send(&mut self, attempt: &Attempt) {
         let Self { stations, luck, accepted, .. } = self;
-        let Luck { outcome, latency } = stations.meet(attempt.server, self.now, || {
+        let Luck { outcome, cause, latency } = stations.meet(attempt.server, self.now, || {
             let accepted = &mut accepted[attempt.server.index()];
             let luck = luck.luck(attempt.server, *accepted);
             *accepted += 1;
             luck
         });
         let latency = self.path.latency(attempt, latency);
-        let (latency, outcome) = match latency > self.timeout {
-            true => (self.timeout, Outcome::TimedOut),
-            false => (latency, outcome),
+        let (latency, outcome, cause) = match latency > self.timeout {
+            true => (self.timeout, Outcome::TimedOut, Cause::Status),
+            false => (latency, outcome, cause),
         };
         self.record.on_sent(attempt, outcome);
-        self.queue.push_outcome(self.now + latency, attempt.id, outcome);
+        self.queue.push_outcome(self.now + latency, attempt.id, outcome, cause);
     }
 
     fn answer(&mut self, request: RequestId, answer: Answer) {

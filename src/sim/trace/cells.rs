@@ -24,8 +24,14 @@ const MOST_UPSTREAMS: usize = 100;
 const LONGEST_MS: f64 = 86_400_000.0;
 
 /// Columns that hold one value for each upstream of a row.
-const LISTS: [Column; 5] =
-    [Column::ServerPort, Column::Success, Column::LatencyMs, Column::LatencyS, Column::RateLimited];
+const LISTS: [Column; 6] = [
+    Column::ServerPort,
+    Column::Success,
+    Column::LatencyMs,
+    Column::LatencyS,
+    Column::RateLimited,
+    Column::Refused,
+];
 
 /// What the column `success` of a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +82,8 @@ impl<'a> Cells<'a> {
         for column in LISTS {
             let text = self.text(column, None);
             let there = parts(text).count();
-            let silent = column == Column::RateLimited && text.is_empty();
+            let may_be_silent = matches!(column, Column::RateLimited | Column::Refused);
+            let silent = may_be_silent && text.is_empty();
             if self.columns.place(column).is_some() && there != count && !silent {
                 let name = self.columns.name(column);
                 let problem = format!(
@@ -116,7 +123,9 @@ impl<'a> Cells<'a> {
     pub(crate) fn attempt(&self, part: Option<usize>) -> Result<Attempt<'a>, TraceError> {
         let server = self.server(part)?;
         let (success, code_refused) = self.success(part)?;
-        let rate_limited = match (self.rate_limited(part, success)?, code_refused) {
+        let rate_limited = self.refusal(Column::RateLimited, part, success)?;
+        let refused = self.refusal(Column::Refused, part, success || rate_limited == Some(true))?;
+        let rate_limited = match (rate_limited, code_refused) {
             (Some(limited), code) => Some(limited || code == Some(true)),
             (None, code) => code,
         };
@@ -134,6 +143,7 @@ impl<'a> Cells<'a> {
             at_s: self.time()?,
             success,
             rate_limited,
+            refused,
             latency_ms: self.latency_ms(part)?,
             request_complete: self.flag(Column::RequestComplete)?,
             request_success: self.flag(Column::RequestSuccess)?,
@@ -236,18 +246,30 @@ impl<'a> Cells<'a> {
         Ok(value)
     }
 
-    fn rate_limited(&self, part: Option<usize>, ok: bool) -> Result<Option<bool>, TraceError> {
-        let text = self.text(Column::RateLimited, part);
+    /// Whether an attempt was refused, by a rate limit or when it wanted to connect; `answered` is
+    /// what excludes it.
+    fn refusal(
+        &self,
+        column: Column,
+        part: Option<usize>,
+        answered: bool,
+    ) -> Result<Option<bool>, TraceError> {
+        let text = self.text(column, part);
         if text.is_empty() {
             return Ok(None);
         }
-        let limited = self.truth(Column::RateLimited, text)?;
-        if limited && ok {
-            let help = "an attempt that was refused cannot have succeeded";
-            let expected = "False beside success = True";
-            return Err(self.error(Column::RateLimited, text, expected, help));
+        let refused = self.truth(column, text)?;
+        if refused && answered {
+            let (expected, help) = if column == Column::Refused {
+                let help = "a server that refused the connection gave no answer";
+                ("False beside success = True or rate_limited = True", help)
+            } else {
+                let help = "an attempt that was refused cannot have succeeded";
+                ("False beside success = True", help)
+            };
+            return Err(self.error(column, text, expected, help));
         }
-        Ok(Some(limited))
+        Ok(Some(refused))
     }
 
     fn truth(&self, column: Column, text: &str) -> Result<bool, TraceError> {
@@ -366,6 +388,7 @@ pub(crate) struct Attempt<'r> {
     pub(crate) at_s: f64,
     pub(crate) success: bool,
     pub(crate) rate_limited: Option<bool>,
+    pub(crate) refused: Option<bool>,
     pub(crate) latency_ms: Option<f64>,
     pub(crate) request_complete: Option<bool>,
     pub(crate) request_success: Option<bool>,
@@ -391,6 +414,7 @@ impl Attempt<'_> {
             request_complete: self.request_complete?,
             request_success: self.request_success?,
             rate_limited: self.rate_limited,
+            refused: self.refused,
             start: text(self.start),
         })
     }
@@ -439,6 +463,8 @@ pub struct Row {
     pub request_success: bool,
     /// Whether the answer was 429; `None` where the recorder did not tell 429 from failure.
     pub rate_limited: Option<bool>,
+    /// Whether the connection was refused; `None` where the recorder did not tell.
+    pub refused: Option<bool>,
     /// The start of the servers that it met, where the file says; any text, a change of which
     /// means that the servers were started anew.
     pub start: Option<String>,

@@ -213,6 +213,9 @@ impl Draft {
             self.lacks_latency = true;
             self.notes.add(Oddity::NoLatency, line);
         }
+        if attempt.refused == Some(true) {
+            self.notes.add(Oddity::Refused, line);
+        }
         self.hides_refusals |= attempt.rate_limited.is_none();
         self.numbered |= attempt.attempt_number.is_some();
         let here = (attempt.at_s, identifier);

@@ -46,6 +46,7 @@ columns! {
     RequestComplete "request_complete",
     RequestSuccess "request_success",
     RateLimited "rate_limited",
+    Refused "refused",
     Start "start",
     LatencyS "latency_s",
 }
@@ -70,7 +71,12 @@ impl Column {
     const fn is_optional(self) -> bool {
         matches!(
             self,
-            Self::SessionId | Self::ConfigTarget | Self::RateLimited | Self::Start | Self::LatencyS
+            Self::SessionId
+                | Self::ConfigTarget
+                | Self::RateLimited
+                | Self::Refused
+                | Self::Start
+                | Self::LatencyS
         )
     }
 }

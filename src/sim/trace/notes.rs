@@ -11,6 +11,7 @@ pub(crate) enum Oddity {
     Identifier,
     Contradiction,
     NoLatency,
+    Refused,
     Duplicate,
     OutOfOrder,
     Gap,
@@ -67,6 +68,10 @@ fn sentence(oddity: Oddity, count: u64) -> String {
         Oddity::NoLatency => {
             let then = "; the latencies of this recording are not used.";
             ("row", "has", "have", "no latency", then)
+        }
+        Oddity::Refused => {
+            let then = "; they count as failures, although no server looked at them.";
+            ("attempt", "met", "met", "a refused connection", then)
         }
         Oddity::Duplicate => {
             ("row", "stands", "stand", "there twice", "; the copies were dropped.")

@@ -21,8 +21,8 @@ const BUFFER: usize = 1 << 16;
 impl Row {
     /// Reads the rows of a trace file of the three configs, some 300 bytes each.
     ///
-    /// Columns may stand in any order; `session_id`, `config_target`, `rate_limited` and `start`
-    /// may be absent, columns with other names are ignored.
+    /// Columns may stand in any order; `session_id`, `config_target`, `rate_limited`, `refused` and
+    /// `start` may be absent, columns with other names are ignored.
     ///
     /// # Errors
     /// A file that cannot be read, an empty one, a missing or repeated column, and the first

@@ -570,6 +570,26 @@ fn a_success_cannot_have_been_refused() {
 }
 
 #[test]
+fn a_refused_connection_is_a_failure_without_an_answer() {
+    let read = |of_success: &str, of_failure: &str| {
+        let text = TEXT.replace("request_success\n", "request_success,rate_limited,refused\n");
+        let text = text.replace("True,True\n", &format!("True,True,False,{of_success}\n"));
+        text.replace("88,False,False\n", &format!("88,False,False,{of_failure}\n"))
+    };
+    let text = read("False", "False,True");
+    let rows = rows(&text);
+    assert_eq!((rows[0].refused, rows[1].refused), (Some(false), Some(true)));
+    let recording = trace_read(&text).unwrap();
+    assert_eq!(recording.attempts[1].outcome, Outcome::Failure);
+    let said = "x.csv:3: 1 attempt met a refused connection; they count as failures";
+    assert!(recording.warnings.iter().any(|note| note.contains(said)), "{:?}", recording.warnings);
+    let expected = "column refused: expected False beside success = True or rate_limited = True";
+    for text in [read("True", "False,True"), read("", "True,True")] {
+        assert!(error(&text).contains(expected), "{}", error(&text));
+    }
+}
+
+#[test]
 fn files_without_rows_say_so() {
     assert!(["", "\n\n"].iter().all(|text| error(text).contains("the file is empty")));
     assert!(error(TEXT.lines().next().unwrap()).contains("no row below the header"));

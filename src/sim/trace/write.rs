@@ -7,56 +7,63 @@ use std::io::Write;
 use crate::trace::cells::Row;
 use crate::trace::columns::Column;
 
-/// Writes a header and one line for each row; cells that a row does not know stay empty. The
-/// column `start`, the last, is there only if some row has it.
+/// Writes a header and one line for each row; cells that a row does not know stay empty. The last
+/// columns, `refused` and `start`, are there only if some row has them.
 ///
 /// Numbers are written so that they read back to the same bits. `out` need not be buffered.
 pub fn write(out: impl Write, rows: &[Row]) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
-    let last = if rows.iter().any(|row| row.start.is_some()) {
-        Column::Start
-    } else {
-        Column::RateLimited
-    };
-    header(&mut writer, last)?;
+    let refused = rows.iter().any(|row| row.refused.is_some()).then_some(Column::Refused);
+    let start = rows.iter().any(|row| row.start.is_some()).then_some(Column::Start);
+    let more = [refused, start];
+    header(&mut writer, more)?;
     for row in rows {
-        line(&mut writer, row, last)?;
+        line(&mut writer, row, more)?;
     }
     writer.flush()
 }
 
-/// Writes rows one by one, as they come to be known, without the column `start`.
+/// Writes rows one by one, as they come to be known, with the column `refused` and without `start`.
 ///
 /// When not to use it: for rows that are all at hand; [`write()`] takes fewer calls of the system.
 #[derive(Debug)]
 pub struct RowWriter<W: Write>(csv::Writer<W>);
 
+/// The columns of a [`RowWriter`] beside those of every trace.
+const ONE_BY_ONE: [Option<Column>; 2] = [Some(Column::Refused), None];
+
 impl<W: Write> RowWriter<W> {
     /// Writes the header.
     pub fn new(out: W) -> io::Result<Self> {
         let mut writer = csv::Writer::from_writer(out);
-        header(&mut writer, Column::RateLimited)?;
+        header(&mut writer, ONE_BY_ONE)?;
         writer.flush()?;
         Ok(Self(writer))
     }
 
     /// Writes a line, which has left this process when this returns.
     pub fn write(&mut self, row: &Row) -> io::Result<()> {
-        line(&mut self.0, row, Column::RateLimited)?;
+        line(&mut self.0, row, ONE_BY_ONE)?;
         self.0.flush()
     }
 }
 
-fn columns(last: Column) -> impl Iterator<Item = Column> {
-    Column::ALL.into_iter().take_while(move |column| *column <= last)
+/// Those that every trace has, then `more`.
+fn columns(more: [Option<Column>; 2]) -> impl Iterator<Item = Column> {
+    let always = Column::ALL.into_iter().take_while(|column| *column <= Column::RateLimited);
+    always.chain(more.into_iter().flatten())
 }
 
-fn header(writer: &mut csv::Writer<impl Write>, last: Column) -> io::Result<()> {
-    Ok(writer.write_record(columns(last).map(Column::name))?)
+fn header(writer: &mut csv::Writer<impl Write>, more: [Option<Column>; 2]) -> io::Result<()> {
+    Ok(writer.write_record(columns(more).map(Column::name))?)
 }
 
-fn line(writer: &mut csv::Writer<impl Write>, row: &Row, last: Column) -> io::Result<()> {
-    for column in columns(last) {
+fn line(
+    writer: &mut csv::Writer<impl Write>,
+    row: &Row,
+    more: [Option<Column>; 2],
+) -> io::Result<()> {
+    for column in columns(more) {
         writer.write_field(cell(row, column).as_bytes())?;
     }
     Ok(writer.write_record(None::<&[u8]>)?)
@@ -79,6 +86,7 @@ fn cell(row: &Row, column: Column) -> Cow<'_, str> {
         Column::RequestComplete => truth(row.request_complete).into(),
         Column::RequestSuccess => truth(row.request_success).into(),
         Column::RateLimited => row.rate_limited.map_or("", truth).into(),
+        Column::Refused => row.refused.map_or("", truth).into(),
         Column::Start => row.start.as_deref().unwrap_or_default().into(),
         Column::LatencyS => (row.latency_ms / 1000.0).to_string().into(),
     }
@@ -108,17 +116,19 @@ mod tests {
             request_complete: number == 1,
             request_success: number == 1,
             rate_limited,
+            refused: None,
             start: None,
         }
     }
 
     #[test]
     fn what_is_written_reads_back_bit_for_bit() {
-        let rows = vec![
+        let mut rows = vec![
             row(1, Config::ALL[0], Some(false)),
             row(2, Config::ALL[1], Some(true)),
             row(3, Config::ALL[2], None),
         ];
+        rows[2].refused = Some(true);
         let file = tempfile::NamedTempFile::new().unwrap();
         write(file.as_file(), &rows).unwrap();
         assert_eq!(Row::read(file.path()).unwrap(), rows);
@@ -126,7 +136,8 @@ mod tests {
 
     #[test]
     fn rows_written_one_by_one_are_the_same_file() {
-        let rows = [row(1, Config::ALL[0], Some(false)), row(2, Config::ALL[1], Some(true))];
+        let mut rows = [row(1, Config::ALL[0], Some(false)), row(2, Config::ALL[1], Some(true))];
+        rows.iter_mut().for_each(|row| row.refused = Some(false));
         let (mut whole, mut one_by_one) = (Vec::new(), Vec::new());
         write(&mut whole, &rows).unwrap();
         let mut writer = RowWriter::new(&mut one_by_one).unwrap();

@@ -48,6 +48,11 @@ impl Conditions {
         self.capacity.is_some() || self.overrides.iter().any(|of| of.capacity.is_some())
     }
 
+    /// Whether some server refuses connections at some time.
+    pub fn ever_refuses(&self) -> bool {
+        self.outages.iter().any(|outage| outage.kind == OutageKind::Refuse)
+    }
+
     /// The override of each of so many servers.
     pub(crate) fn by_server(&self, servers: usize) -> Vec<Option<&ServerOverride>> {
         let mut by_server = vec![None; servers];
@@ -232,9 +237,14 @@ impl Workers {
 //
 // What counts is the moment of sending. Attempts that were accepted before an outage end as they
 // would have without it; those accepted within it fail, and their luck is used up all the same,
-// so that the k-th accepted attempt at a server meets the same luck with outages and without.
+// so that the k-th accepted attempt at a server meets the same luck with outages and without. A
+// connection that is refused reaches no server: nothing is accepted, and nothing used up.
 //
 // When not to use it: for outages that come by chance. These are the same in every replication.
+
+/// How long a client takes to learn that its connection is refused, 0.1 ms. The pause that follows
+/// (`pause_after_refused_ms`) is what counts.
+pub(crate) const REFUSED: Span = Span::from_nanos(100_000);
 
 /// A span of time in which servers are dark.
 #[derive(Debug, Clone, PartialEq)]
@@ -259,6 +269,8 @@ pub enum OutageKind {
     },
     /// No answer comes until the outage is over; then they fail, if their clients still wait.
     Hang,
+    /// Nobody listens: the connection is refused, at once.
+    Refuse,
 }
 
 impl Outage {
@@ -274,7 +286,7 @@ impl Outage {
         self.servers.as_ref().map_or(Ok(()), |dark| indices(dark, servers))?;
         match self.kind {
             OutageKind::Fail { latency_ms: Some(ms) } => MILLISECONDS.check("latency_ms", ms),
-            OutageKind::Fail { latency_ms: None } | OutageKind::Hang => Ok(()),
+            OutageKind::Fail { latency_ms: None } | OutageKind::Hang | OutageKind::Refuse => Ok(()),
         }
     }
 }
@@ -334,6 +346,11 @@ impl Outages {
         Self(outages.iter().map(dark).collect())
     }
 
+    /// When one begins or ends next, after `now`.
+    pub(crate) fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
+        self.0.iter().flat_map(|dark| [dark.from, dark.until]).filter(|at| *at > now).min()
+    }
+
     /// The outage that a server is in, the first of those that the file lists.
     #[inline]
     pub(crate) fn at(&self, server: ServerId, now: Timestamp) -> Option<&Dark> {
@@ -351,6 +368,7 @@ impl Dark {
         match self.kind {
             OutageKind::Fail { latency_ms } => latency_ms.map_or(failure, Span::from_millis_f64),
             OutageKind::Hang => self.until.since(begins),
+            OutageKind::Refuse => REFUSED,
         }
     }
 }

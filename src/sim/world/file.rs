@@ -205,12 +205,12 @@ impl RawOutage {
     fn into_outage(self) -> Result<Outage, Violation> {
         let kind = match self.kind.as_deref().ok_or_else(|| missing("kind"))? {
             "fail" => OutageKind::Fail { latency_ms: self.latency_ms },
-            "hang" => {
+            name @ ("hang" | "refuse") => {
                 let latency = self.latency_ms.map(|_| "latency_ms");
-                only(latency.into_iter(), "hang", &["servers", "kind"])?;
-                OutageKind::Hang
+                only(latency.into_iter(), name, &["servers", "kind"])?;
+                if name == "hang" { OutageKind::Hang } else { OutageKind::Refuse }
             }
-            other => return Err(unknown("kind", other, &["fail", "hang"])),
+            other => return Err(unknown("kind", other, &["fail", "hang", "refuse"])),
         };
         let Self { from_s, until_s, servers, .. } = self;
         Ok(Outage { from_s, until_s, servers, kind })
@@ -220,6 +220,7 @@ impl RawOutage {
         let (kind, latency_ms) = match outage.kind {
             OutageKind::Fail { latency_ms } => ("fail", latency_ms),
             OutageKind::Hang => ("hang", None),
+            OutageKind::Refuse => ("refuse", None),
         };
         Self {
             from_s: outage.from_s,
@@ -340,6 +341,11 @@ from_s = 40
 until_s = 45
 kind = "fail"
 latency_ms = 0.2
+[[outage]]
+from_s = 50.0
+until_s = 51.0
+servers = [0, 9]
+kind = "refuse"
 "#;
 
     #[test]
@@ -353,6 +359,7 @@ latency_ms = 0.2
         let limit = RateLimit::TokenBucket { per_second: 2.0, burst: 3.0 };
         assert_eq!((&overrides[1].servers[..], overrides[1].rate_limit), (&[0][..], Some(limit)));
         assert_eq!(outages[1].kind, OutageKind::Fail { latency_ms: Some(0.2) });
+        assert_eq!(outages[2].kind, OutageKind::Refuse);
         assert!(model.has_rate_limit());
         let text = model.to_toml();
         assert_eq!(parse(&text).unwrap(), model, "{text}");
@@ -379,6 +386,7 @@ latency_ms = 0.2
             ("\"hang\"", "\"hangs\"", "m.toml:31:8", "did you mean \"hang\"?"),
             ("\"fail\"", "\"hang\"", "m.toml:36:14", "does not belong to \"hang\""),
             ("kind = \"fail\"\n", "", "outage.1.kind", "`kind = ...`"),
+            ("\"fail\"", "\"refuse\"", "m.toml:36:14", "does not belong to \"refuse\""),
             ("latency_ms = 0.2", "latency_ms = 0.0", "m.toml:36:14", "milliseconds from"),
             (
                 "latency_factor = 20.0\ncapacity = { slots = 1 }\n",

@@ -9,7 +9,7 @@ use crate::world::latency::Latency;
 use crate::world::limiter::{Limiter, RateLimit};
 use crate::world::model::Model;
 use crate::world::posterior::{Posterior, REPLICATIONS_PER_DRAW, Which};
-use flakelab_core::domain::{Outcome, Purpose, ServerId, Span, Streams};
+use flakelab_core::domain::{Cause, Outcome, Purpose, ServerId, Span, Streams};
 use flakelab_core::stats::sample;
 
 /// One draw of the servers that a model describes.
@@ -103,11 +103,13 @@ fn drawn_limit<'a>(model: &'a Model, streams: &Streams, replication: u64) -> &'a
     limit.unwrap_or(&model.rate_limit)
 }
 
-/// What an accepted attempt meets.
+/// What an attempt meets; of an accepted one, by luck.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Luck {
-    /// Success or failure.
+    /// How it ends.
     pub outcome: Outcome,
+    /// Whether the connection was refused.
+    pub cause: Cause,
     /// How long the answer takes.
     pub latency: Span,
 }
@@ -155,7 +157,7 @@ impl LuckStream {
         let fails = sample::uniform01(&mut self.rng) < self.error_rate;
         let latency = latency.draw(fails, &mut self.rng);
         let outcome = if fails { Outcome::Failure } else { Outcome::Success };
-        Luck { outcome, latency }
+        Luck { outcome, cause: Cause::Status, latency }
     }
 }
 

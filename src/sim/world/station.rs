@@ -1,16 +1,17 @@
 //! The servers of one run: what an attempt meets at one of them, at a moment.
 //!
-//! In this order: the rate limiter, which refuses with 429; the capacity, which refuses for want of
-//! a place; luck, which only those meet who were accepted; an outage, which makes them fail all the
-//! same. Refused attempts use up neither luck nor a slot.
+//! In this order: an outage in which nobody listens, so that the connection is refused; the rate
+//! limiter, which refuses with 429; the capacity, which refuses for want of a place; luck, which only
+//! those meet who were accepted; any other outage, which makes them fail all the same. Refused
+//! attempts use up neither luck nor a slot, those whose connection was refused nothing at all.
 //!
 //! One piece for the simulator and for the stand-in servers, which differ in where luck comes from.
 
-use crate::world::conditions::{Outages, ServerOverride, Workers};
+use crate::world::conditions::{OutageKind, Outages, REFUSED, ServerOverride, Workers};
 use crate::world::instance::{Instance, Luck};
 use crate::world::latency::Latency;
 use crate::world::limiter::Limiter;
-use flakelab_core::domain::{Outcome, ServerId, Span, Timestamp};
+use flakelab_core::domain::{Cause, Outcome, ServerId, Span, Timestamp};
 
 /// All servers of one run, with their state. Times must not decrease from call to call.
 #[derive(Debug, Clone)]
@@ -68,15 +69,33 @@ impl Stations {
     /// asked for only if this is one.
     #[inline]
     pub fn meet(&mut self, server: ServerId, now: Timestamp, luck: impl FnOnce() -> Luck) -> Luck {
+        if self.refuses(server, now) {
+            return Luck { outcome: Outcome::Failure, cause: Cause::Refused, latency: REFUSED };
+        }
         if let Some(limiter) = self.limiters.get_mut(server.index())
             && !limiter.accept(now)
         {
-            return Luck { outcome: Outcome::RateLimited, latency: self.refusal };
+            let (outcome, latency) = (Outcome::RateLimited, self.refusal);
+            return Luck { outcome, cause: Cause::Status, latency };
         }
         match &mut self.conditions {
             None => luck(),
             Some(conditions) => conditions.meet(server, now, luck),
         }
+    }
+
+    /// Whether nobody listens at `server`, so that it refuses connections.
+    #[inline]
+    pub fn refuses(&self, server: ServerId, now: Timestamp) -> bool {
+        self.conditions.as_ref().is_some_and(|conditions| {
+            let dark = conditions.outages.at(server, now);
+            dark.is_some_and(|dark| dark.kind == OutageKind::Refuse)
+        })
+    }
+
+    /// When an outage begins or ends next, after `now`.
+    pub fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
+        self.conditions.as_ref().and_then(|conditions| conditions.outages.next_change(now))
     }
 }
 
@@ -86,9 +105,10 @@ impl Conditioned {
         if let Some(workers) = &mut station.workers
             && !workers.has_room(now)
         {
-            return Luck { outcome: Outcome::Failure, latency: workers.overload };
+            let latency = workers.overload;
+            return Luck { outcome: Outcome::Failure, cause: Cause::Status, latency };
         }
-        let Luck { outcome, latency } = luck();
+        let Luck { outcome, latency, cause } = luck();
         let dark = self.outages.at(server, now);
         let service = |begins| match dark {
             Some(dark) => dark.service(begins, self.failure),
@@ -99,7 +119,7 @@ impl Conditioned {
             None => now + service(now),
         };
         let outcome = if dark.is_some() { Outcome::Failure } else { outcome };
-        Luck { outcome, latency: ends.since(now) }
+        Luck { outcome, cause, latency: ends.since(now) }
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use flakelab_core::balancer::{Answer, Command, Ledger, ServerCounts};
-use flakelab_core::domain::{Attempt, AttemptId, Outcome, RequestId, Rules, ServerId, Timestamp};
+use flakelab_core::domain::{
+    Attempt, AttemptId, Cause, Outcome, RequestId, Rules, ServerId, Span, Timestamp,
+};
 
 use super::SERVERS;
 
@@ -15,9 +17,32 @@ pub struct Books {
     pub ended: Vec<(Attempt, Outcome)>,
     pub answers: BTreeMap<RequestId, Answer>,
     sent: BTreeMap<RequestId, u32>,
+    /// How often each server has refused in a row, pause by pause, and until when it pauses.
+    pauses: BTreeMap<ServerId, (i32, Timestamp)>,
 }
 
 impl Books {
+    /// Writes the end of an attempt down. The n-th pause in a row lasts min(2^(n-1), 10) times the
+    /// first.
+    pub fn end(
+        &mut self,
+        now: Timestamp,
+        attempt: Attempt,
+        outcome: Outcome,
+        cause: Cause,
+        rules: &Rules,
+    ) {
+        self.ended.push((attempt, outcome));
+        let (row, until) = self.pauses.entry(attempt.server).or_default();
+        if cause == Cause::Refused && attempt.sent_at >= *until {
+            *row += 1;
+            let times = 2_f64.powi(*row - 1).min(10.0);
+            *until = now + Span::from_millis_f64(times * rules.pause_after_refused_ms);
+        } else if cause == Cause::Status && outcome != Outcome::TimedOut {
+            self.pauses.remove(&attempt.server);
+        }
+    }
+
     /// Writes a command down; an error if it cannot be right.
     pub fn note(&mut self, now: Timestamp, command: &Command) -> Result<(), String> {
         match command {
@@ -28,6 +53,8 @@ impl Books {
                 ensure(attempt.id == AttemptId(attempts), "attempts of a run count from 0")?;
                 ensure(attempt.sent_at == now, "attempts leave when they are decided on")?;
                 ensure(!self.answers.contains_key(&attempt.request), "answered, yet sent")?;
+                let pause = self.pauses.get(&attempt.server);
+                ensure(pause.is_none_or(|(_, until)| now >= *until), "sent to in its pause")?;
                 *number += 1;
                 self.in_flight.push(*attempt);
             }

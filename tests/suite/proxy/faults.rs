@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use flakelab_live::Metrics;
+use flakelab_core::domain::Rules;
+use flakelab_live::{Metrics, Settings};
+use flakelab_sim::trace::Row;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::files::{outcomes, reconcile};
+use super::files::{first_difference, outcomes, reconcile, settings};
 use super::program::{Answers, Running, load, targets};
 use super::servers::{Closed, Manner, Server};
 
@@ -59,6 +61,8 @@ fn every_fault_is_survived_and_counted_for_what_it_is() {
             }
             let (answers, written) = run(&servers, if alone { 8 } else { 60 });
             reconcile(&written, &servers);
+            // Whatever they do, they took the connection.
+            assert!(written.rows().iter().all(|row| row.refused == Some(false)), "{manner:?}");
             show(&format!("{manner:?}"), if alone { "none" } else { "9 good ones" }, &answers);
             assert_eq!(answers.lost + answers.refused + answers.stopping, 0);
             let faulty = &written.metrics.per_server[if alone { 0 } else { 9 }..];
@@ -112,8 +116,39 @@ fn nobody_listens_anywhere_and_every_request_is_answered_500() {
     let written = proxy.end();
     show("refuses", "none", &answers);
     assert_eq!((answers.error, written.metrics.total_failure), (20, 20));
-    assert!(written.rows().iter().all(|row| row.rate_limited == Some(false) && !row.success));
+    let refused = |row: &Row| row.refused == Some(true) && row.rate_limited == Some(false);
+    assert!(written.rows().iter().all(|row| refused(row) && !row.success));
     assert!(written.metrics.per_server.iter().all(|s| s.num_failure == s.num_requests));
+}
+
+/// Requests come one by one, so nobody waits and each is tried for 100 ms: without pauses that was
+/// some two hundred attempts a request. Between two attempts at a server there are 25 ms at least, and
+/// from the fifth on 250.
+#[test]
+fn closed_ports_are_asked_a_few_times_a_second_and_not_a_thousand() {
+    let closed: Vec<Closed> = (0..10).map(|_| Closed::new()).collect();
+    let addresses: Vec<String> = closed.iter().map(|c| c.address().to_string()).collect();
+    let proxy = Running::start(&addresses.join(","), &["--strategy", "v4", "--seed", "7"]);
+    let answers = load(proxy.address, 20, 1);
+    let written = proxy.end();
+    assert_eq!(answers.error, 20);
+    let rows = written.rows();
+    println!("{} attempts, penalty {}", rows.len(), written.metrics.total_penalty);
+    for port in 4000..4010 {
+        let at_s = rows.iter().filter(|row| row.server_port == port).map(|row| row.timestamp);
+        let at_s: Vec<f64> = at_s.collect();
+        for (i, pair) in at_s.windows(2).enumerate() {
+            let pause_s = [0.025, 0.05, 0.1, 0.2].get(i).copied().unwrap_or(0.25);
+            assert!(pair[1] - pair[0] > pause_s - 1e-4, "{port}, attempt {i}: {pair:?}");
+        }
+    }
+    let settings = settings("v4", 7, 1);
+    let settings = Settings { rules: Rules::default(), ..settings };
+    assert_eq!(first_difference(&written.steps(), &settings), None);
+    // The planted bug: a replay without pauses.
+    let rules = Rules { pause_after_refused_ms: 0.0, ..Rules::default() };
+    let wrong = Settings { rules, ..settings };
+    assert!(first_difference(&written.steps(), &wrong).is_some());
 }
 
 /// A process of its own that accepts and answers, until it is stopped or killed.

@@ -57,7 +57,7 @@ pub fn outcomes(server: &ServerMetrics, outcome: &str) -> u64 {
     }
 }
 
-fn settings(strategy: &str, seed: u64, max_requests_in_service: usize) -> Settings {
+pub fn settings(strategy: &str, seed: u64, max_requests_in_service: usize) -> Settings {
     let rules = Rules { max_requests_in_service, attempt_timeout_ms: 100.0, ..Rules::default() };
     Settings {
         strategy: StrategySpec::from_name(strategy).unwrap(),
@@ -73,7 +73,7 @@ fn settings(strategy: &str, seed: u64, max_requests_in_service: usize) -> Settin
 }
 
 /// The first step at which a fresh balancer asks for something else than was recorded.
-fn first_difference(steps: &[Step], settings: &Settings) -> Option<usize> {
+pub fn first_difference(steps: &[Step], settings: &Settings) -> Option<usize> {
     let mut balancer = balancer(settings);
     steps.iter().position(|step| {
         let mut commands: Vec<Command> = Vec::new();
@@ -97,8 +97,7 @@ fn recorded_events_replayed_give_the_same_decisions_one_by_one() {
             assert_eq!((answers.ok + answers.error, answers.sent), (100, 100));
             let written = proxy.end();
             reconcile(&written, &servers);
-            let events = std::fs::File::open(written.folder.path().join("events.csv")).unwrap();
-            let steps = Step::read(events).unwrap();
+            let steps = written.steps();
             let sent = steps.iter().flat_map(|s| &s.commands);
             let sent = sent.filter(|c| matches!(c, Command::Send(_))).count() as u64;
             assert_eq!(sent, written.metrics.total_attempts);

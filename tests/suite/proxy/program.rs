@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use flakelab_core::domain::{Identifier, Purpose, Streams};
-use flakelab_live::Metrics;
+use flakelab_live::{Metrics, Step};
 use flakelab_sim::trace::Row;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -110,6 +110,11 @@ pub struct Written {
 }
 
 impl Written {
+    /// The events log.
+    pub fn steps(&self) -> Vec<Step> {
+        Step::read(std::fs::File::open(self.folder.path().join("events.csv")).unwrap()).unwrap()
+    }
+
     /// The rows of the trace; it is that of a config.
     pub fn rows(&self) -> Vec<Row> {
         let path = self.folder.path().join("trace.csv");

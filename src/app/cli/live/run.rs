@@ -99,6 +99,7 @@ pub(crate) fn play(
         strategy,
         ledger: sent.metrics.ledger(),
         no_http: sent.metrics.per_server.iter().map(|server| server.num_no_http).collect(),
+        refused: sent.metrics.per_server.iter().map(|server| server.num_refused).collect(),
         rules: plan.rules,
         requests: sent.log.sent.iter().map(request).collect(),
     };
