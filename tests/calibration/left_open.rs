@@ -46,6 +46,10 @@ fn score(summary: &ScenarioSummary, strategy: &str) -> f64 {
     summary.contenders.iter().find(|c| c.strategy == strategy).unwrap().score.mean
 }
 
+fn best_of(summary: &ScenarioSummary) -> &str {
+    &summary.ranked().next().unwrap().0.strategy
+}
+
 /// What was said of the leads over each other strategy, and what they are.
 struct Compared {
     /// Share of the true leads that lie in the range that was said, as a mean over sweeps.
@@ -58,6 +62,9 @@ struct Compared {
     silent: u32,
     said: Moments,
     true_range: (f64, f64),
+    /// P(best) of the other strategy, and the share of rows on which it is the best.
+    p_best: Moments,
+    best_on: f64,
 }
 
 /// The leads of the strategy with the highest mean over each other one, by name.
@@ -89,10 +96,14 @@ fn compare(
             silent: 0,
             said: Moments::default(),
             true_range: (quantile(&leads, 0.025), quantile(&leads, 0.975)),
+            p_best: Moments::default(),
+            best_on: truth.iter().filter(|of_row| best_of(of_row) == other).count() as f64
+                / truth.len() as f64,
         };
         for summary in &said {
             assert_eq!(summary.ranked().next().unwrap().0.strategy, best, "the same in all sweeps");
             let (_, ranking) = summary.ranked().find(|(c, _)| c.strategy == other).unwrap();
+            compared.p_best.push(ranking.p_best.unwrap());
             let Some(lead) = ranking.lead_left_open else {
                 compared.silent += 1;
                 continue;
@@ -142,6 +153,17 @@ pub fn study() -> Study {
                 ),
                 bound: "within 10 points on average".to_owned(),
                 held: Some(of.ahead.mean().abs() <= 0.10),
+            });
+            let off = of.p_best.mean() - of.best_on;
+            findings.push(Finding {
+                what: format!("config {config}: P(best) of {other}, against the share of rows on which it is the best"),
+                measured: format!(
+                    "said {:.1} % on average, is {:.1} %",
+                    100.0 * of.p_best.mean(),
+                    100.0 * of.best_on
+                ),
+                bound: "within 10 points".to_owned(),
+                held: Some(off.abs() <= 0.10),
             });
         }
     }
