@@ -16,7 +16,7 @@ use crate::limits::{
 use crate::rates::{ErrorRateFit, RatePrior, Tally, fit_error_rates};
 use crate::report::{ConfigFit, FitReport, LimitFit, RunSummary, ServerSummary};
 use crate::runs::{FitError, Start, collect, group_name, tallies};
-use crate::starts::{StartSpan, Starts, Stretch, find_starts};
+use crate::starts::{StartSpan, Starts, Stretch, find_around, find_outages};
 use crate::words::{for_model, provenance, rounded_latency, warnings};
 use flakelab_core::domain::{Outcome, day};
 use flakelab_sim::trace::{Group, Observed, Recording};
@@ -210,10 +210,15 @@ fn server_summaries(runs: &[&Recording], learned: &Learned) -> Vec<ServerSummary
     servers
 }
 
-/// Chi-squares over runs, refusals as recorded left out.
+/// Chi-squares over runs, refusals as recorded and outages left out.
 fn homogeneities(runs: &[&Recording], learned: &Learned) -> Vec<Homogeneity> {
     let servers = runs.iter().map(|run| run.group.servers.len()).max().unwrap_or(0);
-    let all: Vec<_> = runs.iter().map(|run| tallies(&run.attempts, servers)).collect();
+    let up = |(i, run): (usize, &&Recording)| {
+        let attempts = run.attempts.iter().enumerate();
+        let up = attempts.filter(|(at, _)| !learned.starts.in_outage(i, *at));
+        tallies(up.map(|(_, attempt)| attempt), servers)
+    };
+    let all: Vec<_> = runs.iter().enumerate().map(up).collect();
     let slices: Vec<_> = all.iter().map(Vec::as_slice).collect();
     let mut tests = vec![homogeneity("all runs".to_owned(), &slices)];
     let mut add_groups = |labels: &[String]| {
@@ -354,8 +359,13 @@ pub(crate) fn learn(recordings: &[&Recording], borrowed: Option<&ErrorRateFit>) 
     for round in 1.. {
         let view: Vec<&Recording> =
             if marked.is_empty() { recordings.to_vec() } else { marked.iter().collect() };
-        let starts: Starts = known_starts.or_else((marked.clone(), prior.clone()), |(_, prior)| {
-            find_starts(&view, servers, prior)
+        // Servers that refuse all look like an outage, so hidden refusals are explained first.
+        let may_be_down = tells || round > 1;
+        let from = (marked.clone(), prior.clone(), may_be_down);
+        let starts: Starts = known_starts.or_else(from, |(_, prior, _)| {
+            let outages =
+                if may_be_down { find_outages(&view, servers, prior) } else { Vec::new() };
+            find_around(&view, outages, servers, prior)
         });
         let rates = match borrowed {
             Some(rates) => rates.clone(),

@@ -52,10 +52,12 @@ pub use self::rates::{
 };
 pub use self::report::{ConfigFit, FitReport, LimitFit, RunSummary, ServerSummary};
 pub use self::runs::{FitError, Start, group_name};
-pub use self::starts::{FileSearch, Place, StartBoundary, StartSpan, Starts, Stretch, find_starts};
+pub use self::starts::{
+    FileSearch, OutageSpan, Place, StartBoundary, StartSpan, Starts, Stretch, find_starts,
+};
 pub use self::validate::{
     Difference, LEVEL, Membership, Metric, MetricTest, OneStep, Prediction, Rival, RunRules,
-    RunValidation, Settings, Validation, against_model, learned_training, leave_one_out,
+    RunValidation, Settings, Slope, Validation, against_model, learned_training, leave_one_out,
 };
 
 #[cfg(test)]

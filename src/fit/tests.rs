@@ -84,6 +84,34 @@ fn a_restart_that_a_file_declares_stands_in_its_run() {
 }
 
 #[test]
+fn an_outage_of_all_servers_is_named_and_leaves_the_model_as_it_was() {
+    let clear = made().remove(0);
+    let expected = fit(std::slice::from_ref(&clear)).unwrap();
+    for tells_refusals in [true, false] {
+        let mut run = clear.clone();
+        run.tells_refusals = tells_refusals;
+        let down: Vec<Observed> = (0..60)
+            .map(|i| Observed {
+                server: i % 10,
+                outcome: Outcome::Failure,
+                at_s: run.attempts[200].at_s + 0.05 * f64::from(i),
+                request: 1_000 + u32::from(i),
+                ..run.attempts[0]
+            })
+            .collect();
+        run.attempts[200..].iter_mut().for_each(|attempt| attempt.at_s += 3.0);
+        run.attempts.splice(200..200, down);
+        let report = fit(&[run]).unwrap();
+        let (dark, clear) = (&report.configs[0], &expected.configs[0]);
+        assert_eq!((dark.starts.starts.len(), dark.starts.outages.len()), (1, 1));
+        let named = |w: &&String| w.contains("from 20 to 23 s into run-0.csv, all 60 attempts");
+        assert!(dark.warnings.iter().any(|w| named(&w)), "{:?}", dark.warnings);
+        assert_eq!(dark.rates, clear.rates);
+        assert_eq!(dark.servers, clear.servers);
+    }
+}
+
+#[test]
 fn a_rate_limit_with_marked_refusals_is_found_and_goes_into_the_model() {
     let limit = RateLimit::TokenBucket { per_second: 6.0, burst: 4.0 };
     let mut run = made().remove(5);

@@ -183,7 +183,24 @@ fn lonely_restarts(fit: &ConfigFit, warnings: &mut Vec<String>) {
     }
 }
 
+fn outage_warnings(fit: &ConfigFit, warnings: &mut Vec<String>) {
+    for outage in &fit.starts.outages {
+        let [from, until] = [outage.from_s, outage.until_s].map(|s| libm::round(s * 1e3) / 1e3);
+        let failed = match outage.accepted - outage.failures {
+            0 => format!("all {} attempts failed", outage.failures),
+            _ => format!("{} of {} attempts failed", outage.failures, outage.accepted),
+        };
+        warnings.push(format!(
+            "An outage of all servers: from {from} to {until} s into {}, {failed}. They are left \
+             out of this fit, and the model has no outage. To play it, add to the model: \
+             [[outage]] kind = \"fail\", from_s = {from:?}, until_s = {until:?}.",
+            fit.runs[outage.recording].file
+        ));
+    }
+}
+
 fn start_warnings(fit: &ConfigFit, warnings: &mut Vec<String>) {
+    outage_warnings(fit, warnings);
     lonely_restarts(fit, warnings);
     let doubtful = |p: f64| (DOUBTFUL..=1.0 - DOUBTFUL).contains(&p);
     for boundary in fit.starts.boundaries.iter().filter(|b| doubtful(b.probability)) {

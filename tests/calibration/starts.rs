@@ -1,7 +1,10 @@
-//! Starts inside a file: false alarms, power, location, and calibration of the time of change.
+//! Starts inside a file: false alarms, power, location, calibration of the time of change, and
+//! outages of all servers against restarts.
 //!
 //! Ten servers, error rates from Beta(2, 2), all redrawn together at a start; one attempt a
 //! request, servers in turn or chosen by Thompson's rule.
+
+use std::ops::Range;
 
 use flakelab_core::domain::{Outcome, Purpose, Streams};
 use flakelab_core::stats::{beta, index_below, standard_normal, uniform01};
@@ -34,8 +37,15 @@ impl Choice {
     }
 }
 
-/// A recording of starts that serve so many requests each. The strategy is not told of restarts.
-fn recording(requests: &[usize], choice: Choice, design: u16, seed: u64) -> Recording {
+/// A recording of starts that serve so many requests each, with all servers down at some of them. The
+/// strategy is told of neither.
+fn recording(
+    requests: &[usize],
+    down: Range<usize>,
+    choice: Choice,
+    design: u16,
+    seed: u64,
+) -> Recording {
     let mut rng = Streams::new(4_021).stream(Purpose::Analysis, design, seed);
     let mut tallies = [[1.0_f64; 2]; SERVERS];
     let mut attempts = Vec::with_capacity(requests.iter().sum());
@@ -47,7 +57,7 @@ fn recording(requests: &[usize], choice: Choice, design: u16, seed: u64) -> Reco
                 Choice::InTurn => request % SERVERS,
                 Choice::Thompson => thompson(&tallies, &mut rng),
             };
-            let failed = uniform01(&mut rng) < rates[server];
+            let failed = uniform01(&mut rng) < rates[server] || down.contains(&request);
             tallies[server][usize::from(failed)] += 1.0;
             attempts.push(Observed {
                 at_s: 1.7e9 + 0.1 * request as f64,
@@ -86,7 +96,7 @@ impl Design {
     fn searched<T: Send>(&self, count: u64, of: impl Fn(&Recording, Starts) -> T + Sync) -> Vec<T> {
         let prior = RatePrior::of(&TRUTH);
         let one = |seed| {
-            let made = recording(&self.requests, self.choice, self.number, seed);
+            let made = recording(&self.requests, 0..0, self.choice, self.number, seed);
             let found = find_starts(&[&made], SERVERS, &prior);
             of(&made, found)
         };
@@ -108,7 +118,7 @@ fn false_alarms(requests: usize, choice: Choice, number: u16, count: u64) -> Fin
 }
 
 /// The places found inside a recording: the attempt, and the attempts of its interval.
-fn places(found: &Starts) -> Vec<(usize, std::ops::Range<usize>)> {
+fn places(found: &Starts) -> Vec<(usize, Range<usize>)> {
     let inside = |place: &Place| match place {
         Place::Inside { attempt, attempts, .. } => Some((*attempt, attempts.clone())),
         Place::Between { .. } => None,
@@ -167,7 +177,7 @@ fn place_of_change(
     let one = |seed: u64| {
         let mut rng = Streams::new(4_022).stream(Purpose::Analysis, number, seed);
         let place = 1 + index_below(&mut rng, REQUESTS - 1);
-        let made = recording(&[place, REQUESTS - place], choice, number, seed);
+        let made = recording(&[place, REQUESTS - place], 0..0, choice, number, seed);
         let found = find_starts(&[&made], SERVERS, prior);
         let search = &found.searches[0];
         let truth = place - shift;
@@ -201,7 +211,80 @@ fn calibration_of_places(count: u64) -> Vec<Finding> {
     findings
 }
 
-fn sized(count: u64, lengths: &[usize], servings: [&[usize]; 2]) -> Study {
+/// What a file holds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Event {
+    /// All servers down for so many requests.
+    Outage(usize),
+    Restart,
+    /// Two restarts, so many requests apart.
+    Restarts(usize),
+    /// All servers down for so many requests, and then other error rates.
+    OutageAndRestart(usize),
+}
+
+/// In how many of the files restarts are found, and outages.
+fn found_of(event: Event, choice: Choice, prior: &RatePrior, number: u16, count: u64) -> [u64; 2] {
+    let one = |seed: u64| {
+        let mut rng = Streams::new(4_023).stream(Purpose::Analysis, number, seed);
+        let length = match event {
+            Event::Restart => 0,
+            Event::Outage(of) | Event::Restarts(of) | Event::OutageAndRestart(of) => of,
+        };
+        let from = 1 + index_below(&mut rng, REQUESTS - length - 1);
+        let until = from + length;
+        let (requests, down) = match event {
+            Event::Outage(_) => (vec![REQUESTS], from..until),
+            Event::Restart => (vec![from, REQUESTS - from], 0..0),
+            Event::Restarts(_) => (vec![from, length, REQUESTS - until], 0..0),
+            Event::OutageAndRestart(_) => (vec![until, REQUESTS - until], from..until),
+        };
+        let made = recording(&requests, down, choice, number, seed);
+        let found = find_starts(&[&made], SERVERS, prior);
+        [found.starts.len() > 1, !found.outages.is_empty()].map(u64::from)
+    };
+    let all: Vec<[u64; 2]> = (0..count).into_par_iter().map(one).collect();
+    [0, 1].map(|which| all.iter().map(|of| of[which]).sum())
+}
+
+/// Outages called restarts, and restarts called outages; of these numbers of requests where the
+/// population is known, and of the last where none is known beforehand.
+fn outages(count: u64, lengths: &[usize]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    // A small version of the study allows for three standard deviations of chance.
+    let chance = if count < 1_000 { 3.0 * (0.0099 * count as f64).sqrt() } else { 0.0 };
+    let allowed = 0.01 * count as f64 + chance;
+    for (known, prior, lengths) in [
+        ("known", RatePrior::of(&TRUTH), lengths),
+        ("unknown", RatePrior::flat(), &lengths[lengths.len() - 1..]),
+    ] {
+        let mut events = vec![("a restart called an outage".to_owned(), Event::Restart)];
+        for of in lengths {
+            let mut add = |what, event| events.push((format!("{what}, {of} requests"), event));
+            add("an outage called a restart", Event::Outage(*of));
+            add("two restarts called an outage", Event::Restarts(*of));
+            add("an outage that ends with a restart", Event::OutageAndRestart(*of));
+        }
+        for ((what, event), choice) in events.iter().flat_map(|e| Choice::ALL.map(|c| (e, c))) {
+            let number = 100 + findings.len() as u16;
+            let [restarts, outages] = found_of(*event, choice, &prior, number, count);
+            let wrong = match event {
+                Event::Outage(_) => Some(restarts),
+                Event::Restart | Event::Restarts(_) => Some(outages),
+                Event::OutageAndRestart(_) => None,
+            };
+            findings.push(Finding {
+                what: format!("{what}, {}, population {known}", choice.name()),
+                measured: format!("restart in {restarts}, outage in {outages} of {count}"),
+                bound: wrong.map_or("", |_| "wrong in at most 1 %").to_owned(),
+                held: wrong.map(|wrong| wrong as f64 <= allowed),
+            });
+        }
+    }
+    findings
+}
+
+fn sized(count: u64, lengths: &[usize], servings: [&[usize]; 2], down: &[usize]) -> Study {
     let mut findings = Vec::new();
     let mut number = 0;
     let mut next = || {
@@ -220,13 +303,16 @@ fn sized(count: u64, lengths: &[usize], servings: [&[usize]; 2]) -> Study {
         }
     }
     findings.extend(calibration_of_places(count));
+    findings.extend(outages(count, down));
     Study {
         title: "Starts inside a file",
         method: "Ten servers with error rates from Beta(2, 2), known to the search; one attempt a \
              request, servers in turn or by Thompson's rule, which is not told of restarts. The \
              threshold is set for 0.5 % false alarms. Thompson gives most requests to few servers, \
              so 15 requests a server on average tell less of the others. Places: one restart, \
-             uniform over 300 requests."
+             uniform over 300 requests. Outages: all servers down for a number of requests, or \
+             restarts, anywhere in 300 requests; with the population known, and with none known \
+             beforehand, as a fit begins."
             .to_owned(),
         findings,
     }
@@ -234,12 +320,12 @@ fn sized(count: u64, lengths: &[usize], servings: [&[usize]; 2]) -> Study {
 
 /// The study at full size.
 pub fn study() -> Study {
-    sized(1_000, &[100, 1_000, 3_000], [&[5, 10, 15, 40], &[15, 40]])
+    sized(1_000, &[100, 1_000, 3_000], [&[5, 10, 15, 40], &[15, 40]], &[15, 60])
 }
 
 #[test]
 fn restarts_are_found_and_false_alarms_are_rare() {
-    let small = sized(120, &[100, 1_000], [&[40], &[]]);
+    let small = sized(120, &[100, 1_000], [&[40], &[]], &[40]);
     let failed: Vec<&Finding> = small.findings.iter().filter(|f| f.held == Some(false)).collect();
     assert!(failed.is_empty(), "{failed:#?}");
 }

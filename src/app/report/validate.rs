@@ -8,7 +8,7 @@ use crate::report::text::folded;
 use flakelab_core::stats::Interval;
 use flakelab_fit::{
     Difference, LEVEL, Membership, MetricTest, OneStep, Prediction, Rival, RunRules, RunValidation,
-    Validation,
+    Slope, Validation,
 };
 
 /// A run is worth a second look when a count is less probable than this, both sides together.
@@ -95,14 +95,19 @@ fn one_step(found: &OneStep, from_model: bool, width: Option<usize>) -> String {
         p_value(found.test.p_value),
         fixed(found.tested.log_score, 4),
     );
+    let slope = match &found.slope {
+        Some(found) => slope(found),
+        None => "these runs do not tell whether servers differ as much as predicted".to_owned(),
+    };
     let means = format!(
         "scores are means over {} attempts, in nats and squared; less is better{same_start}",
         thousands(found.attempts)
     );
     format!(
-        "{}\n{}\n\n{}\n{}",
+        "{}\n{}\n{}\n\n{}\n{}",
         curve.on_terminal(width),
         folded(&test, "", width),
+        folded(&slope, "", width),
         scores.on_terminal(width),
         folded(&means, "", width)
     )
@@ -221,6 +226,24 @@ fn notes(validation: &Validation) -> Vec<String> {
         notes.push(format!("{}: not tested, no prediction has a spread", metric.metric.name()));
     }
     notes
+}
+
+/// Whether servers differ as much as predicted, as a sentence.
+fn slope(found: &Slope) -> String {
+    let Interval { low, high } = found.interval;
+    let so = if low > 1.0 {
+        "servers differ more than predicted: predictions stay too near to the middle"
+    } else if high < 1.0 {
+        "servers differ less than predicted: predictions go too far from the middle"
+    } else {
+        "servers differ as much as predicted, as far as these runs tell"
+    };
+    format!(
+        "{so}; slope {} {} (95 %, over runs), where 1 is right, p {}",
+        fixed(found.slope, 2),
+        interval(found.interval, 2),
+        p_value(found.p_value)
+    )
 }
 
 fn verdict(validation: &Validation) -> String {

@@ -18,37 +18,63 @@
 use std::ops::Range;
 
 use crate::rates::{RatePrior, Tally};
+use crate::starts::outages::{outages_by, silenced};
 use crate::starts::partition::{Expectation, LogSum, Marginals, Partition, Piece};
-use crate::starts::{FileSearch, Place, StartBoundary, Starts, spans};
+use crate::starts::{FileSearch, OutageSpan, Place, StartBoundary, Starts, spans};
 use flakelab_core::stats::Interval;
 use flakelab_sim::trace::{Observed, Recording};
 
 /// A restart is located among the places of the blocks around it, and at least among so many.
 const LEAST_PLACES: usize = 5_000;
 
-/// Finds the starts among recordings of one group in order of time.
+/// Finds the starts among recordings of one group in order of time, and outages of all servers.
 ///
 /// `servers` is the number of servers of the group; attempts at others and refused attempts say
 /// nothing. Up to about 1,000 requests every place is weighed exactly; above that blocks of
 /// requests are, and the restarts found are then located to the request.
 pub fn find_starts(recordings: &[&Recording], servers: usize, prior: &RatePrior) -> Starts {
-    find_in_pieces(recordings, servers, prior, PIECES)
+    let outages = find_outages(recordings, servers, prior);
+    find_around(recordings, outages, servers, prior)
+}
+
+/// Finds outages of all servers: stretches that are more likely to be one than to be explained by
+/// any restarts.
+pub(crate) fn find_outages(
+    recordings: &[&Recording],
+    servers: usize,
+    prior: &RatePrior,
+) -> Vec<OutageSpan> {
+    outages_by(recordings, servers, |one| log_evidence(one, servers, prior))
+}
+
+/// `ln` of the probability of a recording's outcomes, averaged over error rates and over all ways
+/// to cut it into starts.
+pub(crate) fn log_evidence(recording: &Recording, servers: usize, prior: &RatePrior) -> f64 {
+    Search::new(&[recording], servers, prior, PIECES).log_evidence()
+}
+
+/// Finds the starts around known outages.
+pub(crate) fn find_around(
+    recordings: &[&Recording],
+    outages: Vec<OutageSpan>,
+    servers: usize,
+    prior: &RatePrior,
+) -> Starts {
+    let silent = silenced(recordings, &outages);
+    let view: Vec<&Recording> =
+        if silent.is_empty() { recordings.to_vec() } else { silent.iter().collect() };
+    find_in_pieces(&view, outages, servers, prior, PIECES)
 }
 
 /// With another limit on the number of pieces.
 pub(crate) fn find_in_pieces(
     recordings: &[&Recording],
+    outages: Vec<OutageSpan>,
     servers: usize,
     prior: &RatePrior,
     most_pieces: usize,
 ) -> Starts {
-    let units = units(recordings);
-    let all = piece(recordings, &units, 0..units.len(), servers);
-    let most = |count: fn(&Tally) -> u64| all.iter().map(|(_, t)| count(t)).max().unwrap_or(0);
-    let most = Tally { failures: most(|t| t.failures), successes: most(|t| t.successes) };
-    let marginals = Marginals::new(prior, most);
-    let expectation = Expectation::new(prior);
-    Search { recordings, units, servers, marginals, expectation, most_pieces }.run()
+    Search::new(recordings, servers, prior, most_pieces).run(outages)
 }
 
 /// A restart that was found inside a file.
@@ -69,6 +95,15 @@ struct Search<'a> {
     most_pieces: usize,
 }
 
+/// Pieces, weighed.
+struct Weighed {
+    partition: Partition,
+    /// The pieces of each file with places inside it.
+    files: Vec<Range<usize>>,
+    /// The odds of at least one restart in each of these, before the data.
+    prior_odds: Vec<f64>,
+}
+
 /// What the windows found, in order.
 #[derive(Default)]
 struct Found {
@@ -79,8 +114,25 @@ struct Found {
     searches: Vec<FileSearch>,
 }
 
+impl<'a> Search<'a> {
+    fn new(
+        recordings: &'a [&'a Recording],
+        servers: usize,
+        prior: &'a RatePrior,
+        most_pieces: usize,
+    ) -> Self {
+        let units = units(recordings);
+        let all = piece(recordings, &units, 0..units.len(), servers);
+        let most = |count: fn(&Tally) -> u64| all.iter().map(|(_, t)| count(t)).max().unwrap_or(0);
+        let most = Tally { failures: most(|t| t.failures), successes: most(|t| t.successes) };
+        let marginals = Marginals::new(prior, most);
+        let expectation = Expectation::new(prior);
+        Self { recordings, units, servers, marginals, expectation, most_pieces }
+    }
+}
+
 impl Search<'_> {
-    fn run(&self) -> Starts {
+    fn run(&self, outages: Vec<OutageSpan>) -> Starts {
         let pieces = Pieces::new(&self.units, self.most_pieces);
         let mut found = Found::default();
         let mut from = 0;
@@ -103,7 +155,24 @@ impl Search<'_> {
             }
         }
         self.refine(&mut found, pieces.stride);
-        self.report(found)
+        self.report(found, outages)
+    }
+
+    /// That of a single recording.
+    fn log_evidence(&self) -> f64 {
+        let pieces = Pieces::new(&self.units, self.most_pieces);
+        let declared = |k: &usize| self.units[pieces.firsts[*k]].gap == Gap::Declared;
+        let mut ends: Vec<usize> = (1..pieces.firsts.len()).filter(declared).collect();
+        ends.push(pieces.firsts.len());
+        let mut from = 0;
+        let of_section = |to: usize| {
+            let spans: Vec<Range<usize>> =
+                (std::mem::replace(&mut from, to)..to).map(|k| pieces.units(k)).collect();
+            let weighed = self.weigh(&spans);
+            let prior: f64 = weighed.prior_odds.iter().map(|odds| libm::log1p(*odds)).sum();
+            weighed.partition.log_mass() - prior
+        };
+        ends.into_iter().map(of_section).sum()
     }
 
     /// Weighs the pieces between two declared starts, window by window.
@@ -139,16 +208,14 @@ impl Search<'_> {
         }
     }
 
-    /// Weighs pieces, given by their units, and reports on the first `settled` of them. Returns
-    /// the unit of the last restart among those.
-    fn window(&self, spans: &[Range<usize>], settled: usize, found: &mut Found) -> Option<usize> {
-        let gap = |k: usize| self.units[spans[k].start].gap;
+    /// Weighs all ways to cut pieces, given by their units.
+    fn weigh(&self, spans: &[Range<usize>]) -> Weighed {
         let tally =
             |of: &Range<usize>| piece(self.recordings, &self.units, of.clone(), self.servers);
         let tallies: Vec<Piece> = spans.iter().map(tally).collect();
         // Files with places inside them: pieces up to the next gap that is not inside.
         let mut files: Vec<Range<usize>> = Vec::new();
-        for k in (1..spans.len()).filter(|k| gap(*k) == Gap::Inside) {
+        for k in (1..spans.len()).filter(|k| self.units[spans[*k].start].gap == Gap::Inside) {
             match files.last_mut() {
                 Some(file) if file.end == k => file.end += 1,
                 _ => files.push(k - 1..k + 1),
@@ -164,6 +231,14 @@ impl Search<'_> {
             prior_odds.push(libm::expm1(places * libm::log1p(odds)));
         }
         let partition = Partition::new(&tallies, cut, self.servers, &self.marginals);
+        Weighed { partition, files, prior_odds }
+    }
+
+    /// Weighs pieces, given by their units, and reports on the first `settled` of them. Returns
+    /// the unit of the last restart among those.
+    fn window(&self, spans: &[Range<usize>], settled: usize, found: &mut Found) -> Option<usize> {
+        let gap = |k: usize| self.units[spans[k].start].gap;
+        let Weighed { partition, files, prior_odds } = self.weigh(spans);
         let mut forced = Vec::new();
         let mut inside = Vec::new();
         for (file, prior_odds) in files.into_iter().zip(prior_odds) {
@@ -229,7 +304,7 @@ impl Search<'_> {
         }
     }
 
-    fn report(&self, found: Found) -> Starts {
+    fn report(&self, found: Found, outages: Vec<OutageSpan>) -> Starts {
         let units = &self.units;
         let place = |unit: usize, interval: (usize, usize)| {
             let recording = units[unit].recording as usize;
@@ -288,9 +363,10 @@ impl Search<'_> {
             })
             .collect();
         Starts {
-            starts: spans(self.recordings, &begins),
+            starts: spans(self.recordings, &begins, &outages),
             boundaries: boundaries.into_iter().map(|(_, boundary)| boundary).collect(),
             searches: found.searches,
+            outages,
         }
     }
 }

@@ -1,9 +1,10 @@
-//! What was found: starts as stretches of recordings, and the evidence at every boundary.
+//! What was found: starts as stretches of recordings, the evidence at every boundary, and outages.
 //!
 //! When not to use it: as one number. A restart with a probability near 1/2 is doubtful either
 //! way, and its place is known no better than its interval says.
 
 mod find;
+mod outages;
 mod partition;
 
 use std::ops::Range;
@@ -13,8 +14,9 @@ use flakelab_core::stats::Interval;
 use flakelab_sim::trace::Recording;
 
 pub use self::find::find_starts;
+pub(crate) use self::find::{find_around, find_outages};
 
-/// Attempts of one recording without a restart or a jump of the clock among them.
+/// Attempts of one recording without a restart, an outage or a jump of the clock among them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stretch {
     /// The position of the recording among those handed in.
@@ -100,6 +102,26 @@ pub struct FileSearch {
     pub given_one: Vec<f64>,
 }
 
+/// A stretch of a recording in which all servers were down. Its attempts belong to no start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutageSpan {
+    /// The position of the recording.
+    pub recording: usize,
+    /// Positions of its attempts, refused ones included.
+    pub attempts: Range<usize>,
+    /// How many of them were not refused.
+    pub accepted: usize,
+    /// How many of those failed.
+    pub failures: usize,
+    /// When the first one was sent, in seconds since the recording's first attempt.
+    pub from_s: f64,
+    /// When the first one after the outage was sent; the last one in it if none follows.
+    pub until_s: f64,
+    /// `ln` of the Bayes factor for an outage just here against none in the recording, whatever
+    /// restarts it may hold.
+    pub log_bayes_factor: f64,
+}
+
 /// Starts among the recordings of one group.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Starts {
@@ -109,6 +131,8 @@ pub struct Starts {
     pub boundaries: Vec<StartBoundary>,
     /// In order of time.
     pub searches: Vec<FileSearch>,
+    /// Outages of all servers, in order of time.
+    pub outages: Vec<OutageSpan>,
 }
 
 impl Starts {
@@ -119,12 +143,20 @@ impl Starts {
             |span: &StartSpan| Start { stretches: span.stretches.iter().map(stretch).collect() };
         self.starts.iter().map(start).collect()
     }
+
+    /// Whether an attempt of a recording, by its position, was sent in an outage.
+    pub(crate) fn in_outage(&self, recording: usize, attempt: usize) -> bool {
+        let holds = |o: &OutageSpan| o.recording == recording && o.attempts.contains(&attempt);
+        self.outages.iter().any(holds)
+    }
 }
 
-/// Starts from the places (recording, attempt) at which they begin, in order, with their labels.
+/// Starts from the places (recording, attempt) at which they begin, in order, with their labels;
+/// outages are left out.
 pub(crate) fn spans(
     recordings: &[&Recording],
     cuts: &[(usize, usize, Option<&str>)],
+    outages: &[OutageSpan],
 ) -> Vec<StartSpan> {
     let mut spans: Vec<StartSpan> = Vec::new();
     let mut open = 0;
@@ -134,10 +166,15 @@ pub(crate) fn spans(
         let here = |at: usize| cuts.iter().position(|cut| (cut.0, cut.1) == (index, at));
         let mut places: Vec<usize> = cuts.iter().filter(|c| c.0 == index).map(|c| c.1).collect();
         places.extend(recording.clock_jumps.iter().filter(|at| **at < end));
+        let outages = || outages.iter().filter(|o| o.recording == index).map(|o| &o.attempts);
+        places.extend(outages().flat_map(|outage| [outage.start, outage.end]));
         places.sort_unstable();
         places.dedup();
         places.push(end);
         for to in places {
+            if outages().any(|outage| outage.contains(&from)) {
+                from = to;
+            }
             if to > from {
                 let stretch = Stretch { recording: index, attempts: from..to };
                 match spans.get_mut(open) {
@@ -160,6 +197,7 @@ pub(crate) fn spans(
             }
         }
     }
+    spans.retain(|span| !span.stretches.is_empty());
     spans
 }
 
@@ -167,16 +205,24 @@ pub(crate) fn spans(
 mod tests {
     use super::*;
     use crate::rates::{RatePrior, Tally};
-    use crate::starts::find::find_in_pieces;
+    use crate::starts::find::{find_in_pieces, log_evidence};
     use crate::synthetic::{observed, recording};
-    use flakelab_core::domain::{Purpose, Streams};
+    use flakelab_core::domain::{Outcome, Purpose, Streams};
     use flakelab_core::stats::uniform01;
     use flakelab_sim::world::ErrorFamily;
 
     const SERVERS: usize = 4;
 
-    /// Error rates of two starts.
-    const RATES: [[f64; 4]; 2] = [[0.1, 0.8, 0.3, 0.6], [0.7, 0.2, 0.6, 0.1]];
+    /// Error rates of two starts, of an outage, of an outage that one server is spared, and of an
+    /// outage of one server.
+    const RATES: [[f64; 4]; 5] = [
+        [0.1, 0.8, 0.3, 0.6],
+        [0.7, 0.2, 0.6, 0.1],
+        [1.0; 4],
+        [0.1, 1.0, 1.0, 1.0],
+        [1.0, 0.8, 0.3, 0.6],
+    ];
+    const DOWN: usize = 2;
 
     /// Servers in turn; `starts` says how many requests each start serves with which rates.
     fn made(starts: &[(usize, usize)], seed: u64) -> Recording {
@@ -235,6 +281,9 @@ mod tests {
         }
         let expected = (some / start(0..5).exp()).ln() - search.prior_odds.ln();
         assert!((search.log_bayes_factor - expected).abs() < 1e-5);
+        let all = (start(0..5).exp() + some) / (1.0 + search.prior_odds);
+        let evidence = log_evidence(&recording(observed(&outcomes)), 2, &prior);
+        assert!((evidence - all.ln()).abs() < 1e-5);
         let total: f64 = single.iter().sum();
         for (got, expected) in search.given_one.iter().zip(single) {
             assert!((got - expected / total).abs() < 1e-5);
@@ -292,6 +341,64 @@ mod tests {
         );
     }
 
+    fn outages(starts: &Starts) -> Vec<(usize, Range<usize>)> {
+        starts.outages.iter().map(|o| (o.recording, o.attempts.clone())).collect()
+    }
+
+    #[test]
+    fn outages_of_all_servers_are_no_restarts_and_belong_to_no_start() {
+        let clear = made(&[(120, 0)], 40);
+        let mut dark = made(&[(150, 0), (60, DOWN), (150, 0), (50, DOWN), (150, 0)], 41);
+        dark.attempts[170].outcome = Outcome::Success;
+        let starts = found(&[&clear, &dark]);
+        let [(1, first), (1, second)] = &outages(&starts)[..] else { panic!("{starts:?}") };
+        // Failures by chance on either side go with an outage.
+        let near = |a: usize, b: usize| a <= b && b - a <= 4;
+        assert!(near(first.start, 150) && near(210, first.end), "{first:?}");
+        assert!(near(second.start, 360) && near(410, second.end), "{second:?}");
+        let left =
+            [(0, 0, 120), (1, 0, first.start), (1, first.end, second.start), (1, second.end, 560)];
+        assert_eq!(stretches(&starts), [left]);
+        let outage = &starts.outages[0];
+        assert_eq!((outage.accepted, outage.failures), (first.len(), first.len() - 1));
+        assert!((outage.from_s - 0.1 * first.start as f64).abs() < 1e-9);
+        assert!((outage.until_s - 0.1 * first.end as f64).abs() < 1e-9);
+        assert!(starts.in_outage(1, first.start) && !starts.in_outage(0, first.start));
+    }
+
+    #[test]
+    fn an_outage_may_begin_or_end_a_recording_and_servers_may_come_back_with_other_rates() {
+        let starts = found(&[&made(&[(60, DOWN), (200, 0), (60, DOWN), (200, 1), (60, DOWN)], 42)]);
+        let found: Vec<Range<usize>> = outages(&starts).into_iter().map(|(_, of)| of).collect();
+        let [first, between, last] = &found[..] else { panic!("{starts:?}") };
+        assert_eq!((first.start, last.end, starts.starts.len()), (0, 580, 2));
+        let restart = &starts.boundaries[0].place;
+        let Place::Inside { attempts, .. } = restart else { panic!("{restart:?}") };
+        assert!(attempts.contains(&between.end), "{restart:?}");
+    }
+
+    #[test]
+    fn what_is_no_outage_of_all_servers_is_not_called_one() {
+        for (case, rates) in [
+            ("a restart", &[(200, 0), (160, 1)][..]),
+            ("two restarts", &[(200, 0), (60, 1), (200, 0)]),
+            ("one server is spared", &[(200, 0), (60, 3), (200, 0)]),
+            ("one server is down", &[(200, 0), (60, 4), (200, 0)]),
+            ("nothing but an outage", &[(100, DOWN)]),
+        ] {
+            for seed in 43..48 {
+                let starts = found(&[&made(rates, seed)]);
+                assert!(starts.outages.is_empty() && !starts.starts.is_empty(), "{case}");
+            }
+        }
+        // A strategy that stays with the one server that is down sees no other.
+        let mut stays = made(&[(300, 0)], 48);
+        for attempt in &mut stays.attempts[150..190] {
+            (attempt.server, attempt.outcome) = (0, Outcome::Failure);
+        }
+        assert!(found(&[&stays]).outages.is_empty());
+    }
+
     #[test]
     fn long_recordings_are_searched_in_blocks_and_restarts_located_to_the_request() {
         let made = made(&[(30_000, 0), (20_000, 1)], 30);
@@ -310,7 +417,8 @@ mod tests {
             starts.starts.iter().map(|s| s.stretches[0].recording).collect()
         };
         for most_pieces in [10, 25, 1_500] {
-            let starts = find_in_pieces(&files, SERVERS, &RatePrior::flat(), most_pieces);
+            let starts =
+                find_in_pieces(&files, Vec::new(), SERVERS, &RatePrior::flat(), most_pieces);
             assert_eq!(begins(&starts), [0, 30, 70], "{most_pieces}");
             assert_eq!(starts.boundaries.len(), 119);
         }

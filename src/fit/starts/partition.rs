@@ -318,6 +318,11 @@ impl Partition {
         self.rows.len()
     }
 
+    /// `ln` mass of all ways to cut the pieces.
+    pub(crate) fn log_mass(&self) -> f64 {
+        self.forward[self.pieces()]
+    }
+
     /// `ln` posterior odds of a cut before each piece.
     pub(crate) fn log_odds(&self) -> Vec<f64> {
         let n = self.pieces();

@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod made;
 mod one_step;
+mod slope;
 mod training;
 mod whole_run;
 
@@ -18,6 +19,7 @@ use flakelab_sim::trace::{Group, Observed, Recording};
 use flakelab_sim::world::Model;
 
 pub use self::one_step::{AgainstRival, Difference, OneStep, Rival, Scores};
+pub use self::slope::Slope;
 pub use self::training::{Gap, Membership, Rates, Training, learned_training};
 pub use self::whole_run::{Metric, MetricTest, Prediction, RuleCheck, RunRules};
 
@@ -117,6 +119,8 @@ impl Validation {
     /// Adjusted p-values of all tests, with what they tested.
     pub fn tests(&self) -> Vec<(&'static str, f64)> {
         let mut tests = vec![("calibration one step ahead", self.one_step.adjusted_p_value)];
+        let slope = self.one_step.slope.iter();
+        tests.extend(slope.map(|slope| ("calibration slope", slope.adjusted_p_value)));
         let tested = self.metrics.iter().filter(|metric| metric.tested);
         tests.extend(tested.map(|metric| (metric.metric.name(), metric.adjusted_p_value)));
         tests
@@ -347,9 +351,13 @@ fn assemble(model: Option<String>, parts: Vec<Part>, settings: Settings) -> Vali
         metrics.push(test(metric, &pools, inside, (recorded, predicted), settings.seed));
     }
     let mut p_values = vec![one_step.test.p_value];
+    p_values.extend(one_step.slope.iter().map(|slope| slope.p_value));
     p_values.extend(metrics.iter().filter(|m| m.tested).map(|m| m.p_value));
     let mut adjusted = holm(&p_values).into_iter();
     one_step.adjusted_p_value = adjusted.next().unwrap_or(1.0);
+    if let Some(slope) = &mut one_step.slope {
+        slope.adjusted_p_value = adjusted.next().unwrap_or(1.0);
+    }
     for metric in metrics.iter_mut().filter(|m| m.tested) {
         metric.adjusted_p_value = adjusted.next().unwrap_or(1.0);
     }
@@ -441,7 +449,7 @@ mod tests {
         validation.metrics.iter().find(|m| m.metric == metric).map_or(1.0, |m| m.p_value)
     }
 
-    /// One p-value above 0.001 and three above 0.01: false alarm at most 0.031.
+    /// Two p-values above 0.001 and three above 0.01: false alarm at most 0.032.
     #[test]
     fn a_true_training_predicts_and_one_ten_points_off_is_caught() {
         let recordings = often_restarted(30, RateLimit::None, false);
@@ -451,6 +459,13 @@ mod tests {
         let off = left_out(&recordings, &training(0.2, RateLimit::None), settings(99));
         assert!(off.one_step.test.p_value < 1e-3 && !off.held());
         assert!(p_value(&off, Metric::Attempts) <= 0.02);
+        assert!(held.one_step.slope.unwrap().p_value > 1e-3);
+        let prior = RatePrior::of(&ErrorFamily::Uniform { low: 0.3, high: 0.5 });
+        let narrow = Rates::Drawn { populations: Vec::new(), prior };
+        let narrow = Training { rates: narrow, ..training(0.1, RateLimit::None) };
+        let narrow = left_out(&recordings, &narrow, settings(99));
+        let slope = narrow.one_step.slope.unwrap();
+        assert!(slope.interval.low > 1.2 && slope.p_value < 1e-3 && !narrow.held(), "{slope:?}");
     }
 
     /// The training that made data satisfy: it knows how often restarts happen.
@@ -459,13 +474,13 @@ mod tests {
         Training { gaps: vec![gap; 1000], ..training(0.1, RateLimit::None) }
     }
 
-    /// p-value of the calibration of runs in order of time, each predicted with those others as
-    /// evidence that `meant` picks by their number and its own.
-    fn calibration_p_value(
+    /// p-values of calibration and slope of runs in order of time, each predicted with those others
+    /// as evidence that `meant` picks by their number and its own.
+    fn calibration_p_values(
         runs: &[Recording],
         training: &Training,
         meant: impl Fn(usize, usize) -> bool,
-    ) -> f64 {
+    ) -> [f64; 2] {
         let of_run = |(number, run): (usize, &Recording)| {
             let evidence: Vec<&Recording> = (0..runs.len())
                 .filter(|i| *i != number && meant(*i, number))
@@ -479,18 +494,20 @@ mod tests {
             }
         };
         let judged: Vec<Judged> = runs.iter().enumerate().map(of_run).collect();
-        judge(&judged.iter().collect::<Vec<_>>()).test.p_value
+        let found = judge(&judged.iter().collect::<Vec<_>>());
+        [found.test.p_value, found.slope.unwrap().p_value]
     }
 
-    /// How many data sets raise an alarm at 5 %, and at 1 %.
+    /// How many data sets raise an alarm at 5 %, and at 1 %: by their calibration, by their slope.
     fn alarms(
         sets: &[Vec<Recording>],
         training: &Training,
         meant: impl Fn(usize, usize) -> bool,
-    ) -> [usize; 2] {
-        let p = sets.iter().map(|runs| calibration_p_value(runs, training, &meant));
-        let p: Vec<f64> = p.collect();
-        [0.05, 0.01].map(|level| p.iter().filter(|p| **p <= level).count())
+    ) -> [[usize; 2]; 2] {
+        let p = sets.iter().map(|runs| calibration_p_values(runs, training, &meant));
+        let p: Vec<[f64; 2]> = p.collect();
+        let of = |i: usize| [0.05, 0.01].map(|level| p.iter().filter(|p| p[i] <= level).count());
+        [of(0), of(1)]
     }
 
     /// Six runs of one start a data set. Alarms at 5 % in 100 data sets: 5 expected, standard deviation
@@ -499,13 +516,14 @@ mod tests {
     fn calibration_from_earlier_runs_raises_no_false_alarms_and_without_evidence_it_would() {
         let sets: Vec<Vec<Recording>> = (0..100).map(|number| data_set(number, 0.0)).collect();
         let training = knowing(0.0);
-        let [earlier, _] = alarms(&sets, &training, |i, of| i < of);
-        let [alone, _] = alarms(&sets, &training, |_, _| false);
+        let [[earlier, _], [of_slope, _]] = alarms(&sets, &training, |i, of| i < of);
+        let [[alone, _], _] = alarms(&sets, &training, |_, _| false);
         assert!(earlier <= 15 && alone > 15, "{earlier} {alone}");
+        assert!(of_slope <= 15, "{of_slope}");
         let runs: Vec<&Recording> = sets[0].iter().collect();
         let whole = leave_one_out(&runs, |_, _| training.clone(), settings(1)).unwrap();
-        let p = calibration_p_value(&sets[0], &training, |i, of| i < of);
-        assert_eq!(whole.one_step.test.p_value, p);
+        let p = calibration_p_values(&sets[0], &training, |i, of| i < of);
+        assert_eq!([whole.one_step.test.p_value, whole.one_step.slope.unwrap().p_value], p);
     }
 
     /// The alarms at 5 % and at 1 % that the documentation tells, of 1,000.

@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 
 use crate::rates::Tally;
+use crate::validate::slope::{Slope, slope};
 use crate::validate::training::{Belief, CLOCK_SLIP, Membership, Rates, limiters, since_start};
 use flakelab_core::domain::{Outcome, Timestamp};
 use flakelab_core::stats::{Bin, Calibration, ChiSquare, Interval, Moments, log_sum_exp};
@@ -265,6 +266,9 @@ pub struct OneStep {
     pub test: ChiSquare,
     /// Its p-value, adjusted by Holm over all tests of a validation.
     pub adjusted_p_value: f64,
+    /// Whether servers differ as much as predicted, by the same predictions; `None` where the runs do
+    /// not tell.
+    pub slope: Option<Slope>,
     /// Scores of the model.
     pub model: Scores,
     /// Scores of the predictions that are tested.
@@ -307,6 +311,7 @@ pub(crate) fn judge(runs: &[&Judged]) -> OneStep {
         bins,
         test,
         adjusted_p_value: test.p_value,
+        slope: slope(runs.iter().map(|run| (run.tested.as_slice(), run.failed.as_slice()))),
         model: scores(runs, |run| &run.model),
         tested: scores(runs, |run| &run.tested),
         rivals: rivals.map(against).collect(),
