@@ -96,7 +96,7 @@ fn one_step(found: &OneStep, from_model: bool, width: Option<usize>) -> String {
         fixed(found.tested.log_score, 4),
     );
     let slope = match &found.slope {
-        Some(found) => slope(found),
+        Some(found) => slope(found, from_model),
         None => "these runs do not tell whether servers differ as much as predicted".to_owned(),
     };
     let means = format!(
@@ -229,10 +229,14 @@ fn notes(validation: &Validation) -> Vec<String> {
 }
 
 /// Whether servers differ as much as predicted, as a sentence.
-fn slope(found: &Slope) -> String {
+fn slope(found: &Slope, from_model: bool) -> String {
     let Interval { low, high } = found.interval;
-    let so = if low > 1.0 {
-        "servers differ more than predicted: predictions stay too near to the middle"
+    let so = if low > 1.0 && from_model {
+        "servers differ more than predicted: the model's population of error rates is too narrow, \
+         fit it to these runs as well"
+    } else if low > 1.0 {
+        "servers differ more than predicted: the population of error rates learned from the other \
+         runs is too narrow, record more starts"
     } else if high < 1.0 {
         "servers differ less than predicted: predictions go too far from the middle"
     } else {
