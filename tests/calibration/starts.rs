@@ -211,8 +211,9 @@ fn calibration_of_places(count: u64) -> Vec<Finding> {
     findings
 }
 
-/// Outages of so many requests are told from restarts: four seconds at ten a second. In shorter ones
-/// a strategy may stay with one server all the time, which looks as if only that one had changed.
+/// Outages of so many requests, four seconds at ten a second, shall be told from restarts. Under
+/// Thompson's rule 24 and 29 of 1,000 are not, as it may stay with one server all the time, which looks
+/// as if only that one had changed; in shorter outages it mostly does.
 const LONG: usize = 40;
 
 /// What a file holds.

@@ -13,7 +13,9 @@ use crate::charts::page::{
 };
 use crate::report::{counted, list, thousands};
 use flakelab_core::stats::Interval;
-use flakelab_sim::experiment::{ContenderSummary, CurvePoint, ScenarioSummary};
+use flakelab_sim::experiment::{
+    ContenderSummary, CurvePoint, FEWEST_REPLICATIONS, ScenarioSummary,
+};
 
 /// Height of the plot; more when the labels need it.
 const HEIGHT: f64 = 400.0;
@@ -27,10 +29,14 @@ const SQUASHES: f64 = 2.0;
 pub(crate) fn oracle_regret_chart(scenario: &ScenarioSummary) -> anyhow::Result<Chart> {
     let reading = if scenario.spread_is_known() {
         "Mean over replications of the oracle's score minus the strategy's; bands: 95 % intervals"
+            .to_owned()
     } else {
-        "The oracle's score minus the strategy's. Too few replications for bands, which take 200 or more"
+        format!(
+            "The oracle's score minus the strategy's. Too few replications for bands, which take \
+             {FEWEST_REPLICATIONS} or more"
+        )
     };
-    let mut page = Page::new("Oracle regret over requests", scenario, reading);
+    let mut page = Page::new("Oracle regret over requests", scenario, &reading);
     let (drawn, left_out) = choose(scenario);
     if drawn.is_empty() {
         page.nothing("no strategy has a curve");

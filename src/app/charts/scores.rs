@@ -9,22 +9,27 @@ use crate::charts::number::{decimals_of, fixed, percent, points};
 use crate::charts::page::{Axis, Page, Plot, contenders, frame, nice_step, range};
 use crate::report::{list, needed, short_verdict};
 use flakelab_core::stats::Interval;
-use flakelab_sim::experiment::{ContenderSummary, Mean, Ranking, ScenarioSummary, ScoreCount};
+use flakelab_sim::experiment::{
+    ContenderSummary, FEWEST_REPLICATIONS, Mean, Ranking, ScenarioSummary, ScoreCount,
+};
 
 const SCORE_ROW: f64 = 46.0;
 
 /// In place of what whiskers are.
-const TOO_FEW: &str =
-    "Mean over replications; too few of them for intervals, which take 200 or more";
+fn too_few() -> String {
+    format!(
+        "Mean over replications; too few of them for intervals, which take {FEWEST_REPLICATIONS} or more"
+    )
+}
 
 pub(crate) fn score_chart(scenario: &ScenarioSummary) -> anyhow::Result<Chart> {
     let known = scenario.spread_is_known();
     let reading = if known {
-        "Mean over replications; whiskers: 95 % interval of that mean alone"
+        "Mean over replications; whiskers: 95 % interval of that mean alone".to_owned()
     } else {
-        TOO_FEW
+        too_few()
     };
-    let mut page = Page::new("Score of a run", scenario, reading);
+    let mut page = Page::new("Score of a run", scenario, &reading);
     let decimals =
         decimals_of(scenario.ranked().map(|(c, _)| (c.score.mean, 2.0 * c.score.half_width())));
     let (listed, rows) = contenders(scenario, |c| Some(vec![score_written(&c.score, decimals)]));
@@ -151,10 +156,11 @@ pub(crate) fn differences_chart(scenario: &ScenarioSummary) -> anyhow::Result<Ch
     let reading = if known {
         "Paired by replication; whiskers: joint 95 % intervals. Diamond: the best. Hollow circle: \
          tied with it. Filled mark: worse."
+            .to_owned()
     } else {
-        TOO_FEW
+        too_few()
     };
-    let mut page = Page::new("Difference from the best strategy", scenario, reading);
+    let mut page = Page::new("Difference from the best strategy", scenario, &reading);
     let others = || scenario.ranked().map(|(_, r)| r).filter(|r| r.rank > 1);
     let decimals = decimals_of(others().map(|r| (r.delta, 2.0 * r.delta_half_width())));
     let (listed, rows) =

@@ -50,7 +50,7 @@ pub fn needed(separation: &Separation) -> Option<String> {
     let at_least = thousands(round_up(separation.at_least?));
     Some(match separation.at_most {
         Some(most) => format!("{at_least} to {}", thousands(round_up(most))),
-        None => format!("{at_least}, or far more"),
+        None => format!("{at_least} or far more"),
     })
 }
 

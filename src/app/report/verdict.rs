@@ -99,7 +99,7 @@ fn of_the_model(scenario: &ScenarioSummary) -> String {
     );
     text += &match most_to_separate(scenario) {
         Some(separation) => match needed(&separation) {
-            Some(needed) => format!("; to tell takes about {needed} fresh replications."),
+            Some(needed) => format!("; it takes about {needed} fresh replications to tell."),
             None => "; not even a million replications are sure to tell them all.".to_owned(),
         },
         None => ".".to_owned(),

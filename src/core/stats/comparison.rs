@@ -163,8 +163,8 @@ impl PairedComparison {
         (0..k).map(compare).collect()
     }
 
-    /// As many replications as make errors so many times smaller; none for more than a million, or
-    /// if errors would have to be negative.
+    /// As many replications as make errors so many times smaller; none for more than a million, and
+    /// for a negative number of times, which is that of a difference that may be none.
     fn needed(&self, times: f64) -> Option<u64> {
         let needed = (self.replications * times * times).ceil();
         (times > 0.0 && needed <= MOST_REPLICATIONS).then_some(needed as u64)

@@ -10,8 +10,8 @@ use flakelab_core::stats::{Interval, Moments, Separation};
 pub(crate) const CONFIDENCE: f64 = 0.95;
 
 /// With fewer replications there are no intervals, no ranking and no P(best). Scores have skews down to
-/// -11 and come in fours that are alike; nothing that sees only a few of them can cover. From here on
-/// intervals hold what they promise (`results/calibration/report.md`).
+/// -11 and come in fours that are alike; nothing that sees only a few of them can cover. How often
+/// intervals hold from here on stands in `results/calibration/report.md`.
 pub const FEWEST_REPLICATIONS: u64 = 200;
 
 /// The result of a sweep.
