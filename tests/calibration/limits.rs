@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use crate::study::{Finding, Study, made, must_be_rejected, uniformity};
 
 /// Any day; traces carry Unix time.
-const BEGIN_S: f64 = 1_768_998_000.0;
+pub const BEGIN_S: f64 = 1_768_998_000.0;
 
 /// How requests reach the one server of a trace.
 #[derive(Clone, Copy, PartialEq)]
@@ -146,7 +146,7 @@ fn drawn(kind: LimitKind, rng: &mut impl Rng) -> (RateLimit, f64, f64) {
     }
 }
 
-fn inferred(recording: &Recording, prior: &LimitPrior) -> LimitInference {
+pub fn inferred(recording: &Recording, prior: &LimitPrior) -> LimitInference {
     let start = Start { stretches: vec![&recording.attempts] };
     infer_limit(&[start], 1, recording.tells_refusals, &RatePrior::flat(), prior)
 }

@@ -5,7 +5,8 @@
 //! depend on the burst b; the law refuses exactly when b - 1 is less than what lacks. And it never
 //! grows with the refill rate: [`Misfits`] of both kinds are monotone in the rate, which bounds the
 //! likelihood between any two rates from both sides. An attempt that was accepted without a token
-//! leaves a debt.
+//! leaves a debt. Where answers take time, a misfit is an answer that contradicts the law whenever
+//! the attempts arrived, which bounds the likelihood of `limits::delay`.
 //!
 //! The likelihood is a step function of the rate with a peak as narrow as a millionth, so a grid
 //! would miss it. Where 429 is marked, intervals of rates are halved while what their bounds leave
@@ -20,42 +21,59 @@
 
 use std::f64::consts::TAU;
 
+use crate::limits::delay;
 use crate::limits::family::Cell;
-use crate::limits::lane::{Answer, Asked, Counts, LOG_SLIP_ODDS, Lane};
+use crate::limits::lane::{Answer, Asked, Counts, LOG_SLIP_ODDS, Lane, SLIP, averaged};
 use crate::limits::prior::{LimitPrior, to_digits};
 use flakelab_core::stats::log_sum_exp;
 use flakelab_sim::world::RateLimit;
+use rayon::prelude::*;
 
 /// Rounding must not refuse a token that is there, as in `world::Limiter`.
 const SLACK: f64 = 1e-9;
 
-/// Attempts answered against buckets of one rate and of bursts 1, 2, ..
+/// Attempts answered against buckets of one rate and of bursts 1, 2, .., whenever they arrived;
+/// each counts by its weight.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Misfits {
     /// Accepted without a token; falls with the rate.
-    pub(crate) accepted: Vec<u32>,
+    pub(crate) accepted: Vec<f64>,
     /// Refused with a token; grows with the rate.
-    pub(crate) refused: Vec<u32>,
+    pub(crate) refused: Vec<f64>,
+}
+
+/// What a bucket lacks of being full, in tokens, at a time in halves of a microsecond.
+#[derive(Clone, Copy, Default)]
+struct Lack {
+    tokens: f64,
+    at: i64,
+}
+
+impl Lack {
+    fn tokens(self, at: i64, per_half_us: f64) -> f64 {
+        (self.tokens - per_half_us * (at - self.at) as f64).max(0.0)
+    }
 }
 
 /// The misfits of all lanes where 429 is marked, for bursts 1, 2, .., `most`.
 pub(crate) fn misfits(lanes: &[Lane], per_second: f64, most: usize) -> Misfits {
     // By the whole part, rounded up, of what lacked when the attempt came.
-    let mut accepted = vec![0_u32; most + 1];
-    let mut refused = vec![0_u32; most + 1];
-    let per_us = per_second * 1e-6;
+    let mut accepted = vec![0.0; most + 1];
+    let mut refused = vec![0.0; most + 1];
+    let per_half_us = per_second * 0.5e-6;
+    let whole = |lacks: f64| (libm::ceil(lacks - SLACK) as usize).min(most);
     for lane in lanes {
-        let mut lacks = 0.0_f64;
-        let mut last = 0;
-        for attempt in &lane.asked {
-            lacks = (lacks - per_us * (attempt.at_us - last) as f64).max(0.0);
-            last = attempt.at_us;
-            let whole = (libm::ceil(lacks - SLACK) as usize).min(most);
+        // At least, if all arrived as early as they can; at most, if as late.
+        let [mut least, mut largest] = [Lack::default(); 2];
+        for (attempt, weight) in lane.asked.iter().zip(&lane.weights) {
+            let [from, to] = [-1, 1].map(|side| 2 * attempt.at_us + side * attempt.span_us);
             if attempt.answer == Answer::Refused {
-                refused[whole] += 1;
+                refused[whole(largest.tokens(from, per_half_us))] += weight;
             } else {
-                accepted[whole] += 1;
-                lacks += 1.0;
+                accepted[whole(least.tokens(to, per_half_us))] += weight;
+                let early = Lack { tokens: least.tokens(from, per_half_us) + 1.0, at: from };
+                let late = Lack { tokens: largest.tokens(to, per_half_us) + 1.0, at: to };
+                (least, largest) = (early, late);
             }
         }
     }
@@ -154,20 +172,24 @@ const CLIMBS: usize = 6;
 /// Where 429 is not marked, buckets this far (`ln`) below none are not looked at.
 const HOPELESS: f64 = 40.0;
 
+/// Where answers take time, so many buckets of the grid are looked at before the others.
+const FIRST: usize = 8;
+
+/// Where answers take time, bursts this far (`ln`) below the best bucket are not looked at.
+const DELAYED_HOPELESS: f64 = 25.0;
+
 /// Rounds of halving; a rate is then known to a part in 10^9 where that matters.
 const ROUNDS: usize = 28;
-
-/// An interval is halved when this share of the sum is open in it.
-const OPEN: f64 = 2e-4;
 
 /// Intervals stop being halved at this many: then the likelihood is broad and they are narrow.
 const MOST_INTERVALS: usize = 3_000;
 
 /// All cells of the posterior that matter: spans of rates for each burst.
-pub(crate) fn integrate(lanes: &[Lane], prior: &LimitPrior) -> Vec<Cell> {
+pub(crate) fn integrate(views: &[Vec<Lane>], prior: &LimitPrior) -> Vec<Cell> {
+    let lanes = &views[0];
     let marked = lanes.iter().all(|lane| lane.marked);
     if marked {
-        integrate_with(lanes, prior, |_| Marked)
+        integrate_with(lanes, prior, |rates| Marked::new(views, rates, prior.most()))
     } else {
         integrate_with(lanes, prior, |rates| Unmarked::new(lanes, rates, prior.most()))
     }
@@ -177,10 +199,22 @@ pub(crate) fn integrate(lanes: &[Lane], prior: &LimitPrior) -> Vec<Cell> {
 pub(crate) fn curve(lanes: &[Lane], rates: &[f64]) -> Vec<f64> {
     let none: f64 = lanes.iter().map(Lane::log_likelihood_of_none).sum();
     if lanes.iter().all(|lane| lane.marked) {
-        return rates.iter().map(|rate| misfits(lanes, *rate, 1).of_burst(0) - none).collect();
+        let kept = Marked::kept(lanes);
+        let value = |rate: &f64| kept + misfits(lanes, *rate, 1).of_burst(0) - none;
+        return rates.iter().map(value).collect();
     }
     let law = Unmarked::new(lanes, rates, 1);
     rates.iter().map(|rate| law.of(lanes, [*rate], [1.0])[0].0 - none).collect()
+}
+
+/// How many answers contradict a bucket whenever the attempts arrived, in the view that suits it
+/// best.
+pub(crate) fn contradictions(views: &[Vec<Lane>], per_second: f64, burst: f64) -> f64 {
+    let of_view = |lanes: &Vec<Lane>| {
+        let of_lane = |lane| delay::log_likelihood(lane, per_second, burst, f64::NEG_INFINITY).1;
+        lanes.iter().map(of_lane).sum::<f64>()
+    };
+    views.iter().map(of_view).fold(f64::INFINITY, f64::min)
 }
 
 /// How likelihoods of all bursts are computed at a rate, and what two of them say of between.
@@ -188,6 +222,10 @@ trait Law {
     type At;
     /// Intervals of rates to begin with.
     const INTERVALS: usize;
+    /// An interval is halved while it may hold this share of the sum.
+    const COARSE: f64;
+    /// An interval is halved when this share of the sum is open in it.
+    const OPEN: f64;
     fn at(&self, lanes: &[Lane], per_second: f64, most: usize) -> Self::At;
     /// `ln` rates to look at besides a grid with these values.
     fn peaks(&self, lanes: &[Lane], log_rates: &[f64], values: &[Self::At]) -> Vec<f64>;
@@ -195,31 +233,105 @@ trait Law {
     fn between(&self, low: &Self::At, high: &Self::At, burst: usize) -> [f64; 2];
 }
 
-struct Marked;
+/// The likelihood is that of [`delay`], averaged over the views; that of the misfits, which bounds
+/// it, where there is no delay.
+struct Marked<'a> {
+    views: &'a [Vec<Lane>],
+    delayed: bool,
+    /// `ln` likelihood of the answers if none contradicts.
+    kept: f64,
+    /// The best `ln` likelihood met so far: what is far below that is not looked at.
+    best: std::cell::Cell<f64>,
+}
 
-impl Misfits {
-    fn of_burst(&self, i: usize) -> f64 {
-        f64::from(self.accepted[i] + self.refused[i]) * LOG_SLIP_ODDS
+struct MarkedAt {
+    misfits: Misfits,
+    /// Of each burst the `ln` likelihood, or a bound if that is hopeless already.
+    values: Vec<f64>,
+}
+
+impl<'a> Marked<'a> {
+    /// `rates` are those of the grid. The buckets of the best bounds are looked at first, so that
+    /// there is a best one to compare the others with.
+    fn new(views: &'a [Vec<Lane>], rates: &[f64], most: usize) -> Self {
+        let lanes = &views[0];
+        let delayed = lanes.iter().any(|lane| lane.longest_s() > 0.0);
+        let best = std::cell::Cell::new(f64::NEG_INFINITY);
+        let law = Self { views, delayed, kept: Self::kept(lanes), best };
+        if delayed {
+            let of_rate = |rate: &f64| {
+                let misfits = misfits(lanes, *rate, most);
+                let bounds = (0..most).map(|i| misfits.of_burst(i)).enumerate();
+                let best = bounds.max_by(|a, b| a.1.total_cmp(&b.1));
+                best.map(|(i, bound)| (bound, *rate, (i + 1) as f64))
+            };
+            let mut promising: Vec<(f64, f64, f64)> = rates.iter().filter_map(of_rate).collect();
+            promising.sort_by(|a, b| b.0.total_cmp(&a.0));
+            for (_, rate, burst) in promising.into_iter().take(FIRST) {
+                law.delayed(rate, burst);
+            }
+        }
+        law
+    }
+
+    fn kept(lanes: &[Lane]) -> f64 {
+        let attempts: usize = lanes.iter().map(|lane| lane.asked.len()).sum();
+        attempts as f64 * libm::log1p(-SLIP)
+    }
+
+    fn delayed(&self, per_second: f64, burst: f64) -> f64 {
+        let floor = self.best.get() - DELAYED_HOPELESS - self.kept;
+        let of_lane = |lane: &Lane| delay::log_likelihood(lane, per_second, burst, floor).0;
+        let of_view = |lanes: &Vec<Lane>| lanes.par_iter().map(of_lane).collect::<Vec<f64>>();
+        let of_views: Vec<Vec<f64>> = self.views.par_iter().map(of_view).collect();
+        let of_views: Vec<f64> = of_views.iter().map(|of_lanes| of_lanes.iter().sum()).collect();
+        let value = self.kept + averaged(&of_views);
+        self.best.set(self.best.get().max(value));
+        value
     }
 }
 
-impl Law for Marked {
-    type At = Misfits;
-    const INTERVALS: usize = 96;
+impl Misfits {
+    fn of_burst(&self, i: usize) -> f64 {
+        (self.accepted[i] + self.refused[i]) * LOG_SLIP_ODDS
+    }
+}
 
-    fn at(&self, lanes: &[Lane], per_second: f64, most: usize) -> Misfits {
-        misfits(lanes, per_second, most)
+impl Law for Marked<'_> {
+    type At = MarkedAt;
+    const INTERVALS: usize = 96;
+    const COARSE: f64 = 0.02;
+    const OPEN: f64 = 2e-3;
+
+    fn at(&self, lanes: &[Lane], per_second: f64, most: usize) -> MarkedAt {
+        let misfits = misfits(lanes, per_second, most);
+        let mut values: Vec<f64> = (0..most).map(|i| self.kept + misfits.of_burst(i)).collect();
+        if self.delayed {
+            let mut order: Vec<usize> = (0..most).collect();
+            order.sort_by(|a, b| values[*b].total_cmp(&values[*a]));
+            for i in order {
+                if values[i] > self.best.get() - DELAYED_HOPELESS {
+                    values[i] = values[i].min(self.delayed(per_second, (i + 1) as f64));
+                }
+            }
+        }
+        MarkedAt { misfits, values }
     }
 
-    fn peaks(&self, _: &[Lane], _: &[f64], _: &[Misfits]) -> Vec<f64> {
+    fn peaks(&self, _: &[Lane], _: &[f64], _: &[MarkedAt]) -> Vec<f64> {
         // Bounds leave out nothing.
         Vec::new()
     }
 
-    fn between(&self, low: &Misfits, high: &Misfits, i: usize) -> [f64; 2] {
-        let worst = low.accepted[i] + high.refused[i];
-        let best = high.accepted[i] + low.refused[i];
-        [f64::from(worst) * LOG_SLIP_ODDS, f64::from(best) * LOG_SLIP_ODDS]
+    /// Between two rates the likelihood is taken to exceed both ends by no more than its bound
+    /// does; without delay it is the bound.
+    fn between(&self, low: &MarkedAt, high: &MarkedAt, i: usize) -> [f64; 2] {
+        let worst = low.misfits.accepted[i] + high.misfits.refused[i];
+        let best = high.misfits.accepted[i] + low.misfits.refused[i];
+        let [worst, best] = [worst, best].map(|misfits| misfits * LOG_SLIP_ODDS);
+        let [at_low, at_high] = [low, high].map(|end| end.misfits.of_burst(i));
+        let [low, high] = [low.values[i], high.values[i]];
+        [low.min(high) + worst - at_low.min(at_high), low.max(high) + best - at_low.max(at_high)]
     }
 }
 
@@ -324,6 +436,8 @@ impl Law for Unmarked {
     /// Steps of 2 %. A replay whose rate is off by a share e meets a misfit after about sqrt(2 / e)
     /// tokens and is then in step again, so a peak is about that wide however long the trace is.
     const INTERVALS: usize = 480;
+    const COARSE: f64 = f64::INFINITY;
+    const OPEN: f64 = 2e-4;
 
     fn at(&self, lanes: &[Lane], per_second: f64, most: usize) -> Vec<f64> {
         let mut values = Vec::new();
@@ -443,12 +557,13 @@ fn integrate_with<L: Law>(
         last_scale = scale;
         let held = || ends.iter().filter_map(|end| end.held);
         let total: f64 = held().map(|[held, _]| held).sum();
-        if ends.len() > MOST_INTERVALS || held().all(|[_, open]| open <= OPEN * total) {
+        let is_open = |[held, open]: [f64; 2]| open > L::OPEN * total || held > L::COARSE * total;
+        if ends.len() > MOST_INTERVALS || !held().any(is_open) {
             break;
         }
         let mut middles = Vec::new();
         for i in 0..ends.len() - 1 {
-            if ends[i].held.is_some_and(|[_, open]| open > OPEN * total) {
+            if ends[i].held.is_some_and(is_open) {
                 let middle = 0.5 * (ends[i].log_rate + ends[i + 1].log_rate);
                 middles.push(End::new(middle, at(middle)));
                 (ends[i].best, ends[i].held) = (None, None);

@@ -7,21 +7,31 @@
 //! outcomes are coin flips under every law and cancel; where it is not, failures taken for
 //! refusals leave the tally of the server's coin.
 //!
+//! Where 429 is marked, an attempt arrives at its server somewhere between sending and answer:
+//! lanes are looked at in several views of where ([`VIEWS`]), and the likelihood is the mean over
+//! them. Where it is not marked, attempts are taken to arrive when they are sent.
+//!
 //! When not to use it: where a clock jumped forwards, unless the gap is longer than the limiter
 //! remembers; only jumps backwards show themselves and begin a new lane.
 
 use crate::rates::{RatePrior, Tally};
 use crate::runs::Start;
+use flakelab_core::stats::{Moments, log_sum_exp};
 
 /// Chance that the limiter and the law disagree about one attempt, because the server's clock is
 /// not the client's.
-const SLIP: f64 = 1e-3;
+pub(crate) const SLIP: f64 = 1e-3;
+
+/// What laws without a filter for delays add to that for each attempt whose span overlaps others:
+/// a tenth, since only those at the edge of a window are answered otherwise.
+const SLIP_OF_OVERLAP: f64 = 0.1;
 
 /// Attempts of a lane that are used, the first ones; more would cost time and teach little.
 const MOST_MARKED: usize = 20_000;
 
-/// The same where 429 is not marked and every law must be replayed by itself.
-const MOST_UNMARKED: usize = 2_000;
+/// The same where answers take time, or where 429 is not marked and every law must be replayed by
+/// itself.
+const MOST_REPLAYED: usize = 2_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -32,8 +42,11 @@ pub(crate) enum Answer {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Asked {
-    /// Microseconds since the lane's first attempt, exact for windows of whole milliseconds.
+    /// Microseconds since the lane's first attempt was sent, exact for windows of whole
+    /// milliseconds: the middle of the span in which it arrived.
     pub(crate) at_us: i64,
+    /// How long that span is.
+    pub(crate) span_us: i64,
     /// Where 429 is not marked a refusal is a `Failure`.
     pub(crate) answer: Answer,
     /// Whether the attempt before it at this server belongs to the same request.
@@ -56,28 +69,64 @@ pub(crate) struct Lane {
     pub(crate) log_base: f64,
     /// Attempts beyond those used.
     pub(crate) left_out: usize,
+    /// Of each attempt 1 / (1 + number of others whose spans overlap its own).
+    pub(crate) weights: Vec<f64>,
+    /// Chance that a limiter and a law without a filter for delays disagree about an attempt.
+    pub(crate) slip: f64,
+    /// `ln` of that chance, and of the contrary.
+    pub(crate) log_slip: [f64; 2],
+}
+
+/// Where between sending (0) and answer (1) attempts reach their servers, as a share of the time
+/// between, and how probable that is beforehand: anywhere; or with little spread early, since the
+/// servers take the time, in the middle, or late, since the way there does.
+pub(crate) const VIEWS: [([f64; 2], f64); 4] =
+    [([0.0, 1.0], 0.91), ([0.0, 0.25], 0.03), ([0.375, 0.625], 0.03), ([0.75, 1.0], 0.03)];
+
+/// `ln` of the mean likelihood over the views, of which there may be only one.
+pub(crate) fn averaged(of_views: &[f64]) -> f64 {
+    match of_views {
+        [one] => *one,
+        _ => {
+            let weighted = of_views.iter().zip(VIEWS).map(|(value, (_, p))| value + libm::log(p));
+            log_sum_exp(&weighted.collect::<Vec<f64>>())
+        }
+    }
 }
 
 impl Lane {
-    /// The lanes of every start that have attempts, with as many attempts as inference uses.
+    /// The lanes of every start that have attempts, with as many attempts as inference uses, in
+    /// each of [`VIEWS`]; in one only where no time went by between sending and answer, or where
+    /// 429 is not marked: times are then those of sending.
     pub(crate) fn of_starts(
         starts: &[Start<'_>],
         servers: usize,
         marked: bool,
         prior: &RatePrior,
-    ) -> Vec<Self> {
-        let most = if marked { MOST_MARKED } else { MOST_UNMARKED };
+    ) -> Vec<Vec<Self>> {
         let new = |(asked, left_out)| Self { left_out, ..Self::new(asked, marked, prior) };
-        let of_start = |start| Self::asked_of(start, servers, marked, most).into_iter().map(new);
-        starts.iter().flat_map(of_start).collect()
+        let seen = |span: [f64; 2], most: usize| -> Vec<Self> {
+            let of_start = |start| Self::asked_of(start, servers, marked, most, span);
+            starts.iter().flat_map(of_start).map(new).collect()
+        };
+        if !marked {
+            return vec![seen([0.0; 2], MOST_REPLAYED)];
+        }
+        let anywhere = seen(VIEWS[0].0, MOST_MARKED);
+        if anywhere.iter().all(|lane| lane.longest_s() == 0.0) {
+            return vec![anywhere];
+        }
+        VIEWS.iter().map(|(span, _)| seen(*span, MOST_REPLAYED)).collect()
     }
 
-    /// The first attempts, at most so many, of each lane of a start, and how many were left out.
+    /// The first attempts, at most so many, of each lane of a start in order of arrival, and how
+    /// many were left out. `span`: where between sending and answer they arrived.
     pub(crate) fn asked_of(
         start: &Start<'_>,
         servers: usize,
         marked: bool,
         most: usize,
+        span: [f64; 2],
     ) -> Vec<(Vec<Asked>, usize)> {
         let mut done = Vec::new();
         let mut open: Vec<(Vec<Asked>, usize)> = vec![(Vec::new(), 0); servers];
@@ -102,11 +151,14 @@ impl Lane {
                     (false, false) => Answer::Success,
                 };
                 if let Some((lane, left_out)) = open.get_mut(server) {
-                    let at_us = libm::round((attempt.at_s - first_s) * 1e6) as i64;
+                    let time_us = f64::from(attempt.latency_ms) * 1e3;
+                    let sent_us = (attempt.at_s - first_s) * 1e6;
+                    let at_us = libm::round(sent_us + 0.5 * (span[0] + span[1]) * time_us) as i64;
+                    let span_us = libm::round((span[1] - span[0]) * time_us) as i64;
                     let again = latest[server] == Some(attempt.request);
                     latest[server] = Some(attempt.request);
                     if lane.len() < most {
-                        lane.push(Asked { at_us, answer, again, position });
+                        lane.push(Asked { at_us, span_us, answer, again, position });
                     } else {
                         *left_out += 1;
                     }
@@ -116,6 +168,7 @@ impl Lane {
         }
         done.extend(open);
         done.retain(|(asked, _): &(Vec<Asked>, usize)| !asked.is_empty());
+        done.iter_mut().for_each(|(asked, _)| asked.sort_by_key(|attempt| attempt.at_us));
         done
     }
 
@@ -131,13 +184,21 @@ impl Lane {
             let rest = Tally { failures: tally.failures - taken, ..tally };
             prior.log_marginal(rest) - outcomes + no_slips(taken as usize)
         };
-        let (log_base, of_taken): (f64, Vec<f64>) = if marked {
-            (outcomes + no_slips(asked.len()), Vec::new())
-        } else {
-            (outcomes, (0..=tally.failures).map(of_taken).collect())
-        };
+        let of_taken: Vec<f64> =
+            if marked { Vec::new() } else { (0..=tally.failures).map(of_taken).collect() };
         let most_gain = of_taken.iter().copied().fold(0.0, f64::max);
-        Self { asked, marked, of_taken, most_gain, log_base, left_out: 0 }
+        let weights = weights(&asked);
+        let overlapping = 1.0 - weights.iter().sum::<f64>() / weights.len().max(1) as f64;
+        let slip = SLIP + SLIP_OF_OVERLAP * overlapping;
+        let log_slip = [libm::log(slip), libm::log1p(-slip)];
+        let (log_base, left_out) = (outcomes, 0);
+        Self { asked, marked, of_taken, most_gain, log_base, left_out, weights, slip, log_slip }
+    }
+
+    /// The longest span in which an attempt may have arrived, in seconds.
+    pub(crate) fn longest_s(&self) -> f64 {
+        let longest = self.asked.iter().map(|attempt| attempt.span_us).max();
+        longest.unwrap_or(0) as f64 * 1e-6
     }
 
     /// `ln` likelihood of a replay, less [`Lane::log_base`].
@@ -145,7 +206,8 @@ impl Lane {
     pub(crate) fn log_likelihood(&self, counts: Counts) -> f64 {
         let slips = counts.slips as f64;
         if self.marked {
-            return slips * LOG_SLIP_ODDS;
+            let [slipped, kept] = self.log_slip;
+            return slips * slipped + (self.asked.len() as f64 - slips) * kept;
         }
         let taken = self.of_taken.get(counts.taken as usize).copied().unwrap_or(f64::NEG_INFINITY);
         taken + slips * LOG_SLIP
@@ -173,6 +235,26 @@ impl Lane {
         }
         most
     }
+}
+
+/// Of each attempt 1 / (1 + number of others whose spans overlap its own).
+fn weights(asked: &[Asked]) -> Vec<f64> {
+    let twice = |ends: &dyn Fn(&Asked) -> i64| -> Vec<i64> {
+        let mut ends: Vec<i64> = asked.iter().map(ends).collect();
+        ends.sort_unstable();
+        ends
+    };
+    // In halves of a microsecond.
+    let begins = |attempt: &Asked| 2 * attempt.at_us - attempt.span_us;
+    let ends = |attempt: &Asked| 2 * attempt.at_us + attempt.span_us;
+    let (all_begins, all_ends) = (twice(&begins), twice(&ends));
+    let weight = |attempt: &Asked| {
+        let begun = all_begins.partition_point(|begin| *begin < ends(attempt));
+        let ended = all_ends.partition_point(|end| *end <= begins(attempt));
+        // Without a span it overlaps nothing, not even itself.
+        1.0 / begun.saturating_sub(ended).max(1) as f64
+    };
+    asked.iter().map(weight).collect()
 }
 
 /// What a replay of a law came to.
@@ -217,23 +299,35 @@ pub struct Pressure {
     pub marked: bool,
     /// Attempts that were used.
     pub attempts: usize,
-    /// Attempts that were not: those beyond the first 20,000 (2,000 where 429 is not marked) of a
-    /// server.
+    /// Attempts that were not: those beyond the first 20,000 of a server (2,000 where answers
+    /// take time or 429 is not marked).
     pub left_out: usize,
+    /// How far answers depend on the order of attempts that overlap: the mean over attempts of
+    /// m / (1 + m) where m others were under way to the same server; 0 where 429 is not marked.
+    pub overlap: f64,
+    /// Mean time from sending to answer in seconds; 0 where it was not recorded.
+    pub answered_after_s: f64,
 }
 
 impl Pressure {
-    pub(crate) fn of(lanes: &[Lane], marked: bool) -> Self {
+    pub(crate) fn of(starts: &[Start<'_>], lanes: &[Lane], marked: bool) -> Self {
         let most = |span_s: f64| {
             let span_us = (span_s * 1e6) as i64;
             lanes.iter().map(|lane| lane.most_within(span_us)).max().unwrap_or(0)
         };
+        let attempts: usize = lanes.iter().map(|lane| lane.asked.len()).sum();
+        let weights: f64 = lanes.iter().flat_map(|lane| &lane.weights).sum();
+        let mut latency = Moments::default();
+        let sent = starts.iter().flat_map(Start::attempts);
+        sent.for_each(|attempt| latency.push(f64::from(attempt.latency_ms) * 1e-3));
         Self {
             most_within: SPANS_S.map(most),
             refused: lanes.iter().map(Lane::refused).sum(),
             marked,
-            attempts: lanes.iter().map(|lane| lane.asked.len()).sum(),
+            attempts,
             left_out: lanes.iter().map(|lane| lane.left_out).sum(),
+            overlap: 1.0 - weights / attempts.max(1) as f64,
+            answered_after_s: latency.mean(),
         }
     }
 
@@ -258,8 +352,22 @@ mod tests {
     }
 
     #[test]
+    fn an_attempt_that_overlaps_two_others_counts_a_third() {
+        let asked = |at_us, span_us| Asked {
+            at_us,
+            span_us,
+            answer: Answer::Success,
+            again: false,
+            position: 0,
+        };
+        // From 0 to 10, 8 to 12, 11 to 21, 21 to 31 and a moment.
+        let all = [asked(5, 10), asked(10, 4), asked(16, 10), asked(26, 10), asked(90, 0)];
+        assert_eq!(weights(&all), [0.5, 1.0 / 3.0, 0.5, 1.0, 1.0]);
+    }
+
+    #[test]
     fn taking_a_failure_for_a_refusal_removes_it_from_the_coin() {
-        let asked = |answer, i| Asked { at_us: i, answer, again: false, position: 0 };
+        let asked = |answer, i| Asked { at_us: i, span_us: 0, answer, again: false, position: 0 };
         let attempts =
             vec![asked(Answer::Success, 0), asked(Answer::Failure, 1), asked(Answer::Failure, 2)];
         let lane = Lane::new(attempts, false, &RatePrior::flat());

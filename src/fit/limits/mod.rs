@@ -1,6 +1,7 @@
 //! Rate limits: who was refused, and by what law?
 
 mod buckets;
+mod delay;
 mod family;
 mod infer;
 mod lane;
