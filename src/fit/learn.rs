@@ -6,10 +6,8 @@
 //! When not to use it: with recordings of configs 1 or 2 alone that do not mark refusals, the
 //! population is fitted to their own failures; refusals that nobody recognised are among them.
 
-use crate::checks::{
-    AssumptionTest, HeldOut, Homogeneity, assumptions, goodness, held_out, homogeneity,
-};
-use crate::latency::{LatencyAnalysis, fit_families, fit_latency};
+use crate::checks::{AssumptionTest, Homogeneity, assumptions, goodness, homogeneity};
+use crate::latency::{LatencyAnalysis, fit_latency};
 use crate::limits::{
     Conclusion, LimitInference, LimitPrior, assumed, infer_limit, taken_for_refusals,
 };
@@ -85,14 +83,9 @@ fn fit_group(runs: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Result<Con
     let latency = if tells_latency { fit_latency(&starts, refused, servers, stream) } else { None };
     let limit = limit_fit(&group, &learned);
     // Each walks over all attempts.
-    let (goodness, (assumptions, held_out)) = rayon::join(
+    let (goodness, assumptions) = rayon::join(
         || goodness(&starts, refused, &prior, stream),
-        || {
-            rayon::join(
-                || tested(&starts, refused, &prior),
-                || halves(&starts, refused, &prior, tells_latency),
-            )
-        },
+        || tested(&starts, refused, &prior),
     );
     let mut fit = ConfigFit {
         model: model(&group, &learned, &limit, latency.as_ref()),
@@ -101,7 +94,6 @@ fn fit_group(runs: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Result<Con
         servers: server_summaries(runs, &learned),
         goodness,
         assumptions,
-        held_out,
         starts: learned.starts.clone(),
         settled: learned.settled,
         rates_fitted_on: if learned.borrowed { "0".to_owned() } else { group.name.clone() },
@@ -247,9 +239,6 @@ fn homogeneities(runs: &[&Recording], learned: &Learned) -> Vec<Homogeneity> {
     tests
 }
 
-// ---- A fit held against its own recordings: assumptions, and second halves of starts. Population,
-// starts and limit are those of the whole recordings here, only the latency is fitted to first halves.
-
 /// The assumptions tested on what was recorded; where a rejection vanishes without the failures
 /// that the rate limit found explains, that is what follows from it.
 fn tested(starts: &[Start<'_>], refused: &[Vec<bool>], prior: &RatePrior) -> Vec<AssumptionTest> {
@@ -266,48 +255,6 @@ fn tested(starts: &[Start<'_>], refused: &[Vec<bool>], prior: &RatePrior) -> Vec
         }
     }
     tests
-}
-
-/// The second half of every start predicted from the first.
-fn halves(
-    starts: &[Start<'_>],
-    refused: &[Vec<bool>],
-    prior: &RatePrior,
-    tells_latency: bool,
-) -> HeldOut {
-    let latency = if tells_latency {
-        let (firsts, refused): (Vec<Start<'_>>, Vec<Vec<bool>>) =
-            starts.iter().zip(refused).map(|(start, refused)| first_half(start, refused)).unzip();
-        fit_families(&firsts, &refused)
-    } else {
-        None
-    };
-    held_out(starts, refused, prior, |attempt: &Observed| {
-        let Some((success, failure)) = &latency else { return f64::NAN };
-        let own = if attempt.failed() { failure.as_ref() } else { None };
-        own.unwrap_or(success).cdf(f64::from(attempt.latency_ms))
-    })
-}
-
-/// The attempts of a start up to half of those that were not refused.
-fn first_half<'a>(start: &Start<'a>, refused: &[bool]) -> (Start<'a>, Vec<bool>) {
-    let coins = refused.iter().filter(|refused| !**refused).count();
-    let mut before = 0;
-    let in_half = |refused: &&bool| {
-        let first = 2 * before < coins;
-        before += usize::from(!**refused);
-        first
-    };
-    let mut left = refused.iter().take_while(in_half).count();
-    let refused = refused[..left].to_vec();
-    let mut half = Start::default();
-    for stretch in &start.stretches {
-        let taken = left.min(stretch.len());
-        half.stretches.push(&stretch[..taken]);
-        left -= taken;
-    }
-    half.stretches.retain(|stretch| !stretch.is_empty());
-    (half, refused)
 }
 
 // ---- What the recordings of one group of servers teach: starts, error rates and the rate limit.

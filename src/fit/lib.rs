@@ -4,7 +4,7 @@
 //! ```text
 //! recordings -> learn: starts <-> error rates <-> rate limit, until none changes
 //!                  |
-//!                  |-> latency, checks of the assumptions, checks on held-out halves
+//!                  |-> latency, checks of the assumptions
 //!                  \-> model: point parameters, posterior draws, provenance
 //! ```
 //!
@@ -29,9 +29,7 @@ mod synthetic;
 pub mod validate;
 mod words;
 
-pub use self::checks::{
-    AssumptionTest, Check, Effect, Goodness, HeldOut, Homogeneity, assumptions, goodness, held_out,
-};
+pub use self::checks::{AssumptionTest, Effect, Goodness, Homogeneity, assumptions, goodness};
 pub use self::forecast::{
     Basis, Deed, Forecast, Impossible, Judgement, LiveRequest, LiveRun, MetricForecast,
     MetricRange, Milestone, OverheadSummary, PredictedConfig, PredictionFile, RequestEnd,
@@ -57,7 +55,8 @@ pub use self::starts::{
 };
 pub use self::validate::{
     Difference, LEVEL, Membership, Metric, MetricTest, OneStep, Prediction, Rival, RunRules,
-    RunValidation, Settings, Slope, Validation, against_model, learned_training, leave_one_out,
+    RunValidation, Settings, Slope, Source, Validation, against_model, learned_training,
+    leave_one_out,
 };
 
 #[cfg(test)]

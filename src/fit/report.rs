@@ -1,6 +1,6 @@
 //! What a fit found, for those who print it: everything that a report wants, nothing formatted.
 
-use crate::checks::{AssumptionTest, Goodness, HeldOut, Homogeneity};
+use crate::checks::{AssumptionTest, Goodness, Homogeneity};
 use crate::latency::LatencyAnalysis;
 use crate::limits::LimitInference;
 use crate::rates::{ErrorRateFit, RatePrior, ServerRate};
@@ -44,8 +44,6 @@ pub struct ConfigFit {
     pub goodness: Goodness,
     /// The assumptions of the simulator, tested.
     pub assumptions: Vec<AssumptionTest>,
-    /// Predictions of second halves from first halves.
-    pub held_out: HeldOut,
     /// Latencies; `None` where the recordings do not tell them.
     pub latency: Option<LatencyAnalysis>,
     /// The rate limit.

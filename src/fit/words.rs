@@ -12,8 +12,8 @@ use crate::starts::Place;
 use flakelab_core::stats::Interval;
 use flakelab_sim::world::{ErrorRateKind, Families, Latency};
 
-/// p-values below this are called a misfit. Two are looked at so; those of assumptions and
-/// held-out checks are adjusted and judged at 5 %.
+/// p-values below this are called a misfit. Two are looked at so; those of assumptions
+/// are adjusted and judged at 5 %.
 const MISFIT: f64 = 0.01;
 
 /// A family less probable than this has not won.
@@ -49,7 +49,6 @@ pub(crate) fn warnings(fit: &ConfigFit) -> Vec<String> {
             test.consequence
         ));
     }
-    warnings.extend(fit.held_out.misses().map(|miss| format!("Held-out halves: {miss}")));
     match &fit.latency {
         None => warnings.push(
             "These recordings do not tell latencies; attempts are assumed to take 1 ms.".to_owned(),
@@ -338,14 +337,9 @@ fn checks(fit: &ConfigFit) -> Value {
     for test in fit.assumptions.iter().filter(|test| test.attempts > 0) {
         assumptions.insert(key(test.name), number(test.adjusted_p_value));
     }
-    let mut held_out = Table::new();
-    for check in fit.held_out.checks.iter().filter(|check| check.attempts > 0) {
-        held_out.insert(key(check.name), number(check.adjusted_p_value));
-    }
     table([
         ("assumptions_adjusted_p", Value::Table(assumptions)),
         ("calibration_p", number(goodness.calibration_test.p_value)),
-        ("held_out_adjusted_p", Value::Table(held_out)),
         ("pit_ks_p", number(goodness.pit_ks_p_value)),
     ])
 }

@@ -15,6 +15,7 @@ use flakelab_sim::world::Model;
 const EXAMPLES: &str = "\
 Examples:
   flakelab validate traces/*.csv                                  each run from all others
+  flakelab validate traces/monday.csv                             its second half from the first
   flakelab validate --model models/config-0.toml traces/*.csv     each run from a model
   flakelab validate --rules game runs/*.csv                       recorded under the game's rules
 

@@ -60,7 +60,6 @@ fn of_config(fit: &ConfigFit, width: Option<usize>) -> String {
         text += &latency_text(latency, width);
     }
     text += &assumptions(fit, width);
-    text += &held_out(fit, width);
     for warning in &fit.warnings {
         let _ = write!(text, "\nnote: {warning}");
     }
@@ -105,41 +104,6 @@ fn assumptions(fit: &ConfigFit, width: Option<usize>) -> String {
         text += "no assumption is rejected\n";
     }
     text
-}
-
-fn held_out(fit: &ConfigFit, width: Option<usize>) -> String {
-    let held = &fit.held_out;
-    if held.attempts == 0 {
-        return String::new();
-    }
-    let table = Table::of(held.checks.iter().filter(|check| check.attempts > 0))
-        .text("held-out half", |check| check.name.to_owned())
-        .at_least(16)
-        .text("unit", |check| check.unit.to_owned())
-        .number("attempts", |check| check.attempts.to_string())
-        .number("observed", |check| number(check.observed))
-        .number("expected", |check| number(check.expected))
-        .number("p", |check| p_value(check.p_value))
-        .number("Holm", |check| p_value(check.adjusted_p_value));
-    let mut text = format!(
-        "\nsecond halves predicted from first halves: log score {} per attempt, from raw rates {}\n{}\n",
-        fixed(held.log_score, 4),
-        fixed(held.raw_log_score, 4),
-        table.on_terminal(width)
-    );
-    let misses: Vec<&str> = held.misses().collect();
-    if misses.is_empty() {
-        text += "the model misses nothing that these checks see\n";
-    }
-    for miss in misses {
-        let _ = writeln!(text, "the model misses: {miss}");
-    }
-    text
-}
-
-/// Counts with one decimal, scores of a few nats with three.
-fn number(x: f64) -> String {
-    fixed(x, if x.abs() < 10.0 { 3 } else { 1 })
 }
 
 /// Families, tail, and what latency depends on.

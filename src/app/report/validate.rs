@@ -8,7 +8,7 @@ use crate::report::text::folded;
 use flakelab_core::stats::Interval;
 use flakelab_fit::{
     Difference, LEVEL, Membership, MetricTest, OneStep, Prediction, Rival, RunRules, RunValidation,
-    Slope, Validation,
+    Slope, Source, Validation,
 };
 
 /// A run is worth a second look when a count is less probable than this, both sides together.
@@ -16,16 +16,27 @@ const SURPRISING: f64 = 0.05;
 
 /// The whole report as text for a terminal so wide, the conclusion last.
 pub fn validation_report(validation: &Validation, width: Option<usize>) -> String {
-    let source = match &validation.model {
-        None => "each run predicted from all others".to_owned(),
-        Some(name) => format!("each run predicted from the model {name}"),
+    let source = match &validation.source {
+        Source::Others => "each run predicted from all others".to_owned(),
+        Source::FirstHalf => "its second half predicted from the first".to_owned(),
+        Source::Model(name) => format!("each run predicted from the model {name}"),
     };
     let mut text = format!(
         "{}, {source}\n\none step ahead: the chance that each attempt fails, given the recorded \
          choice of server and all before it\n",
         counted(validation.runs.len() as u64, "run")
     );
-    text += &one_step(&validation.one_step, validation.model.is_some(), width);
+    text += &one_step(&validation.one_step, &validation.source, width);
+    if validation.source == Source::FirstHalf {
+        let left_out = "left out: counts of the whole run, of which half is known, and whether \
+                        servers differ as much as predicted, which takes three runs to tell";
+        let verdict = verdict_of_half(validation);
+        return format!(
+            "{text}\n{}\n\n{}",
+            folded(left_out, "", width),
+            folded(&verdict, "", width)
+        );
+    }
     let rules = match validation.settings.rules {
         RunRules::Recorder => "the recorder's rules (six attempts at most, tried servers left out)",
         RunRules::Game => "the rules of the game",
@@ -46,7 +57,8 @@ pub fn validation_report(validation: &Validation, width: Option<usize>) -> Strin
     text + "\n\n" + &folded(&verdict(validation), "", width)
 }
 
-fn one_step(found: &OneStep, from_model: bool, width: Option<usize>) -> String {
+fn one_step(found: &OneStep, source: &Source, width: Option<usize>) -> String {
+    let from_model = matches!(source, Source::Model(_));
     let share = |n: f64, of: u64| fixed(n / of as f64, 3);
     let curve = Table::of(found.bins.iter().filter(|bin| bin.attempts > 0))
         .text("predicted", |bin| span(Interval { low: bin.from, high: bin.to }, 1))
@@ -59,6 +71,7 @@ fn one_step(found: &OneStep, from_model: bool, width: Option<usize>) -> String {
     let mut scores = vec![("model", found.model, None)];
     scores.extend(found.rivals.iter().map(|against| {
         let name = match against.rival {
+            Rival::NewRates => "rates drawn anew at the half",
             Rival::ThisRun => "raw rates, this run",
             Rival::SameStart => "raw rates, same start",
             Rival::SameDay => "raw rates, same day",
@@ -70,44 +83,48 @@ fn one_step(found: &OneStep, from_model: bool, width: Option<usize>) -> String {
     let gain = |difference: &Option<Difference>, of: &dyn Fn(&Difference) -> Option<String>| {
         difference.as_ref().and_then(of).unwrap_or("-".to_owned())
     };
-    let scores = Table::of(scores)
+    let mut scores = Table::of(scores)
         .text("predictor", |(name, ..)| (*name).to_owned())
         .number("log score", |(_, scores, _)| fixed(scores.log_score, 4))
         .number("Brier", |(_, scores, _)| fixed(scores.brier, 4))
         .number("model better by", |(.., d)| gain(d, &|d| Some(fixed(d.mean, 4))))
-        .number("[95 %] over attempts", |(.., d)| gain(d, &|d| Some(interval(d.over_attempts, 4))))
-        .number("[95 %] over runs", |(.., d)| gain(d, &|d| Some(interval(d.over_runs?, 4))));
-    let (whose, same_start) = if from_model {
-        ("each run alone", "")
-    } else {
-        (
-            "each run predicted from all others",
+        .number("[95 %] over attempts", |(.., d)| gain(d, &|d| Some(interval(d.over_attempts, 4))));
+    if *source != Source::FirstHalf {
+        scores = scores
+            .number("[95 %] over runs", |(.., d)| gain(d, &|d| Some(interval(d.over_runs?, 4))));
+    }
+    let over_runs = |whose: &str| {
+        let test = format!(
+            "curve: {whose}; test: chi-square {} on {} degrees of freedom, p {}, each run's start \
+             known from earlier runs only (log score {}), because runs that share a start would \
+             otherwise err together",
+            fixed(found.test.statistic, 1),
+            found.test.df,
+            p_value(found.test.p_value),
+            fixed(found.tested.log_score, 4),
+        );
+        let slope = match &found.slope {
+            Some(found) => slope(found, from_model),
+            None => "these runs do not tell whether servers differ as much as predicted".to_owned(),
+        };
+        format!("{}\n{}\n", folded(&test, "", width), folded(&slope, "", width))
+    };
+    let (test, same_start) = match source {
+        Source::FirstHalf => (String::new(), ""),
+        Source::Model(_) => (over_runs("each run alone"), ""),
+        Source::Others => (
+            over_runs("each run predicted from all others"),
             "; same start: this run and those that more probably than not met its start, judged \
              before its outcomes",
-        )
-    };
-    let test = format!(
-        "curve: {whose}; test: chi-square {} on {} degrees of freedom, p {}, each run's start known \
-         from earlier runs only (log score {}), because runs that share a start would otherwise err \
-         together",
-        fixed(found.test.statistic, 1),
-        found.test.df,
-        p_value(found.test.p_value),
-        fixed(found.tested.log_score, 4),
-    );
-    let slope = match &found.slope {
-        Some(found) => slope(found, from_model),
-        None => "these runs do not tell whether servers differ as much as predicted".to_owned(),
+        ),
     };
     let means = format!(
         "scores are means over {} attempts, in nats and squared; less is better{same_start}",
         thousands(found.attempts)
     );
     format!(
-        "{}\n{}\n{}\n\n{}\n{}",
+        "{}\n{test}\n{}\n{}",
         curve.on_terminal(width),
-        folded(&test, "", width),
-        folded(&slope, "", width),
         scores.on_terminal(width),
         folded(&means, "", width)
     )
@@ -248,6 +265,28 @@ fn slope(found: &Slope, from_model: bool) -> String {
         interval(found.interval, 2),
         p_value(found.p_value)
     )
+}
+
+/// Of a single run: whether its second half is as the first foretells.
+fn verdict_of_half(validation: &Validation) -> String {
+    let found = &validation.one_step;
+    let expected: f64 = found.bins.iter().map(|bin| bin.expected).sum();
+    let [attempts, failures] = [found.attempts, found.failures].map(thousands);
+    let p = validation.tests().first().map_or(1.0, |(_, p)| *p);
+    let (expected, p, level) = (fixed(expected, 1), p_value(p), percent(LEVEL, 0));
+    if validation.held() {
+        format!(
+            "The predictions held: as far as {attempts} attempts tell, the second half is as the first \
+             foretells. {failures} of them failed, {expected} expected; p {p} against rates drawn \
+             anew at the half, rejected at {level} %."
+        )
+    } else {
+        format!(
+            "The predictions did not hold at {level} % (p {p}): the second half had other error rates. \
+             {failures} of its {attempts} attempts failed, {expected} expected. A restart or an \
+             outage of the servers looks like this; `flakelab fit` looks for both."
+        )
+    }
 }
 
 fn verdict(validation: &Validation) -> String {

@@ -18,8 +18,8 @@ use crate::runs::Start;
 use flakelab_core::stats::{Interval, Moments, holm};
 use flakelab_sim::trace::{Observed, PROBE};
 
-/// Adjusted p-values below this are findings, or misses of held-out halves.
-pub(crate) const LEVEL: f64 = 0.05;
+/// Adjusted p-values below this are findings.
+const LEVEL: f64 = 0.05;
 
 /// A server with at most so many coins is new.
 const NEW: u64 = 2;
@@ -266,7 +266,7 @@ pub fn assumptions(
 }
 
 /// Holm's adjusted p-values among the tests that were made.
-pub(crate) fn adjusted(findings: &[Finding]) -> Vec<f64> {
+fn adjusted(findings: &[Finding]) -> Vec<f64> {
     let made: Vec<f64> = findings.iter().filter(|f| f.attempts > 0).map(|f| f.p_value).collect();
     let mut adjusted = holm(&made).into_iter();
     let of = |f: &Finding| if f.attempts > 0 { adjusted.next().unwrap_or(1.0) } else { 1.0 };

@@ -33,8 +33,6 @@ const MOST_REQUESTS: usize = 4_096;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Coin {
     pub(crate) start: usize,
-    /// The stretch of the record, from 0 through all starts.
-    pub(crate) stretch: usize,
     pub(crate) server: usize,
     /// The predicted chance of failure, from the server's coins in this start.
     pub(crate) predicted: f64,
@@ -43,8 +41,6 @@ pub(crate) struct Coin {
     pub(crate) failed: bool,
     /// The server's coins so far.
     pub(crate) tally: Tally,
-    /// Failures in a row at this server just before.
-    pub(crate) run: u64,
     /// Whether the coin before at this server failed, and how many seconds ago that was, unless
     /// there is a gap in the record between.
     pub(crate) previous: Option<(bool, Option<f64>)>,
@@ -52,14 +48,10 @@ pub(crate) struct Coin {
     pub(crate) gap_s: Option<f64>,
     /// Attempts at this server within the last second, refused ones included.
     pub(crate) load: usize,
-    /// Coins that failed at this server within the last second.
-    pub(crate) failed_just_now: usize,
     /// Whether its request was at this server before, refused or not.
     pub(crate) repeated: bool,
     /// Time on record within the start, from -1 to 1.
     pub(crate) when: f64,
-    /// Whether it is in the second half of the start's coins.
-    pub(crate) second_half: bool,
 }
 
 /// Which servers the requests in service have tried.
@@ -96,11 +88,10 @@ struct Memory {
     tally: Tally,
     followed: Followed,
     latest: VecDeque<bool>,
-    run: u64,
     /// Of the last coin: whether it failed, and when unless a gap came between.
     last_coin: Option<(bool, Option<f64>)>,
-    /// Attempts within the last second: when, and whether it was a coin that failed.
-    just_now: VecDeque<(f64, bool)>,
+    /// When its attempts within the last second were sent.
+    just_now: VecDeque<f64>,
     last_at_s: Option<f64>,
 }
 
@@ -114,7 +105,7 @@ impl Memory {
     }
 
     fn forget_older_than(&mut self, at_s: f64) {
-        while self.just_now.front().is_some_and(|(sent, _)| *sent < at_s) {
+        while self.just_now.front().is_some_and(|sent| *sent < at_s) {
             self.just_now.pop_front();
         }
     }
@@ -131,7 +122,6 @@ impl Memory {
             self.latest.pop_front();
         }
         self.latest.push_back(failed);
-        self.run = if failed { self.run + 1 } else { 0 };
         self.last_coin = Some((failed, Some(at_s)));
     }
 }
@@ -151,14 +141,11 @@ pub(crate) fn walk(
 ) {
     let mut predictor = Predictor::new(prior);
     let mut tried = Tried::new();
-    let mut stretches_before = 0;
     for (number, start) in starts.iter().enumerate() {
         let refused = refused.get(number).map_or(&[][..], Vec::as_slice);
-        let thrown = |(i, a): (usize, &Observed)| !is_refused(refused, i, a);
-        let coins = start.attempts().enumerate().filter(|pair| thrown(*pair)).count();
         let seconds: f64 = start.stretches.iter().map(|stretch| length_s(stretch)).sum();
         let mut servers: Vec<Memory> = Vec::new();
-        let (mut attempts_before, mut coins_before, mut seconds_before) = (0, 0, 0.0);
+        let (mut attempts_before, mut seconds_before) = (0, 0.0);
         for stretch in &start.stretches {
             servers.iter_mut().for_each(Memory::forget_times);
             tried.stretch += 1;
@@ -178,33 +165,27 @@ pub(crate) fn walk(
                     visit(
                         &Coin {
                             start: number,
-                            stretch: stretches_before,
                             server,
                             predicted: predictor.next_failure(memory.tally, &mut memory.followed),
                             recent: predictor.failure(memory.recent()),
                             failed: attempt.failed(),
                             tally: memory.tally,
-                            run: memory.run,
                             previous: memory
                                 .last_coin
                                 .map(|(failed, at)| (failed, at.map(|at| at_s - at))),
                             gap_s: memory.last_at_s.map(|last| at_s - last),
                             load: memory.just_now.len(),
-                            failed_just_now: memory.just_now.iter().filter(|(_, f)| *f).count(),
                             repeated,
                             when: if seconds > 0.0 { 2.0 * on_record / seconds - 1.0 } else { 0.0 },
-                            second_half: 2 * coins_before >= coins,
                         },
                         attempt,
                     );
                     memory.throw(at_s, attempt.failed());
-                    coins_before += 1;
                 }
-                memory.just_now.push_back((at_s, coin && attempt.failed()));
+                memory.just_now.push_back(at_s);
                 memory.last_at_s = Some(at_s);
             }
             seconds_before += length_s(stretch);
-            stretches_before += 1;
         }
     }
 }
@@ -403,13 +384,11 @@ mod tests {
         assert_eq!(coins.len(), 6, "two refusals are no coins");
         let [a, b, c, d, e, f] = coins.try_into().unwrap();
         assert_eq!((a.previous, a.gap_s, a.load, a.repeated), (None, None, 0, false));
-        assert_eq!((b.run, b.load, b.failed_just_now, b.repeated), (1, 1, 1, true));
+        assert_eq!((b.load, b.repeated), (1, true));
         assert!((b.predicted - 2.0 / 3.0).abs() < 1e-5 && b.previous.unwrap().0);
         assert_eq!((c.server, c.repeated, c.tally.attempts()), (1, false, 0));
-        assert_eq!((d.run, d.load, d.tally.attempts()), (2, 0, 2));
+        assert_eq!((d.load, d.tally.attempts()), (0, 2));
         assert_eq!(d.gap_s, Some(4.7), "the refused attempt was the last one");
-        assert_eq!((a.stretch, d.stretch, e.stretch), (0, 0, 1));
-        assert_eq!((d.second_half, c.second_half), (true, false));
         assert_eq!((e.previous, e.gap_s), (Some((false, None)), None), "a gap in the record");
         assert!(!e.repeated, "requests are numbered anew");
         assert_eq!((a.when, f.when), (-1.0, 1.0));

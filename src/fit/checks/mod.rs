@@ -2,7 +2,6 @@
 
 mod assumptions;
 mod goodness;
-mod held_out;
 mod history;
 mod residuals;
 
@@ -10,4 +9,3 @@ pub(crate) use self::assumptions::unrecorded_inputs;
 pub use self::assumptions::{AssumptionTest, Effect, assumptions};
 pub(crate) use self::goodness::homogeneity;
 pub use self::goodness::{Goodness, Homogeneity, goodness};
-pub use self::held_out::{Check, HeldOut, held_out};

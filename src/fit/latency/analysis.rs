@@ -3,8 +3,8 @@
 //! Successes and failures get distributions of their own only where BIC says so. Refusals keep
 //! one constant, because models must not spend luck on them.
 //!
-//! When not to use it: latencies that change with load. Time is looked at as far as the tests of
-//! dependence go.
+//! When not to use it: latencies that change with load, or within a run; of times only runs are
+//! compared, and slow attempts that come in groups are spread evenly.
 
 use rayon::prelude::*;
 
@@ -134,16 +134,7 @@ pub(crate) fn fit_latency(
     })
 }
 
-/// Only the families that a fit takes: of successes, or all attempts, and of failures where they
-/// differ.
-pub(crate) fn fit_families(
-    starts: &[Start<'_>],
-    refused: &[Vec<bool>],
-) -> Option<(LatencyFamily, Option<LatencyFamily>)> {
-    let (success, failure) = fittings(&Attempts::collect(starts, refused))?;
-    Some((success.family(), failure.as_ref().map(Fitting::family)))
-}
-
+/// Of successes, or all attempts, and of failures where they differ.
 fn fittings(attempts: &Attempts) -> Option<(Fitting, Option<Fitting>)> {
     let log_n = libm::log(attempts.kept.len() as f64);
     let fitting = |sorted_ms: Vec<f64>| Fitting::new(sorted_ms, log_n);
@@ -182,12 +173,8 @@ impl Fitting {
         self.families.iter().map(|fit| fit.bic).fold(f64::INFINITY, f64::min)
     }
 
-    fn family(&self) -> LatencyFamily {
-        self.families[self.chosen].family
-    }
-
     fn judged(self, stream: u16) -> OutcomeLatency {
-        let family = self.family();
+        let family = self.families[self.chosen].family;
         let (p_value, qq) = judge(&family, &self.log_ms, stream);
         OutcomeLatency {
             attempts: self.sorted_ms.len(),
@@ -616,7 +603,8 @@ mod tests {
 
     #[test]
     fn of_a_large_record_a_part_is_fitted_and_every_attempt_counted() {
-        let made = drawn(two_bodies_and_a_tail(), 300_000, 9);
+        // Each is longer by 1 ms than the one before.
+        let made = attempts(300_000, &mut rng(9), |i, of| of.latency_ms = 1.0 + i as f32);
         let starts = [Start { stretches: vec![&made[..100_000], &made[100_000..]] }];
         let collected = Attempts::collect(&starts, &[]);
         assert_eq!(collected.total, 300_000);
@@ -626,10 +614,9 @@ mod tests {
             collected.kept.len()
         );
         // Blocks from the whole record, in sequences that do not join what is apart.
-        assert!(collected.kept.last().unwrap().since_s > 19_900.0);
-        let one_step = |pair: &[Timed]| {
-            pair[0].sequence != pair[1].sequence || (pair[1].since_s - pair[0].since_s) < 0.15
-        };
+        assert!(collected.kept.last().unwrap().ms > 299_000.0);
+        let one_step =
+            |pair: &[Timed]| pair[0].sequence != pair[1].sequence || pair[1].ms - pair[0].ms == 1.0;
         assert!(collected.kept.windows(2).all(one_step));
     }
 }

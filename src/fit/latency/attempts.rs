@@ -36,8 +36,6 @@ pub(crate) struct Timed {
     pub(crate) run: usize,
     /// Attempts of one run that follow each other without a gap, from 0.
     pub(crate) sequence: usize,
-    /// Seconds since the run's first attempt.
-    pub(crate) since_s: f64,
 }
 
 /// The attempts of a config.
@@ -66,7 +64,6 @@ impl Attempts {
         for (i, start) in starts.iter().enumerate() {
             let mut position = 0;
             for stretch in &start.stretches {
-                let began_s = stretch.first().map_or(0.0, |attempt| attempt.at_s);
                 for attempt in *stretch {
                     let taken = refused.get(i).and_then(|of| of.get(position)).copied();
                     position += 1;
@@ -98,7 +95,6 @@ impl Attempts {
                             failed: attempt.failed(),
                             run,
                             sequence,
-                            since_s: attempt.at_s - began_s,
                         });
                     }
                 }

@@ -5,8 +5,8 @@ mod attempts;
 mod dependence;
 mod families;
 
+pub(crate) use self::analysis::fit_latency;
 pub use self::analysis::{LatencyAnalysis, LatencyQuantile, LatencyTail, OutcomeLatency, QqPoint};
-pub(crate) use self::analysis::{fit_families, fit_latency};
 pub use self::attempts::MOST_ATTEMPTS;
 pub use self::dependence::{LatencyDependence, LatencyFactor, PERMUTATIONS};
 pub use self::families::LatencyFamilyFit;

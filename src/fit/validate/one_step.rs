@@ -20,7 +20,7 @@ use flakelab_sim::world::Limiter;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Predicted {
-    /// The chance that each attempt does not succeed.
+    /// The chance that each attempt that was not learned from does not succeed.
     pub(crate) failure: Vec<f64>,
     /// What is known of the run's neighbours before it, and after it.
     pub(crate) membership: [Membership; 2],
@@ -58,15 +58,22 @@ impl Predictive<'_> {
     }
 }
 
-/// Predicts every attempt of a run.
-pub(crate) fn predict(run: &Recording, beliefs: &[Belief], rates: &Rates) -> Predicted {
+/// Predicts every attempt of a run but the first `learned`. Draws of the limit come from these
+/// already and are not weighted by them again.
+pub(crate) fn predict(
+    run: &Recording,
+    learned: usize,
+    beliefs: &[Belief],
+    rates: &Rates,
+) -> Predicted {
     let mut particles: Vec<Particle> = beliefs.iter().map(|b| particle(run, b)).collect();
     let mut predictive = Predictive { rates, known: BTreeMap::new() };
     let before = membership(&particles);
-    let failure = run
+    let failure: Vec<f64> = run
         .attempts
         .iter()
-        .map(|attempt| {
+        .enumerate()
+        .map(|(number, attempt)| {
             let server = usize::from(attempt.server);
             let now = since_start(run, attempt);
             let steps: Vec<(f64, f64)> = particles
@@ -74,11 +81,14 @@ pub(crate) fn predict(run: &Recording, beliefs: &[Belief], rates: &Rates) -> Pre
                 .map(|p| p.step(server, now, attempt.outcome, run.tells_refusals, &mut predictive))
                 .collect();
             let weights = normalised(particles.iter().map(|p| p.log_weight));
-            for (particle, (_, log_likelihood)) in particles.iter_mut().zip(&steps) {
-                particle.log_weight += log_likelihood;
+            if number >= learned {
+                for (particle, (_, log_likelihood)) in particles.iter_mut().zip(&steps) {
+                    particle.log_weight += log_likelihood;
+                }
             }
             weights.iter().zip(&steps).map(|(w, (p, _))| w * p).sum::<f64>().clamp(0.0, 1.0)
         })
+        .skip(learned)
         .collect();
     Predicted { failure, membership: [before, membership(&particles)] }
 }
@@ -230,6 +240,8 @@ pub struct Difference {
 /// A simpler way to predict. Raw rates are (failures + 1) / (attempts + 2) of the same server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rival {
+    /// The same with rates drawn anew at the half, when the second half is predicted.
+    NewRates,
     /// Raw rates in this run so far.
     ThisRun,
     /// Raw rates in this run so far and in the other runs that more probably than not met the
@@ -275,6 +287,16 @@ pub struct OneStep {
     pub tested: Scores,
     /// Simpler ways to predict.
     pub rivals: Vec<AgainstRival>,
+}
+
+impl OneStep {
+    /// p-value of the model against one rival: how much less probable what happened is by the model,
+    /// at most 1. If the model is right it is below x with a probability of at most x, whoever chose
+    /// the servers, since the ratio has mean 1 (Vovk and Wang, "E-values: calibration, combination and
+    /// applications", Ann. Statist. 49 (2021), 1736-1754).
+    pub fn p_value_against(&self, against: &AgainstRival) -> f64 {
+        libm::exp(against.difference.mean * self.attempts as f64).min(1.0)
+    }
 }
 
 /// Predictions of one run by the model and its rivals, with what happened.
