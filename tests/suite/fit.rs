@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
+use flakelab_sim::trace::Row;
 use flakelab_sim::world::Model;
 
 use super::program::{flakelab, recorded_run, stderr, stdout};
@@ -121,6 +122,32 @@ fn validate_says_by_its_exit_code_whether_predictions_held() {
     let rejected = validate("wrong.toml");
     assert_eq!(rejected.status.code(), Some(1), "{}\n{}", stdout(&rejected), stderr(&rejected));
     assert!(stdout(&rejected).contains("did not hold"), "{}", stdout(&rejected));
+}
+
+/// The servers change places at the half of one of two recordings.
+#[test]
+fn validate_predicts_the_second_half_of_a_single_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rows = recorded_run(600);
+    let validate = |name: &str, rows: &[Row]| {
+        let mut bytes = Vec::new();
+        flakelab_sim::trace::write(&mut bytes, rows).unwrap();
+        fs::write(folder.path().join(name), bytes).unwrap();
+        let output = flakelab(folder.path()).args(["validate", name]).output().unwrap();
+        (output.status.code(), stdout(&output))
+    };
+    let (code, text) = validate("steady.csv", &rows);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.starts_with("1 run, its second half predicted from the first\n"), "{text}");
+    for said in ["The predictions held: as far as", "left out: counts of the whole run"] {
+        assert!(text.contains(said), "{text}");
+    }
+    assert!(!text.contains("whole runs under"), "{text}");
+    let half = rows.len() / 2;
+    rows[half..].iter_mut().for_each(|row| row.server_port = 8009 - row.server_port);
+    let (code, text) = validate("changed.csv", &rows);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("error rates drawn anew foretell the second half better"), "{text}");
 }
 
 /// `flakelab fit ... | head` closes stdout early.

@@ -109,6 +109,13 @@ pub(crate) fn run(arguments: &FitArguments, output: &OutputArguments) -> anyhow:
             ))?;
         }
     }
+    let whether = match &recordings[..] {
+        [_] => "the second half is as the first foretells",
+        _ => "each is as the others foretell",
+    };
+    print(&format!(
+        "check: cargo run -- validate, on the same recordings, says whether {whether}"
+    ))?;
     Ok(Ending::Done)
 }
 

@@ -278,13 +278,14 @@ fn verdict_of_half(validation: &Validation) -> String {
         format!(
             "The predictions held: as far as {attempts} attempts tell, the second half is as the first \
              foretells. {failures} of them failed, {expected} expected; p {p} against rates drawn \
-             anew at the half, rejected at {level} %."
+             anew at the half, where {LEVEL} or less would reject."
         )
     } else {
         format!(
-            "The predictions did not hold at {level} % (p {p}): the second half had other error rates. \
-             {failures} of its {attempts} attempts failed, {expected} expected. A restart or an \
-             outage of the servers looks like this; `flakelab fit` looks for both."
+            "The predictions did not hold at {level} % (p {p}): error rates drawn anew foretell the \
+             second half better than those of the first. {failures} of its {attempts} attempts \
+             failed, {expected} expected. A restart or an outage of the servers looks like this; \
+             `flakelab fit` looks for both."
         )
     }
 }

@@ -665,6 +665,12 @@ mod tests {
             assert!(held.one_step.test.p_value > 1e-3, "{limit} {tells} {:?}", held.one_step.bins);
             let blind = left_out(&recordings, &training(0.1, RateLimit::None), settings(1));
             assert!(blind.one_step.model.log_score > held.one_step.model.log_score + 0.005);
+            // Alone: false alarm at most 0.008 over all limits and recorders.
+            let alone = |run| leave_one_out(&[run], |_, _| training(0.1, limit), settings(1));
+            for run in &recordings {
+                let tests = alone(run).unwrap().tests();
+                assert!(tests[0].1 > 1e-4, "{limit} {tells} {tests:?}");
+            }
             if limit == WINDOW {
                 assert!(blind.one_step.test.p_value < 1e-3);
             }
