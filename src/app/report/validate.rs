@@ -271,19 +271,19 @@ fn slope(found: &Slope, from_model: bool) -> String {
 fn verdict_of_half(validation: &Validation) -> String {
     let found = &validation.one_step;
     let expected: f64 = found.bins.iter().map(|bin| bin.expected).sum();
-    let [attempts, failures] = [found.attempts, found.failures].map(thousands);
+    let (attempts, failures) = (counted(found.attempts, "attempt"), thousands(found.failures));
     let p = validation.tests().first().map_or(1.0, |(_, p)| *p);
     let (expected, p, level) = (fixed(expected, 1), p_value(p), percent(LEVEL, 0));
     if validation.held() {
         format!(
-            "The predictions held: as far as {attempts} attempts tell, the second half is as the first \
+            "The predictions held: as far as {attempts} can tell, the second half is as the first \
              foretells. {failures} of them failed, {expected} expected; p {p} against rates drawn \
              anew at the half, where {LEVEL} or less would reject."
         )
     } else {
         format!(
             "The predictions did not hold at {level} % (p {p}): error rates drawn anew foretell the \
-             second half better than those of the first. {failures} of its {attempts} attempts \
+             second half better than those of the first. {failures} of its {attempts} \
              failed, {expected} expected. A restart or an outage of the servers looks like this; \
              `flakelab fit` looks for both."
         )

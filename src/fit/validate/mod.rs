@@ -131,7 +131,8 @@ pub enum ValidateError {
 impl Validation {
     /// Adjusted p-values of all tests, with what they tested.
     pub fn tests(&self) -> Vec<(&'static str, f64)> {
-        if let (Source::FirstHalf, [against, ..]) = (&self.source, &self.one_step.rivals[..]) {
+        let mut rivals = self.one_step.rivals.iter();
+        if let Some(against) = rivals.find(|against| against.rival == Rival::NewRates) {
             return vec![("second half", self.one_step.p_value_against(against))];
         }
         let mut tests = vec![("calibration one step ahead", self.one_step.adjusted_p_value)];
