@@ -84,15 +84,19 @@ fn a_restart_that_a_file_declares_stands_in_its_run() {
 }
 
 #[test]
-fn an_outage_of_all_servers_is_named_and_leaves_the_model_as_it_was() {
+fn an_outage_of_all_servers_or_perhaps_one_is_named_and_leaves_the_model_as_it_was() {
     let clear = made().remove(0);
     let expected = fit(std::slice::from_ref(&clear)).unwrap();
-    for tells_refusals in [true, false] {
+    for (tells_refusals, asked, who) in [
+        (true, 10, "all servers:"),
+        (false, 10, "all servers:"),
+        (true, 1, "server 4000, perhaps of all servers:"),
+    ] {
         let mut run = clear.clone();
         run.tells_refusals = tells_refusals;
         let down: Vec<Observed> = (0..60)
             .map(|i| Observed {
-                server: i % 10,
+                server: i % asked,
                 outcome: Outcome::Failure,
                 at_s: run.attempts[200].at_s + 0.05 * f64::from(i),
                 request: 1_000 + u32::from(i),
@@ -104,8 +108,8 @@ fn an_outage_of_all_servers_is_named_and_leaves_the_model_as_it_was() {
         let report = fit(&[run]).unwrap();
         let (dark, clear) = (&report.configs[0], &expected.configs[0]);
         assert_eq!((dark.starts.starts.len(), dark.starts.outages.len()), (1, 1));
-        let named = |w: &&String| w.contains("from 20 to 23 s into run-0.csv, all 60 attempts");
-        assert!(dark.warnings.iter().any(|w| named(&w)), "{:?}", dark.warnings);
+        let named = format!("of {who} from 20 to 23 s into run-0.csv, all 60 attempts");
+        assert!(dark.warnings.iter().any(|w| w.contains(&named)), "{:?}", dark.warnings);
         assert_eq!(dark.rates, clear.rates);
         assert_eq!(dark.servers, clear.servers);
     }

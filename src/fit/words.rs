@@ -189,10 +189,17 @@ fn outage_warnings(fit: &ConfigFit, warnings: &mut Vec<String>) {
             0 => format!("all {} attempts failed", outage.failures),
             _ => format!("{} of {} attempts failed", outage.failures, outage.accepted),
         };
+        let (of, alone) = match outage.perhaps_only {
+            None => ("all servers".to_owned(), String::new()),
+            Some(one) => (
+                format!("server {}, perhaps of all servers", fit.group.servers[one]),
+                format!(", and servers = [{one}] if it was that one alone"),
+            ),
+        };
         warnings.push(format!(
-            "An outage of all servers: from {from} to {until} s into {}, {failed}. They are left \
-             out of this fit, and the model has no outage. To play it, add to the model: \
-             [[outage]] kind = \"fail\", from_s = {from:?}, until_s = {until:?}.",
+            "An outage of {of}: from {from} to {until} s into {}, {failed}. They are left out of \
+             this fit, and the model has no outage. To play it, add to the model: [[outage]] \
+             kind = \"fail\", from_s = {from:?}, until_s = {until:?}{alone}.",
             fit.runs[outage.recording].file
         ));
     }

@@ -102,11 +102,14 @@ pub struct FileSearch {
     pub given_one: Vec<f64>,
 }
 
-/// A stretch of a recording in which all servers were down. Its attempts belong to no start.
+/// A stretch of a recording in which all servers were down, or perhaps only one. Its attempts belong to
+/// no start.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutageSpan {
     /// The position of the recording.
     pub recording: usize,
+    /// The server that may have been down alone; none if all are known to have been.
+    pub perhaps_only: Option<usize>,
     /// Positions of its attempts, refused ones included.
     pub attempts: Range<usize>,
     /// How many of them were not refused.
@@ -391,12 +394,47 @@ mod tests {
                 assert!(starts.outages.is_empty() && !starts.starts.is_empty(), "{case}");
             }
         }
-        // A strategy that stays with the one server that is down sees no other.
+    }
+
+    /// Servers in turn, but in a stretch only server 0, which fails.
+    fn stays(down: Range<usize>) -> Recording {
         let mut stays = made(&[(300, 0)], 48);
-        for attempt in &mut stays.attempts[150..190] {
+        for attempt in &mut stays.attempts[down] {
             (attempt.server, attempt.outcome) = (0, Outcome::Failure);
         }
-        assert!(found(&[&stays]).outages.is_empty());
+        stays
+    }
+
+    #[test]
+    fn an_outage_in_which_one_server_is_asked_is_no_restart_and_perhaps_of_that_server_alone() {
+        let starts = found(&[&stays(150..190)]);
+        let [outage] = &starts.outages[..] else { panic!("{starts:?}") };
+        assert_eq!((outage.perhaps_only, starts.starts.len()), (Some(0), 1));
+        assert!(outage.attempts.start <= 150 && 190 <= outage.attempts.end, "{outage:?}");
+        // All are known to be down where others are asked, too.
+        let mut all = stays(150..190);
+        for attempt in all.attempts[150..190].iter_mut().step_by(4) {
+            attempt.server = 2;
+        }
+        let starts = found(&[&all]);
+        assert_eq!(starts.outages[0].perhaps_only, None);
+    }
+
+    #[test]
+    fn a_server_that_goes_bad_for_good_is_not_in_an_outage() {
+        // Nobody asks it again, or it never answers again.
+        let mut bad = stays(150..190);
+        for attempt in &mut bad.attempts[190..] {
+            attempt.outcome = if attempt.server == 0 { Outcome::Failure } else { attempt.outcome };
+        }
+        // A restart draws no rate that fits it, which leaves an outage the likelier of the two.
+        let narrow = RatePrior::of(&ErrorFamily::Uniform { low: 0.05, high: 0.85 });
+        for made in [stays(260..300), bad] {
+            for prior in [RatePrior::flat(), narrow.clone()] {
+                let starts = find_starts(&[&made], SERVERS, &prior);
+                assert!(starts.outages.is_empty(), "{starts:?}");
+            }
+        }
     }
 
     #[test]

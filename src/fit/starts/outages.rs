@@ -20,12 +20,16 @@
 //! as often as in the whole recording; failures by chance next to an outage go with it. Outages of
 //! a recording are found one after another.
 //!
+//! A strategy may ask hardly any server but one during an outage. If data cannot tell an outage of that
+//! server from one of all, 20 to 1, the stretch is one of that server, perhaps of all: about error
+//! rates it says as little. The server must answer later on, or it may have gone bad for good.
+//!
 //! Source of Z: Barry and Hartigan, Ann. Statist. 20 (1992), 260-279; of the factor: Kass and
 //! Raftery, JASA 90 (1995), 773-795.
 //!
 //! When not to use it: where a rate limit hides among failures, since servers that all refuse look
-//! the same; when a single server is down; and for recordings that are one outage from end to end,
-//! which has no rates to compare with.
+//! the same; when a single server is down while others answer; and for recordings that are one outage
+//! from end to end, which has no rates to compare with.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -42,9 +46,9 @@ const SUCCEEDS: f64 = 0.01;
 /// The odds of an outage in a recording, before the data.
 const ODDS: f64 = 0.01;
 
-/// `ln` of the Bayes factor by which an outage of all servers must beat one of a single server:
-/// 20 to 1.
-const MORE_THAN_ONE: f64 = 3.0;
+/// `ln` of the Bayes factor, 20 to 1, that tells an outage of all servers from one of a single
+/// server.
+const TELLS: f64 = 3.0;
 
 /// Finds the outages; `evidence` is `ln` Z of a recording.
 pub(crate) fn outages_by(
@@ -69,16 +73,18 @@ pub(crate) fn outages_by(
             let of_all = dark.log_likelihood(&left, None) + of_rest;
             let log_bayes_factor =
                 dark.log_prior + of_all - of_left.unwrap_or_else(|| evidence(&left));
-            let of_one = || {
-                let one = dark.most_failures(&left);
-                dark.log_likelihood(&left, one) + evidence(&without(one))
-            };
-            if log_bayes_factor < -libm::log(ODDS)
-                || servers > 1 && of_all - of_one() < MORE_THAN_ONE
-            {
+            if log_bayes_factor < -libm::log(ODDS) {
                 break;
             }
-            found.push(dark.span(index, recording, log_bayes_factor));
+            let one = dark.most_failures(&left);
+            let of_one = || dark.log_likelihood(&left, Some(one)) + evidence(&without(Some(one)));
+            let all_or_one = if servers > 1 { of_all - of_one() } else { f64::INFINITY };
+            let perhaps_one = all_or_one < TELLS;
+            if perhaps_one && (all_or_one <= -TELLS || !dark.comes_back(&left, one)) {
+                break;
+            }
+            let known = perhaps_one.then_some(one);
+            found.push(dark.span(index, recording, known, log_bayes_factor));
             (left, of_left) = (Cow::Owned(rest), Some(of_rest));
         }
         found[first..].sort_by_key(|outage| outage.attempts.start);
@@ -174,17 +180,30 @@ impl Dark {
     }
 
     /// The server that failed most often in it.
-    fn most_failures(&self, recording: &Recording) -> Option<u8> {
+    fn most_failures(&self, recording: &Recording) -> u8 {
         let tallies = of_servers(&recording.attempts[self.attempts.clone()]);
-        (0..=u8::MAX).max_by_key(|server| tallies[usize::from(*server)].failures)
+        (0..=u8::MAX).max_by_key(|server| tallies[usize::from(*server)].failures).unwrap_or(0)
     }
 
-    fn span(&self, index: usize, recording: &Recording, log_bayes_factor: f64) -> OutageSpan {
+    /// Whether a server answers after it.
+    fn comes_back(&self, recording: &Recording, server: u8) -> bool {
+        let after = &recording.attempts[self.attempts.end..];
+        after.iter().any(|attempt| attempt.server == server && attempt.outcome == Outcome::Success)
+    }
+
+    fn span(
+        &self,
+        index: usize,
+        recording: &Recording,
+        perhaps_only: Option<u8>,
+        log_bayes_factor: f64,
+    ) -> OutageSpan {
         let attempts = &recording.attempts;
         let inside = attempts[self.attempts.clone()].iter().filter(|attempt| !attempt.refused());
         let after = self.attempts.end.min(attempts.len() - 1);
         OutageSpan {
             recording: index,
+            perhaps_only: perhaps_only.map(usize::from),
             attempts: self.attempts.clone(),
             accepted: inside.clone().count(),
             failures: inside.filter(|attempt| attempt.failed()).count(),
