@@ -144,8 +144,9 @@ pub const fn why(judgement: Judgement) -> &'static str {
         Judgement::NoSpread => "every simulated run gave this very number",
         Judgement::PathUnknown => "what the path added during the run is not known",
         Judgement::Disturbed => {
-            "this machine was busy with other things: requests left late, or the path to the null \
-             server stalled as long as the slowest requests take"
+            "this machine was busy with other things: requests left late (so late that the next \
+             were due, where counts are not judged), or the path to the null server stalled as long \
+             as the slowest requests take"
         }
         Judgement::Judged => "",
     }

@@ -264,13 +264,25 @@ fn untested(verdict: &Verdict) -> Vec<String> {
             why(Judgement::PathUnknown)
         ));
     }
-    let disturbed = verdict.tests.iter().filter(|t| t.judgement == Judgement::Disturbed);
-    let disturbed = strategies_of(disturbed);
-    if !disturbed.is_empty() {
+    let disturbed = |latency: bool| {
+        let disturbed = verdict.tests.iter().filter(|t| t.judgement == Judgement::Disturbed);
+        strategies_of(disturbed.filter(|t| t.metric.is_latency() == latency))
+    };
+    let stalled = disturbed(false);
+    let mut late = disturbed(true);
+    late.retain(|strategy| !stalled.contains(strategy));
+    if !late.is_empty() {
         sentences.push(format!(
             "Latency of {} is shown but not judged, because {}.",
-            disturbed.join(", "),
+            late.join(", "),
             why(Judgement::Disturbed)
+        ));
+    }
+    if !stalled.is_empty() {
+        sentences.push(format!(
+            "Neither counts nor latency of {} are judged, because this machine stood still: requests \
+             left when the next were due, and came in a bunch or timed out as in no simulated run.",
+            stalled.join(", ")
         ));
     }
     sentences
@@ -483,6 +495,19 @@ mod tests {
         });
         assert!(text.contains("Latency is judged from the true rates only"), "{text}");
         assert!(text.contains("Latency of V2 ucb1 is shown but not judged"), "{text}");
+    }
+
+    #[test]
+    fn a_run_whose_requests_came_in_a_bunch_is_named() {
+        let text = sentence(|made| {
+            for test in &mut made.page.verdict.as_mut().unwrap().tests {
+                if test.strategy == "V2 ucb1" {
+                    test.judgement = Judgement::Disturbed;
+                }
+            }
+        });
+        assert!(text.contains("Neither counts nor latency of V2 ucb1 are judged"), "{text}");
+        assert!(!text.contains("Latency of V2"), "{text}");
     }
 
     #[test]

@@ -86,6 +86,12 @@ impl LiveRun {
         20 * late > self.requests.len()
     }
 
+    /// Whether this machine is known to have stood still for so long: a request left as late. Known
+    /// without looking at an answer, too.
+    pub(crate) fn stood_still_for(&self, ms: f64) -> bool {
+        self.requests.iter().any(|request| request.drift_ms >= ms)
+    }
+
     /// What each server did with the attempts that it accepted: successes against failures,
     /// attempts without an answer in time among the latter. Refusals (429) are no coins.
     pub fn tallies(&self) -> Vec<Tally> {

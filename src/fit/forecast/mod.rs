@@ -245,6 +245,37 @@ mod tests {
         );
     }
 
+    /// Requests 10 to 19 leave late, as after a stall, and five of them are given up.
+    #[test]
+    fn what_a_stall_of_this_machine_may_have_changed_is_not_judged() {
+        let one = strategies(&["v4"]);
+        let model = model(ErrorFamily::Fixed { values: vec![0.1, 0.2, 0.3, 0.4] }, Vec::new());
+        let setting = setting(&one, None);
+        let (_, runs) = made(&model, &setting, 1);
+        let forecasts = [Forecast::from_true_rates(&model, &setting).knowing_the_path()];
+        let stalled = |ms: f64| {
+            let mut runs = runs.clone();
+            let late = runs[0].requests[10..20].iter_mut().zip(1..);
+            for (request, after) in late {
+                request.drift_ms = (ms - 100.0 * f64::from(after)).max(0.0);
+                request.end = if after < 6 { RequestEnd::Error } else { request.end };
+            }
+            runs[0].ledger.servers[2].timed_out = 1;
+            judge("x", &runs, &forecasts, 1)
+        };
+        // Requests are due every 100 ms, attempts time out after 1000; 429s have no spread.
+        let verdicts = [150.0, 250.0, 1_050.0].map(stalled);
+        let disturbed = verdicts.each_ref().map(|it| judgements(it, Judgement::Disturbed).len());
+        let impossible = verdicts.each_ref().map(|it| it.impossible.len());
+        assert_eq!((disturbed, impossible), ([0, 7, 7], [1, 1, 0]));
+        assert_eq!(verdicts.map(|it| it.held), [false, false, true]);
+        let mut late = runs.clone();
+        late[0].requests.iter_mut().for_each(|request| request.drift_ms = 2.0);
+        let verdict = judge("x", &late, &forecasts, 1);
+        let latencies = [RunMetric::LatencyP50, RunMetric::LatencyP99];
+        assert_eq!(judgements(&verdict, Judgement::Disturbed), latencies);
+    }
+
     #[test]
     fn a_run_without_any_answer_is_rejected_by_its_latencies_too() {
         let one = strategies(&["v4"]);

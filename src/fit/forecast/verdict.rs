@@ -19,6 +19,7 @@ use crate::forecast::servers::{ServerMetric, oddest, tally};
 use crate::validate::LEVEL;
 use flakelab_core::domain::{Purpose, Streams};
 use flakelab_core::stats::{Interval, holm, uniform_open};
+use flakelab_sim::world::Scenario;
 
 /// The verdict on the runs of one config.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -74,9 +75,9 @@ pub enum Judgement {
     NoSpread,
     /// A latency whose overhead is not known: shown, not judged.
     PathUnknown,
-    /// A latency that this machine may have made: the load generator could not keep its schedule
-    /// ([`LiveRun::is_disturbed`]), or the path stalled for as long as the slowest requests take.
-    /// Shown, not judged.
+    /// A number that this machine may have made. A latency: the load generator could not keep its
+    /// schedule ([`LiveRun::is_disturbed`]), or the path stalled for as long as the slowest requests
+    /// take. Any number: requests left when the next were due. Shown, not judged.
     Disturbed,
 }
 
@@ -100,7 +101,7 @@ pub struct TestedServer {
     /// The chance that in a run as predicted some server stands out as much.
     pub p_value: f64,
     /// The same, adjusted by Holm over all that is judged; none if it is not judged, because no
-    /// simulated run nor this one had a timeout.
+    /// simulated run nor this one had a timeout, or this machine may have made timeouts.
     pub adjusted_p_value: Option<f64>,
 }
 
@@ -152,10 +153,11 @@ pub fn replications(tests: usize) -> u64 {
 /// Judges finished runs by the forecasts that were made of them, on every basis that there is.
 ///
 /// Latencies count where the forecast knows the path as it was during the run
-/// ([`Forecast::with_latencies_of`]) and the run was not disturbed ([`LiveRun::is_disturbed`]). Ties
-/// are broken by words from `seed`: the same runs get the same verdict again. A strategy that a
-/// forecast does not know is not tested on its basis. Only finished runs belong here: one that was
-/// cut short is shorter than what was predicted.
+/// ([`Forecast::with_latencies_of`]) and the run was not disturbed ([`LiveRun::is_disturbed`]);
+/// counts where requests did not come in a bunch, because this machine stood still. Ties are broken
+/// by words from `seed`: the same runs get the same verdict again. A strategy that a forecast does
+/// not know is not tested on its basis. Only finished runs belong here: one that was cut short is
+/// shorter than what was predicted.
 pub fn judge(config: &str, runs: &[LiveRun], forecasts: &[Forecast], seed: u64) -> Verdict {
     let streams = Streams::new(seed);
     let (mut tests, mut servers, mut never) = (Vec::new(), Vec::new(), Vec::new());
@@ -163,13 +165,17 @@ pub fn judge(config: &str, runs: &[LiveRun], forecasts: &[Forecast], seed: u64) 
         let mut words = streams.stream(Purpose::Analysis, TIES, number);
         for forecast in forecasts {
             let Some(predicted) = forecast.of(&run.strategy) else { continue };
+            let stall = Stall::of(run, &forecast.scenario);
             for (metric, pool) in RunMetric::ALL.into_iter().zip(&predicted.pools) {
                 let observed = run.value(metric);
                 let stalls = metric == RunMetric::LatencyP99 && !predicted.knows_stalls;
-                let latency = match (predicted.knows_path, run.is_disturbed() || stalls) {
-                    (false, _) => Judgement::PathUnknown,
-                    (true, true) => Judgement::Disturbed,
-                    (true, false) => Judgement::Judged,
+                let late = metric.is_latency() && (run.is_disturbed() || stalls);
+                let shown = if metric.is_latency() && !predicted.knows_path {
+                    Judgement::PathUnknown
+                } else if late || stall.counts {
+                    Judgement::Disturbed
+                } else {
+                    Judgement::Judged
                 };
                 let pit = pool.place(observed, uniform_open(&mut words));
                 tests.push(TestedMetric {
@@ -181,12 +187,16 @@ pub fn judge(config: &str, runs: &[LiveRun], forecasts: &[Forecast], seed: u64) 
                     interval: pool.interval(),
                     pit,
                     p_value: 2.0 * pit.min(1.0 - pit),
-                    judgement: judgement(metric, pool, observed, latency),
+                    judgement: judgement(metric, pool, observed, shown),
                     adjusted_p_value: None,
                 });
             }
             let word = || uniform_open(&mut words);
-            servers.extend(tested(run, forecast.basis, predicted, word));
+            let of_servers = tested(run, forecast.basis, predicted, word);
+            servers.extend(of_servers.into_iter().map(|test| TestedServer {
+                adjusted_p_value: test.adjusted_p_value.filter(|_| !stall.times_out),
+                ..test
+            }));
         }
         never.extend(impossible(run, forecasts));
     }
@@ -218,13 +228,35 @@ impl Verdict {
     }
 }
 
-fn judgement(metric: RunMetric, pool: &Pool, observed: f64, latency: Judgement) -> Judgement {
-    if metric.is_latency() && latency != Judgement::Judged {
-        latency
+/// What this machine may have done to the counts of a run by standing still.
+///
+/// A request whose free attempts are used up is given up as soon as another waits, and an attempt ends
+/// at its timeout. So a stall changes counts once it is as long as the time between two requests, which
+/// then come at once, or as a timeout. A shorter one changes latencies only.
+#[derive(Debug, Clone, Copy)]
+struct Stall {
+    /// Requests may have been given up, or attempts timed out: every count may be different.
+    counts: bool,
+    times_out: bool,
+}
+
+impl Stall {
+    fn of(run: &LiveRun, scenario: &Scenario) -> Self {
+        let (gap_ms, timeout_ms) =
+            (1e3 / scenario.requests_per_second, run.rules.attempt_timeout_ms);
+        // It may have begun nearly that gap before the request that it made late.
+        let times_out = run.stood_still_for((timeout_ms - gap_ms).max(timeout_ms / 2.0));
+        Self { counts: times_out || run.stood_still_for(gap_ms), times_out }
+    }
+}
+
+fn judgement(metric: RunMetric, pool: &Pool, observed: f64, shown: Judgement) -> Judgement {
+    if metric.is_latency() && shown != Judgement::Judged {
+        shown
     } else if pool.only_value() == Some(observed) {
         Judgement::NoSpread
     } else {
-        Judgement::Judged
+        shown
     }
 }
 
@@ -270,8 +302,9 @@ fn impossible(run: &LiveRun, forecasts: &[Forecast]) -> Vec<Impossible> {
     let never = |pool: &dyn Fn(&Predicted) -> Option<f64>| {
         !predicted.is_empty() && predicted.iter().all(|run| pool(run) == Some(0.0))
     };
-    let no_timeout =
-        never(&|run| run.server_pool(ServerMetric::TimedOut).and_then(|pool| pool.only_value()));
+    let stalled = forecasts.iter().any(|forecast| Stall::of(run, &forecast.scenario).times_out);
+    let no_timeout = !stalled
+        && never(&|run| run.server_pool(ServerMetric::TimedOut).and_then(|pool| pool.only_value()));
     let refusals = RunMetric::ALL.iter().position(|metric| *metric == RunMetric::RateLimited);
     let no_refusal = never(&|run| run.pools.get(refusals?).and_then(|pool| pool.only_value()));
     let always_listens = !predicted.is_empty()
@@ -297,16 +330,6 @@ fn impossible(run: &LiveRun, forecasts: &[Forecast]) -> Vec<Impossible> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn latencies_count_when_the_path_is_known_and_the_schedule_was_kept() {
-        let pool = Pool::new(vec![1.0, 2.0, 3.0]);
-        let of = |metric, latency| judgement(metric, &pool, 2.0, latency);
-        for why in [Judgement::PathUnknown, Judgement::Disturbed, Judgement::Judged] {
-            assert_eq!(of(RunMetric::LatencyP50, why), why);
-            assert_eq!(of(RunMetric::Score, why), Judgement::Judged);
-        }
-    }
 
     #[test]
     fn enough_runs_are_simulated_that_one_beyond_them_all_is_rejected() {
