@@ -47,11 +47,14 @@ enum Limits {
     Buckets,
     /// 3 to 20 in 0.5, 1 or 2 s, fixed and sliding in turn.
     Windows,
+    /// None at all.
+    None,
 }
 
 impl Limits {
     fn drawn(self, n: u64, rng: &mut impl Rng) -> RateLimit {
         match self {
+            Self::None => RateLimit::None,
             Self::OneToken => RateLimit::TokenBucket { per_second: 14.0, burst: 1.0 },
             Self::Buckets => {
                 let per_second = 5.0 * libm::pow(4.0, uniform01(rng));
@@ -71,7 +74,8 @@ impl Limits {
 
 /// A trace of 300 attempts at 1.5 times the limit, sent as a Poisson process, 429 marked.
 fn recording(limit: &RateLimit, median_ms: f64, way: Way, n: u64, rng: &mut impl Rng) -> Recording {
-    let per_second = 1.5 * LimitParameter::PerSecond.of(limit);
+    let limited = if limit.is_none() { 14.0 } else { LimitParameter::PerSecond.of(limit) };
+    let per_second = 1.5 * limited;
     let mut sent_s = 0.0;
     let mut arrivals: Vec<(f64, Observed)> = (0..300)
         .map(|request| {
@@ -106,8 +110,12 @@ fn recording(limit: &RateLimit, median_ms: f64, way: Way, n: u64, rng: &mut impl
     Recording { tells_refusals: true, ..made(group, attempts) }
 }
 
-/// Whether the intervals of the true family hold rate and burst or limit.
+/// Whether the intervals of the true family hold rate and burst or limit; where there is none,
+/// whether none is claimed.
 fn holds(inference: &LimitInference, limit: &RateLimit) -> bool {
+    if limit.is_none() {
+        return inference.conclusion == Conclusion::Abstained;
+    }
     let within = |interval: Interval, truth: f64| {
         (interval.low * (1.0 - 1e-9)..=interval.high * (1.0 + 1e-9)).contains(&truth)
     };
@@ -149,8 +157,10 @@ fn row(
         [0, 1, 2, 3, 4].map(|i| found.iter().filter(|(_, named, _)| *named == i).count());
     let width = found.iter().map(|(.., width)| width).sum::<f64>() / traces as f64;
     let width = match limits {
-        Limits::Windows => String::new(),
-        _ => format!(", mean width of the rate {:.2} %", 100.0 * width),
+        Limits::Windows | Limits::None => String::new(),
+        Limits::OneToken | Limits::Buckets => {
+            format!(", mean width of the rate {:.2} %", 100.0 * width)
+        }
     };
     let measured = format!(
         "{:.1} % of {traces}{width}; family right in {right}, wrong in {wrong}, open in {open}, \
@@ -183,6 +193,12 @@ fn findings(traces: u64, delays_ms: &[f64]) -> Vec<Finding> {
                 held: Some(held >= least),
             });
         }
+    }
+    for (number, median_ms) in (95..).zip(delays_ms) {
+        let none = ("no limit, 21 requests a second: none claimed", Limits::None, Way::Anywhere);
+        let (held, what, measured) = row(none, (number, *median_ms), traces.min(300), |_| {});
+        let (bound, held) = ("at least 99 %".to_owned(), Some(held >= 0.99));
+        findings.push(Finding { what, measured, bound, held });
     }
     // Where 429 is not marked, attempts are taken to arrive when they are sent.
     let unmarked = |recording: &mut Recording| {

@@ -40,6 +40,8 @@ pub(crate) struct Misfits {
     pub(crate) accepted: Vec<f64>,
     /// Refused with a token; grows with the rate.
     pub(crate) refused: Vec<f64>,
+    /// From this burst on every accepted attempt met a token, whenever it arrived.
+    idle_from: f64,
 }
 
 /// What a bucket lacks of being full, in tokens, at a time in halves of a microsecond.
@@ -61,6 +63,7 @@ pub(crate) fn misfits(lanes: &[Lane], per_second: f64, most: usize) -> Misfits {
     let mut accepted = vec![0.0; most + 1];
     let mut refused = vec![0.0; most + 1];
     let per_half_us = per_second * 0.5e-6;
+    let mut idle_from = 1.0_f64;
     let whole = |lacks: f64| (libm::ceil(lacks - SLACK) as usize).min(most);
     for lane in lanes {
         // At least, if all arrived as early as they can; at most, if as late.
@@ -71,6 +74,7 @@ pub(crate) fn misfits(lanes: &[Lane], per_second: f64, most: usize) -> Misfits {
                 refused[whole(largest.tokens(from, per_half_us))] += weight;
             } else {
                 accepted[whole(least.tokens(to, per_half_us))] += weight;
+                idle_from = idle_from.max(largest.tokens(from, per_half_us) + 1.0);
                 let early = Lack { tokens: least.tokens(from, per_half_us) + 1.0, at: from };
                 let late = Lack { tokens: largest.tokens(to, per_half_us) + 1.0, at: to };
                 (least, largest) = (early, late);
@@ -86,7 +90,7 @@ pub(crate) fn misfits(lanes: &[Lane], per_second: f64, most: usize) -> Misfits {
     }
     accepted.remove(0);
     refused.pop();
-    Misfits { accepted, refused }
+    Misfits { accepted, refused, idle_from }
 }
 
 /// Time since the attempt before, in seconds, for each attempt of a lane.
@@ -309,9 +313,13 @@ impl Law for Marked<'_> {
         if self.delayed {
             let mut order: Vec<usize> = (0..most).collect();
             order.sort_by(|a, b| values[*b].total_cmp(&values[*a]));
+            // Where nothing was refused, a bucket that refuses nothing is as likely as its bound.
+            let never_refused = misfits.refused.iter().all(|weight| *weight == 0.0);
             for i in order {
-                if values[i] > self.best.get() - DELAYED_HOPELESS {
-                    values[i] = values[i].min(self.delayed(per_second, (i + 1) as f64));
+                let burst = (i + 1) as f64;
+                let idle = never_refused && burst >= misfits.idle_from;
+                if !idle && values[i] > self.best.get() - DELAYED_HOPELESS {
+                    values[i] = values[i].min(self.delayed(per_second, burst));
                 }
             }
         }
@@ -753,6 +761,8 @@ fn log_likelihood(
             let alike = counts == [counts[0]; PHASES];
             let sum = if alike { values[0] + log_phases } else { log_sum_exp(&values) };
             total += sum - log_phases;
+        } else {
+            total += lane.log_likelihood(Counts::default());
         }
         gain -= lane.most_gain;
         if total + gain < floor {

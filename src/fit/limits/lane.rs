@@ -213,9 +213,13 @@ impl Lane {
         taken + slips * LOG_SLIP
     }
 
-    /// The same without any limit: then each 429 is a slip.
+    /// The same without any limit: then each 429 is a slip, and no delay makes one.
     pub(crate) fn log_likelihood_of_none(&self) -> f64 {
-        self.log_likelihood(Counts { taken: 0, slips: self.refused() as i64 })
+        if !self.marked {
+            return self.log_likelihood(Counts::default());
+        }
+        let refused = self.refused() as f64;
+        refused * LOG_SLIP + (self.asked.len() as f64 - refused) * libm::log1p(-SLIP)
     }
 
     /// Attempts known to have been refused.
