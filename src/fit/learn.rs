@@ -15,7 +15,8 @@ use crate::rates::{ErrorRateFit, RatePrior, Tally, fit_error_rates};
 use crate::report::{ConfigFit, FitReport, LimitFit, RunSummary, ServerSummary};
 use crate::runs::{FitError, Start, collect, group_name, tallies};
 use crate::starts::{StartSpan, Starts, Stretch, find_around, find_outages};
-use crate::words::{for_model, provenance, rounded_latency, warnings};
+use crate::these::{Subject, overrides, rows, traffic};
+use crate::words::{for_model, provenance, round, rounded_latency, warnings};
 use flakelab_core::domain::{Outcome, day};
 use flakelab_sim::trace::{Group, Observed, Recording};
 use flakelab_sim::world::{
@@ -29,7 +30,8 @@ pub(crate) const MODEL_DRAWS: usize = 256;
 /// What attempts are assumed to take where recordings do not tell, in milliseconds.
 const UNTOLD_LATENCY_MS: f64 = 1.0;
 
-/// Fits one model to each group of servers in the recordings.
+/// Fits one model to each group of servers in the recordings: of these servers where the group is
+/// somebody's own and met one start, of a fleet like them otherwise.
 ///
 /// The order of the recordings does not matter. Takes a few seconds for twenty runs of a hundred
 /// requests.
@@ -37,12 +39,20 @@ const UNTOLD_LATENCY_MS: f64 = 1.0;
 /// # Errors
 /// No attempts, the same run given twice, or attempts that were all refused: see [`FitError`].
 pub fn fit(recordings: &[Recording]) -> Result<FitReport, FitError> {
+    fit_as(recordings, None)
+}
+
+/// The same with models of this subject.
+///
+/// # Errors
+/// Those of [`fit`], and models of these servers from recordings of several starts.
+pub fn fit_as(recordings: &[Recording], asked: Option<Subject>) -> Result<FitReport, FitError> {
     let runs = collect(recordings)?;
     let mut configs: Vec<ConfigFit> = Vec::with_capacity(runs.len());
     let mut of_config_0: Option<ErrorRateFit> = None;
     for runs in runs.values() {
         let borrowed = of_config_0.as_ref().filter(|_| borrows_rates(runs));
-        let fitted = fit_group(runs, borrowed)?;
+        let fitted = fit_group(runs, borrowed, asked)?;
         if is_config(&fitted.group, 0) {
             of_config_0 = Some(fitted.rates.clone());
         }
@@ -66,7 +76,11 @@ pub(crate) fn is_config(group: &Group, number: u8) -> bool {
     group.config.is_some_and(|config| config.number() == number)
 }
 
-fn fit_group(runs: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Result<ConfigFit, FitError> {
+fn fit_group(
+    runs: &[&Recording],
+    borrowed: Option<&ErrorRateFit>,
+    asked: Option<Subject>,
+) -> Result<ConfigFit, FitError> {
     let Some(group) = runs.first().map(|run| run.group.clone()) else {
         return Err(FitError::NoTraces);
     };
@@ -76,11 +90,22 @@ fn fit_group(runs: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Result<Con
     }
     let learned = learn(runs, borrowed).ok_or_else(only_refusals)?;
     let starts = learned.starts.of(runs);
+    let subject = match (starts.len(), asked) {
+        (1, Some(asked)) => asked,
+        (1, None) if group.config.is_none() => Subject::These,
+        (2.., Some(Subject::These)) => {
+            let (group, starts) = (group_name(&group), starts.len());
+            return Err(FitError::SeveralStarts { group, starts });
+        }
+        _ => Subject::Fleet,
+    };
+    let these = subject == Subject::These;
     let (refused, prior) = (&learned.refused, learned.rates.prior());
     let stream = u16::from(group.config.map_or(3, |config| config.number()));
     let tells_latency = runs.iter().all(|run| run.tells_latency);
     let servers = group.servers.len();
-    let latency = if tells_latency { fit_latency(&starts, refused, servers, stream) } else { None };
+    let latency =
+        tells_latency.then(|| fit_latency(&starts, refused, servers, stream, these)).flatten();
     let limit = limit_fit(&group, &learned);
     // Each walks over all attempts.
     let (goodness, assumptions) = rayon::join(
@@ -88,7 +113,9 @@ fn fit_group(runs: &[&Recording], borrowed: Option<&ErrorRateFit>) -> Result<Con
         || tested(&starts, refused, &prior),
     );
     let mut fit = ConfigFit {
-        model: model(&group, &learned, &limit, latency.as_ref()),
+        model: model(&group, &learned, &limit, latency.as_ref(), these.then_some(runs)),
+        subject,
+        traffic: traffic(runs),
         runs: summaries(runs, &learned),
         homogeneity: homogeneities(runs, &learned),
         servers: server_summaries(runs, &learned),
@@ -132,9 +159,16 @@ fn model(
     learned: &Learned,
     limit: &LimitFit,
     latency: Option<&LatencyAnalysis>,
+    these: Option<&[&Recording]>,
 ) -> Model {
     let best = learned.rates.best_redrawn().map_or(&ErrorFamily::FLAT, |best| &best.population);
-    let rows = learned.rates.draws(MODEL_DRAWS);
+    let (best, rows) = match these.and_then(|runs| learned.tallies(runs).into_iter().next()) {
+        None => (best.clone(), learned.rates.draws(MODEL_DRAWS)),
+        Some(tallies) => {
+            let values = tallies.iter().map(|tally| learned.rates.server(*tally).mean).collect();
+            (ErrorFamily::Fixed { values }, rows(&learned.rates, &tallies, MODEL_DRAWS))
+        }
+    };
     let limit_rows = match limit.inference.conclusion {
         Conclusion::Abstained | Conclusion::Unexplained => Vec::new(),
         _ => limit.inference.draws.iter().map(for_model).collect(),
@@ -149,7 +183,7 @@ fn model(
         declared: Declared::default(),
         error_rate: ErrorRate {
             draw: Draw::PerReplication,
-            family: for_model(best),
+            family: for_model(&best),
             posterior: Posterior::from(rows.iter().map(for_model).collect::<Vec<_>>()),
         },
         rate_limit: limit.limit,
@@ -158,7 +192,10 @@ fn model(
             .map_or(Latency { success: untold, failure: None, rate_limited_ms: None }, |latency| {
                 rounded_latency(&latency.to_latency())
             }),
-        conditions: Conditions::default(),
+        conditions: Conditions {
+            overrides: overrides(latency.map_or(&[], |latency| &latency.servers), round),
+            ..Conditions::default()
+        },
         provenance: toml::Table::new(),
     }
 }

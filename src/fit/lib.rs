@@ -26,6 +26,7 @@ mod runs;
 mod starts;
 #[cfg(test)]
 mod synthetic;
+mod these;
 pub mod validate;
 mod words;
 
@@ -38,9 +39,9 @@ pub use self::forecast::{
 };
 pub use self::latency::{
     LatencyAnalysis, LatencyDependence, LatencyFactor, LatencyFamilyFit, LatencyQuantile,
-    LatencyTail, MOST_ATTEMPTS, OutcomeLatency, PERMUTATIONS, QqPoint,
+    LatencyTail, MOST_ATTEMPTS, OutcomeLatency, PERMUTATIONS, QqPoint, ServerLatency,
 };
-pub use self::learn::fit;
+pub use self::learn::{fit, fit_as};
 pub use self::limits::{
     Conclusion, LimitFamily, LimitInference, LimitParameter, LimitPrior, Pressure, infer_limit,
 };
@@ -53,6 +54,7 @@ pub use self::runs::{FitError, Start, group_name};
 pub use self::starts::{
     FileSearch, OutageSpan, Place, StartBoundary, StartSpan, Starts, Stretch, find_starts,
 };
+pub use self::these::{Arrivals, ObservedTraffic, Subject};
 pub use self::validate::{
     Difference, LEVEL, Membership, Metric, MetricTest, OneStep, Prediction, Rival, RunRules,
     RunValidation, Settings, Slope, Source, Validation, against_model, learned_training,

@@ -37,6 +37,17 @@ pub enum FitError {
         /// `config 0`, or the name of somebody's own servers.
         group: String,
     },
+    /// A model of these servers was asked for, but they were started anew, with other rates.
+    #[error(
+        "{group}: the recordings hold {starts} starts of the servers, each with rates of its own, and a \
+         model of these servers is one of one start; give recordings of one start, or fit a fleet"
+    )]
+    SeveralStarts {
+        /// `config 0`, or the name of somebody's own servers.
+        group: String,
+        /// How many.
+        starts: usize,
+    },
     /// The fitted values are out of the model's ranges.
     #[error("{group}: fitted {}: {}; expected {}", violation.key, violation.problem, violation.expected)]
     OutOfRange {

@@ -5,8 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
+use flakelab_core::domain::{Purpose, Streams};
+use flakelab_core::stats::{exponential, standard_normal, uniform01};
 use flakelab_sim::trace::Row;
-use flakelab_sim::world::Model;
+use flakelab_sim::world::{ErrorFamily, Model};
 
 use super::program::{flakelab, recorded_run, stderr, stdout};
 
@@ -44,6 +46,100 @@ fn an_access_log_of_somebody_elses_servers_becomes_a_model() {
     let model = Model::read(&folder.path().join("models/api.toml")).unwrap();
     assert_eq!(model.servers(), 3);
     assert!(folder.path().join("results/fit/charts/config-api-fit-rates.svg").exists());
+}
+
+/// 3,000 requests at 40 a second, at random, to four servers in turn, up to three attempts each; one
+/// fails 18 % and takes twice as long, the others fail 2 to 3 %.
+fn log_of_four() -> String {
+    let mut rng = Streams::new(14).stream(Purpose::Analysis, 0, 0);
+    let (rates, times) = ([0.02, 0.03, 0.18, 0.025], [1.0, 1.0, 2.0, 1.0]);
+    let (mut sent_s, mut turn) = (1_764_342_000.0, 0);
+    let mut rows = Vec::new();
+    for request in 0..3_000 {
+        sent_s += exponential(&mut rng) / 40.0;
+        let mut now = sent_s;
+        for attempt in 1..=3 {
+            let server = turn % 4;
+            turn += 1;
+            let took_s = 0.012 * times[server] * libm::exp(0.4 * standard_normal(&mut rng));
+            let failed = uniform01(&mut rng) < rates[server];
+            let code = if failed { 502 } else { 200 };
+            let server = server + 11;
+            let row =
+                format!("{request:024},{attempt},{now:.6},10.0.0.{server}:80,{code},{took_s:.6}");
+            rows.push((now, row));
+            now += took_s;
+            if !failed {
+                break;
+            }
+        }
+    }
+    rows.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let rows: Vec<String> = rows.into_iter().map(|(_, row)| row).collect();
+    format!("id,attempt,time,upstream,code,took\n{}\n", rows.join("\n"))
+}
+
+#[test]
+fn a_log_of_one_start_becomes_these_servers_their_traffic_and_a_sweep_that_repeats_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = log_of_four();
+    let attempts = log.lines().count() - 1;
+    fs::write(folder.path().join("access.csv"), &log).unwrap();
+    let run = |command: &str| {
+        let output = flakelab(folder.path()).args(command.split(' ')).output().unwrap();
+        assert!(output.status.success(), "{command}: {}", stderr(&output));
+        stdout(&output)
+    };
+    let map = "request_id=id,attempt_number=attempt,port=upstream,success=code,timestamp=time,latency_s=took";
+    let fit = format!("fit access.csv --name api --map {map} --out models");
+    let text = run(&fit);
+    let first = text.split_whitespace().take(80).collect::<Vec<&str>>().join(" ");
+    for expected in
+        ["10.0.0.13:80 fails 1", "times as slow", "The other 3 fail", "No rate limit", "at random"]
+    {
+        assert!(first.contains(expected), "{expected}: {first}");
+    }
+    let model = Model::read(&folder.path().join("models/api.toml")).unwrap();
+    let ErrorFamily::Fixed { values } = &model.error_rate.family else { panic!("{model:?}") };
+    // Four standard errors of 800 attempts.
+    for (value, truth) in values.iter().zip([0.02, 0.03, 0.18, 0.025]) {
+        let error = libm::sqrt(truth * (1.0 - truth) / 800.0);
+        assert!((value - truth).abs() < 4.0 * error, "{values:?}");
+    }
+    assert_eq!(model.error_rate.posterior.rows().len(), 256);
+    let [slow] = &model.conditions.overrides[..] else { panic!("{:?}", model.conditions) };
+    assert_eq!(slow.servers, [2]);
+    assert!((slow.latency_factor.unwrap() - 2.0).abs() < 0.15, "{slow:?}");
+    let next = text.lines().find_map(|line| line.strip_prefix("next: cargo run -- ")).unwrap();
+    assert!(next.starts_with("sweep --scenario models/scenarios/api.toml"), "{next}");
+    // Round robin in the simulator has as many attempts as the log: within 3 %, some four standard
+    // errors of the log's own.
+    let sweep =
+        "sweep --scenario models/scenarios/api.toml --strategy round-robin,v4 --seeds 200 --out o";
+    let text = run(sweep);
+    let csv = fs::read_to_string(folder.path().join("o/summary.csv")).unwrap();
+    let mut rows = csv.lines().map(|line| line.split(',').collect::<Vec<&str>>());
+    let head = rows.next().unwrap();
+    let column = |name: &str| head.iter().position(|h| *h == name).unwrap();
+    let row = rows.find(|row| row[column("strategy")] == "round-robin").unwrap();
+    let simulated: f64 = row[column("attempts_per_request")].parse().unwrap();
+    let recorded = attempts as f64 / 3_000.0;
+    assert!((simulated / recorded - 1.0).abs() < 0.03, "{simulated} {recorded}");
+    let next = text.lines().last().unwrap();
+    assert!(next.contains("--scenario models/scenarios/api.toml"), "{next}");
+    // A fleet on request; and no model of these servers where there were two starts.
+    let fleet = run(&format!("{fit} --fleet"));
+    assert!(fleet.contains("next: cargo run -- sweep --model models/api.toml"), "{fleet}");
+    let model = Model::read(&folder.path().join("models/api.toml")).unwrap();
+    assert!(!matches!(model.error_rate.family, ErrorFamily::Fixed { .. }));
+    let swapped =
+        log.replace("10.0.0.13", "x").replace("10.0.0.12", "10.0.0.13").replace('x', "10.0.0.12");
+    let later = swapped.replace(",1764342", ",1764352").replace("\n0000", "\n0001");
+    fs::write(folder.path().join("later.csv"), later).unwrap();
+    let both = format!("{fit} later.csv --these");
+    let output = flakelab(folder.path()).args(both.split(' ')).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", stdout(&output));
+    assert!(stderr(&output).contains("2 starts of the servers"), "{}", stderr(&output));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::cli::common::{Ending, OutputArguments, print, terminal_width};
 use crate::report::{fit_page, fit_report, write_atomically};
-use flakelab_fit::{FitReport, fit};
+use flakelab_fit::{FitReport, Subject, fit_as};
 use flakelab_sim::trace::{ColumnMap, ReadOptions, Recording};
 
 const EXAMPLES: &str = "\
@@ -66,13 +66,23 @@ fn group_name(text: &str) -> Result<String, String> {
 pub(crate) struct FitArguments {
     #[command(flatten)]
     input: ReadArguments,
-    /// Folder for the fitted models; without it none is written
+    /// A model of these very servers, which met one start [default with --name and one start]
+    #[arg(long, conflicts_with = "fleet")]
+    these: bool,
+    /// A model of servers like these, drawn anew in every replication
+    #[arg(long)]
+    fleet: bool,
+    /// Folder for the fitted models, and for scenarios in a folder of that name below; without it
+    /// none is written
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Folder for the report with its charts
     #[arg(long, value_name = "DIR", default_value = "results/fit")]
     report: PathBuf,
 }
+
+/// The folder of scenarios, below that of models.
+const SCENARIOS: &str = "scenarios";
 
 /// How a report begins that may be replaced.
 const PAGE_BEGINS: &str = "# Fit\n";
@@ -85,7 +95,12 @@ pub(crate) fn run(arguments: &FitArguments, output: &OutputArguments) -> anyhow:
         }
     }
     let recordings = arguments.input.read(output.quiet)?;
-    let mut report = fit(&recordings)?;
+    let subject = match (arguments.these, arguments.fleet) {
+        (true, _) => Some(Subject::These),
+        (_, true) => Some(Subject::Fleet),
+        _ => None,
+    };
+    let mut report = fit_as(&recordings, subject)?;
     // Told already, while reading.
     report.warnings.clear();
     // Files first: a reader of stdout that goes away, as `head` does, must not cost them.
@@ -104,9 +119,11 @@ pub(crate) fn run(arguments: &FitArguments, output: &OutputArguments) -> anyhow:
         [] => print("next: add --out models to write the models that sweep reads")?,
         [first, ..] => {
             print(&format!("wrote {}", written.join(", ")))?;
-            print(&format!(
-                "next: cargo run -- sweep --model {first} --strategy all --seeds 1000"
-            ))?;
+            let what = match written.iter().find(|path| path.contains(SCENARIOS)) {
+                Some(scenario) => format!("--scenario {scenario} --strategy mesh,all"),
+                None => format!("--model {first} --strategy all"),
+            };
+            print(&format!("next: cargo run -- sweep {what} --seeds 1000"))?;
         }
     }
     let whether = match &recordings[..] {
@@ -140,7 +157,16 @@ fn write_models(folder: &Path, report: &FitReport) -> anyhow::Result<Vec<String>
     for config in &report.configs {
         let path = folder.join(format!("{}.toml", config.model.name));
         write_atomically(&path, config.model.to_toml().as_bytes())?;
-        written.push(path.display().to_string());
+        let model = path.display().to_string();
+        written.push(model.clone());
+        let these = config.subject == Subject::These;
+        let scenario = config.traffic.scenario(&config.model.name, &model);
+        if let Some(text) = scenario.filter(|_| these) {
+            let path = folder.join(SCENARIOS).join(format!("{}.toml", config.model.name));
+            make(&folder.join(SCENARIOS))?;
+            write_atomically(&path, text.as_bytes())?;
+            written.push(path.display().to_string());
+        }
     }
     Ok(written)
 }

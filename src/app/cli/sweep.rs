@@ -167,7 +167,9 @@ fn next_command(arguments: &SweepArguments, plan: &Plan, summary: &Summary) -> S
     // What may differ from the command that was given.
     let mut strategies = (!arguments.strategy.is_empty()).then(|| arguments.strategy.join(","));
     let mut config = arguments.config.clone();
-    let mut models: Vec<&PathBuf> = arguments.model.iter().collect();
+    // Of model files and scenario files only one kind is given.
+    let source = if arguments.scenario.is_empty() { "model" } else { "scenario" };
+    let mut files: Vec<&PathBuf> = arguments.model.iter().chain(&arguments.scenario).collect();
     let mut seeds = if plan.replications < FEWEST_REPLICATIONS { 1000 } else { plan.replications };
     if let Some((scenario, (tied, replications))) = questions.next() {
         seeds = replications;
@@ -178,14 +180,14 @@ fn next_command(arguments: &SweepArguments, plan: &Plan, summary: &Summary) -> S
             let names: Option<Vec<String>> =
                 tied.iter().map(|label| command_name(plan, label)).collect();
             strategies = names.map(|names| names.join(",")).or(strategies);
-            if let Some(model) = arguments.model.get(scenario) {
-                models = vec![model];
+            if let Some(file) = files.get(scenario) {
+                files = vec![file];
             } else if arguments.config.is_some() {
                 config = Some(summary.scenarios[scenario].config.clone());
             }
         }
     } else if arguments.experiment.is_none()
-        && models.is_empty()
+        && files.is_empty()
         && config.as_deref().is_none_or(|config| config == "0")
     {
         config = Some("all".to_owned());
@@ -194,8 +196,8 @@ fn next_command(arguments: &SweepArguments, plan: &Plan, summary: &Summary) -> S
         .flag("experiment", arguments.experiment.as_ref().map(|path| path.display()))
         .flag("strategy", strategies)
         .flag("config", config);
-    for path in models {
-        command = command.flag("model", Some(path.display()));
+    for path in files {
+        command = command.flag(source, Some(path.display()));
     }
     command
         .flag("requests", arguments.requests)

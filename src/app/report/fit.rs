@@ -4,13 +4,14 @@
 use std::fmt::Write;
 
 use crate::charts::{draw_fit, file_name, fit_data};
+use crate::report::fit_summary::summary;
 use crate::report::numbers::{fixed, interval, p_value, signed, significant};
 use crate::report::table::Table;
 use crate::report::text::folded;
 use flakelab_core::stats::Interval;
 use flakelab_fit::{
     Conclusion, ConfigFit, FamilyFit, FitReport, LatencyAnalysis, LimitFamily, OutcomeLatency,
-    Place, StartBoundary, group_name,
+    Place, StartBoundary, Subject, group_name,
 };
 use flakelab_sim::world::{ErrorRateKind, LimitKind};
 
@@ -52,7 +53,11 @@ fn slug(name: &str) -> String {
 }
 
 fn of_config(fit: &ConfigFit, width: Option<usize>) -> String {
-    let mut text = format!("{}: {}\n", group_name(&fit.group), fit_data(fit));
+    let mut text = String::new();
+    if fit.subject == Subject::These {
+        let _ = writeln!(text, "{}\n", summary(fit));
+    }
+    let _ = writeln!(text, "{}: {}", group_name(&fit.group), fit_data(fit));
     text += &starts_text(fit, width);
     text += &rates_text(fit, width);
     text += &limit_text(fit, width);

@@ -4,6 +4,7 @@
 //! polars and comfy-table live here and nowhere else.
 
 mod fit;
+mod fit_summary;
 mod folder;
 mod live;
 mod live_page;

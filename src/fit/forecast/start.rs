@@ -15,6 +15,8 @@
 //! When not to use it: where the servers may have been started anew in between; that is what
 //! [`against_model`](crate::against_model) is for.
 
+use std::borrow::Cow;
+
 use rand::Rng;
 
 use crate::forecast::servers::Belief;
@@ -62,12 +64,13 @@ impl BelievedStart {
             Rates::Known(values) => values.iter().copied().map(Belief::known).collect(),
             Rates::Drawn { laws, cumulative, tallies } => {
                 let mut last: Option<(Tally, Belief)> = None;
-                let belief = |tally: &Tally| match last {
+                let fixed = laws.iter().any(|law| matches!(law, ErrorFamily::Fixed { .. }));
+                let belief = |(server, tally): (usize, &Tally)| match last {
                     // Of thousands of servers, most gave no outcome.
-                    Some((same, belief)) if same == *tally => belief,
-                    _ => last.insert((*tally, belief(laws, cumulative, *tally))).1,
+                    Some((same, belief)) if same == *tally && !fixed => belief,
+                    _ => last.insert((*tally, belief(laws, cumulative, server, *tally))).1,
                 };
-                tallies.iter().map(belief).collect()
+                tallies.iter().enumerate().map(belief).collect()
             }
         }
     }
@@ -93,17 +96,20 @@ impl BelievedStart {
 
 impl Rates {
     fn given(model: &Model, seen: &[Tally]) -> Self {
-        if let ErrorFamily::Fixed { values } = &model.error_rate.family {
+        let rows = model.error_rate.posterior.rows();
+        if let (ErrorFamily::Fixed { values }, []) = (&model.error_rate.family, rows) {
             return Self::Known(values.clone());
         }
-        let rows = model.error_rate.posterior.rows();
         let families =
             if rows.is_empty() { std::slice::from_ref(&model.error_rate.family) } else { rows };
         let laws = families.to_vec();
         let tallies: Vec<Tally> =
             (0..model.servers()).map(|i| seen.get(i).copied().unwrap_or_default()).collect();
-        let log_weights: Vec<f64> =
-            laws.iter().map(|law| tallies.iter().map(|t| law.log_marginal(*t)).sum()).collect();
+        let log_likelihood = |law: &ErrorFamily| {
+            let of_server = |(i, tally): (usize, &Tally)| of_server(law, i).log_marginal(*tally);
+            tallies.iter().enumerate().map(of_server).sum()
+        };
+        let log_weights: Vec<f64> = laws.iter().map(log_likelihood).collect();
         let total = log_sum_exp(&log_weights);
         // No law may be able to explain what was seen (a rate of 0 and a failure): all count then.
         let weight = |log: &f64| if total.is_finite() { libm::exp(log - total) } else { 1.0 };
@@ -140,18 +146,31 @@ impl Rates {
         match self {
             Self::Known(values) => values.get(server).copied().unwrap_or(1.0),
             Self::Drawn { tallies, .. } => {
-                rate(law, tallies.get(server).copied().unwrap_or_default(), word)
+                let tally = tallies.get(server).copied().unwrap_or_default();
+                rate(&of_server(law, server), tally, word)
             }
         }
     }
 }
 
+/// The law of one server: of fixed rates, its own.
+fn of_server(law: &ErrorFamily, server: usize) -> Cow<'_, ErrorFamily> {
+    match law {
+        ErrorFamily::Fixed { values } => {
+            let rate = values.get(server).copied().unwrap_or(1.0);
+            Cow::Owned(ErrorFamily::Uniform { low: rate, high: rate })
+        }
+        _ => Cow::Borrowed(law),
+    }
+}
+
 /// What these laws, each with its share, say of a server with this tally: the first two moments of its
 /// rate are ratios of marginal likelihoods with one and two failures more.
-fn belief(laws: &[ErrorFamily], cumulative: &[f64], tally: Tally) -> Belief {
+fn belief(laws: &[ErrorFamily], cumulative: &[f64], server: usize, tally: Tally) -> Belief {
     let mut moments = [0.0; 2];
     let mut below = 0.0;
     for (law, to) in laws.iter().zip(cumulative) {
+        let law = of_server(law, server);
         let (weight, now) = (to - below, law.log_marginal(tally));
         below = *to;
         for (more, moment) in (1..).zip(&mut moments) {

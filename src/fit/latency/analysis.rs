@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use crate::latency::attempts::Attempts;
 use crate::latency::dependence::{LatencyDependence, dependences};
 use crate::latency::families::{LatencyFamilyFit, SHORTEST_MS, choose, distance, fit_all, refit};
+use crate::latency::servers::{ServerLatency, server_latencies};
 use crate::runs::Start;
 use flakelab_core::domain::{Purpose, Streams};
 use flakelab_core::stats::{Interval, inc_beta, quantile};
@@ -57,6 +58,9 @@ pub struct LatencyAnalysis {
     /// The tick of the recorder's clock in milliseconds, where it is coarse. Values were spread
     /// evenly over their ticks.
     pub clock_tick_ms: Option<f64>,
+    /// In which servers it differs, of a model of these very servers: the families above are those of
+    /// a server that does not stand out. None for a server with few attempts.
+    pub servers: Vec<Option<ServerLatency>>,
 }
 
 impl OutcomeLatency {
@@ -109,14 +113,23 @@ impl LatencyAnalysis {
 /// Fits the latency of a config's attempts and looks at it from all sides.
 ///
 /// `refused[i][j]` tells whether the j-th attempt of start i is taken for a refusal. `stream`
-/// tells configs apart in the bootstrap. Without any accepted attempt there is no fit.
+/// tells configs apart in the bootstrap; `apart` asks in which servers it differs. Without any
+/// accepted attempt there is no fit.
 pub(crate) fn fit_latency(
     starts: &[Start<'_>],
     refused: &[Vec<bool>],
     servers: usize,
     stream: u16,
+    apart: bool,
 ) -> Option<LatencyAnalysis> {
-    let attempts = Attempts::collect(starts, refused);
+    let mut attempts = Attempts::collect(starts, refused);
+    let dependences = dependences(&attempts.kept, servers, attempts.between_requests_ms, stream);
+    let of_servers = if apart { server_latencies(&attempts.kept, servers) } else { Vec::new() };
+    for attempt in &mut attempts.kept {
+        if let Some(Some(own)) = of_servers.get(attempt.server).filter(|own| stands_out(own)) {
+            attempt.ms = (attempt.ms / own.factor).max(SHORTEST_MS);
+        }
+    }
     let (success, failure) = fittings(&attempts)?;
     let success = success.judged(2 * stream);
     let failure = failure.map(|failure| failure.judged(2 * stream + 1));
@@ -127,11 +140,17 @@ pub(crate) fn fit_latency(
         success,
         failure,
         rate_limited_ms: enough.then(|| quantile(&refusals, 0.5)).filter(|ms| *ms >= 1e-3),
-        dependences: dependences(&attempts.kept, servers, attempts.between_requests_ms, stream),
+        dependences,
         attempts: attempts.total,
         sampled: attempts.kept.len(),
         clock_tick_ms: attempts.tick_ms,
+        servers: of_servers,
     })
+}
+
+/// Whether a server's latency stands out.
+fn stands_out(of: &Option<ServerLatency>) -> bool {
+    of.is_some_and(|own| own.stands_out)
 }
 
 /// Of successes, or all attempts, and of failures where they differ.
@@ -434,7 +453,7 @@ mod tests {
     }
 
     fn fit_one(attempts: &[Observed]) -> LatencyAnalysis {
-        fit_latency(&[Start { stretches: vec![attempts] }], &[], 10, 0).unwrap()
+        fit_latency(&[Start { stretches: vec![attempts] }], &[], 10, 0, false).unwrap()
     }
 
     const fn part(median_ms: f64, sigma: f64) -> LogNormal {
@@ -550,7 +569,8 @@ mod tests {
                 attempt.latency_ms = 0.5;
             }
         }
-        let fit = fit_latency(&[Start { stretches: vec![&made] }], &[refused], 10, 0).unwrap();
+        let fit =
+            fit_latency(&[Start { stretches: vec![&made] }], &[refused], 10, 0, false).unwrap();
         let latency = fit.to_latency();
         assert!((latency.failure.unwrap().median_ms() - 2.0).abs() < 0.2);
         assert!((latency.success.median_ms() - 1.0).abs() < 0.1);
@@ -560,8 +580,8 @@ mod tests {
 
     #[test]
     fn few_equal_zero_and_huge_latencies_are_no_obstacle() {
-        assert!(fit_latency(&[], &[], 10, 0).is_none());
-        assert!(fit_latency(&[Start { stretches: vec![&[]] }], &[], 10, 0).is_none());
+        assert!(fit_latency(&[], &[], 10, 0, false).is_none());
+        assert!(fit_latency(&[Start { stretches: vec![&[]] }], &[], 10, 0, false).is_none());
         let values: [&dyn Fn(usize) -> f32; 9] = [
             &|_| 0.0,
             &|_| 2.0,
@@ -576,7 +596,8 @@ mod tests {
         for (case, value) in values.iter().enumerate() {
             for n in [1, 2, 3, 7, 40, 130] {
                 let made = attempts(n, &mut rng(7), |i, attempt| attempt.latency_ms = value(i));
-                let Some(fit) = fit_latency(&[Start { stretches: vec![&made] }], &[], 10, 0) else {
+                let Some(fit) = fit_latency(&[Start { stretches: vec![&made] }], &[], 10, 0, false)
+                else {
                     assert!(case == 6 && n == 1, "case {case}, n {n}");
                     continue;
                 };

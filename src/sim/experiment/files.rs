@@ -307,6 +307,7 @@ struct RawScenarioFile {
     traffic: Option<Traffic>,
     rules: Option<Rules>,
     config: Option<u8>,
+    model_file: Option<PathBuf>,
     model: Option<ModelTables>,
 }
 
@@ -330,19 +331,22 @@ impl RawScenarioFile {
     fn into_scenario(self, label: String) -> Result<ScenarioFile, Violation> {
         check_schema(self.schema)?;
         let settings = settings(self.requests, self.rps, self.traffic, self.rules)?;
-        let model = match (self.config, self.model) {
-            (Some(config), None) => ScenarioModel::Named(config_source(config)?),
-            (None, Some(tables)) => {
+        let model = match (self.config, self.model_file, self.model) {
+            (Some(config), None, None) => ScenarioModel::Named(config_source(config)?),
+            (None, Some(path), None) => ScenarioModel::Named(ModelSource::File(path)),
+            (None, None, Some(tables)) => {
                 let model = tables.into_model(&label).map_err(|v| v.within("model"))?;
                 ScenarioModel::Own(Box::new(model))
             }
-            (Some(_), Some(_)) => {
-                let problem = "a scenario has one model, here are two";
-                return Err(Violation::new("model", problem, "either `config` or `[model]`"));
-            }
-            (None, None) => {
+            (None, None, None) => {
                 let problem = "this scenario has no model";
-                return Err(Violation::new("config", problem, "`config = 0` or a table `[model]`"));
+                let expected = "`config = 0`, `model_file = \"...\"` or a table `[model]`";
+                return Err(Violation::new("config", problem, expected));
+            }
+            _ => {
+                let problem = "a scenario has one model, here are two";
+                let expected = "either `config`, `model_file` or `[model]`";
+                return Err(Violation::new("model", problem, expected));
             }
         };
         let entry = ScenarioEntry { label: Some(label), model, settings };
@@ -462,13 +466,13 @@ ms = 1.0
             ("values = [0.1, 0.2]", "values = [0.1]", ":14:10", "as many rates as ports.count"),
             ("rps = 20.0", "rps = 0.0", ":5:7", "0.001..=1,000,000"),
             ("rps = 20.0", "rsp = 20.0", ":5:1", "did you mean `rps`?"),
-            ("requests = 50", "config = 0", ":8:1", "either `config` or `[model]`"),
+            ("requests = 50", "config = 0", ":8:1", "either `config`, `model_file` or `[model]`"),
             ("max_attempts = 6", "max_attempts = 0", ":6:26", "at least 1"),
         ];
         assert_refused(OF_ITS_OWN, parse_scenario, &cases);
         let message = parse_scenario("schema = 1\nconfig = 3\n").unwrap_err().to_string();
         assert!(message.contains(":2:10") && message.contains("0, 1 or 2"), "{message}");
         let message = parse_scenario("schema = 1\n").unwrap_err().to_string();
-        assert!(message.contains("`config = 0` or a table `[model]`"), "{message}");
+        assert!(message.contains("`model_file = \"...\"` or a table `[model]`"), "{message}");
     }
 }

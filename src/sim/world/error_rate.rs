@@ -91,14 +91,22 @@ families! {
 impl ErrorRate {
     /// Checks every range for so many servers; keys are relative to the `[error_rate]` table.
     pub(crate) fn validate(&self, servers: usize) -> Result<(), Violation> {
+        let for_all = |values: &[f64], key: &str| {
+            let problem = format!("{} rates for {servers} servers", values.len());
+            let wrong = Violation::new(key, problem, "as many rates as ports.count");
+            if values.len() == servers { Ok(()) } else { Err(wrong) }
+        };
+        let fixed = matches!(self.family, ErrorFamily::Fixed { .. });
         if let ErrorFamily::Fixed { values } = &self.family {
-            if values.len() != servers {
-                let problem = format!("{} rates for {servers} servers", values.len());
-                return Err(Violation::new("values", problem, "as many rates as ports.count"));
+            for_all(values, "values")?;
+        }
+        for (i, row) in self.posterior.rows().iter().enumerate() {
+            if let ErrorFamily::Fixed { values } = row {
+                for_all(values, &format!("posterior.fixed.{i}"))?;
             }
-            if !self.posterior.is_empty() {
-                let problem = "does not belong to \"fixed\", whose rates are given";
-                let expected = "no posterior, or another family";
+            if matches!(row, ErrorFamily::Fixed { .. }) != fixed {
+                let problem = format!("rows of \"{}\" do not belong", row.family().name);
+                let expected = if fixed { "rows of \"fixed\"" } else { "no rows of \"fixed\"" };
                 return Err(Violation::new("posterior", problem, expected));
             }
         }

@@ -124,14 +124,20 @@ impl Family {
         self.fields.iter().copied().flatten()
     }
 
-    /// The keys whose numbers make a row of a posterior.
+    /// The keys whose numbers make a row of a posterior; a list is a row if it stands alone.
     pub fn row(&self) -> Vec<&'static Key> {
-        self.keys().filter(|key| !key.optional && key.holds != Holds::Numbers).collect()
+        let alone = self.keys().count() == 1;
+        self.keys().filter(|key| !key.optional && (alone || key.holds != Holds::Numbers)).collect()
     }
 
-    /// Whether a posterior may have rows of it: lists do not fit into one.
+    /// Whether a posterior may have rows of it: several lists do not fit into one.
     pub fn has_rows(&self) -> bool {
-        self.keys().all(|key| key.holds != Holds::Numbers)
+        self.keys().count() == 1 || self.keys().all(|key| key.holds != Holds::Numbers)
+    }
+
+    /// The key of its list, if that is all it has.
+    pub(crate) fn list(&self) -> Option<&'static Key> {
+        self.keys().find(|key| key.holds == Holds::Numbers && self.has_rows())
     }
 }
 
@@ -183,8 +189,8 @@ pub trait Families: Clone + PartialEq + Sized + 'static {
     /// The numbers of a posterior's row.
     fn numbers(&self) -> Vec<f64> {
         let of = self.values();
-        let number = |key: &&Key| of.iter().find(|(name, _)| *name == key.name)?.1.first().copied();
-        self.family().row().iter().filter_map(number).collect()
+        let numbers = |key: &&Key| of.iter().find(|(name, _)| *name == key.name);
+        self.family().row().iter().filter_map(numbers).flat_map(|(_, x)| x.clone()).collect()
     }
 
     /// Checks it as a row of a posterior.
@@ -193,7 +199,7 @@ pub trait Families: Clone + PartialEq + Sized + 'static {
     /// What no row can say, or a value that cannot be.
     fn check_row(&self) -> Result<(), Violation> {
         let list = self.family().keys().find(|key| key.holds == Holds::Numbers);
-        if let Some(key) = list {
+        if let Some(key) = list.filter(|_| !self.family().has_rows()) {
             let problem = "a list of numbers is no row of a posterior";
             return Err(Violation::new(key.name, problem, &names_of_rows::<Self>()));
         }

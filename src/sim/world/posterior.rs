@@ -103,7 +103,9 @@ impl<T: Families> Posterior<T> {
 /// A violation of row number `index` of a family: its place in the row instead of its key.
 pub(crate) fn in_row(family: &Family, index: usize, violation: Violation) -> Violation {
     let position = family.row().iter().position(|key| key.name == violation.key);
-    let place = position.map_or(violation.key.clone(), |i| i.to_string());
+    // Of a list the place within it: `values.2`.
+    let within = violation.key.rsplit('.').next().unwrap_or_default().to_owned();
+    let place = position.map_or(within, |i| i.to_string());
     Violation { key: format!("{}.{index}.{place}", family.name), ..violation }
 }
 
@@ -169,8 +171,8 @@ mod tests {
 
     #[test]
     fn what_a_file_cannot_say_is_refused() {
-        let fixed: Posterior<_> = vec![ErrorFamily::Fixed { values: vec![0.1] }].into();
-        assert_eq!(fixed.validate().unwrap_err().key, "fixed.0.values");
+        let fixed: Posterior<_> = vec![ErrorFamily::Fixed { values: vec![0.1, 1.5] }].into();
+        assert_eq!(fixed.validate().unwrap_err().key, "fixed.0.1");
         let limit = RateLimit::FixedWindow { limit: 3, window_s: 1.0, phase_s: Some(0.5) };
         let phase: Posterior<_> = vec![RateLimit::None, limit].into();
         assert_eq!(phase.validate().unwrap_err().key, "fixed_window.0.phase");

@@ -283,8 +283,12 @@ impl<F: Families> RawPosterior<F> {
     }
 }
 
-/// The row number `i` of a family: as many numbers as it has keys.
+/// The row number `i` of a family: as many numbers as it has keys, or those of its list.
 fn of_numbers<F: Families>(family: &Family, i: usize, row: &[f64]) -> Result<F, Violation> {
+    if let Some(list) = family.list() {
+        let read = F::of(family.name, &vec![(list.name, row.to_vec())]);
+        return read.map_err(|violation| in_row(family, i, violation));
+    }
     let names: Vec<&'static str> = family.row().iter().map(|key| key.name).collect();
     if row.len() != names.len() {
         let problem = format!("{} numbers where {} are needed", row.len(), names.len());
@@ -311,8 +315,10 @@ pub(crate) fn write<F: Families>(text: &mut String, table: &str, posterior: &Pos
         let _ = writeln!(text, "{family} = [");
         let mut line = INDENT.to_owned();
         for row in rows {
+            // Of a list all numbers are of its one key.
+            let of_keys = keys.iter().chain(std::iter::repeat(&keys[0]));
             let numbers: Vec<String> =
-                keys.iter().zip(row.numbers()).map(|(key, x)| number(key, x)).collect();
+                of_keys.zip(row.numbers()).map(|(key, x)| number(key, x)).collect();
             let row = format!(" [{}],", numbers.join(", "));
             if line.len() + row.len() > LINE {
                 let _ = writeln!(text, "{line}");
@@ -457,6 +463,21 @@ sinusoidal = [[20.0, 8.0, 10.0, 1.0]]
         let rest = rest.split_once("[rate_limit]").unwrap().1;
         let values = "family = \"fixed\"\nvalues = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]\n";
         let message = parse(&format!("{first}{values}[rate_limit]{rest}")).unwrap_err();
-        assert!(message.contains("error_rate.posterior: does not belong"), "{message}");
+        assert!(message.contains("posterior: rows of \"beta\" do not belong"), "{message}");
+        let own = |rows: &str| {
+            let head = format!(
+                "{first}{values}[rate_limit]{}",
+                rest.split_once("[error_rate.posterior]").unwrap().0
+            );
+            parse(&format!("{head}[error_rate.posterior]\n{rows}\n"))
+        };
+        let ten = "[0.1, 0.2, 0, 0, 0, 0, 0, 0, 0, 0]";
+        let model = own(&format!("fixed = [{ten}, {ten}]")).unwrap();
+        assert_eq!(model.error_rate.posterior.rows().len(), 2);
+        assert_eq!(parse(&model.to_toml()).unwrap(), model);
+        let message = own("fixed = [[0.1, 0.2]]").unwrap_err();
+        assert!(message.contains("2 rates for 10 servers"), "{message}");
+        let message = own(&format!("fixed = [{}]", ten.replace("0.2", "1.2"))).unwrap_err();
+        assert!(message.contains("fixed.0.1") && message.contains("0.012"), "{message}");
     }
 }
