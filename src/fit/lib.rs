@@ -22,6 +22,7 @@ mod learn;
 mod limits;
 mod rates;
 mod report;
+mod reproduce;
 mod runs;
 mod starts;
 #[cfg(test)]
@@ -50,6 +51,7 @@ pub use self::rates::{
     fit_error_rates, fit_error_rates_among,
 };
 pub use self::report::{ConfigFit, FitReport, LimitFit, RunSummary, ServerSummary};
+pub use self::reproduce::{Policy, Reproduction, reproduce};
 pub use self::runs::{FitError, Start, group_name};
 pub use self::starts::{
     FileSearch, OutageSpan, Place, StartBoundary, StartSpan, Starts, Stretch, find_starts,

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use crate::latency::ServerLatency;
 use crate::rates::{ErrorRateFit, Population, Tally};
-use flakelab_core::domain::{Purpose, Streams};
+use flakelab_core::domain::{Purpose, Rules, Streams};
 use flakelab_core::stats::{Moments, uniform_open};
 use flakelab_sim::trace::Recording;
 use flakelab_sim::world::{ErrorFamily, ServerOverride};
@@ -148,7 +148,24 @@ pub(crate) fn traffic(recordings: &[&Recording]) -> ObservedTraffic {
 /// Most requests in service that a scenario may say.
 const MOST_IN_SERVICE: usize = 1024;
 
+/// The longest time that rules may say, in milliseconds.
+const LONGEST_MS: f64 = 3_600_000.0;
+
 impl ObservedTraffic {
+    /// The rules that the recordings show: most attempts of a request, most requests in service; an
+    /// attempt times out after twice the longest, at least a second. Whoever records real servers
+    /// has no rule of the game by which requests are given up.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            max_attempts: Some(self.most_attempts.max(1) as u32),
+            max_requests_in_service: self.most_in_service.min(MOST_IN_SERVICE),
+            attempt_timeout_ms: libm::ceil((2.0 * self.longest_ms).clamp(1_000.0, LONGEST_MS)),
+            give_up_backlog: 1_000_000,
+            give_up_after_ms: Some(LONGEST_MS),
+            ..Rules::default()
+        }
+    }
+
     /// A scenario file with this traffic, and the model in a file beside it; `None` where no time
     /// passes between requests.
     pub fn scenario(&self, name: &str, model: &str) -> Option<String> {
@@ -161,17 +178,19 @@ impl ObservedTraffic {
             Arrivals::Even => "exact",
             Arrivals::Poisson | Arrivals::Bursts => "poisson",
         };
-        // Whoever records real servers has no rule of the game by which requests are given up.
-        let timeout_ms = libm::ceil((2.0 * self.longest_ms).clamp(1_000.0, 3_600_000.0));
+        let rules = self.rules();
         Some(format!(
             "schema = 1\ndescription = \"The servers and the traffic of {name}, as recorded.\"\n\
              requests = {}\nrps = {}\ntraffic = \"{traffic}\"\nmodel_file = {model:?}\n\n\
              [rules]\nmax_attempts = {}\nmax_requests_in_service = {}\nattempt_timeout_ms = {timeout_ms}\n\
-             give_up_backlog = 1000000\ngive_up_after_ms = 3600000\n",
+             give_up_backlog = {backlog}\ngive_up_after_ms = {give_up_ms}\n",
             self.requests,
             digits(self.per_second),
-            self.most_attempts.max(1),
-            self.most_in_service.min(MOST_IN_SERVICE),
+            rules.max_attempts.unwrap_or(1),
+            rules.max_requests_in_service,
+            timeout_ms = rules.attempt_timeout_ms,
+            backlog = rules.give_up_backlog,
+            give_up_ms = LONGEST_MS,
         ))
     }
 }

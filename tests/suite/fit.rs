@@ -93,10 +93,15 @@ fn a_log_of_one_start_becomes_these_servers_their_traffic_and_a_sweep_that_repea
     let map = "request_id=id,attempt_number=attempt,port=upstream,success=code,timestamp=time,latency_s=took";
     let fit = format!("fit access.csv --name api --map {map} --out models");
     let text = run(&fit);
-    let first = text.split_whitespace().take(80).collect::<Vec<&str>>().join(" ");
-    for expected in
-        ["10.0.0.13:80 fails 1", "times as slow", "The other 3 fail", "No rate limit", "at random"]
-    {
+    let first = text.split_whitespace().take(100).collect::<Vec<&str>>().join(" ");
+    for expected in [
+        "10.0.0.13:80 fails 1",
+        "times as slow",
+        "The other 3 fail",
+        "No rate limit",
+        "at random",
+        "The log is reproduced by round robin",
+    ] {
         assert!(first.contains(expected), "{expected}: {first}");
     }
     let model = Model::read(&folder.path().join("models/api.toml")).unwrap();

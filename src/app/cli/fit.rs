@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::cli::common::{Ending, OutputArguments, print, terminal_width};
 use crate::report::{fit_page, fit_report, write_atomically};
-use flakelab_fit::{FitReport, Subject, fit_as};
+use flakelab_fit::{FitReport, Subject, fit_as, reproduce};
 use flakelab_sim::trace::{ColumnMap, ReadOptions, Recording};
 
 const EXAMPLES: &str = "\
@@ -104,7 +104,8 @@ pub(crate) fn run(arguments: &FitArguments, output: &OutputArguments) -> anyhow:
     // Told already, while reading.
     report.warnings.clear();
     // Files first: a reader of stdout that goes away, as `head` does, must not cost them.
-    let page = fit_page(&report)?;
+    let reproduced = reproduce(&report, &recordings);
+    let page = fit_page(&report, &reproduced)?;
     make(&arguments.report.join("charts"))?;
     for (name, bytes) in page {
         write_atomically(&arguments.report.join(name), &bytes)?;
@@ -113,7 +114,7 @@ pub(crate) fn run(arguments: &FitArguments, output: &OutputArguments) -> anyhow:
         Some(folder) => write_models(folder, &report)?,
         None => Vec::new(),
     };
-    print(&fit_report(&report, terminal_width()))?;
+    print(&fit_report(&report, &reproduced, terminal_width()))?;
     print(&format!("\nwrote {} (report.md, charts/*.svg)", arguments.report.display()))?;
     match &written[..] {
         [] => print("next: add --out models to write the models that sweep reads")?,

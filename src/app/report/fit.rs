@@ -4,20 +4,25 @@
 use std::fmt::Write;
 
 use crate::charts::{draw_fit, file_name, fit_data};
-use crate::report::fit_summary::summary;
+use crate::report::fit_summary::{reproduction, summary};
 use crate::report::numbers::{fixed, interval, p_value, signed, significant};
 use crate::report::table::Table;
 use crate::report::text::folded;
 use flakelab_core::stats::Interval;
 use flakelab_fit::{
     Conclusion, ConfigFit, FamilyFit, FitReport, LatencyAnalysis, LimitFamily, OutcomeLatency,
-    Place, StartBoundary, Subject, group_name,
+    Place, Reproduction, StartBoundary, Subject, group_name,
 };
 use flakelab_sim::world::{ErrorRateKind, LimitKind};
 
 /// The whole report as text for a terminal so wide; without a width every table is whole.
-pub fn fit_report(report: &FitReport, width: Option<usize>) -> String {
-    let configs: Vec<String> = report.configs.iter().map(|fit| of_config(fit, width)).collect();
+pub fn fit_report(
+    report: &FitReport,
+    reproduced: &[Option<Reproduction>],
+    width: Option<usize>,
+) -> String {
+    let of = |(fit, of): (&ConfigFit, &Option<Reproduction>)| of_config(fit, of.as_ref(), width);
+    let configs: Vec<String> = report.configs.iter().zip(reproduced).map(of).collect();
     let mut text = configs.join("\n\n");
     for warning in &report.warnings {
         // Writing to a string cannot fail.
@@ -27,18 +32,21 @@ pub fn fit_report(report: &FitReport, width: Option<usize>) -> String {
 }
 
 /// The report as a page, and the files of its charts by name.
-pub fn fit_page(report: &FitReport) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+pub fn fit_page(
+    report: &FitReport,
+    reproduced: &[Option<Reproduction>],
+) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     let mut page =
         "# Fit\n\nMade by `flakelab fit`: the same recordings give the same page.\n".to_owned();
     let mut files = Vec::new();
-    for fit in &report.configs {
+    for (fit, reproduced) in report.configs.iter().zip(reproduced) {
         let _ = write!(page, "\n## {}\n\n", group_name(&fit.group));
         for chart in draw_fit(fit)? {
             let name = format!("charts/{}", file_name(&slug(&fit.group.name), chart.name, "svg"));
             let _ = write!(page, "![{}]({name})\n\n", chart.title);
             files.push((name, chart.svg.into_bytes()));
         }
-        let _ = write!(page, "```text\n{}\n```\n", of_config(fit, None));
+        let _ = write!(page, "```text\n{}\n```\n", of_config(fit, reproduced.as_ref(), None));
     }
     for warning in &report.warnings {
         let _ = write!(page, "\nnote: {warning}\n");
@@ -52,10 +60,11 @@ fn slug(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(80).collect()
 }
 
-fn of_config(fit: &ConfigFit, width: Option<usize>) -> String {
+fn of_config(fit: &ConfigFit, of: Option<&Reproduction>, width: Option<usize>) -> String {
     let mut text = String::new();
     if fit.subject == Subject::These {
-        let _ = writeln!(text, "{}\n", summary(fit));
+        let table = of.map(|of| reproduction(of, width)).unwrap_or_default();
+        let _ = writeln!(text, "{}\n{table}", summary(fit, of));
     }
     let _ = writeln!(text, "{}: {}", group_name(&fit.group), fit_data(fit));
     text += &starts_text(fit, width);

@@ -2,9 +2,13 @@
 //!
 //! When not to use it: for fleets, whose servers are drawn anew; their report tells of the population.
 
-use crate::report::numbers::{significant, thousands};
+use crate::report::numbers::{fixed, p_value, significant, thousands};
+use crate::report::table::Table;
 use flakelab_core::stats::Interval;
-use flakelab_fit::{Arrivals, Conclusion, ConfigFit, ServerLatency, ServerSummary};
+use flakelab_fit::{
+    Arrivals, Conclusion, ConfigFit, LEVEL, Reproduction, RunMetric, ServerLatency, ServerSummary,
+    TestedMetric,
+};
 
 /// A server stands out by its failures when the whole of its interval lies above this many times the
 /// rate of the middle one, and above [`WORTH`] more.
@@ -16,12 +20,88 @@ const WORTH: f64 = 0.005;
 /// Servers that are named one by one; more are counted.
 const NAMED: usize = 5;
 
-/// The sentences.
-pub fn summary(fit: &ConfigFit) -> String {
+/// The sentences; what does not reproduce its log says so first.
+pub fn summary(fit: &ConfigFit, of: Option<&Reproduction>) -> String {
+    let doubtful = of.and_then(|of| of.verdict.as_ref()).is_some_and(|verdict| !verdict.held);
     let mut sentences = servers(fit);
     sentences.push(limit(fit));
     sentences.push(traffic(fit));
+    let at = if doubtful { 0 } else { sentences.len() };
+    of.map(reproduced).into_iter().for_each(|sentence| sentences.insert(at, sentence));
     sentences.join(" ")
+}
+
+/// Whether the model reproduces its log.
+fn reproduced(of: &Reproduction) -> String {
+    let Some(verdict) = &of.verdict else {
+        return "How the servers were chosen is not recognised, so whether the model reproduces the log is \
+                not known."
+            .to_owned();
+    };
+    let policy = of.policy.name();
+    let told = |test: &TestedMetric| {
+        format!(
+            "{} {} recorded, {} ({} to {}) simulated",
+            name(test.metric),
+            value(test.metric, test.observed, of.requests),
+            value(test.metric, test.mean, of.requests),
+            value(test.metric, test.interval.low, of.requests),
+            value(test.metric, test.interval.high, of.requests),
+        )
+    };
+    if verdict.held {
+        let attempts = verdict.tests.iter().find(|test| test.metric == RunMetric::Attempts);
+        let told = attempts.map(told).unwrap_or_default();
+        return format!("The log is reproduced by {policy}: {told}.");
+    }
+    let mut off: Vec<&TestedMetric> = verdict.tests.iter().collect();
+    off.retain(|test| test.adjusted_p_value.is_some_and(|p| p < LEVEL));
+    off.sort_by(|a, b| a.p_value.total_cmp(&b.p_value));
+    let mut told: Vec<String> = off.into_iter().take(3).map(told).collect();
+    if told.is_empty() {
+        told.push("one server does what it does in no simulated run".to_owned());
+    }
+    format!(
+        "The log is NOT reproduced by {policy}: {}. Something that happens to these servers is not in the \
+         model, and what it says of other policies cannot be trusted.",
+        told.join("; ")
+    )
+}
+
+fn name(metric: RunMetric) -> &'static str {
+    match metric {
+        RunMetric::Attempts => "attempts per request",
+        other => other.name(),
+    }
+}
+
+fn value(metric: RunMetric, x: f64, requests: usize) -> String {
+    match metric {
+        RunMetric::Attempts => fixed(x / requests.max(1) as f64, 3),
+        RunMetric::SuccessRate | RunMetric::BusiestShare => format!("{} %", fixed(100.0 * x, 2)),
+        _ => significant(x),
+    }
+}
+
+/// Recorded against simulated, as a table.
+pub fn reproduction(of: &Reproduction, width: Option<usize>) -> String {
+    let Some(verdict) = &of.verdict else { return String::new() };
+    let shown = |x: f64, test: &TestedMetric| value(test.metric, x, of.requests);
+    let table = Table::of(&verdict.tests)
+        .text("of the log", |t| name(t.metric).to_owned())
+        .number("recorded", |t| shown(t.observed, t))
+        .number("simulated", |t| shown(t.mean, t))
+        .number("[95 %]", |t| {
+            format!("{} to {}", shown(t.interval.low, t), shown(t.interval.high, t))
+        })
+        .number("p", |t| t.adjusted_p_value.map_or("-".to_owned(), p_value));
+    format!(
+        "\nthe log against {} simulated runs of {} requests by {}\n{}\n",
+        thousands(of.replications),
+        thousands(of.requests as u64),
+        of.policy.name(),
+        table.on_terminal(width)
+    )
 }
 
 /// Which servers stand out, and what the others do.
