@@ -20,6 +20,7 @@ pub mod forecast;
 mod latency;
 mod learn;
 mod limits;
+pub mod logs;
 mod rates;
 mod report;
 mod reproduce;

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::cli::common::{Ending, OutputArguments, print, terminal_width};
 use crate::report::{fit_page, fit_report, write_atomically};
+use flakelab_fit::logs::{self, LogFormat, Logs};
 use flakelab_fit::{FitReport, Subject, fit_as, reproduce};
-use flakelab_sim::trace::{ColumnMap, ReadOptions, Recording};
+use flakelab_sim::trace::{ColumnMap, ReadOptions, Recording, SuccessRule};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,7 +22,7 @@ A trace is a CSV file with one row an attempt; models/README.md lists its column
 /// How recordings are read: flags that `fit` and `validate` share.
 #[derive(Debug, Args)]
 pub(crate) struct ReadArguments {
-    /// Trace files, one a run
+    /// Trace files, one a run; packed with gzip or not; `-` for standard input
     #[arg(required = true, value_name = "TRACE")]
     traces: Vec<PathBuf>,
     /// Columns under other names, ours=theirs: port=upstream,success=status
@@ -30,15 +31,40 @@ pub(crate) struct ReadArguments {
     /// These are servers of your own, whatever their ports: what to call them
     #[arg(long, value_name = "NAME", value_parser = group_name)]
     name: Option<String>,
+    /// What wrote the files: csv, nginx; else the first lines tell
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+    /// Which HTTP statuses are successes [default: status<500]
+    #[arg(long, value_name = "RULE")]
+    success_when: Option<SuccessRule>,
+    /// When rows of CSV take the time of an attempt
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    timestamps: Timestamps,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum Timestamps {
+    /// When it was sent
+    #[default]
+    Start,
+    /// When it was answered
+    End,
 }
 
 impl ReadArguments {
     /// Reads them; what is odd about them is told unless `quiet`.
     pub(crate) fn read(&self, quiet: bool) -> anyhow::Result<Vec<Recording>> {
-        let options =
-            ReadOptions { columns: self.map.clone().unwrap_or_default(), group: self.name.clone() };
-        let recordings = Recording::read_all(&self.traces, &options)?;
+        let options = ReadOptions {
+            columns: self.map.clone().unwrap_or_default(),
+            group: self.name.clone(),
+            success_when: self.success_when.clone().unwrap_or_default(),
+            dated_at_end: self.timestamps == Timestamps::End,
+        };
+        let Logs { recordings, read_as } = logs::read(&self.traces, self.log_format, &options)?;
         if !quiet {
+            for sentence in read_as {
+                eprintln!("{sentence}");
+            }
             let mut warnings: Vec<&String> = recordings.iter().flat_map(|r| &r.warnings).collect();
             warnings.dedup();
             for warning in warnings {

@@ -14,6 +14,7 @@ use csv::StringRecord;
 
 use crate::trace::columns::{Column, Columns};
 use crate::trace::group::Config;
+use crate::trace::status::{Counted, SuccessRule};
 use crate::trace::{TraceError, instant, printable};
 use flakelab_core::domain::Outcome;
 
@@ -24,11 +25,13 @@ const MOST_UPSTREAMS: usize = 100;
 const LONGEST_MS: f64 = 86_400_000.0;
 
 /// Columns that hold one value for each upstream of a row.
-const LISTS: [Column; 6] = [
+const LISTS: [Column; 8] = [
     Column::ServerPort,
     Column::Success,
     Column::LatencyMs,
     Column::LatencyS,
+    Column::LatencyUs,
+    Column::LatencyNs,
     Column::RateLimited,
     Column::Refused,
 ];
@@ -43,11 +46,13 @@ pub(crate) enum Answers {
 }
 
 /// How the rows of a file are to be understood.
-pub(crate) struct Manner {
+pub(crate) struct Manner<'a> {
     /// Logs that were not written for this program.
     pub(crate) foreign: bool,
     /// Rows belong to a group of somebody's own.
     pub(crate) own_group: bool,
+    /// Which statuses are successes.
+    pub(crate) success_when: &'a SuccessRule,
     /// Decided by the first row that tells.
     pub(crate) answers: Cell<Option<Answers>>,
 }
@@ -58,7 +63,7 @@ pub(crate) struct Cells<'a> {
     pub(crate) line: u64,
     pub(crate) record: &'a StringRecord,
     pub(crate) columns: &'a Columns,
-    pub(crate) manner: &'a Manner,
+    pub(crate) manner: &'a Manner<'a>,
 }
 
 impl<'a> Cells<'a> {
@@ -68,7 +73,7 @@ impl<'a> Cells<'a> {
             return Ok(1);
         }
         let servers = self.text(Column::ServerPort, None);
-        if matches!(servers, "" | NONE) {
+        if NO_SERVER.contains(&servers) {
             return Ok(0);
         }
         let count = parts(servers).count();
@@ -98,6 +103,14 @@ impl<'a> Cells<'a> {
         Ok(count)
     }
 
+    /// Whether the server at a position of the row is none: where nginx found no live server in a
+    /// group, it writes the group's name; servers have a port there, or begin with `unix:`.
+    pub(crate) fn names_a_group(&self, part: Option<usize>) -> bool {
+        self.manner.foreign
+            && self.columns.name(Column::ServerPort) == "upstream_addr"
+            && !self.text(Column::ServerPort, part).contains(':')
+    }
+
     /// Refuses control characters in the columns that are read: they would reach terminals.
     pub(crate) fn check_text(&self) -> Result<(), TraceError> {
         // C1 characters begin with this byte, as do letters: a look at bytes sorts out most rows.
@@ -122,12 +135,14 @@ impl<'a> Cells<'a> {
     /// The attempt at a position of the row. `part` is `None` where the row holds only one.
     pub(crate) fn attempt(&self, part: Option<usize>) -> Result<Attempt<'a>, TraceError> {
         let server = self.server(part)?;
-        let (success, code_refused) = self.success(part)?;
+        let (counted, status) = self.success(part)?;
+        let success = counted == Counted::Success;
         let rate_limited = self.refusal(Column::RateLimited, part, success)?;
         let refused = self.refusal(Column::Refused, part, success || rate_limited == Some(true))?;
-        let rate_limited = match (rate_limited, code_refused) {
-            (Some(limited), code) => Some(limited || code == Some(true)),
-            (None, code) => code,
+        let told = status.map(|_| counted == Counted::Refusal);
+        let rate_limited = match (rate_limited, told) {
+            (Some(limited), told) => Some(limited || told == Some(true)),
+            (None, told) => told,
         };
         let number = self.whole(Column::AttemptNumber, 1, "a whole number from 1 to 65535")?;
         let request_number =
@@ -142,6 +157,8 @@ impl<'a> Cells<'a> {
             strategy: self.some_text(Column::Strategy)?.filter(|s| *s != NONE).unwrap_or("unknown"),
             at_s: self.time()?,
             success,
+            status,
+            left_out: counted == Counted::Nothing,
             rate_limited,
             refused,
             latency_ms: self.latency_ms(part)?,
@@ -207,23 +224,25 @@ impl<'a> Cells<'a> {
         Err(self.error(column, target, &format!("the config of port {port}"), &help))
     }
 
-    /// Whether the answer was 2xx and, where status codes tell, whether it was 429.
-    fn success(&self, part: Option<usize>) -> Result<(bool, Option<bool>), TraceError> {
+    /// What the answer counts as and, where status codes tell, its code; 0 for none.
+    fn success(&self, part: Option<usize>) -> Result<(Counted, Option<u16>), TraceError> {
         let column = Column::Success;
         let text = self.text(column, part);
         let (answers, value) = match text {
-            "True" | "true" => (Answers::Truths, (true, None)),
-            "False" | "false" => (Answers::Truths, (false, None)),
+            "True" | "true" => (Answers::Truths, (Counted::Success, None)),
+            "False" | "false" => (Answers::Truths, (Counted::Failure, None)),
             // No answer: the connection was refused or broke off.
             "" | NONE | "0" | "000"
                 if self.manner.foreign || self.manner.answers.get() == Some(Answers::Codes) =>
             {
-                (Answers::Codes, (false, Some(false)))
-            }
-            _ if text.len() == 3 && is_digits(text) => {
-                (Answers::Codes, (text.starts_with('2'), Some(text == "429")))
+                (Answers::Codes, (Counted::Failure, Some(0)))
             }
             _ => {
+                let code = text.parse().ok().filter(|_| text.len() == 3 && is_digits(text));
+                let counted = code.map(|code| (self.manner.success_when.judge(code), Some(code)));
+                if let Some(counted) = counted {
+                    return self.answered(Answers::Codes, counted, text);
+                }
                 let expected = match self.manner.answers.get() {
                     Some(Answers::Codes) => "an HTTP status such as 200 or 503",
                     Some(Answers::Truths) => "True or False",
@@ -232,6 +251,11 @@ impl<'a> Cells<'a> {
                 return Err(self.error(column, text, expected, ""));
             }
         };
+        self.answered(answers, value, text)
+    }
+
+    /// A value, if the rows above were answered in the same kind of words.
+    fn answered<T>(&self, answers: Answers, value: T, text: &str) -> Result<T, TraceError> {
         match self.manner.answers.get() {
             None => self.manner.answers.set(Some(answers)),
             Some(before) if before == answers => {}
@@ -240,7 +264,7 @@ impl<'a> Cells<'a> {
                     Answers::Truths => "True or False as further up",
                     Answers::Codes => "an HTTP status as further up",
                 };
-                return Err(self.error(column, text, expected, ""));
+                return Err(self.error(Column::Success, text, expected, ""));
             }
         }
         Ok(value)
@@ -326,13 +350,12 @@ impl<'a> Cells<'a> {
 
     /// `None` where the log does not say.
     fn latency_ms(&self, part: Option<usize>) -> Result<Option<f64>, TraceError> {
-        let (column, unit, per_unit) = if self.has(Column::LatencyS) {
-            (Column::LatencyS, "seconds", 1000.0)
-        } else {
-            (Column::LatencyMs, "milliseconds", 1.0)
+        let has_one = |(column, _, _): &(Column, _, _)| self.has(*column);
+        let Some((column, unit, per_unit)) = Column::LATENCIES.into_iter().find(has_one) else {
+            return Ok(None);
         };
         let text = self.text(column, part);
-        if !self.has(column) || (self.manner.foreign && matches!(text, "" | NONE)) {
+        if self.manner.foreign && matches!(text, "" | NONE) {
             return Ok(None);
         }
         match text.parse::<f64>().map(|number| number * per_unit) {
@@ -362,9 +385,12 @@ fn is_digits(text: &str) -> bool {
 /// What logs write for nothing.
 pub(crate) const NONE: &str = "-";
 
+/// What logs write where no server was asked.
+const NO_SERVER: [&str; 6] = ["", NONE, "<NOSRV>", "null", "None", "nil"];
+
 /// Where an attempt was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Server<'r> {
+pub enum Server<'r> {
     /// A port of a config.
     Of(Config, u16),
     /// A server of somebody's own: a port or an address.
@@ -377,25 +403,69 @@ pub(crate) enum Server<'r> {
 /// When not to use it: to keep attempts; [`Row`] owns its text, [`Observed`](super::Observed) is
 /// small.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Attempt<'r> {
-    pub(crate) line: u64,
-    pub(crate) session_id: &'r str,
-    pub(crate) server: Server<'r>,
-    pub(crate) request_number: Option<u64>,
-    pub(crate) request_id: Option<&'r str>,
-    pub(crate) attempt_number: Option<u16>,
-    pub(crate) strategy: &'r str,
-    pub(crate) at_s: f64,
-    pub(crate) success: bool,
-    pub(crate) rate_limited: Option<bool>,
-    pub(crate) refused: Option<bool>,
-    pub(crate) latency_ms: Option<f64>,
-    pub(crate) request_complete: Option<bool>,
-    pub(crate) request_success: Option<bool>,
-    pub(crate) start: &'r str,
+pub struct Attempt<'r> {
+    /// The line that it stands on, from 1.
+    pub line: u64,
+    /// See [`Row::session_id`].
+    pub session_id: &'r str,
+    /// Where it was sent.
+    pub server: Server<'r>,
+    /// See [`Row::request_number`].
+    pub request_number: Option<u64>,
+    /// What attempts of one request share; `-` for a request of its own.
+    pub request_id: Option<&'r str>,
+    /// Its number within the request, from 1.
+    pub attempt_number: Option<u16>,
+    /// Who chose the server.
+    pub strategy: &'r str,
+    /// When it was sent: Unix time in seconds.
+    pub at_s: f64,
+    /// Whether the server did its work.
+    pub success: bool,
+    /// The HTTP status where the file has it; 0 for no answer.
+    pub status: Option<u16>,
+    /// Whether nobody knows how it would have ended: the client left.
+    pub left_out: bool,
+    /// See [`Row::rate_limited`].
+    pub rate_limited: Option<bool>,
+    /// See [`Row::refused`].
+    pub refused: Option<bool>,
+    /// Time to the answer in milliseconds.
+    pub latency_ms: Option<f64>,
+    /// See [`Row::request_complete`].
+    pub request_complete: Option<bool>,
+    /// See [`Row::request_success`].
+    pub request_success: Option<bool>,
+    /// See [`Row::start`].
+    pub start: &'r str,
 }
 
-impl Attempt<'_> {
+impl<'r> Attempt<'r> {
+    /// An attempt of which no more is known than where, when and with what answer it ended: a
+    /// status, or `None` for none.
+    pub fn new(server: &'r str, at_s: f64, status: Option<u16>, rule: &SuccessRule) -> Self {
+        let counted = rule.judge(status.unwrap_or(0));
+        Self {
+            line: 0,
+            session_id: "",
+            server: Server::Own(server),
+            request_number: None,
+            request_id: None,
+            attempt_number: None,
+            strategy: "unknown",
+            at_s,
+            success: counted == Counted::Success,
+            status: Some(status.unwrap_or(0)),
+            left_out: counted == Counted::Nothing,
+            rate_limited: Some(counted == Counted::Refusal),
+            refused: None,
+            latency_ms: None,
+            request_complete: None,
+            request_success: None,
+            start: "",
+        }
+    }
+
     /// The row of a trace of our own, in which every column is there; `None` in other logs.
     pub(crate) fn to_row(self) -> Option<Row> {
         let Server::Of(config, server_port) = self.server else { return None };

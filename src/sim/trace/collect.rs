@@ -36,36 +36,143 @@ impl Recording {
         paths: &[P],
         options: &ReadOptions,
     ) -> Result<Vec<Self>, TraceError> {
-        let mut servers = Names::default();
-        let mut recordings = Vec::new();
+        let mut reading = Reading::new(options);
         for path in paths.iter().map(AsRef::as_ref) {
-            recordings.extend(parse(path, open(path)?, options, &mut servers)?);
+            reading.csv(path, open(path)?)?;
         }
-        if let Some(name) = &options.group {
-            share_servers(&mut recordings, name, servers);
-        }
-        Ok(recordings)
+        Ok(reading.finish().0)
     }
 }
 
-/// The recordings in a CSV text; servers of somebody's own keep the numbers of `servers`.
-pub(crate) fn parse(
-    path: &Path,
-    input: impl Read,
-    options: &ReadOptions,
-    servers: &mut Names,
-) -> Result<Vec<Recording>, TraceError> {
-    let foreign = options.is_foreign();
-    let mut collector = Collector { path, foreign, drafts: BTreeMap::new() };
-    let mut notes = Notes::default();
-    for_each_attempt(&path.display().to_string(), input, options, &mut notes, |attempt| {
-        collector.take(attempt, servers)
-    })?;
-    collector.finish(options.group.as_deref(), &notes)
+/// Files on their way to becoming recordings, one after the other. A group of somebody's own has the
+/// same servers in all of them.
+///
+/// When not to use it: for files of our own that are files; see [`Recording::read_all`].
+pub struct Reading<'o> {
+    options: &'o ReadOptions,
+    servers: Names,
+    recordings: Vec<Recording>,
+    samples: Vec<Sample>,
+}
+
+impl<'o> Reading<'o> {
+    /// Nothing read so far.
+    pub fn new(options: &'o ReadOptions) -> Self {
+        Self { options, servers: Names::default(), recordings: Vec::new(), samples: Vec::new() }
+    }
+
+    /// Reads a CSV text; `path` is what messages call it.
+    ///
+    /// # Errors
+    /// The first cell or row that cannot be believed.
+    pub fn csv(&mut self, path: &Path, input: impl Read) -> Result<(), TraceError> {
+        let options = self.options;
+        self.collect(path, options.dated_at_end, |sink| {
+            let mut notes = std::mem::take(&mut sink.notes);
+            let name = path.display().to_string();
+            let read = |attempt: &Attempt<'_>| sink.collector.take(attempt, sink.servers);
+            for_each_attempt(&name, input, options, &mut notes, read)?;
+            sink.notes = notes;
+            Ok(())
+        })
+    }
+
+    /// Takes what `read`, a reader of another format, finds in a file of somebody's own servers.
+    ///
+    /// `dated_at_end`: lines were written when requests ended, so that those that took long stand
+    /// below younger ones.
+    ///
+    /// # Errors
+    /// Those of `read`, and attempts that contradict each other.
+    pub fn collect(
+        &mut self,
+        path: &Path,
+        dated_at_end: bool,
+        read: impl FnOnce(&mut Sink<'_>) -> Result<(), TraceError>,
+    ) -> Result<(), TraceError> {
+        let foreign = self.options.is_foreign();
+        let collector =
+            Collector { path, foreign, dated_at_end, drafts: BTreeMap::new(), sample: None };
+        let servers = &mut self.servers;
+        let mut sink = Sink { collector, servers, notes: Notes::default() };
+        read(&mut sink)?;
+        let Sink { mut collector, notes, .. } = sink;
+        self.samples.extend(collector.sample.take());
+        self.recordings.extend(collector.finish(self.options.group.as_deref(), &notes)?);
+        Ok(())
+    }
+
+    /// The recordings in the order of the files, and of each file one attempt as it was understood.
+    pub fn finish(mut self) -> (Vec<Recording>, Vec<Sample>) {
+        if let Some(name) = &self.options.group {
+            share_servers(&mut self.recordings, name, self.servers);
+        }
+        (self.recordings, self.samples)
+    }
+}
+
+/// Takes the attempts of one file.
+pub struct Sink<'a> {
+    collector: Collector<'a>,
+    servers: &'a mut Names,
+    notes: Notes,
+}
+
+impl Sink<'_> {
+    /// Adds an attempt.
+    ///
+    /// # Errors
+    /// Too many servers.
+    pub fn take(&mut self, attempt: &Attempt<'_>) -> Result<(), TraceError> {
+        if attempt.left_out {
+            self.notes.add(Oddity::ClientLeft, attempt.line);
+            return Ok(());
+        }
+        self.collector.take(attempt, self.servers)
+    }
+
+    /// Notes something odd, to be warned of.
+    pub fn note(&mut self, oddity: Oddity, line: u64) {
+        self.notes.add(oddity, line);
+    }
+}
+
+/// The first failed attempt of a file, else its first, so that people see how it was understood.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// The line that it stands on.
+    pub line: u64,
+    /// What the file calls the server.
+    pub server: String,
+    /// Whether the server did its work, refused to, or failed.
+    pub outcome: Outcome,
+    /// The HTTP status where the file has it; 0 for no answer.
+    pub status: Option<u16>,
+    /// Time to the answer in milliseconds.
+    pub latency_ms: Option<f64>,
+    /// When it was sent: Unix time in seconds.
+    pub at_s: f64,
+}
+
+impl Sample {
+    fn of(attempt: &Attempt<'_>) -> Self {
+        let server = match attempt.server {
+            Server::Of(_, port) => port.to_string(),
+            Server::Own(label) => label.to_owned(),
+        };
+        Self {
+            line: attempt.line,
+            server,
+            outcome: outcome(attempt.success, attempt.rate_limited),
+            status: attempt.status,
+            latency_ms: attempt.latency_ms,
+            at_s: attempt.at_s,
+        }
+    }
 }
 
 /// Gives the recordings of a group one list of servers: ports by number, other labels by alphabet.
-pub(crate) fn share_servers(recordings: &mut [Recording], name: &str, servers: Names) {
+fn share_servers(recordings: &mut [Recording], name: &str, servers: Names) {
     let (labels, places) = servers.sorted(|label| label.parse::<u16>().map_or(u32::MAX, u32::from));
     let group = Group::own(name, labels);
     for recording in recordings {
@@ -78,7 +185,7 @@ pub(crate) fn share_servers(recordings: &mut [Recording], name: &str, servers: N
 
 /// Names, numbered in the order in which they are first met.
 #[derive(Debug, Default)]
-pub(crate) struct Names {
+struct Names {
     numbers: BTreeMap<String, u32>,
 }
 
@@ -98,7 +205,7 @@ impl Names {
     }
 
     /// The names in an order of its own, and the place in it of each number.
-    pub(crate) fn sorted<K: Ord>(self, key: impl Fn(&str) -> K) -> (Vec<String>, Vec<u8>) {
+    fn sorted<K: Ord>(self, key: impl Fn(&str) -> K) -> (Vec<String>, Vec<u8>) {
         let mut names: Vec<(String, u32)> = self.numbers.into_iter().collect();
         // Stable: names with equal keys stay in alphabetical order.
         names.sort_by_key(|(name, _)| key(name));
@@ -115,7 +222,9 @@ struct Collector<'a> {
     path: &'a Path,
     /// Whether identifiers need not be those of the game.
     foreign: bool,
+    dated_at_end: bool,
     drafts: BTreeMap<Option<Config>, Draft>,
+    sample: Option<Sample>,
 }
 
 /// A recording while it is being read.
@@ -147,6 +256,10 @@ impl Collector<'_> {
                  the server (not the client) with `--map port=COLUMN`, or split the log into \
                  groups, each a file with a `--name` of its own"
             )));
+        }
+        let is_better = |sample: &Sample| sample.outcome == Outcome::Success && !attempt.success;
+        if self.sample.as_ref().is_none_or(is_better) {
+            self.sample = Some(Sample::of(attempt));
         }
         let draft = self.drafts.entry(config).or_default();
         let strategy = draft.strategies.number(attempt.strategy);
@@ -192,7 +305,7 @@ impl Collector<'_> {
                 || Group::own(group.unwrap_or_default(), Vec::new()),
                 Group::of_config,
             );
-            recordings.push(draft.finish(self.path.to_owned(), group)?);
+            recordings.push(draft.finish(self.path.to_owned(), group, self.dated_at_end)?);
         }
         Ok(recordings)
     }
@@ -224,7 +337,12 @@ impl Draft {
         }
     }
 
-    fn finish(mut self, path: PathBuf, group: Group) -> Result<Recording, TraceError> {
+    fn finish(
+        mut self,
+        path: PathBuf,
+        group: Group,
+        dated_at_end: bool,
+    ) -> Result<Recording, TraceError> {
         let (mut table, mut notes) = (self.table, self.notes);
         let told_apart = !self.keys.is_empty();
         let probe = self.strategies.known(PROBE);
@@ -237,7 +355,7 @@ impl Draft {
             );
             TraceError::at(&path.display().to_string(), conflict.line, &problem)
         })?;
-        let clock_jumps = order(&mut table, &mut notes);
+        let clock_jumps = order(&mut table, dated_at_end, &mut notes);
         let mut attempts = table.attempts;
         drop(table.lines);
         number_requests(&mut attempts);

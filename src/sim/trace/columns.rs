@@ -49,9 +49,19 @@ columns! {
     Refused "refused",
     Start "start",
     LatencyS "latency_s",
+    LatencyUs "latency_us",
+    LatencyNs "latency_ns",
 }
 
 impl Column {
+    /// Those that hold a latency, with the name of the unit and how many milliseconds it has.
+    pub(crate) const LATENCIES: [(Self, &'static str, f64); 4] = [
+        (Self::LatencyMs, "milliseconds", 1.0),
+        (Self::LatencyS, "seconds", 1000.0),
+        (Self::LatencyUs, "microseconds", 0.001),
+        (Self::LatencyNs, "nanoseconds", 0.000_001),
+    ];
+
     /// The column with this name, or with a short form of it.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         match name {
@@ -77,6 +87,8 @@ impl Column {
                 | Self::Refused
                 | Self::Start
                 | Self::LatencyS
+                | Self::LatencyUs
+                | Self::LatencyNs
         )
     }
 }
@@ -84,7 +96,8 @@ impl Column {
 /// What a file calls our columns: `port=upstream,success=status,timestamp=time`.
 ///
 /// `port`, `time` and `status` are short for `server_port`, `timestamp` and `success`. A column
-/// that is not named here keeps our name. Latencies in seconds are `latency_s=request_time`.
+/// that is not named here keeps our name. Latencies in seconds are `latency_s=request_time`,
+/// in millionths and billionths of a second `latency_us` and `latency_ns`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ColumnMap {
     theirs: BTreeMap<Column, String>,
@@ -182,9 +195,11 @@ impl Columns {
         for column in Column::ALL {
             places[column as usize] = find.place(column)?;
         }
-        let latencies = [Column::LatencyMs, Column::LatencyS].map(|c| places[c as usize]);
-        if let [Some(_), Some(_)] = latencies {
-            let problem = "latency_ms and latency_s are both there".to_owned();
+        let has_one = |(column, _, _): &(Column, _, _)| places[*column as usize].is_some();
+        let mut latencies = Column::LATENCIES.into_iter().filter(has_one);
+        let latency = latencies.next();
+        if let (Some((one, _, _)), Some((other, _, _))) = (latency, latencies.next()) {
+            let problem = format!("{} and {} are both there", one.name(), other.name());
             return Err(find.error(problem, "\nhelp: delete one of them".to_owned()));
         }
         let missing = |column: &Column| {
@@ -194,8 +209,8 @@ impl Columns {
             } else {
                 !column.is_optional()
             };
-            let in_seconds = column == Column::LatencyMs && latencies[1].is_some();
-            needed && !in_seconds && places[column as usize].is_none()
+            let in_another_unit = column == Column::LatencyMs && latency.is_some();
+            needed && !in_another_unit && places[column as usize].is_none()
         };
         let missing: Vec<Column> = Column::ALL.into_iter().filter(missing).collect();
         if let Some(first) = missing.first() {

@@ -18,7 +18,7 @@ pub(crate) const EXPECTED: &str =
 /// Unix time in seconds, at least 0; `None` if the text is no point in time.
 ///
 /// Numbers above 10^11 are milliseconds, above 10^14 microseconds, above 10^17 nanoseconds.
-pub(crate) fn unix_seconds(text: &str) -> Option<f64> {
+pub fn unix_seconds(text: &str) -> Option<f64> {
     let seconds = match text.parse::<f64>() {
         Ok(number) => {
             let unit = UNITS.into_iter().find(|(above, _)| number > *above);

@@ -4,6 +4,8 @@
 //! servers. Reading is strict about values and lenient about the order of columns and about
 //! columns it does not know; every complaint names file, line, column and value.
 //!
+//! Logs of other programs are read elsewhere; a [`Reading`] takes what they say.
+//!
 //! When not to use it: for results of simulations, which are counted, not logged.
 
 mod cells;
@@ -14,12 +16,17 @@ mod instant;
 mod notes;
 mod read;
 mod recording;
+mod status;
 mod write;
 
-pub use self::cells::{PROBE, Row};
+pub use self::cells::{Attempt, PROBE, Row, Server};
+pub use self::collect::{Reading, Sample, Sink};
 pub use self::columns::{ColumnMap, ColumnMapError};
 pub use self::group::{Config, Group};
+pub use self::instant::unix_seconds;
+pub use self::notes::Oddity;
 pub use self::recording::{Observed, Recording};
+pub use self::status::{Counted, SuccessRule, SuccessRuleError};
 pub use self::write::{RowWriter, write};
 
 /// A trace that cannot be read. `Display` is the whole message: where it is wrong, and how to mend
@@ -41,7 +48,7 @@ pub enum TraceError {
 
 impl TraceError {
     /// What is wrong on a line, counted from 1.
-    fn at(path: &str, line: u64, problem: &str) -> Self {
+    pub fn at(path: &str, line: u64, problem: &str) -> Self {
         Self::Content(format!("{path}:{line}: {problem}"))
     }
 }
@@ -51,7 +58,7 @@ const QUOTED: usize = 100;
 
 /// Text of a file as messages quote it: control characters, which a terminal would obey, as
 /// `\u{1b}`, and no more than a line of it.
-pub(crate) fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let mut shown = String::new();
     for (i, letter) in text.chars().enumerate() {
         if i == QUOTED {
@@ -76,6 +83,10 @@ pub struct ReadOptions {
     /// The name of a group of somebody's own servers: all rows belong to it, whatever their ports.
     /// `None` for the three configs.
     pub group: Option<String>,
+    /// Which HTTP statuses are successes.
+    pub success_when: SuccessRule,
+    /// Whether rows are dated when the answer came, not when the request was sent.
+    pub dated_at_end: bool,
 }
 
 impl ReadOptions {

@@ -6,19 +6,43 @@ use std::collections::BTreeMap;
 
 /// A kind of oddity; [`sentence`] says what it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Oddity {
+pub enum Oddity {
+    /// A line that is something else than a request.
+    NoRequest,
+    /// A header again, further down.
+    HeaderAgain,
+    /// A last line that does not end.
+    CutShort,
+    /// A request without a server.
     NoServer,
+    /// An attempt whose client left.
+    ClientLeft,
+    /// A request with earlier attempts that the log does not show.
+    Unseen,
+    /// An identifier that is not of the game.
     Identifier,
+    /// A request that succeeded without a success.
     Contradiction,
+    /// An attempt without a latency.
     NoLatency,
+    /// A connection that was refused.
     Refused,
+    /// A row that stands there twice.
     Duplicate,
+    /// A row that is older than one further up.
     OutOfOrder,
+    /// A request that lacks an attempt.
     Gap,
+    /// A request that goes on after a success.
     AfterSuccess,
+    /// A clock that was set back.
     ClockBack,
+    /// A long gap.
     ClockForward,
+    /// A clock without fractions.
     WholeSeconds,
+    /// The same, where lines of one second were spread over it.
+    SpreadSeconds,
 }
 
 /// Oddities with their number and first line.
@@ -56,6 +80,27 @@ const BIASED: &str = ". If attempts were left out because of how they ended, err
 fn sentence(oddity: Oddity, count: u64) -> String {
     // Of what, what one of them does, what many do, the rest of it, and what follows.
     let (noun, one, many, rest, then) = match oddity {
+        Oddity::NoRequest => ("line", "is", "are", "no request", "; left out."),
+        Oddity::HeaderAgain => ("row", "is", "are", "the header again", "; left out."),
+        Oddity::CutShort => {
+            return "the last line does not end and cannot be read; left out, as the log was cut \
+                    short there."
+                .to_owned();
+        }
+        Oddity::ClientLeft => {
+            let then = "; left out, as how it would have ended is unknown.";
+            ("attempt", "was", "were", "given up by the client (499)", then)
+        }
+        Oddity::Unseen => {
+            let then = ": they failed at servers that it does not name, so error rates come out \
+                        too low. Where failures are rare, go on; else let the proxy log attempts.";
+            ("request", "had", "had", "earlier attempts that the log does not show", then)
+        }
+        Oddity::SpreadSeconds => {
+            return "times have a resolution of 1 s, and the lines of a second are taken as spread \
+                    evenly over it: rate limits and bursts cannot be seen."
+                .to_owned();
+        }
         Oddity::NoServer => {
             ("row", "names", "name", "no server", "; left out, as answered without a server.")
         }

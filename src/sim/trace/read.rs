@@ -62,10 +62,12 @@ pub(crate) fn for_each_attempt(
         .buffer_capacity(BUFFER)
         .from_reader(input);
     let columns = columns(path, &mut reader, options)?;
-    let width = reader.headers().map_err(|e| csv_error(path, e))?.len();
+    let header = reader.headers().map_err(|e| csv_error(path, e))?.clone();
+    let width = header.len();
     let manner = Manner {
         foreign: options.is_foreign(),
         own_group: options.group.is_some(),
+        success_when: &options.success_when,
         answers: Cell::new(None),
     };
     let mut record = StringRecord::new();
@@ -79,22 +81,41 @@ pub(crate) fn for_each_attempt(
         if record.len() != width {
             return Err(TraceError::at(path, line, &wrong_width(&record, width)));
         }
+        if record[0] == header[0] && record == header {
+            // Files that were put together, or a recorder that was started again.
+            notes.add(Oddity::HeaderAgain, line);
+            continue;
+        }
         let cells = Cells { path, line, record: &record, columns: &columns, manner: &manner };
         cells.check_text()?;
         let count = cells.count()?;
         if count == 0 {
             notes.add(Oddity::NoServer, line);
         }
-        // The row's time is taken as that of its first attempt, and every further one as sent when
-        // the one before it ended.
+        // The row's time is taken as that of its first attempt, or of the end of its last one, and
+        // every further one as sent when the one before it ended.
+        let place = |part| (count > 1).then_some(part);
         let mut elapsed_ms = 0.0;
+        if options.dated_at_end {
+            for part in 0..count {
+                elapsed_ms -= cells.attempt(place(part))?.latency_ms.unwrap_or(0.0);
+            }
+        }
         for part in 0..count {
-            let mut attempt = cells.attempt((count > 1).then_some(part))?;
+            if cells.names_a_group(place(part)) {
+                notes.add(Oddity::NoServer, line);
+                continue;
+            }
+            let mut attempt = cells.attempt(place(part))?;
             if part == 0 {
                 seconds.record(attempt.at_s);
             }
             attempt.at_s += elapsed_ms / 1000.0;
             elapsed_ms += attempt.latency_ms.unwrap_or(0.0);
+            if attempt.left_out {
+                notes.add(Oddity::ClientLeft, line);
+                continue;
+            }
             take(&attempt)?;
             seen += 1;
         }
@@ -125,7 +146,7 @@ fn wrong_width(record: &StringRecord, width: usize) -> String {
 
 /// Whether the clock of a file shows whole seconds only.
 #[derive(Default)]
-struct Seconds {
+pub(crate) struct Seconds {
     rows: u64,
     /// How often the time differs from that of the row before.
     changes: u64,
@@ -137,7 +158,7 @@ impl Seconds {
     /// Fewer rows than this are whole seconds by chance, or by hand.
     const LEAST_ROWS: u64 = 10;
 
-    fn record(&mut self, at_s: f64) {
+    pub(crate) fn record(&mut self, at_s: f64) {
         self.rows += 1;
         self.fractions |= at_s.fract() != 0.0;
         self.changes += u64::from(self.last != Some(at_s));
@@ -145,7 +166,7 @@ impl Seconds {
     }
 
     /// Rows come more than twice as often as the clock moves.
-    fn are_too_coarse(&self) -> bool {
+    pub(crate) fn are_too_coarse(&self) -> bool {
         !self.fractions && self.rows >= Self::LEAST_ROWS && self.rows > 2 * self.changes
     }
 }

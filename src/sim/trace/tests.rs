@@ -6,7 +6,6 @@ use proptest::prelude::*;
 use rand::Rng;
 
 use super::*;
-use crate::trace::collect::{Names, parse, share_servers};
 use flakelab_core::domain::{Outcome, Purpose, Streams};
 
 /// The columns of the oldest recordings.
@@ -15,7 +14,9 @@ const HEADER: &str = "request_number,attempt_number,request_id,strategy,timestam
 
 /// The recordings in a text that is called x.csv.
 fn read_with(text: &str, options: &ReadOptions) -> Result<Vec<Recording>, TraceError> {
-    parse(Path::new("traces/x.csv"), text.as_bytes(), options, &mut Names::default())
+    let mut reading = Reading::new(options);
+    reading.csv(Path::new("traces/x.csv"), text.as_bytes())?;
+    Ok(reading.finish().0)
 }
 
 /// The only recording in a text with our columns.
@@ -36,7 +37,8 @@ fn log_error(text: &str, map: &str) -> String {
 }
 
 fn options(map: &str, group: Option<&str>) -> ReadOptions {
-    ReadOptions { columns: map.parse().unwrap(), group: group.map(str::to_owned) }
+    let group = group.map(str::to_owned);
+    ReadOptions { columns: map.parse().unwrap(), group, ..ReadOptions::default() }
 }
 
 /// A row with our columns.
@@ -198,10 +200,7 @@ const MAP: &str = "time=time,port=upstream,status=status,latency_s=request_time"
 
 /// The only recording in a text with columns of others.
 fn read(text: &str, map: &str) -> Result<Recording, TraceError> {
-    let mut servers = Names::default();
-    let options = options(map, Some("api"));
-    let mut all = parse(Path::new("traces/x.csv"), text.as_bytes(), &options, &mut servers)?;
-    share_servers(&mut all, "api", servers);
+    let mut all = read_with(text, &options(map, Some("api")))?;
     assert_eq!(all.len(), 1);
     Ok(all.remove(0))
 }
@@ -421,7 +420,7 @@ fn text_that_is_not_utf_8_is_said_once() {
     let mark = bytes.iter().position(|byte| *byte == b'?').unwrap();
     bytes[mark] = 0xe9;
     let options = ReadOptions::default();
-    let got = parse(Path::new("x.csv"), &bytes[..], &options, &mut Names::default());
+    let got = Reading::new(&options).csv(Path::new("x.csv"), &bytes[..]);
     assert_eq!(
         got.unwrap_err().to_string(),
         "x.csv:2: cell 4 is not UTF-8\nhelp: save the file as UTF-8"
@@ -621,7 +620,7 @@ proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         for options in [options("", None), options("port=a,latency_s=b", Some("api"))] {
-            let _ = parse(Path::new("x.csv"), bytes.as_slice(), &options, &mut Names::default());
+            let _ = Reading::new(&options).csv(Path::new("x.csv"), bytes.as_slice());
         }
     }
 

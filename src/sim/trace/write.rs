@@ -89,6 +89,8 @@ fn cell(row: &Row, column: Column) -> Cow<'_, str> {
         Column::Refused => row.refused.map_or("", truth).into(),
         Column::Start => row.start.as_deref().unwrap_or_default().into(),
         Column::LatencyS => (row.latency_ms / 1000.0).to_string().into(),
+        Column::LatencyUs => (row.latency_ms * 1000.0).to_string().into(),
+        Column::LatencyNs => (row.latency_ms * 1_000_000.0).to_string().into(),
     }
 }
 

@@ -1,0 +1,127 @@
+//! Whole logs of each format, read as they are; and any bytes, read as anything.
+
+use std::io::Cursor;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn options() -> ReadOptions {
+    ReadOptions { group: Some("api".to_owned()), ..ReadOptions::default() }
+}
+
+/// What a text becomes, and how it was understood.
+fn read_text(text: &str, options: &ReadOptions) -> Result<(Recording, String), String> {
+    let bytes = text.as_bytes().to_vec();
+    let mut reading = Reading::new(options);
+    let format = LogFormat::of(&bytes);
+    let source = Source { head: bytes.clone(), input: Box::new(Cursor::new(bytes)) };
+    read_file(Path::new("x.log"), source, format, options, &mut reading)
+        .map_err(|error| error.to_string())?;
+    let (mut recordings, samples) = reading.finish();
+    assert_eq!(recordings.len(), 1);
+    Ok((recordings.remove(0), read_as(format, &samples[0])))
+}
+
+/// Server, outcome, latency and start (in a second of the day) of each attempt.
+fn attempts(recording: &Recording) -> Vec<(&str, Outcome, f32, f64)> {
+    let of = |a: &flakelab_sim::trace::Observed| {
+        let server = recording.group.servers[usize::from(a.server)].as_str();
+        let millis = (a.at_s.rem_euclid(60.0) * 1000.0).round();
+        (server, a.outcome, a.latency_ms, millis / 1000.0)
+    };
+    recording.attempts.iter().map(of).collect()
+}
+
+const NGINX: &str = r#"
+203.0.113.8 - - [05/Jan/2026:09:30:10 +0000] "GET /a HTTP/1.1" 200 7 "-" "x" msec=1767605410.500 ua="192.0.2.1:90" us="200" urt="0.400"
+203.0.113.8 - - [05/Jan/2026:09:30:10 +0000] "GET /b HTTP/1.1" 200 7 "-" "x" msec=1767605410.600 ua="192.0.2.2:90, 192.0.2.1:90" us="504, 404" urt="0.100, 0.040"
+203.0.113.8 - - [05/Jan/2026:09:30:10 +0000] "GET /c HTTP/1.1" 304 7 "-" "x" msec=1767605410.610 ua="-" us="-" urt="-"
+203.0.113.8 - - [05/Jan/2026:09:30:11 +0000] "GET /d HTTP/1.1" 499 7 "-" "x" msec=1767605411.000 ua="192.0.2.2:90" us="-" urt="0.001"
+203.0.113.8 - - [05/Jan/2026:09:30:11 +0000] "GET /e HTTP/1.1" 429 7 "-" "x" msec=1767605411.100 ua="192.0.2.2:90" us="429" urt="0.001"
+203.0.113.8 - - [05/Jan/2026:09:30:1"#;
+
+#[test]
+fn an_access_log_of_nginx_becomes_attempts_with_their_starts() {
+    let (recording, read_as) = read_text(NGINX, &options()).unwrap();
+    let (a, b) = ("192.0.2.1:90", "192.0.2.2:90");
+    let expected = [
+        (a, Outcome::Success, 400.0, 10.1),
+        (b, Outcome::Failure, 100.0, 10.46),
+        (a, Outcome::Success, 40.0, 10.56),
+        (b, Outcome::RateLimited, 1.0, 11.099),
+    ];
+    assert_eq!(attempts(&recording), expected);
+    let requests: Vec<_> = recording.attempts.iter().map(|a| (a.request, a.attempt)).collect();
+    assert_eq!(requests, [(0, 1), (1, 1), (1, 2), (2, 1)]);
+    assert_eq!(
+        read_as,
+        "read as: nginx, server 192.0.2.2:90, failed (504), 100.0 ms, at 09:30:10.4 UTC"
+    );
+    assert_eq!(
+        recording.warnings,
+        [
+            "x.log:7: the last line does not end and cannot be read; left out, as the log was cut \
+             short there.",
+            "x.log:4: 1 row names no server; left out, as answered without a server.",
+            "x.log:5: 1 attempt was given up by the client (499); left out, as how it would have \
+             ended is unknown.",
+        ]
+    );
+}
+
+#[test]
+fn requests_of_one_second_are_spread_over_it_in_their_order() {
+    let line = |i: u32| {
+        let took = if i == 3 { "0.900" } else { "0.000" };
+        format!(
+            "10.0.0.1 - - [05/Jan/2026:09:30:{:02} +0000] \"GET / HTTP/1.1\" 200 1 addr=h:{} us=200 urt={took}\n",
+            10 + i / 5,
+            i % 5
+        )
+    };
+    let text: String = (0..10).map(line).collect();
+    let (recording, _) = read_text(&text, &options()).unwrap();
+    let starts: Vec<f64> = attempts(&recording).iter().map(|a| a.3).collect();
+    assert_eq!(starts, [9.7, 10.0, 10.2, 10.4, 10.8, 11.0, 11.2, 11.4, 11.6, 11.8]);
+    assert_eq!(recording.warnings.len(), 1);
+    assert!(recording.warnings[0].contains("resolution of 1 s"), "{:?}", recording.warnings);
+}
+
+#[test]
+fn a_log_that_names_no_server_is_told_what_to_switch_on() {
+    let combined =
+        "10.0.0.1 - - [05/Jan/2026:09:30:10 +0000] \"GET / HTTP/1.1\" 200 1 \"-\" \"x\"\n";
+    let error = read_text(combined, &options()).unwrap_err();
+    assert!(error.starts_with("x.log: no line names a server\nhelp: log the servers"), "{error}");
+    let error = read_text(NGINX, &ReadOptions::default()).unwrap_err();
+    assert!(error.contains("x.log: a log of nginx, of servers of your own\nhelp: say "), "{error}");
+    let strange =
+        NGINX.replace("203.0.113.8 - - [05/Jan/2026:09:30:11", "[error]\n203.0.113.8 - - [05/");
+    let error = read_text(&strange, &options()).unwrap_err();
+    let expected =
+        "x.log:5: expected a line of nginx, got \"[error]\" (2 such lines of 8)\nhelp: name";
+    assert!(error.starts_with(expected), "{error}");
+}
+
+/// Pieces of lines of all formats.
+const PIECES: &str = r#"~{~}~"~[~]~:~,~ ~=~\~-~/~\n~\u{feff}~upstream_addr~us~urt~"msec":~[05/Jan/2026:09:30:10 +0000]~[05/Jan/2026:09:30:10.123]~2026-01-05T09:30:10.123Z~"GET / HTTP/1.1"~200~502~499~-1~0/0/1/2/3~a:1, b:2~ : ~10.0.0.1:80~----~be/s1~http~metric_name,~http_req_duration~{"metric":"http_req_duration","type":"Point","data":{"time":"2026-01-05T09:30:10Z","value":1,"tags":{"url":"http://a/"}}}~UF~1e999~"#;
+
+proptest! {
+    #[test]
+    fn no_bytes_make_a_reader_panic(
+        bytes in proptest::collection::vec(any::<u8>(), 0..300),
+        pieces in proptest::collection::vec(0..PIECES.split('~').count(), 0..60),
+    ) {
+        let all: Vec<&str> = PIECES.split('~').collect();
+        let text: String = pieces.iter().map(|i| all[*i].replace("\\n", "\n")).collect();
+        for bytes in [bytes, text.into_bytes()] {
+            let options = options();
+            let _ = LogFormat::of(&bytes);
+            for format in LogFormat::ALL {
+                let source = Source { head: bytes.clone(), input: Box::new(Cursor::new(bytes.clone())) };
+                let _ = read_file(Path::new("x"), source, format, &options, &mut Reading::new(&options));
+            }
+        }
+    }
+}
