@@ -31,7 +31,7 @@ pub(crate) struct ReadArguments {
     /// These are servers of your own, whatever their ports: what to call them
     #[arg(long, value_name = "NAME", value_parser = group_name)]
     name: Option<String>,
-    /// What wrote the files: csv, nginx; else the first lines tell
+    /// What wrote the files: csv, nginx, haproxy, envoy, alb or k6; else the first lines tell
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
     /// Which HTTP statuses are successes [default: status<500]

@@ -6,8 +6,13 @@
 //! When not to use it: for summaries (Locust, `wrk`), which have no rows; and for logs that name no
 //! server, which say nothing of servers.
 
+mod alb;
+mod envoy;
+mod haproxy;
 mod json;
+mod k6;
 mod nginx;
+mod plausible;
 mod request;
 mod source;
 
@@ -32,17 +37,30 @@ pub enum LogFormat {
     Csv,
     /// Access logs of nginx, text or JSON.
     Nginx,
+    /// HTTP logs of HAProxy.
+    Haproxy,
+    /// Access logs of Envoy and Istio, text or JSON.
+    Envoy,
+    /// Access logs of Amazon's Application Load Balancers.
+    Alb,
+    /// Results of k6, CSV or JSON.
+    K6,
 }
 
 impl LogFormat {
     /// All of them, the most peculiar first: so they are tried.
-    pub const ALL: [Self; 2] = [Self::Nginx, Self::Csv];
+    pub const ALL: [Self; 6] =
+        [Self::Alb, Self::Haproxy, Self::Envoy, Self::K6, Self::Nginx, Self::Csv];
 
     /// What the command line calls it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Csv => "csv",
             Self::Nginx => "nginx",
+            Self::Haproxy => "haproxy",
+            Self::Envoy => "envoy",
+            Self::Alb => "alb",
+            Self::K6 => "k6",
         }
     }
 
@@ -51,6 +69,10 @@ impl LogFormat {
         match self {
             Self::Csv => false,
             Self::Nginx => nginx::recognised(line),
+            Self::Haproxy => haproxy::recognised(line),
+            Self::Envoy => envoy::recognised(line),
+            Self::Alb => alb::recognised(line),
+            Self::K6 => k6::recognised(line),
         }
     }
 
@@ -62,15 +84,23 @@ impl LogFormat {
         let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
         let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).take(LINES).collect();
         let count = |format: &Self| lines.iter().filter(|line| format.recognises(line)).count();
+        if lines.first().is_some_and(|first| k6::is_header(first)) {
+            return Self::K6;
+        }
         Self::ALL.into_iter().find(|format| 2 * count(format) > lines.len()).unwrap_or(Self::Csv)
     }
 
     /// What its lines mean; `None` where rows are read otherwise.
     fn parser(self) -> Option<Parser> {
-        Some(match self {
-            Self::Csv => return None,
-            Self::Nginx => Parser { line: nginx::line, dated_at_end: true, help: nginx::HELP },
-        })
+        let parser = |line, dated_at_end, help| Some(Parser { line, dated_at_end, help });
+        match self {
+            Self::Csv => None,
+            Self::Nginx => parser(nginx::line, true, nginx::HELP),
+            Self::Haproxy => parser(haproxy::line, false, haproxy::HELP),
+            Self::Envoy => parser(envoy::line, false, envoy::HELP),
+            Self::Alb => parser(alb::line, false, alb::HELP),
+            Self::K6 => parser(k6::line, true, k6::HELP),
+        }
     }
 }
 
@@ -122,21 +152,38 @@ pub fn read(
     options: &ReadOptions,
 ) -> Result<Logs, TraceError> {
     let mut reading = Reading::new(options);
-    let mut formats = Vec::new();
+    let mut files = Vec::new();
     for path in paths {
         let source = source::open(path)?;
         // Who names columns says that there are columns.
         let known = format.or((!options.columns.is_empty()).then_some(LogFormat::Csv));
         let format = known.unwrap_or_else(|| LogFormat::of(&source.head));
-        formats.push(format);
+        let name = PathBuf::from(source::name(path));
+        let head = (format == LogFormat::Csv).then(|| source.head.clone());
         read_file(path, source, format, options, &mut reading)?;
+        files.push((name, format, head));
     }
-    let (recordings, samples) = reading.finish();
-    let read_as = if options.is_foreign() {
-        formats.iter().zip(&samples).map(|(format, sample)| read_as(*format, sample)).collect()
-    } else {
-        Vec::new()
-    };
+    let (mut recordings, samples) = reading.finish();
+    if !options.is_foreign() {
+        return Ok(Logs { recordings, read_as: Vec::new() });
+    }
+    let mut read_as: Vec<String> = files
+        .iter()
+        .zip(&samples)
+        .map(|((_, format, _), sample)| read_as(*format, sample))
+        .collect();
+    if samples.iter().any(|sample| sample.status.is_some()) {
+        let rule = &options.success_when;
+        read_as.push(format!(
+            "counted: {rule} is a success, 429 a refusal, 499 and 460 (the client left) nothing, all \
+             else and no answer a failure of the server; another rule with --success-when"
+        ));
+    }
+    for recording in &mut recordings {
+        let file = files.iter().find(|(name, _, _)| *name == recording.path);
+        let head = file.and_then(|(_, _, head)| head.as_deref());
+        recording.warnings.extend(plausible::recording(recording, head)?);
+    }
     Ok(Logs { recordings, read_as })
 }
 
@@ -148,7 +195,12 @@ fn read_file(
     reading: &mut Reading<'_>,
 ) -> Result<(), TraceError> {
     let name = PathBuf::from(source::name(path));
-    let Some(parser) = format.parser() else { return reading.csv(&name, source.input) };
+    let Some(parser) = format.parser() else {
+        if options.is_foreign() {
+            plausible::table(&name, &source.head)?;
+        }
+        return reading.csv(&name, source.input);
+    };
     let problem = |problem: &str| TraceError::Content(format!("{}: {problem}", name.display()));
     if options.group.is_none() {
         return Err(problem(&format!(
@@ -160,9 +212,13 @@ fn read_file(
             "--timestamps is for CSV; it is known when {format} takes the time\nhelp: leave it out"
         )));
     }
-    reading.collect(&name, parser.dated_at_end, |sink| {
+    reading.collect(&name, true, |sink| {
         let mut lines = Lines::new(&name, format, parser, &options.success_when, sink);
-        lines.read(source.input)
+        if format == LogFormat::K6 && k6::is_header(&String::from_utf8_lossy(&source.head)) {
+            lines.read_k6(source.input)
+        } else {
+            lines.read(source.input)
+        }
     })
 }
 
@@ -243,6 +299,21 @@ impl<'a, 's> Lines<'a, 's> {
         self.check()
     }
 
+    /// Rows of k6, which may hold line feeds in quotes.
+    fn read_k6(&mut self, input: impl BufRead) -> Result<(), TraceError> {
+        let path = self.path.clone();
+        k6::rows(input, |number, line| match line {
+            Ok(Line::Request(request)) => self.take(number, request),
+            Ok(_) => {
+                self.requests += 1;
+                Ok(())
+            }
+            Err(problem) => Err(TraceError::at(&path, number, &problem)),
+        })?;
+        self.flush()?;
+        self.check()
+    }
+
     fn other(&mut self, number: u64, text: &str) {
         self.others += 1;
         self.sink.note(Oddity::NoRequest, number);
@@ -253,6 +324,7 @@ impl<'a, 's> Lines<'a, 's> {
     fn check(&self) -> Result<(), TraceError> {
         const FEW: u64 = 10;
         if let Some((line, text)) = &self.first_other
+            && self.others > 1
             && self.others * FEW > self.others + self.requests
         {
             let (format, others) = (self.format, self.others);

@@ -100,8 +100,99 @@ fn a_log_that_names_no_server_is_told_what_to_switch_on() {
         NGINX.replace("203.0.113.8 - - [05/Jan/2026:09:30:11", "[error]\n203.0.113.8 - - [05/");
     let error = read_text(&strange, &options()).unwrap_err();
     let expected =
-        "x.log:5: expected a line of nginx, got \"[error]\" (2 such lines of 8)\nhelp: name";
+        "x.log:5: expected a line of nginx, got \"[error]\" (2 such lines of 7)\nhelp: name";
     assert!(error.starts_with(expected), "{error}");
+}
+
+/// Three requests in each format: the first succeeds, the second fails, the third has no server.
+const HAPROXY: &str = "\
+Jan  5 09:30:10 lb haproxy[7]: Proxy web started.
+203.0.113.8:40 [05/Jan/2026:09:30:10.100] web pool/s1 0/0/1/45/90 200 7 - - ---- 2/2/1/1/0 0/0 \"GET /a HTTP/1.1\"
+203.0.113.8:41 [05/Jan/2026:09:30:10.200] web pool/s2 0/300/-1/-1/800 503 7 - - SC-- 2/2/1/1/+2 0/0 \"GET /b HTTP/1.1\"
+203.0.113.8:42 [05/Jan/2026:09:30:10.300] web pool/<NOSRV> 0/-1/-1/-1/0 503 7 - - SC-- 2/2/1/1/0 0/0 \"GET /c HTTP/1.1\"
+";
+
+const ENVOY: &str = r#"
+[2026-01-05T09:30:10.100Z] "GET /a HTTP/1.1" 200 - 0 7 90 46 "-" "x" "id-1" "shop" "s1:90"
+[2026-01-05T09:30:10.500Z] "GET /b HTTP/1.1" 503 UF 0 7 500 - "-" "x" "id-2" "shop" "s2:90"
+[2026-01-05T09:30:10.300Z] "GET /c HTTP/1.1" 503 UH 0 7 0 - "-" "x" "id-3" "shop" "-"
+"#;
+
+const ALB: &str = r#"
+http 2026-01-05T09:30:10.190000Z app/shop/1f 203.0.113.8:40 s1:90 0.000 0.046 0.000 200 200 34 366 "GET http://shop:80/ HTTP/1.1" "x" - - arn:a "Root=1-2" "-" "-" 0 2026-01-05T09:30:10.100000Z "forward" "-" "-" "s1:90" "200" "-" "-" TID_1
+h2 2026-01-05T09:30:11.000000Z app/shop/1f 203.0.113.8:40 s2:90 0.000 -1 -1 502 - 34 366 "GET http://shop:80/ HTTP/1.1" "x" - - arn:a "Root=1-3" "-" "-" 0 2026-01-05T09:30:10.500000Z "forward" "-" "-" "s2:90" "-" "-" "-" TID_2
+http 2026-01-05T09:30:11.000000Z app/shop/1f 203.0.113.8:40 - -1 -1 -1 503 - 34 366 "GET http://shop:80/ HTTP/1.1" "x" - - arn:a "Root=1-4" "-" "-" 0 2026-01-05T09:30:10.900000Z "forward" "-" "-" "-" "-" "-" "-" TID_3
+"#;
+
+const K6: &str = "metric_name,timestamp,metric_value,error_code,status,url
+http_reqs,1767605410146,1,,200,http://s1:90/a
+http_req_duration,1767605410146,46,,200,http://s1:90/a
+http_req_duration,1767605411000,500,1050,0,http://s2:90/a
+iterations,1767605411000,1,,,
+";
+
+#[test]
+fn the_same_requests_read_the_same_in_every_format() {
+    for (name, text, s1, s2) in [
+        ("haproxy", HAPROXY, "s1", "s2"),
+        ("envoy", ENVOY, "s1:90", "s2:90"),
+        ("alb", ALB, "s1:90", "s2:90"),
+        ("k6", K6, "s1:90", "s2:90"),
+    ] {
+        let (recording, read_as) = read_text(text, &options()).unwrap();
+        let expected = [(s1, Outcome::Success, 46.0, 10.1), (s2, Outcome::Failure, 500.0, 10.5)];
+        assert_eq!(attempts(&recording), expected, "{name}");
+        let begin = format!("read as: {name}, server {s2}, failed (");
+        assert!(read_as.starts_with(&begin), "{read_as}");
+        assert!(read_as.ends_with("), 500.0 ms, at 09:30:10.5 UTC"), "{read_as}");
+    }
+    let warnings = read_text(HAPROXY, &options()).unwrap().0.warnings;
+    assert!(warnings[0].starts_with("x.log:1: 1 line is no request; left out"), "{warnings:?}");
+    assert!(warnings[1].starts_with("x.log:4: 1 row names no server"), "{warnings:?}");
+    assert!(warnings[2].starts_with("x.log:3: 1 request had earlier attempts"), "{warnings:?}");
+}
+
+#[test]
+fn formats_are_told_by_their_first_lines_and_known_by_their_names() {
+    for (text, format) in [
+        (NGINX, LogFormat::Nginx),
+        (HAPROXY, LogFormat::Haproxy),
+        (ENVOY, LogFormat::Envoy),
+        (ALB, LogFormat::Alb),
+        (K6, LogFormat::K6),
+        ("timestamp,server_port,success\n", LogFormat::Csv),
+        ("", LogFormat::Csv),
+    ] {
+        assert_eq!(LogFormat::of(text.as_bytes()), format);
+        assert_eq!(format.to_string().parse(), Ok(format));
+    }
+    let error = "apache".parse::<LogFormat>().unwrap_err();
+    assert_eq!(error, "the formats are: alb, haproxy, envoy, k6, nginx, csv");
+}
+
+#[test]
+fn files_of_several_formats_are_of_one_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = ["a.gz", "b.log", "c.csv"].map(|name| folder.path().join(name));
+    std::fs::write(&paths[0], source::tests::packed(&[ALB])).unwrap();
+    std::fs::write(&paths[1], ENVOY).unwrap();
+    std::fs::write(&paths[2], "timestamp,server_port,success\n5,s3:90,True\n6,s1:90,False\n")
+        .unwrap();
+    let logs = read(&paths, None, &options()).unwrap();
+    let servers = ["s1:90", "s2:90", "s3:90"];
+    assert!(logs.recordings.iter().all(|recording| recording.group.servers == servers));
+    assert_eq!(
+        logs.read_as,
+        [
+            "read as: alb, server s2:90, failed (502), 500.0 ms, at 09:30:10.5 UTC",
+            "read as: envoy, server s2:90, failed (503), 500.0 ms, at 09:30:10.5 UTC",
+            "read as: csv, server s1:90, failed, no latency, at 00:00:06.0 UTC",
+            "counted: status<500 is a success, 429 a refusal, 499 and 460 (the client left) nothing, \
+             all else and no answer a failure of the server; another rule with --success-when",
+        ]
+    );
+    let missing = read(&["/no/such.log".into()], None, &options()).unwrap_err();
+    assert_eq!(missing.to_string(), "cannot read /no/such.log");
 }
 
 /// Pieces of lines of all formats.

@@ -73,7 +73,7 @@ impl<'a> Cells<'a> {
             return Ok(1);
         }
         let servers = self.text(Column::ServerPort, None);
-        if NO_SERVER.contains(&servers) {
+        if NO_SERVER.iter().any(|none| none.eq_ignore_ascii_case(servers)) {
             return Ok(0);
         }
         let count = parts(servers).count();
@@ -386,7 +386,7 @@ fn is_digits(text: &str) -> bool {
 pub(crate) const NONE: &str = "-";
 
 /// What logs write where no server was asked.
-const NO_SERVER: [&str; 6] = ["", NONE, "<NOSRV>", "null", "None", "nil"];
+const NO_SERVER: [&str; 8] = ["", NONE, "<NOSRV>", "null", "none", "nil", "n/a", "undefined"];
 
 /// Where an attempt was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

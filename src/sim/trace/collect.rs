@@ -79,7 +79,7 @@ impl<'o> Reading<'o> {
 
     /// Takes what `read`, a reader of another format, finds in a file of somebody's own servers.
     ///
-    /// `dated_at_end`: lines were written when requests ended, so that those that took long stand
+    /// `in_order_of_ends`: lines were written when requests ended, so that those that took long stand
     /// below younger ones.
     ///
     /// # Errors
@@ -87,12 +87,12 @@ impl<'o> Reading<'o> {
     pub fn collect(
         &mut self,
         path: &Path,
-        dated_at_end: bool,
+        in_order_of_ends: bool,
         read: impl FnOnce(&mut Sink<'_>) -> Result<(), TraceError>,
     ) -> Result<(), TraceError> {
         let foreign = self.options.is_foreign();
         let collector =
-            Collector { path, foreign, dated_at_end, drafts: BTreeMap::new(), sample: None };
+            Collector { path, foreign, in_order_of_ends, drafts: BTreeMap::new(), sample: None };
         let servers = &mut self.servers;
         let mut sink = Sink { collector, servers, notes: Notes::default() };
         read(&mut sink)?;
@@ -222,7 +222,7 @@ struct Collector<'a> {
     path: &'a Path,
     /// Whether identifiers need not be those of the game.
     foreign: bool,
-    dated_at_end: bool,
+    in_order_of_ends: bool,
     drafts: BTreeMap<Option<Config>, Draft>,
     sample: Option<Sample>,
 }
@@ -305,7 +305,7 @@ impl Collector<'_> {
                 || Group::own(group.unwrap_or_default(), Vec::new()),
                 Group::of_config,
             );
-            recordings.push(draft.finish(self.path.to_owned(), group, self.dated_at_end)?);
+            recordings.push(draft.finish(self.path.to_owned(), group, self.in_order_of_ends)?);
         }
         Ok(recordings)
     }
@@ -341,7 +341,7 @@ impl Draft {
         mut self,
         path: PathBuf,
         group: Group,
-        dated_at_end: bool,
+        in_order_of_ends: bool,
     ) -> Result<Recording, TraceError> {
         let (mut table, mut notes) = (self.table, self.notes);
         let told_apart = !self.keys.is_empty();
@@ -355,7 +355,7 @@ impl Draft {
             );
             TraceError::at(&path.display().to_string(), conflict.line, &problem)
         })?;
-        let clock_jumps = order(&mut table, dated_at_end, &mut notes);
+        let clock_jumps = order(&mut table, in_order_of_ends, &mut notes);
         let mut attempts = table.attempts;
         drop(table.lines);
         number_requests(&mut attempts);

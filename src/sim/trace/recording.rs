@@ -108,17 +108,17 @@ const ROWS_PER_STEP_BACK: usize = 100;
 
 /// Brings the attempts in order of time. Returns the positions before which the clock jumped.
 ///
-/// `dated_at_end`: rows stand in the order in which requests ended; that they do not stand in the
+/// `in_order_of_ends`: rows stand in the order in which requests ended; that they do not stand in the
 /// order of their starts says nothing of the clock.
-pub(crate) fn order(table: &mut Table, dated_at_end: bool, notes: &mut Notes) -> Vec<usize> {
-    let mut jumps = if dated_at_end { Vec::new() } else { set_back(&table.attempts) };
+pub(crate) fn order(table: &mut Table, in_order_of_ends: bool, notes: &mut Notes) -> Vec<usize> {
+    let mut jumps = if in_order_of_ends { Vec::new() } else { set_back(&table.attempts) };
     for jump in &jumps {
         notes.add(Oddity::ClockBack, table.line(*jump));
     }
     follow_on(&mut table.attempts, &jumps);
     let mut latest = f64::NEG_INFINITY;
     for (index, attempt) in table.attempts.iter().enumerate() {
-        if attempt.at_s < latest && !dated_at_end {
+        if attempt.at_s < latest && !in_order_of_ends {
             notes.add(Oddity::OutOfOrder, table.line(index));
         }
         latest = latest.max(attempt.at_s);
