@@ -1,7 +1,8 @@
 //! `fit` and `validate` as a user meets them: other people's logs, bad data, exit codes.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -145,6 +146,66 @@ fn a_log_of_one_start_becomes_these_servers_their_traffic_and_a_sweep_that_repea
     let output = flakelab(folder.path()).args(both.split(' ')).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", stdout(&output));
     assert!(stderr(&output).contains("2 starts of the servers"), "{}", stderr(&output));
+/// An access log of nginx, one request each 100 ms: every seventh first fails at a server, and every
+/// fiftieth is answered from the cache.
+fn nginx_log() -> String {
+    let mut log = String::new();
+    for i in 0..400_u32 {
+        let (first, second) = (i % 3 + 1, (i + 1) % 3 + 1);
+        let upstream = if i % 50 == 49 {
+            "ua=\"-\" us=\"-\" urt=\"-\"".to_owned()
+        } else if i % 7 == 0 {
+            let servers = format!("10.0.0.{first}:80, 10.0.0.{second}:80");
+            format!("ua=\"{servers}\" us=\"502, 200\" urt=\"0.001, 0.00{}\"", i % 9 + 1)
+        } else {
+            format!("ua=\"10.0.0.{first}:80\" us=\"200\" urt=\"0.00{}\"", i % 9 + 1)
+        };
+        let (second, millis) = (i / 10, i % 10 * 100);
+        let _ = writeln!(
+            log,
+            "203.0.113.9 - - [01/Nov/2026:10:00:{second:02} +0000] \"GET /?ua=x HTTP/1.1\" 200 2 \"-\" \
+             \"curl\" msec={}.{millis:03} {upstream}",
+            1_793_527_200 + second
+        );
+    }
+    log
+}
+
+#[test]
+fn an_access_log_of_nginx_goes_in_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("access.log"), nginx_log()).unwrap();
+    let mut command = flakelab(folder.path());
+    let output =
+        command.args(["fit", "access.log", "--name", "api", "--out", "models"]).output().unwrap();
+    let (text, said) = (stdout(&output), stderr(&output));
+    assert!(output.status.success(), "{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    let read_as = "read as: nginx, server 10.0.0.1:80, failed (502), 1.0 ms, at 10:00:00.0 UTC";
+    assert_eq!(lines[0], read_as);
+    assert!(lines[1].starts_with("counted: status<500 is a success, 429 a refusal"), "{said}");
+    let none = "warning: access.log:50: 8 rows name no server, this is the first; left out, as \
+                answered without a server.";
+    assert_eq!(lines[2..], [none]);
+    assert!(text.contains("api: 1 run, 448 attempts"), "{text}");
+    let model = Model::read(&folder.path().join("models/api.toml")).unwrap();
+    assert_eq!(model.servers(), 3);
+}
+
+#[test]
+fn a_packed_log_on_standard_input_is_read_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(nginx_log().as_bytes()).unwrap();
+    let packed = folder.path().join("packed");
+    fs::write(&packed, encoder.finish().unwrap()).unwrap();
+    let mut command = flakelab(folder.path());
+    command.args(["validate", "-", "--name", "api", "--log-format", "nginx"]);
+    let output = command.stdin(fs::File::open(packed).unwrap()).output().unwrap();
+    let said = stderr(&output);
+    assert!(said.starts_with("read as: nginx, server 10.0.0.1:80, failed (502)"), "{said}");
+    assert!(said.contains("warning: standard input:50: 8 rows name no server"), "{said}");
+    assert!(stdout(&output).starts_with("1 run, its second half predicted from the first"));
 }
 
 #[test]

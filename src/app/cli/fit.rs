@@ -15,9 +15,11 @@ const EXAMPLES: &str = "\
 Examples:
   flakelab fit traces/*.csv                 report and charts; no model is written
   flakelab fit traces/*.csv --out models    and write models/config-0.toml, ...
+  flakelab fit access.log.gz --name api     a log of nginx, HAProxy, Envoy, ALB or k6
   flakelab fit access.csv --name api --map port=upstream,success=status,timestamp=time,latency_s=rt
 
-A trace is a CSV file with one row an attempt; models/README.md lists its columns.";
+A trace is a CSV file with one row an attempt; models/README.md lists its columns, and what other
+programs must log.";
 
 /// How recordings are read: flags that `fit` and `validate` share.
 #[derive(Debug, Args)]

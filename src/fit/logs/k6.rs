@@ -12,7 +12,8 @@ use std::io::Read;
 use csv::{ReaderBuilder, StringRecord};
 
 use super::json;
-use super::request::{Answer, Line, Request, Stamp, Try, duration_ms, host, status};
+use super::request::{Answer, Line, Request, Stamp, Try, duration_ms, status};
+use flakelab_sim::trace::host;
 
 /// How to log what is needed.
 pub(super) const HELP: &str =
@@ -79,7 +80,7 @@ impl Fields {
                 None => return wrong("status: expected an HTTP status such as 200", text),
             },
         };
-        let url = host(&self.url).unwrap_or_default();
+        let url = host(&self.url);
         let server = if self.ip.is_empty() { url } else { &self.ip }.to_owned();
         let mut request = Request { at, ..Request::default() };
         if !server.is_empty() {
@@ -183,7 +184,7 @@ mod tests {
             answer: Answer::Status(200),
             latency_ms: Some(46.25),
         };
-        assert_eq!(attempt(1).attempts, [first.clone()]);
+        assert_eq!(attempt(1).attempts, std::slice::from_ref(&first));
         assert_eq!(attempt(1).at, Stamp { at_s: 1_767_605_410.0, is_whole: true });
         let refused = &attempt(2).attempts[0];
         assert_eq!((refused.server.as_str(), refused.answer), ("192.0.2.2", Answer::Silence(0)));

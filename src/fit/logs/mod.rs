@@ -196,9 +196,7 @@ fn read_file(
 ) -> Result<(), TraceError> {
     let name = PathBuf::from(source::name(path));
     let Some(parser) = format.parser() else {
-        if options.is_foreign() {
-            plausible::table(&name, &source.head)?;
-        }
+        plausible::table(&name, &source.head)?;
         return reading.csv(&name, source.input);
     };
     let problem = |problem: &str| TraceError::Content(format!("{}: {problem}", name.display()));
@@ -424,7 +422,7 @@ fn read_as(format: LogFormat, sample: &Sample) -> String {
     };
     let latency = sample.latency_ms.map_or("no latency".to_owned(), |ms| format!("{ms:.1} ms"));
     // Tenths of a second of the day, in UTC.
-    let tenths = (sample.at_s.rem_euclid(86_400.0) * 10.0).floor() as u64;
+    let tenths = (sample.at_s.rem_euclid(86_400.0) * 10.0).round() as u64 % 864_000;
     let (hour, minute, second) = (tenths / 36_000, tenths / 600 % 60, tenths / 10 % 60);
     format!(
         "read as: {format}, server {}, {word}{status}, {latency}, at \

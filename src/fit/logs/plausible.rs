@@ -22,7 +22,10 @@ pub(super) fn table(path: &Path, head: &[u8]) -> Result<(), TraceError> {
     let text = String::from_utf8_lossy(head);
     let first = text.trim_start_matches('\u{feff}').lines().next().unwrap_or_default();
     let has = |name: &str| first.split([',', '\t']).any(|there| there.trim_matches('"') == name);
-    let problem = if first.starts_with("metric_name,") {
+    let problem = if text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
+        "JSON that no known program writes\nhelp: known are nginx (upstream_addr, upstream_status), \
+         Envoy (start_time, response_code, upstream_host) and k6; write others as CSV"
+    } else if first.starts_with("metric_name,") {
         "a row for each metric of a request, as k6 writes it, not for each attempt\nhelp: leave out \
          --map: k6 is read as it is"
     } else if has("Request Count") || has("User Count") || has("Occurrences") {
@@ -315,6 +318,7 @@ mod tests {
     fn tables_of_something_else_are_refused() {
         for (header, reason) in [
             ("metric_name,timestamp,metric_value", "a row for each metric"),
+            ("{\"latency\":1}", "JSON that no known program writes"),
             ("Type,Name,Request Count,Failure Count", "sums over many requests (Locust)"),
         ] {
             let error = table(Path::new("x.csv"), header.as_bytes()).unwrap_err().to_string();

@@ -56,7 +56,7 @@ fn an_access_log_of_nginx_becomes_attempts_with_their_starts() {
     assert_eq!(requests, [(0, 1), (1, 1), (1, 2), (2, 1)]);
     assert_eq!(
         read_as,
-        "read as: nginx, server 192.0.2.2:90, failed (504), 100.0 ms, at 09:30:10.4 UTC"
+        "read as: nginx, server 192.0.2.2:90, failed (504), 100.0 ms, at 09:30:10.5 UTC"
     );
     assert_eq!(
         recording.warnings,

@@ -196,7 +196,7 @@ impl<'a> Cells<'a> {
             if matches!(text, "" | NONE) {
                 return Err(self.error(Column::ServerPort, text, "a port or an address", ""));
             }
-            return Ok(Server::Own(text));
+            return Ok(Server::Own(if text.contains("://") { host(text) } else { text }));
         }
         let port = text.parse::<u16>().ok().filter(|_| is_digits(text));
         let Some((port, config)) = port.and_then(|p| Some((p, Config::from_port(p)?))) else {
@@ -376,6 +376,13 @@ impl<'a> Cells<'a> {
 /// The values of a cell that holds one for each upstream.
 fn parts(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').flat_map(|group| group.split(" : ")).map(str::trim)
+}
+
+/// Host and port of a URL; nothing where it has none.
+pub fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
 
 fn is_digits(text: &str) -> bool {

@@ -19,7 +19,7 @@ mod recording;
 mod status;
 mod write;
 
-pub use self::cells::{Attempt, PROBE, Row, Server};
+pub use self::cells::{Attempt, PROBE, Row, Server, host};
 pub use self::collect::{Reading, Sample, Sink};
 pub use self::columns::{ColumnMap, ColumnMapError};
 pub use self::group::{Config, Group};

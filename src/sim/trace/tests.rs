@@ -301,6 +301,66 @@ fn servers_are_in_order_of_port_or_address() {
 }
 
 #[test]
+fn a_server_may_be_told_by_a_url() {
+    let text = "timestamp,server_port,success\n1,http://b:80/x?y=http://c/,200\n\
+                2,https://me:secret@a:443,500\n3,http://b:80,200\n";
+    assert_eq!(read(text, "").unwrap().group.servers, ["a:443", "b:80"]);
+}
+
+#[test]
+fn rows_may_be_dated_when_the_answer_came() {
+    let options = ReadOptions { dated_at_end: true, ..options(MAP, Some("api")) };
+    let recording = &read_with(NGINX, &options).unwrap()[0];
+    let times: Vec<f64> = recording.attempts.iter().map(|a| a.at_s - 1_768_891_728.0).collect();
+    // The last one took half a second.
+    let expected = [-0.1, 0.088, 0.188, 0.198, 0.295, 0.296];
+    assert!(times.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{times:?}");
+    assert_eq!(recording.warnings.len(), 1, "{:?}", recording.warnings);
+}
+
+#[test]
+fn latencies_may_be_in_any_unit() {
+    for (column, took) in
+        [("latency_ms", 2.5), ("latency_s", 0.0025), ("latency_us", 2500.0), ("latency_ns", 2.5e6)]
+    {
+        let text = format!("timestamp,server_port,success,took\n1,a,200,{took}\n");
+        let recording = read(&text, &format!("{column}=took")).unwrap();
+        assert!((recording.attempts[0].latency_ms - 2.5).abs() < 1e-6, "{column}");
+    }
+}
+
+#[test]
+fn what_a_status_says_of_its_server_can_be_told() {
+    let text = "timestamp,server_port,success\n1,a,404\n2,a,499\n3,a,301\n4,a,500\n";
+    let outcomes = |rule: &str| {
+        let options =
+            ReadOptions { success_when: rule.parse().unwrap(), ..options("", Some("api")) };
+        let recording = read_with(text, &options).unwrap().remove(0);
+        assert!(recording.warnings[0].contains("1 attempt was given up by the client (499)"));
+        recording.attempts.iter().map(|a| a.outcome).collect::<Vec<_>>()
+    };
+    use Outcome::{Failure, Success};
+    assert_eq!(outcomes("status<500"), [Success, Success, Failure]);
+    assert_eq!(outcomes("status<300"), [Failure, Failure, Failure]);
+}
+
+#[test]
+fn a_header_that_comes_again_is_left_out() {
+    let (warning, recording) = warned(|rows| rows.insert(5, HEADER.to_owned()));
+    assert_eq!(warning, "x.csv:7: 1 row is the header again; left out.");
+    assert_eq!(recording.attempts.len(), 21);
+}
+
+#[test]
+fn the_group_that_nginx_names_where_no_server_is_live_is_no_server() {
+    let text = NGINX.replace(",upstream,", ",upstream_addr,").replace("10.0.0.1:80\"", "pool\"");
+    let recording = read(&text, &MAP.replace("=upstream,", "=upstream_addr,")).unwrap();
+    assert_eq!(recording.group.servers, ["10.0.0.1:80", "10.0.0.2:80"]);
+    assert_eq!(recording.attempts.len(), 5);
+    assert!(recording.warnings[0].starts_with("x.csv:3: 2 rows name no server"));
+}
+
+#[test]
 fn files_of_one_group_share_their_servers() {
     let folder = tempfile::tempdir().unwrap();
     let paths = ["a.csv", "b.csv"].map(|name| folder.path().join(name));
