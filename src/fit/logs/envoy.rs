@@ -21,8 +21,12 @@ pub(super) const HELP: &str = "Envoy names servers by %UPSTREAM_HOST% in its for
      upstream_host, request_id and upstream_request_attempt_count";
 
 /// Flags of a server that did not answer: connection failed, timeout, connection ended, reset, no
-/// HTTP, reset while it was overloaded.
-const SILENT: [&str; 7] = ["UF", "UT", "UC", "UR", "UPE", "UO", "LR"];
+/// HTTP.
+const SILENT: [&str; 5] = ["UF", "UT", "UC", "UR", "UPE"];
+
+/// Flags of an answer of Envoy's own, without a server: none healthy, circuit breaker, no route, no
+/// cluster, rate limit, not authorised, injected fault.
+const OWN: [&str; 7] = ["UH", "UO", "NR", "NC", "RL", "UAEX", "FI"];
 
 /// Flags of a client that left, or spoke no HTTP.
 const CLIENT: [&str; 2] = ["DC", "DPE"];
@@ -127,13 +131,13 @@ pub(super) fn line(line: &str) -> Result<Line, String> {
     let mut request = Request { at, ..Request::default() };
     request.id = Some(fields.id).filter(|id| !matches!(id.as_str(), "" | "-"));
     let host = fields.host.trim_start_matches("tcp://");
-    if matches!(host, "" | "-") || fields.count == "0" {
+    let has = |flags: &[&str]| fields.flags.split(',').any(|flag| flags.contains(&flag));
+    if matches!(host, "" | "-") || fields.count == "0" || has(&OWN) {
         return Ok(Line::Request(request));
     }
     let Ok(code) = fields.code.parse::<u16>() else {
         return wrong("response_code: expected an HTTP status such as 503, got", &fields.code);
     };
-    let has = |flags: &[&str]| fields.flags.split(',').any(|flag| flags.contains(&flag));
     let answer = if has(&SILENT) {
         Answer::Silence(code)
     } else if code == 0 || has(&CLIENT) {
@@ -151,8 +155,7 @@ pub(super) fn line(line: &str) -> Result<Line, String> {
         },
     };
     request.number = fields.count.parse().ok();
-    request.hides_attempts =
-        request.number.is_none() && fields.flags.split(',').any(|flag| flag == "URX");
+    request.hides_attempts = request.number.is_none() && has(&["URX"]);
     request.attempts.push(Try { server: host.to_owned(), answer, latency_ms });
     Ok(Line::Request(request))
 }
@@ -206,7 +209,9 @@ mod tests {
         assert_eq!(tried("503", "URX,UF"), (Answer::Silence(503), Some(9.0), true));
         assert_eq!(tried("0", "DC"), (Answer::ClientLeft, Some(9.0), false));
         assert_eq!(tried("404", "-"), (Answer::Status(404), Some(9.0), false));
-        assert_eq!(request(&text("503", "UH", "0 -", "x", "-")).attempts, []);
+        for (flags, host) in [("UH", "-"), ("-", "-"), ("UO", "192.0.2.1:90")] {
+            assert_eq!(request(&text("503", flags, "0 -", "x", host)).attempts, []);
+        }
     }
 
     #[test]

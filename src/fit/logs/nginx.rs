@@ -12,6 +12,8 @@
 //!
 //! When not to use it: for lists in places of somebody's own without keys.
 
+use std::borrow::Cow;
+
 use super::json;
 use super::request::{Answer, Line, Request, Stamp, Try, duration_ms, quoted, status};
 
@@ -25,50 +27,50 @@ pub(super) const HELP: &str = "log the servers, with this in nginx.conf: log_for
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     Addresses,
-    /// Addresses, unless it is the user agent.
-    AddressesOrAgent,
+    /// Addresses, unless it is the user agent or the name of a group.
+    PerhapsAddresses,
     Statuses,
     Times,
     Id,
     Status,
-    /// A time, of this precision: the highest wins.
-    Time(u8),
+    /// A time: the one that may be most exact, at the lowest place, wins.
+    Time(usize),
 }
 
 /// The usual names.
 fn role(key: &str) -> Option<Role> {
     Some(match key {
-        "upstream_addr" | "upstream_address" | "uaddr" | "upstream" => Role::Addresses,
-        "ua" | "addr" => Role::AddressesOrAgent,
+        "upstream_addr" | "upstream_address" | "uaddr" => Role::Addresses,
+        "ua" | "addr" | "upstream" => Role::PerhapsAddresses,
         "upstream_status" | "ustatus" | "us" | "ust" => Role::Statuses,
         "upstream_response_time" | "upstream_time" | "urt" | "ut" | "utime" => Role::Times,
         "request_id" | "req_id" | "reqid" | "rid" => Role::Id,
         "status" => Role::Status,
-        "msec" => Role::Time(3),
-        "time_iso8601" | "time" | "ts" | "timestamp" | "@timestamp" | "t" => Role::Time(2),
-        "time_local" => Role::Time(1),
+        "msec" => Role::Time(0),
+        "time_iso8601" | "time" | "ts" | "timestamp" | "@timestamp" | "t" => Role::Time(1),
+        "time_local" => Role::Time(2),
         _ => return None,
     })
 }
 
 /// The fields of a line that matter.
 #[derive(Debug, Clone, PartialEq, Default)]
-struct Fields {
-    addresses: Option<String>,
-    statuses: Option<String>,
-    times: Option<String>,
-    id: Option<String>,
+struct Fields<'a> {
+    addresses: Option<Cow<'a, str>>,
+    statuses: Option<Cow<'a, str>>,
+    times: Option<Cow<'a, str>>,
+    id: Option<Cow<'a, str>>,
     status: Option<u16>,
-    time: Option<(u8, String)>,
+    written: [Option<Cow<'a, str>>; 3],
 }
 
-impl Fields {
-    fn put(&mut self, role: Role, value: &str) {
+impl<'a> Fields<'a> {
+    fn put(&mut self, role: Role, value: Cow<'a, str>) {
         let place = match role {
             Role::Addresses => &mut self.addresses,
-            Role::AddressesOrAgent => {
-                if self.addresses.is_none() && is_addresses(value) {
-                    self.addresses = Some(value.to_owned());
+            Role::PerhapsAddresses => {
+                if self.addresses.is_none() && is_addresses(&value) {
+                    self.addresses = Some(value);
                 }
                 return;
             }
@@ -76,18 +78,22 @@ impl Fields {
             Role::Times => &mut self.times,
             Role::Id => &mut self.id,
             Role::Status => {
-                self.status = self.status.or(status(value));
+                self.status = self.status.or(status(&value));
                 return;
             }
-            Role::Time(precision) => {
-                let better = self.time.as_ref().is_none_or(|(before, _)| *before < precision);
-                if better && Stamp::of(value).is_some() {
-                    self.time = Some((precision, value.to_owned()));
-                }
+            Role::Time(place) => {
+                self.written[place].get_or_insert(value);
                 return;
             }
         };
-        *place = Some(value.to_owned());
+        *place = Some(value);
+    }
+
+    /// The most exact time. A small number is a duration that somebody calls `time`.
+    fn at(&self) -> Option<Stamp> {
+        const LEAST_S: f64 = 1e8;
+        let mut stamps = self.written.iter().flatten().filter_map(|text| Stamp::of(text));
+        stamps.find(|stamp| stamp.at_s >= LEAST_S)
     }
 }
 
@@ -105,6 +111,9 @@ fn is_server(address: &str) -> bool {
 
 /// The elements of a list; a bare colon stands inside an address.
 fn elements(list: &str) -> Vec<&str> {
+    if !list.contains(' ') {
+        return vec![list];
+    }
     list.split(", ").flat_map(|group| group.split(" : ")).map(str::trim).collect()
 }
 
@@ -120,7 +129,7 @@ pub(super) fn recognised(line: &str) -> bool {
     }
     let has_request = line.contains("] \"");
     let fields = fields(line);
-    fields.time.is_some() && (has_request || fields.addresses.is_some())
+    fields.at().is_some() && (has_request || fields.addresses.is_some())
 }
 
 /// Reads a line.
@@ -129,15 +138,13 @@ pub(super) fn recognised(line: &str) -> bool {
 /// Lists that do not fit together, and values that are none.
 pub(super) fn line(line: &str) -> Result<Line, String> {
     let fields = fields(line);
-    let Some((_, time)) = &fields.time else { return Ok(Line::Other) };
-    let Some(at) = Stamp::of(time) else { return Ok(Line::Other) };
-    let mut request = Request { id: fields.id.clone(), at, ..Request::default() };
-    request.id = request.id.filter(|id| !matches!(id.as_str(), "" | "-"));
-    let Some(addresses) = &fields.addresses else { return Ok(Line::Request(request)) };
-    if matches!(addresses.as_str(), "" | "-") {
+    let Some(at) = fields.at() else { return Ok(Line::Other) };
+    let id = fields.id.filter(|id| !matches!(&**id, "" | "-")).map(Cow::into_owned);
+    let mut request = Request { id, at, ..Request::default() };
+    let Some(addresses) = fields.addresses.filter(|list| !matches!(&**list, "" | "-")) else {
         return Ok(Line::Request(request));
-    }
-    let addresses = elements(addresses);
+    };
+    let addresses = elements(&addresses);
     let statuses = fields.statuses.as_deref().ok_or(
         "upstream_addr without upstream_status\nhelp: log it beside the servers, as \
          upstream_status=\"$upstream_status\"",
@@ -177,12 +184,12 @@ pub(super) fn line(line: &str) -> Result<Line, String> {
     Ok(Line::Request(request))
 }
 
-fn fields(line: &str) -> Fields {
+fn fields(line: &str) -> Fields<'_> {
     let mut fields = Fields::default();
     if line.starts_with('{') {
         keys_of_json(line, &mut |key, value| {
             if let Some(role) = role(key) {
-                fields.put(role, value);
+                fields.put(role, value.to_owned().into());
             }
         });
         return fields;
@@ -201,27 +208,27 @@ fn fields(line: &str) -> Fields {
             }
         } else if letter == '[' {
             let (inside, after) = rest[1..].split_once(']').unwrap_or((&rest[1..], ""));
-            fields.put(Role::Time(1), inside);
+            fields.put(Role::Time(2), inside.into());
             rest = after;
         } else if at_start && letter.is_ascii_alphanumeric() {
-            let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+            let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+            let end = rest.bytes().position(|byte| !is_word(byte)).unwrap_or(rest.len());
             let (word, after) = rest.split_at(end);
             rest = after;
-            if let Some(value) = after.strip_prefix(['=', ':']).filter(|_| after.starts_with('=')) {
+            if let Some(value) = after.strip_prefix('=') {
                 let (value, after) = quoted(value).unwrap_or_else(|| bare_list(value));
                 if let Some(role) = role(word) {
-                    fields.put(role, value);
+                    fields.put(role, value.into());
                 }
                 rest = after;
             } else if after_request {
-                fields.put(Role::Status, word);
+                fields.put(Role::Status, word.into());
                 after_request = false;
             } else if rest.len() + word.len() == line.len() {
                 // A line may begin with `$msec` or `$time_iso8601`.
                 let first = line.split(' ').next().unwrap_or_default();
                 if first.len() > word.len() || word.len() >= 10 {
-                    fields.put(Role::Time(2), first);
+                    fields.put(Role::Time(1), first.into());
                 }
             }
         } else {
@@ -252,7 +259,7 @@ fn bare_list(text: &str) -> (&str, &str) {
 
 /// What ingress-nginx writes behind the agent: length, time, two names in brackets, then lists of
 /// servers, lengths, times and statuses, then the request's identifier.
-fn ingress(text: &str, fields: &mut Fields) -> Option<()> {
+fn ingress<'a>(text: &'a str, fields: &mut Fields<'a>) -> Option<()> {
     let mut rest = text.strip_prefix(' ')?;
     for _ in 0..2 {
         let (number, after) = rest.split_once(' ')?;
@@ -269,10 +276,10 @@ fn ingress(text: &str, fields: &mut Fields) -> Option<()> {
         Some(list)
     };
     let (addresses, _, times, statuses) = (next()?, next()?, next()?, next()?);
-    fields.put(Role::Addresses, addresses);
-    fields.put(Role::Times, times);
-    fields.put(Role::Statuses, statuses);
-    fields.put(Role::Id, rest.split(' ').next()?);
+    fields.put(Role::Addresses, addresses.into());
+    fields.put(Role::Times, times.into());
+    fields.put(Role::Statuses, statuses.into());
+    fields.put(Role::Id, rest.split(' ').next()?.into());
     Some(())
 }
 
@@ -326,7 +333,7 @@ mod tests {
             ("[fd00::2]:81".to_owned(), Answer::Status(200), Some(20.0)),
         ];
         for tail in [
-            r#"200 5 "-" "curl" rt=0.030 ua="10.7.0.1:81, [fd00::2]:81" us="502, 200" ut="0.007, 0.020""#,
+            r#"200 5 "-" "curl" rt=0.030 ua="10.7.0.1:81, [fd00::2]:81" us="502, 200" ut="0.007, 0.020" upstream=pool"#,
             r#"200 5 "-" "upstream_addr=1.2.3.4:5" uaddr="10.7.0.1:81 : [fd00::2]:81" ustatus="502 : 200" urt="0.007 : 0.020" ua="curl/8""#,
             r#"200 5 addr=10.7.0.1:81, [fd00::2]:81 us=502, 200 urt=0.007, 0.020 uct=-, 0.001"#,
             r#"200 5 "-" "a \x22 b" upstream_addr="10.7.0.1:81, [fd00::2]:81, pool" upstream_status="502, 200, 502" upstream_response_time="0.007, 0.020, 0.000""#,
@@ -350,6 +357,7 @@ mod tests {
         let exact = request(&format!("{BEGIN} 200 5 addr=- msec=1770631933.250 request_id=ab"));
         assert_eq!(exact.at, Stamp { at_s: 1_770_631_933.25, is_whole: false });
         assert_eq!((coarse.id, exact.id.as_deref()), (None, Some("ab")));
+        assert_eq!(request(&format!("{BEGIN} 200 5 addr=- time=0.250")).at, coarse.at);
         for first in ["1770631933.250", "2026-02-09T10:12:13.250Z"] {
             assert_eq!(request(&format!("{first} addr=10.7.0.1:81 us=200")).at, exact.at);
         }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord};
-use flakelab_sim::trace::{Observed, Recording, TraceError, printable};
+use flakelab_sim::trace::{Observed, PROBE, Recording, TraceError, printable};
 
 /// Fewer attempts than this may be odd by chance.
 const FEW: usize = 20;
@@ -47,7 +47,7 @@ pub(super) fn recording(
     head: Option<&[u8]>,
 ) -> Result<Vec<String>, TraceError> {
     let attempts = &recording.attempts;
-    let mut warnings = final_attempts(attempts).map_err(|problem| at(recording, &problem))?;
+    let mut warnings = final_attempts(recording).map_err(|problem| at(recording, &problem))?;
     if attempts.len() >= FEW {
         warnings.extend(outcomes(attempts, head.is_some()).map_err(|p| at(recording, &p))?);
         if recording.tells_latency {
@@ -68,23 +68,28 @@ fn at(recording: &Recording, problem: &str) -> TraceError {
 
 /// In a log of all attempts as many second ones stand as first ones failed; one of final attempts
 /// shows second ones whose firsts nobody saw.
-fn final_attempts(attempts: &[Observed]) -> Result<Vec<String>, String> {
+fn final_attempts(recording: &Recording) -> Result<Vec<String>, String> {
     /// Of the first requests of a log some may have begun before it.
     const SHARE: f64 = 0.01;
-    let most = attempts.iter().map(|a| a.attempt).max().unwrap_or(1);
+    const SOME: u64 = 3;
+    // A probe goes on after a success, on purpose.
+    let probe = recording.strategies.iter().position(|name| name == PROBE);
+    let of_probe = |a: &&Observed| Some(usize::from(a.strategy)) == probe;
+    let attempts = || recording.attempts.iter().filter(|a| !of_probe(a));
+    let most = attempts().map(|a| a.attempt).max().unwrap_or(1);
     let mut rows = vec![(0_u64, 0_u64); usize::from(most) + 2];
-    for attempt in attempts {
+    for attempt in attempts() {
         let (all, not_succeeded) = &mut rows[usize::from(attempt.attempt)];
         *all += 1;
         *not_succeeded += u64::from(attempt.failed() || attempt.refused());
     }
     let unseen: u64 = rows[1..].windows(2).map(|pair| pair[1].0.saturating_sub(pair[0].1)).sum();
-    let share = unseen as f64 / attempts.len().max(1) as f64;
+    let share = unseen as f64 / recording.attempts.len() as f64;
     if unseen == 0 {
         return Ok(Vec::new());
     }
     let said = format!("{unseen} attempts are retries of attempts that the log does not show");
-    if share <= SHARE {
+    if unseen < SOME || share <= SHARE {
         return Ok(vec![format!("{said}; error rates come out a little too low.")]);
     }
     Err(format!(
@@ -119,17 +124,21 @@ fn outcomes(attempts: &[Observed], columns_were_named: bool) -> Result<Vec<Strin
 fn latencies(attempts: &[Observed], columns_were_named: bool) -> Result<Vec<String>, String> {
     /// Whoever measures whole requests over a network does not see less.
     const LEAST_MS: f32 = 0.02;
+    /// A burst of requests may take longer than it took to send them; so long it does not.
+    const LONG_MS: f32 = 10_000.0;
     let mut all: Vec<f32> = attempts.iter().map(|a| a.latency_ms).collect();
     all.sort_unstable_by(f32::total_cmp);
     let (least, median, most) = (all[0], all[all.len() / 2], all[all.len() - 1]);
-    let span_ms = attempts[attempts.len() - 1].at_s - attempts[0].at_s;
-    let span_ms = span_ms * 1000.0;
+    let span_ms = (attempts[attempts.len() - 1].at_s - attempts[0].at_s) * 1000.0;
     if columns_were_named && f64::from(median) > span_ms {
-        return Err(format!(
-            "half of the attempts took more than {median} ms, and all were sent within {span_ms:.0} \
-             ms: the latencies have another unit\nhelp: name it in --map: latency_us=COLUMN (millionths \
-             of a second) or latency_ns=COLUMN (billionths)"
-        ));
+        let said = format!(
+            "half of the attempts took more than {median} ms, and all were sent within {span_ms:.0} ms"
+        );
+        let mend = "latency_us=COLUMN (millionths of a second) or latency_ns=COLUMN (billionths)";
+        if median < LONG_MS {
+            return Ok(vec![format!("{said}. Is that their unit? If not, say in --map {mend}.")]);
+        }
+        return Err(format!("{said}: the latencies have another unit\nhelp: say in --map {mend}"));
     }
     if least == most {
         return Ok(vec![format!("every attempt took {least} ms: that was hardly measured.")]);
@@ -179,7 +188,7 @@ fn group_name(recording: &Recording) -> Option<String> {
     let servers = &recording.group.servers;
     let has_port = |name: &String| name.contains(':');
     let lonely = servers.iter().position(|name| !has_port(name))?;
-    if servers.iter().filter(|name| has_port(name)).count() + 1 < servers.len().max(3) {
+    if servers.len() < 2 || servers.iter().filter(|name| !has_port(name)).count() > 1 {
         return None;
     }
     let mut there = recording.attempts.iter().filter(|a| usize::from(a.server) == lonely);
@@ -239,6 +248,10 @@ mod tests {
         assert!(error.starts_with(expected) && error.contains("latency_ns=COLUMN"), "{error}");
         assert_eq!(said("latency_ns=took", &text(1e6)), Ok(Vec::new()));
         assert_eq!(said("latency_us=took", &text(1e3)), Ok(Vec::new()));
+        let burst = rows("timestamp,server_port,success,latency_ms", |i, failed, ms| {
+            format!("1.{i:02},s{}:80,{},{}", i % 3, status(failed), ms * 100.0)
+        });
+        assert!(said("", &burst).unwrap()[0].contains("within 390 ms. Is that their unit?"));
         let warning = said("latency_ms=took", &text(1e-3)).unwrap();
         assert!(
             warning[0].contains("took less than 0.0045 ms. If these are seconds"),
@@ -283,6 +296,11 @@ mod tests {
             )
         });
         assert_eq!(said("", &all), Ok(Vec::new()));
+        let probe =
+            rows("timestamp,server_port,success,attempt_number,strategy", |i, failed, _| {
+                format!("{i},s{}:80,{},{},probe", i % 3, status(failed), i % 4 + 1)
+            });
+        assert_eq!(said("", &probe), Ok(Vec::new()));
     }
 
     #[test]

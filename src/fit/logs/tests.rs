@@ -216,3 +216,20 @@ proptest! {
         }
     }
 }
+
+/// Run with `LOG_FILE` naming a log of 10 million lines; `VmHWM` is the peak.
+#[test]
+#[ignore = "needs a large file"]
+fn ten_million_lines_fit_in_a_gigabyte() {
+    let Ok(path) = std::env::var("LOG_FILE") else {
+        eprintln!("skipped: LOG_FILE does not name a file");
+        return;
+    };
+    let logs = read(&[path.into()], None, &options()).unwrap();
+    let attempts: usize = logs.recordings.iter().map(|r| r.attempts.len()).sum();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("VmHWM unknown");
+    eprintln!("{attempts} attempts, {:?}, {peak}", logs.read_as[0]);
+    let peak_kb: Option<u64> = peak.split_whitespace().nth(1).and_then(|kb| kb.parse().ok());
+    assert!(peak_kb.is_none_or(|kb| kb < 1_000_000), "{peak}");
+}

@@ -8,6 +8,7 @@
 //! When not to use it: for what several rows say together; see `collect` and `recording`.
 
 use std::cell::Cell;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use csv::StringRecord;
@@ -109,6 +110,7 @@ impl<'a> Cells<'a> {
         self.manner.foreign
             && self.columns.name(Column::ServerPort) == "upstream_addr"
             && !self.text(Column::ServerPort, part).contains(':')
+            && self.text(Column::ServerPort, part).parse::<IpAddr>().is_err()
     }
 
     /// Refuses control characters in the columns that are read: they would reach terminals.
