@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord};
-use flakelab_sim::trace::{Observed, PROBE, Recording, TraceError, printable};
+use flakelab_sim::trace::{Observed, Recording, TraceError, printable};
 
 /// Fewer attempts than this may be odd by chance.
 const FEW: usize = 20;
@@ -47,7 +47,7 @@ pub(super) fn recording(
     head: Option<&[u8]>,
 ) -> Result<Vec<String>, TraceError> {
     let attempts = &recording.attempts;
-    let mut warnings = final_attempts(recording).map_err(|problem| at(recording, &problem))?;
+    let mut warnings = final_attempts(attempts).map_err(|problem| at(recording, &problem))?;
     if attempts.len() >= FEW {
         warnings.extend(outcomes(attempts, head.is_some()).map_err(|p| at(recording, &p))?);
         if recording.tells_latency {
@@ -68,23 +68,26 @@ fn at(recording: &Recording, problem: &str) -> TraceError {
 
 /// In a log of all attempts as many second ones stand as first ones failed; one of final attempts
 /// shows second ones whose firsts nobody saw.
-fn final_attempts(recording: &Recording) -> Result<Vec<String>, String> {
+fn final_attempts(attempts: &[Observed]) -> Result<Vec<String>, String> {
     /// Of the first requests of a log some may have begun before it.
     const SHARE: f64 = 0.01;
     const SOME: u64 = 3;
-    // A probe goes on after a success, on purpose.
-    let probe = recording.strategies.iter().position(|name| name == PROBE);
-    let of_probe = |a: &&Observed| Some(usize::from(a.strategy)) == probe;
-    let attempts = || recording.attempts.iter().filter(|a| !of_probe(a));
-    let most = attempts().map(|a| a.attempt).max().unwrap_or(1);
-    let mut rows = vec![(0_u64, 0_u64); usize::from(most) + 2];
-    for attempt in attempts() {
-        let (all, not_succeeded) = &mut rows[usize::from(attempt.attempt)];
-        *all += 1;
+    let requests = attempts.iter().map(|a| a.request as usize + 1).max().unwrap_or(0);
+    let mut begun = vec![false; requests];
+    for attempt in attempts {
+        begun[attempt.request as usize] |= attempt.attempt == 1;
+    }
+    // Of each number the attempts whose request is not there from its beginning, and those that
+    // others should follow.
+    let most = attempts.iter().map(|a| a.attempt).max().unwrap_or(1);
+    let mut rows = vec![(0_u64, 0_u64); usize::from(most) + 1];
+    for attempt in attempts {
+        let (late, not_succeeded) = &mut rows[usize::from(attempt.attempt)];
+        *late += u64::from(!begun[attempt.request as usize]);
         *not_succeeded += u64::from(attempt.failed() || attempt.refused());
     }
-    let unseen: u64 = rows[1..].windows(2).map(|pair| pair[1].0.saturating_sub(pair[0].1)).sum();
-    let share = unseen as f64 / recording.attempts.len() as f64;
+    let unseen: u64 = rows.windows(2).skip(1).map(|pair| pair[1].0.saturating_sub(pair[0].1)).sum();
+    let share = unseen as f64 / attempts.len() as f64;
     if unseen == 0 {
         return Ok(Vec::new());
     }
@@ -296,10 +299,11 @@ mod tests {
             )
         });
         assert_eq!(said("", &all), Ok(Vec::new()));
-        let probe =
-            rows("timestamp,server_port,success,attempt_number,strategy", |i, failed, _| {
-                format!("{i},s{}:80,{},{},probe", i % 3, status(failed), i % 4 + 1)
-            });
+        // A probe goes on after a success, on purpose.
+        let header = "timestamp,server_port,success,attempt_number,request_id";
+        let probe = rows(header, |i, failed, _| {
+            format!("{i},s{}:80,{},{},{}", i % 3, status(failed), i % 4 + 1, i / 4)
+        });
         assert_eq!(said("", &probe), Ok(Vec::new()));
     }
 

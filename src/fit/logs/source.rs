@@ -10,7 +10,7 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
 use flakelab_sim::trace::TraceError;
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::MultiGzDecoder;
 
 /// What standard input is called on the command line.
 const STANDARD_INPUT: &str = "-";
@@ -64,7 +64,7 @@ impl Source {
         let failed = |source| TraceError::Read { path: name.to_owned(), source };
         let (head, input) = peek(raw).map_err(failed)?;
         let (head, input): (_, Box<dyn BufRead>) = if head.starts_with(&[0x1f, 0x8b]) {
-            let (head, input) = peek(MultiGzDecoder::new(input)).map_err(failed)?;
+            let (head, input) = peek(Unpacked(MultiGzDecoder::new(input))).map_err(failed)?;
             (head, Box::new(input))
         } else {
             (head, Box::new(input))
@@ -75,6 +75,20 @@ impl Source {
                 Err(TraceError::Content(format!("{name}: it is {what}\nhelp: {help}")))
             }
         }
+    }
+}
+
+/// Gzip, with errors that say how to go on.
+struct Unpacked<R>(MultiGzDecoder<R>);
+
+impl<R: BufRead> Read for Unpacked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer).map_err(|error| {
+            let help = "fetch it again, or read what is there: zcat FILE | flakelab fit -";
+            let problem =
+                format!("it is gzip that is cut short or damaged ({error})\nhelp: {help}");
+            io::Error::new(error.kind(), problem)
+        })
     }
 }
 
@@ -127,6 +141,6 @@ pub(super) mod tests {
             assert_eq!(read(bytes.into()).unwrap_err(), expected);
         }
         let half = packed(&["a log that was cut"]);
-        assert!(read(half[..half.len() - 9].to_vec()).is_err());
+        assert!(Source::of("x.log", Cursor::new(half[..half.len() - 9].to_vec())).is_err());
     }
 }

@@ -266,7 +266,9 @@ impl Find<'_> {
             _ => format!("column {name}{mapped} is missing, and {others} more"),
         };
         let help = if self.header.len() == 1 {
-            "\nhelp: cells must be separated by commas".to_owned()
+            "\nhelp: cells must be separated by commas; a log that is none of CSV is named by \
+             --log-format"
+                .to_owned()
         } else if others > 0 && !self.options.is_foreign() {
             self.help_of_foreign()
         } else {
