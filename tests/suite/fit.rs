@@ -146,6 +146,8 @@ fn a_log_of_one_start_becomes_these_servers_their_traffic_and_a_sweep_that_repea
     let output = flakelab(folder.path()).args(both.split(' ')).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", stdout(&output));
     assert!(stderr(&output).contains("2 starts of the servers"), "{}", stderr(&output));
+}
+
 /// An access log of nginx, one request each 100 ms: every seventh first fails at a server, and every
 /// fiftieth is answered from the cache.
 fn nginx_log() -> String {
