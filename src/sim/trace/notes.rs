@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-/// A kind of oddity; [`sentence`] says what it is.
+/// A kind of oddity, noted once with how often it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Oddity {
     /// A line that is something else than a request.
