@@ -15,7 +15,7 @@ use crate::rates::{ErrorRateFit, RatePrior, Tally, fit_error_rates};
 use crate::report::{ConfigFit, FitReport, LimitFit, RunSummary, ServerSummary};
 use crate::runs::{FitError, Start, collect, group_name, tallies};
 use crate::starts::{StartSpan, Starts, Stretch, find_around, find_outages};
-use crate::these::{Subject, overrides, rows, traffic};
+use crate::these::{Subject, outages, overrides, rows, traffic};
 use crate::words::{for_model, provenance, round, rounded_latency, warnings};
 use flakelab_core::domain::{Outcome, day};
 use flakelab_sim::trace::{Group, Observed, Recording};
@@ -194,6 +194,7 @@ fn model(
             }),
         conditions: Conditions {
             overrides: overrides(latency.map_or(&[], |latency| &latency.servers), round),
+            outages: these.map_or(Vec::new(), |runs| outages(&learned.starts.outages, runs)),
             ..Conditions::default()
         },
         provenance: toml::Table::new(),

@@ -16,10 +16,11 @@ use std::collections::BTreeMap;
 
 use crate::latency::ServerLatency;
 use crate::rates::{ErrorRateFit, Population, Tally};
+use crate::starts::OutageSpan;
 use flakelab_core::domain::{Purpose, Rules, Streams};
-use flakelab_core::stats::{Moments, uniform_open};
+use flakelab_core::stats::{Moments, quantile, uniform_open};
 use flakelab_sim::trace::Recording;
-use flakelab_sim::world::{ErrorFamily, ServerOverride};
+use flakelab_sim::world::{ErrorFamily, Outage, OutageKind, ServerOverride, Traffic};
 
 /// Which servers a model is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,25 @@ pub(crate) fn overrides(
         })
     };
     latencies.iter().enumerate().filter_map(slow).collect()
+}
+
+/// The outages of a recording as its model says them; the times of several recordings are not those of
+/// one run.
+pub(crate) fn outages(found: &[OutageSpan], recordings: &[&Recording]) -> Vec<Outage> {
+    let [one] = recordings else { return Vec::new() };
+    let outage = |span: &OutageSpan| {
+        let inside = &one.attempts[span.attempts.clone()];
+        let mut ms: Vec<f64> = inside.iter().map(|attempt| f64::from(attempt.latency_ms)).collect();
+        ms.sort_by(f64::total_cmp);
+        let median = quantile(&ms, 0.5);
+        Outage {
+            from_s: span.from_s,
+            until_s: span.until_s,
+            servers: span.perhaps_only.map(|server| vec![server as u16]),
+            kind: OutageKind::Fail { latency_ms: (median >= 1e-3).then_some(median) },
+        }
+    };
+    found.iter().filter(|span| span.until_s > span.from_s).map(outage).collect()
 }
 
 /// When requests arrived.
@@ -166,6 +186,14 @@ impl ObservedTraffic {
         }
     }
 
+    /// The nearest kind that scenarios know: bursts are played as random arrivals.
+    pub fn kind(&self) -> Traffic {
+        match self.arrivals {
+            Arrivals::Even => Traffic::Exact,
+            Arrivals::Poisson | Arrivals::Bursts => Traffic::Poisson,
+        }
+    }
+
     /// A scenario file with this traffic, and the model in a file beside it; `None` where no time
     /// passes between requests.
     pub fn scenario(&self, name: &str, model: &str) -> Option<String> {
@@ -174,10 +202,7 @@ impl ObservedTraffic {
         }
         let digits =
             |x: f64| format!("{:.4}", x).trim_end_matches('0').trim_end_matches('.').to_owned();
-        let traffic = match self.arrivals {
-            Arrivals::Even => "exact",
-            Arrivals::Poisson | Arrivals::Bursts => "poisson",
-        };
+        let traffic = if self.kind() == Traffic::Exact { "exact" } else { "poisson" };
         let rules = self.rules();
         Some(format!(
             "schema = 1\ndescription = \"The servers and the traffic of {name}, as recorded.\"\n\

@@ -196,10 +196,16 @@ fn outage_warnings(fit: &ConfigFit, warnings: &mut Vec<String>) {
                 format!(", and servers = [{one}] if it was that one alone"),
             ),
         };
+        let model = if fit.model.conditions.outages.is_empty() {
+            format!(
+                "They are left out of this fit, and the model has no outage. To play it, add to the \
+                 model: [[outage]] kind = \"fail\", from_s = {from:?}, until_s = {until:?}{alone}."
+            )
+        } else {
+            "They say nothing of error rates; the outage stands in the model.".to_owned()
+        };
         warnings.push(format!(
-            "An outage of {of}: from {from} to {until} s into {}, {failed}. They are left out of \
-             this fit, and the model has no outage. To play it, add to the model: [[outage]] \
-             kind = \"fail\", from_s = {from:?}, until_s = {until:?}{alone}.",
+            "An outage of {of}: from {from} to {until} s into {}, {failed}. {model}",
             fit.runs[outage.recording].file
         ));
     }

@@ -17,7 +17,9 @@ use flakelab_fit::{
     Basis, Forecast, LiveRequest, LiveRun, RequestEnd, RunMetric, ServerMetric, Setting, judge,
 };
 use flakelab_sim::play::{Record, Replication};
-use flakelab_sim::world::{ErrorFamily, Instance, Model, Overhead, RequestOverhead, Scenario};
+use flakelab_sim::world::{
+    ErrorFamily, Instance, Model, Overhead, RequestOverhead, Scenario, Traffic,
+};
 
 use crate::study::{Finding, Study, must_be_rejected, uniformity};
 
@@ -153,6 +155,7 @@ fn sized(studies: u64, verdicts: u64, requests: u64) -> Study {
         strategies: &five,
         requests,
         requests_per_second: 10.0,
+        traffic: Traffic::Exact,
         rules: Rules::default(),
         overhead: Some(&path),
         replications: 199,

@@ -24,6 +24,12 @@ const NAMED: usize = 5;
 pub fn summary(fit: &ConfigFit, of: Option<&Reproduction>) -> String {
     let doubtful = of.and_then(|of| of.verdict.as_ref()).is_some_and(|verdict| !verdict.held);
     let mut sentences = servers(fit);
+    sentences.extend(fit.starts.outages.iter().map(|outage| {
+        let who = outage.perhaps_only.and_then(|one| fit.group.servers.get(one));
+        let who =
+            who.map_or("All servers were".to_owned(), |one| format!("{one}, perhaps all, was"));
+        format!("{who} down from {} to {} s.", fixed(outage.from_s, 1), fixed(outage.until_s, 1))
+    }));
     sentences.push(limit(fit));
     sentences.push(traffic(fit));
     let at = if doubtful { 0 } else { sentences.len() };

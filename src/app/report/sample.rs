@@ -10,7 +10,9 @@ use flakelab_fit::{
     judge,
 };
 use flakelab_sim::play::{Record, Replication};
-use flakelab_sim::world::{ErrorFamily, Instance, Model, Overhead, RequestOverhead, Scenario};
+use flakelab_sim::world::{
+    ErrorFamily, Instance, Model, Overhead, RequestOverhead, Scenario, Traffic,
+};
 
 /// A page, and what it takes to judge it again.
 pub(crate) struct Made {
@@ -89,6 +91,7 @@ pub(crate) fn made_of(names: &[&str], requests: u64, servers: u16) -> Made {
         strategies: &strategies,
         requests,
         requests_per_second: 10.0,
+        traffic: Traffic::Exact,
         rules,
         overhead: Some(&overhead),
         path_spread: None,

@@ -184,7 +184,7 @@ mod tests {
     use flakelab_core::domain::{Purpose, RequestId, Streams};
     use flakelab_core::strategy::StrategySpec;
     use flakelab_sim::play::{Record, Replication};
-    use flakelab_sim::world::{ErrorFamily, Instance, Model, RateLimit};
+    use flakelab_sim::world::{ErrorFamily, Instance, Model, RateLimit, Traffic};
 
     fn milestone(answered: u64, metric: RunMetric, low: f64, high: f64) -> Milestone {
         let mean = (low + high) / 2.0;
@@ -271,6 +271,7 @@ mod tests {
             strategies: &only,
             requests,
             requests_per_second: 10.0,
+            traffic: Traffic::Exact,
             rules: Rules::default(),
             overhead: None,
             replications: 1_999,

@@ -45,7 +45,7 @@ mod tests {
     use flakelab_core::strategy::StrategySpec;
     use flakelab_sim::world::{
         ErrorFamily, Instance, LatencyFamily, Model, Outage, OutageKind, Overhead, RateLimit,
-        RequestOverhead,
+        RequestOverhead, Traffic,
     };
 
     fn strategies(names: &[&str]) -> Vec<StrategySpec> {
@@ -57,6 +57,7 @@ mod tests {
             strategies,
             requests: 40,
             requests_per_second: 10.0,
+            traffic: Traffic::Exact,
             rules: Rules::default(),
             overhead,
             replications: 99,

@@ -402,8 +402,10 @@ pub struct Setting<'a> {
     pub strategies: &'a [StrategySpec],
     /// Requests of a run, at least 1.
     pub requests: u64,
-    /// Requests per second, evenly spaced.
+    /// Requests per second.
     pub requests_per_second: f64,
+    /// When they arrive; a live run's are evenly spaced.
+    pub traffic: Traffic,
     /// The rules.
     pub rules: Rules,
     /// What the path to the servers adds to latencies; none if it was not measured.
@@ -458,7 +460,7 @@ impl Setting<'_> {
         Scenario {
             name: model.name.clone(),
             model: model.clone(),
-            traffic: Traffic::Exact,
+            traffic: self.traffic,
             requests_per_second: self.requests_per_second,
             requests: self.requests,
             rules: self.rules,

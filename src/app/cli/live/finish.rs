@@ -23,7 +23,7 @@ use flakelab_fit::{
     Basis, Forecast, LiveRun, PredictedConfig, PredictionFile, RunMetric, ServerMetric, Setting,
     Verdict, judge, replications, resolution,
 };
-use flakelab_sim::world::{BETWEEN_PROCESSES_SD, Model, Overhead};
+use flakelab_sim::world::{BETWEEN_PROCESSES_SD, Model, Overhead, Traffic};
 
 /// One config: what was predicted, and what was played.
 pub(crate) struct OfConfig {
@@ -51,6 +51,7 @@ fn setting<'a>(
         strategies,
         requests: plan.requests,
         requests_per_second: plan.arguments.rps,
+        traffic: Traffic::Exact,
         rules: plan.rules,
         overhead,
         path_spread: Some(BETWEEN_PROCESSES_SD),
