@@ -39,7 +39,7 @@ validate:  ## are recorded runs predicted by the others? make validate TRACES='p
 	@test -n "$(TRACES)" || { echo "say which recordings: make validate TRACES='path/to/*.csv'" >&2; exit 2; }
 	cargo run -- validate $(TRACES)
 
-calibration:  ## does the fit hold what it promises? minutes; writes results/calibration/report.md
+calibration:  ## does the fit hold what it promises? an hour; writes results/calibration/report.md (STUDY=delays: one section)
 	cargo test --test calibration -- --ignored --exact --nocapture calibration
 
 anchors:  ## 20,000 replications against an independent implementation and exact values
