@@ -136,7 +136,8 @@ fn servers(fit: &ConfigFit) -> Vec<String> {
         sentences.push(format!("{rate}{}.", slow.unwrap_or_default()));
     }
     if out.len() > NAMED {
-        sentences.push(format!("{} more stand out.", out.len() - NAMED));
+        let more = out.len() - NAMED;
+        sentences.push(format!("{more} more stand{} out.", if more == 1 { "s" } else { "" }));
     }
     let rates = rest.iter().map(|of| of.rate.mean);
     let [low, high] = [rates.clone().fold(1.0, f64::min), rates.fold(0.0, f64::max)];
