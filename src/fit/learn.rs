@@ -90,16 +90,14 @@ fn fit_group(
     }
     let learned = learn(runs, borrowed).ok_or_else(only_refusals)?;
     let starts = learned.starts.of(runs);
-    let subject = match (starts.len(), asked) {
-        (1, Some(asked)) => asked,
-        (1, None) if group.config.is_none() => Subject::These,
-        (2.., Some(Subject::These)) => {
-            let (group, starts) = (group_name(&group), starts.len());
-            return Err(FitError::SeveralStarts { group, starts });
+    let these = match (starts.len(), asked) {
+        (1, Some(asked)) => asked == Subject::These,
+        (1, None) => group.config.is_none(),
+        (starts, Some(Subject::These)) => {
+            return Err(FitError::SeveralStarts { group: group_name(&group), starts });
         }
-        _ => Subject::Fleet,
+        _ => false,
     };
-    let these = subject == Subject::These;
     let (refused, prior) = (&learned.refused, learned.rates.prior());
     let stream = u16::from(group.config.map_or(3, |config| config.number()));
     let tells_latency = runs.iter().all(|run| run.tells_latency);
@@ -114,8 +112,7 @@ fn fit_group(
     );
     let mut fit = ConfigFit {
         model: model(&group, &learned, &limit, latency.as_ref(), these.then_some(runs)),
-        subject,
-        traffic: traffic(runs),
+        traffic: these.then(|| traffic(runs)),
         runs: summaries(runs, &learned),
         homogeneity: homogeneities(runs, &learned),
         servers: server_summaries(runs, &learned),

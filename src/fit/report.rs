@@ -5,7 +5,7 @@ use crate::latency::LatencyAnalysis;
 use crate::limits::LimitInference;
 use crate::rates::{ErrorRateFit, RatePrior, ServerRate};
 use crate::starts::Starts;
-use crate::these::{ObservedTraffic, Subject};
+use crate::these::ObservedTraffic;
 use flakelab_sim::trace::Group;
 use flakelab_sim::world::{Model, RateLimit};
 
@@ -23,10 +23,8 @@ pub struct FitReport {
 pub struct ConfigFit {
     /// Which servers.
     pub group: Group,
-    /// Which servers the model is about.
-    pub subject: Subject,
-    /// The traffic that they met.
-    pub traffic: ObservedTraffic,
+    /// The traffic that they met, of a model of these very servers; none of a fleet.
+    pub traffic: Option<ObservedTraffic>,
     /// The model, ready to be written; its provenance says in short what stands here.
     pub model: Model,
     /// The runs in order of time; positions in `starts` are positions here.

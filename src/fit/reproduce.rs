@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use crate::forecast::{Forecast, LiveRequest, LiveRun, RequestEnd, Setting, Verdict, judge};
 use crate::report::{ConfigFit, FitReport};
-use crate::these::Subject;
+use crate::these::ObservedTraffic;
 use flakelab_core::balancer::Ledger;
 use flakelab_core::domain::{Outcome, Rules};
 use flakelab_core::stats::chi_square_sf;
@@ -23,7 +23,7 @@ use flakelab_sim::trace::{Observed, Recording};
 const REPLICATIONS: u64 = 3_000;
 
 /// Requests of the log that are judged, the first ones; more would take minutes.
-const MOST_REQUESTS: usize = 4_000;
+const MOST_REQUESTS: u32 = 4_000;
 
 /// Round robin is recognised when so many attempts follow the turn. Attempts of requests that run
 /// beside each other may be recorded in another order than their servers were chosen in.
@@ -57,7 +57,7 @@ impl Policy {
     }
 
     /// The policy of these attempts in order of time, at so many servers.
-    pub(crate) fn of(attempts: &[Observed], servers: usize) -> Self {
+    fn of(attempts: &[&Observed], servers: usize) -> Self {
         let chosen = attempts.iter().map(|attempt| usize::from(attempt.server));
         let chosen: Vec<usize> = chosen.filter(|server| *server < servers).collect();
         if servers < 2 || chosen.len() < LEAST_ATTEMPTS {
@@ -115,26 +115,29 @@ pub fn reproduce(report: &FitReport, recordings: &[Recording]) -> Vec<Option<Rep
     let of = |fit: &ConfigFit| {
         let mut own = recordings.iter().filter(|recording| recording.group == fit.group);
         let (one, more) = (own.next()?, own.next());
-        (fit.subject == Subject::These && more.is_none()).then(|| played(fit, one))
+        let traffic = fit.traffic.filter(|_| more.is_none())?;
+        Some(played(fit, &traffic, one))
     };
     report.configs.iter().map(of).collect()
 }
 
 /// Plays the policy of a recording against the model that was fitted to it.
-fn played(fit: &ConfigFit, recording: &Recording) -> Reproduction {
+fn played(fit: &ConfigFit, traffic: &ObservedTraffic, recording: &Recording) -> Reproduction {
     let servers = fit.group.servers.len();
-    let policy = Policy::of(&recording.attempts, servers);
-    let rules = fit.traffic.rules();
-    let strategy = policy.strategy().filter(|_| fit.traffic.per_second > 0.0);
+    let first = recording.attempts.iter().filter(|attempt| attempt.request < MOST_REQUESTS);
+    let first: Vec<&Observed> = first.collect();
+    let policy = Policy::of(&first, servers);
+    let rules = traffic.rules();
+    let strategy = policy.strategy().filter(|_| traffic.per_second > 0.0);
     let Some(strategy) = strategy else {
         return Reproduction { policy, verdict: None, requests: 0, replications: 0 };
     };
-    let run = run_of(recording, strategy, servers, rules);
+    let run = run_of(&first, strategy, servers, rules);
     let setting = Setting {
         strategies: &[strategy],
         requests: run.requests.len() as u64,
-        requests_per_second: fit.traffic.per_second,
-        traffic: fit.traffic.kind(),
+        requests_per_second: traffic.per_second,
+        traffic: traffic.kind(),
         rules,
         overhead: None,
         path_spread: None,
@@ -150,16 +153,16 @@ fn played(fit: &ConfigFit, recording: &Recording) -> Reproduction {
     Reproduction { policy, verdict: Some(verdict), requests, replications: REPLICATIONS }
 }
 
-/// The first requests of a recording as a run.
-fn run_of(recording: &Recording, strategy: StrategySpec, servers: usize, rules: Rules) -> LiveRun {
+/// Recorded attempts in order of time as a run.
+fn run_of(first: &[&Observed], strategy: StrategySpec, servers: usize, rules: Rules) -> LiveRun {
     let mut of_request: BTreeMap<u32, Vec<&Observed>> = BTreeMap::new();
-    for attempt in &recording.attempts {
+    for attempt in first {
         of_request.entry(attempt.request).or_default().push(attempt);
     }
     let mut ledger = Ledger::new(servers);
-    let begin_s = recording.started_at_s();
+    let begin_s = first.first().map_or(0.0, |attempt| attempt.at_s);
     let mut requests = Vec::new();
-    for attempts in of_request.values().take(MOST_REQUESTS) {
+    for attempts in of_request.values() {
         let sent_s = attempts.iter().map(|a| a.at_s).fold(f64::INFINITY, f64::min);
         let end = |a: &&&Observed| a.at_s + f64::from(a.latency_ms) * 1e-3;
         let ended_s = attempts.iter().map(|a| end(&a)).fold(f64::NEG_INFINITY, f64::max);
@@ -265,11 +268,15 @@ mod tests {
             last = if uniform01(rng) < 0.7 { last } else { index_below(rng, 4) };
             last
         };
-        let of = |recording: &Recording| Policy::of(&recording.attempts, 4);
+        let of =
+            |recording: &Recording| Policy::of(&recording.attempts.iter().collect::<Vec<_>>(), 4);
         assert_eq!(of(&log(1, 1.0, false, in_turn)), Policy::RoundRobin);
         assert_eq!(of(&log(2, 1.0, false, drawn)), Policy::Random);
         assert_eq!(of(&log(3, 1.0, false, stays)), Policy::Unknown);
-        assert_eq!(Policy::of(&log(1, 1.0, false, in_turn).attempts[..20], 4), Policy::Unknown);
+        assert_eq!(
+            Policy::of(&log(1, 1.0, false, in_turn).attempts[..20].iter().collect::<Vec<_>>(), 4),
+            Policy::Unknown
+        );
     }
 
     fn judged(log: Recording) -> Verdict {

@@ -12,8 +12,6 @@
 //!
 //! When not to use it: for servers that will be started anew, if rates are drawn at each start.
 
-use std::collections::BTreeMap;
-
 use crate::latency::ServerLatency;
 use crate::rates::{ErrorRateFit, Population, Tally};
 use crate::starts::OutageSpan;
@@ -123,29 +121,35 @@ pub(crate) fn traffic(recordings: &[&Recording]) -> ObservedTraffic {
     let (mut requests, mut seconds, mut longest_ms) = (0, 0.0, 0.0_f64);
     let (mut most_attempts, mut most_in_service) = (0, 0);
     for recording in recordings {
-        // By request: when it was first sent, when its last answer came, its attempts.
-        let mut of_request: BTreeMap<u32, (f64, f64, usize)> = BTreeMap::new();
+        // By request, which are numbered: when it was first sent, when its last answer came, its
+        // attempts.
+        let mut seen: Vec<(f64, f64, usize)> = Vec::new();
         for attempt in &recording.attempts {
             let ms = f64::from(attempt.latency_ms);
-            let end_s = attempt.at_s + ms * 1e-3;
             longest_ms = longest_ms.max(ms);
-            let of = of_request.entry(attempt.request).or_insert((attempt.at_s, end_s, 0));
-            *of = (of.0.min(attempt.at_s), of.1.max(end_s), of.2 + 1);
+            let request = attempt.request as usize;
+            if request >= seen.len() {
+                seen.resize(request + 1, (f64::INFINITY, f64::NEG_INFINITY, 0));
+            }
+            let (sent_s, end_s, attempts) = &mut seen[request];
+            *sent_s = sent_s.min(attempt.at_s);
+            *end_s = end_s.max(attempt.at_s + ms * 1e-3);
+            *attempts += 1;
         }
-        let mut sent: Vec<f64> = of_request.values().map(|(sent, ..)| *sent).collect();
-        sent.sort_by(f64::total_cmp);
-        sent.array_windows().for_each(|[a, b]| gaps.push(b - a));
-        requests += sent.len();
-        seconds += sent.last().zip(sent.first()).map_or(0.0, |(last, first)| last - first);
-        most_attempts = of_request.values().map(|of| of.2).fold(most_attempts, usize::max);
-        // Ends before beginnings at the same moment.
-        let of = of_request.values();
-        let mut events: Vec<(f64, i32)> = of.flat_map(|(a, b, _)| [(*a, 1), (*b, -1)]).collect();
-        events.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        let mut now = 0;
-        for (_, step) in events {
-            now += step;
-            most_in_service = most_in_service.max(now);
+        seen.retain(|(.., attempts)| *attempts > 0);
+        seen.sort_by(|a, b| a.0.total_cmp(&b.0));
+        seen.array_windows().for_each(|[a, b]| gaps.push(b.0 - a.0));
+        requests += seen.len();
+        seconds += seen.last().zip(seen.first()).map_or(0.0, |(last, first)| last.0 - first.0);
+        let mut ends: Vec<f64> = seen.iter().map(|(_, end_s, _)| *end_s).collect();
+        ends.sort_by(f64::total_cmp);
+        let mut ended = 0;
+        for (sent, (sent_s, _, attempts)) in (1..).zip(&seen) {
+            while ends[ended] <= *sent_s && ended + 1 < sent {
+                ended += 1;
+            }
+            most_in_service = most_in_service.max(sent - ended);
+            most_attempts = most_attempts.max(*attempts);
         }
     }
     let unevenness = if gaps.mean() > 0.0 { gaps.std_dev() / gaps.mean() } else { 0.0 };
@@ -160,7 +164,7 @@ pub(crate) fn traffic(recordings: &[&Recording]) -> ObservedTraffic {
         arrivals,
         unevenness,
         most_attempts,
-        most_in_service: most_in_service.max(1) as usize,
+        most_in_service: most_in_service.max(1),
         longest_ms,
     }
 }

@@ -134,9 +134,9 @@ fn a_log_of_one_start_becomes_these_servers_their_traffic_and_a_sweep_that_repea
     let next = text.lines().last().unwrap();
     assert!(next.contains("--scenario models/scenarios/api.toml"), "{next}");
     // A fleet on request; and no model of these servers where there were two starts.
-    let fleet = run(&format!("{fit} --fleet"));
-    assert!(fleet.contains("next: cargo run -- sweep --model models/api.toml"), "{fleet}");
-    let model = Model::read(&folder.path().join("models/api.toml")).unwrap();
+    let fleet = run(&format!("{} --fleet", fit.replace("--out models", "--out my-scenarios")));
+    assert!(fleet.contains("next: cargo run -- sweep --model my-scenarios/api.toml"), "{fleet}");
+    let model = Model::read(&folder.path().join("my-scenarios/api.toml")).unwrap();
     assert!(!matches!(model.error_rate.family, ErrorFamily::Fixed { .. }));
     let swapped =
         log.replace("10.0.0.13", "x").replace("10.0.0.12", "10.0.0.13").replace('x', "10.0.0.12");

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use crate::cli::common::{Ending, OutputArguments, print, terminal_width};
 use crate::report::{fit_page, fit_report, write_atomically};
 use flakelab_fit::logs::{self, LogFormat, Logs};
-use flakelab_fit::{FitReport, Subject, fit_as, reproduce};
+use flakelab_fit::{FitReport, ObservedTraffic, Subject, fit_as, reproduce};
 use flakelab_sim::trace::{ColumnMap, ReadOptions, Recording, SuccessRule};
 
 const EXAMPLES: &str = "\
@@ -138,9 +138,9 @@ pub(crate) fn run(arguments: &FitArguments, output: &OutputArguments) -> anyhow:
     for (name, bytes) in page {
         write_atomically(&arguments.report.join(name), &bytes)?;
     }
-    let written = match &arguments.out {
+    let (written, scenario) = match &arguments.out {
         Some(folder) => write_models(folder, &report)?,
-        None => Vec::new(),
+        None => (Vec::new(), None),
     };
     print(&fit_report(&report, &reproduced, terminal_width()))?;
     print(&format!("\nwrote {} (report.md, charts/*.svg)", arguments.report.display()))?;
@@ -148,7 +148,7 @@ pub(crate) fn run(arguments: &FitArguments, output: &OutputArguments) -> anyhow:
         [] => print("next: add --out models to write the models that sweep reads")?,
         [first, ..] => {
             print(&format!("wrote {}", written.join(", ")))?;
-            let what = match written.iter().find(|path| path.contains(SCENARIOS)) {
+            let what = match scenario {
                 Some(scenario) => format!("--scenario {scenario} --strategy mesh,all"),
                 None => format!("--model {first} --strategy all"),
             };
@@ -180,24 +180,28 @@ fn must_be_replaceable(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn write_models(folder: &Path, report: &FitReport) -> anyhow::Result<Vec<String>> {
+/// The files that were written, and the first scenario among them.
+fn write_models(
+    folder: &Path,
+    report: &FitReport,
+) -> anyhow::Result<(Vec<String>, Option<String>)> {
     make(folder)?;
-    let mut written = Vec::new();
+    let (mut written, mut first) = (Vec::new(), None);
     for config in &report.configs {
         let path = folder.join(format!("{}.toml", config.model.name));
         write_atomically(&path, config.model.to_toml().as_bytes())?;
         let model = path.display().to_string();
         written.push(model.clone());
-        let these = config.subject == Subject::These;
-        let scenario = config.traffic.scenario(&config.model.name, &model);
-        if let Some(text) = scenario.filter(|_| these) {
+        let of = |traffic: &ObservedTraffic| traffic.scenario(&config.model.name, &model);
+        if let Some(text) = config.traffic.as_ref().and_then(of) {
             let path = folder.join(SCENARIOS).join(format!("{}.toml", config.model.name));
             make(&folder.join(SCENARIOS))?;
             write_atomically(&path, text.as_bytes())?;
             written.push(path.display().to_string());
+            first.get_or_insert_with(|| path.display().to_string());
         }
     }
-    Ok(written)
+    Ok((written, first))
 }
 
 fn make(folder: &Path) -> anyhow::Result<()> {

@@ -11,7 +11,7 @@ use crate::report::text::folded;
 use flakelab_core::stats::Interval;
 use flakelab_fit::{
     Conclusion, ConfigFit, FamilyFit, FitReport, LatencyAnalysis, LimitFamily, OutcomeLatency,
-    Place, Reproduction, StartBoundary, Subject, group_name,
+    Place, Reproduction, StartBoundary, group_name,
 };
 use flakelab_sim::world::{ErrorRateKind, LimitKind};
 
@@ -62,9 +62,9 @@ fn slug(name: &str) -> String {
 
 fn of_config(fit: &ConfigFit, of: Option<&Reproduction>, width: Option<usize>) -> String {
     let mut text = String::new();
-    if fit.subject == Subject::These {
+    if let Some(traffic) = &fit.traffic {
         let table = of.map(|of| reproduction(of, width)).unwrap_or_default();
-        let _ = writeln!(text, "{}\n{table}", summary(fit, of));
+        let _ = writeln!(text, "{}\n{table}", summary(fit, traffic, of));
     }
     let _ = writeln!(text, "{}: {}", group_name(&fit.group), fit_data(fit));
     text += &starts_text(fit, width);

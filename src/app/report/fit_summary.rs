@@ -6,8 +6,8 @@ use crate::report::numbers::{fixed, p_value, significant, thousands};
 use crate::report::table::Table;
 use flakelab_core::stats::Interval;
 use flakelab_fit::{
-    Arrivals, Conclusion, ConfigFit, LEVEL, Reproduction, RunMetric, ServerLatency, ServerSummary,
-    TestedMetric,
+    Arrivals, Conclusion, ConfigFit, LEVEL, ObservedTraffic, Reproduction, RunMetric,
+    ServerLatency, ServerSummary, TestedMetric,
 };
 
 /// A server stands out by its failures when the whole of its interval lies above this many times the
@@ -21,7 +21,7 @@ const WORTH: f64 = 0.005;
 const NAMED: usize = 5;
 
 /// The sentences; what does not reproduce its log says so first.
-pub fn summary(fit: &ConfigFit, of: Option<&Reproduction>) -> String {
+pub fn summary(fit: &ConfigFit, met: &ObservedTraffic, of: Option<&Reproduction>) -> String {
     let doubtful = of.and_then(|of| of.verdict.as_ref()).is_some_and(|verdict| !verdict.held);
     let mut sentences = servers(fit);
     sentences.extend(fit.starts.outages.iter().map(|outage| {
@@ -31,7 +31,7 @@ pub fn summary(fit: &ConfigFit, of: Option<&Reproduction>) -> String {
         format!("{who} down from {} to {} s.", fixed(outage.from_s, 1), fixed(outage.until_s, 1))
     }));
     sentences.push(limit(fit));
-    sentences.push(traffic(fit));
+    sentences.push(traffic(met));
     let at = if doubtful { 0 } else { sentences.len() };
     of.map(reproduced).into_iter().for_each(|sentence| sentences.insert(at, sentence));
     sentences.join(" ")
@@ -150,13 +150,15 @@ fn servers(fit: &ConfigFit) -> Vec<String> {
         (0, _) => {}
         (1, 0) => sentences.push(format!("{} fails {span}.", name(rest[0].server))),
         (1, _) => sentences.push(format!("The other one fails {span}.")),
-        (n, 0) => sentences.push(format!("No server stands out: all {n} fail {span}.")),
+        (n, 0) => {
+            sentences.push(format!("No server stands out beyond doubt: the {n} fail {span}."))
+        }
         (n, _) => sentences.push(format!("The other {n} fail {span}.")),
     }
     sentences
 }
 
-/// `twice as slow (1.9 to 2.1 times)`.
+/// `2.04 times as slow (1.98 to 2.10)`.
 fn slowness(latency: &ServerLatency) -> String {
     let word = if latency.factor >= 1.0 { "as slow" } else { "as fast" };
     // Of a fast server what the others take of its time.
@@ -186,8 +188,7 @@ fn limit(fit: &ConfigFit) -> String {
     }
 }
 
-fn traffic(fit: &ConfigFit) -> String {
-    let traffic = &fit.traffic;
+fn traffic(traffic: &ObservedTraffic) -> String {
     let arrivals = match traffic.arrivals {
         Arrivals::Even => "evenly",
         Arrivals::Poisson => "at random",
